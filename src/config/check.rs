@@ -1,0 +1,195 @@
+//! What single keys and their combinations must hold. A worker that would fail later fails here, at start-up.
+
+use url::Url;
+
+use super::load::Places;
+use super::{Broker, Config, ConfigErrors, Limits, Source, Store, Worker};
+
+/// S3's smallest part, but for the last one of an upload.
+const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
+/// S3's most tags on an object.
+const MAX_TAGS: usize = 10;
+
+/// Adds everything that is wrong with `config` to `errors`.
+pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors) {
+    let mut checker = Checker { places, errors };
+    checker.broker(&config.broker);
+    checker.store(&config.store);
+    checker.source(&config.source);
+    checker.limits(&config.limits);
+    checker.worker(&config.worker);
+    checker.deadlines(config);
+    if tracing_subscriber::EnvFilter::try_new(&config.log.filter).is_err() {
+        checker.wrong("log.filter", "is no filter of tracing-subscriber");
+    }
+}
+
+struct Checker<'a> {
+    places: &'a Places,
+    errors: &'a mut ConfigErrors,
+}
+
+impl Checker<'_> {
+    fn wrong(&mut self, key: &str, problem: &str) {
+        self.errors.push(self.places.of(key), format!("{key}: {problem}"));
+    }
+
+    fn expect(&mut self, holds: bool, key: &str, problem: &str) {
+        if !holds {
+            self.wrong(key, problem);
+        }
+    }
+
+    fn positive(&mut self, keys: &[(&str, u64)]) {
+        for (key, value) in keys {
+            self.expect(*value > 0, key, "must be more than 0");
+        }
+    }
+
+    fn broker(&mut self, broker: &Broker) {
+        let scheme = Url::parse(broker.url.expose()).map(|url| url.scheme().to_owned()).unwrap_or_default();
+        self.expect(scheme == "amqp" || scheme == "amqps", "broker.url", "must be an amqp:// or amqps:// URL");
+        let exchange_ok = !broker.exchange.is_empty() && !broker.exchange.starts_with("amq.");
+        self.expect(exchange_ok, "broker.exchange", "must have a name outside amq.*, which RabbitMQ keeps for itself");
+        let delays_ok = broker.retry_delays_s.iter().all(|&delay| delay > 0);
+        self.expect(delays_ok, "broker.retry_delays_s", "every delay must be more than 0");
+        self.positive(&[
+            ("broker.delivery_limit", broker.delivery_limit.into()),
+            ("broker.ack_timeout_s", broker.ack_timeout_s),
+            ("broker.confirm_timeout_s", broker.confirm_timeout_s),
+            ("broker.connect_timeout_s", broker.connect_timeout_s),
+            ("broker.heartbeat_s", broker.heartbeat_s.into()),
+            ("broker.reconnect_min_ms", broker.reconnect_min_ms),
+        ]);
+        let ordered = broker.reconnect_min_ms <= broker.reconnect_max_ms;
+        self.expect(ordered, "broker.reconnect_max_ms", "must not be below broker.reconnect_min_ms");
+    }
+
+    fn store(&mut self, store: &Store) {
+        self.expect(store_url_ok(&store.url), "store.url", "must be s3://bucket/prefix or file:///directory");
+        let endpoint_ok = store.endpoint.is_empty() || is_http(&store.endpoint);
+        self.expect(endpoint_ok, "store.endpoint", "must be an http:// or https:// URL, or empty");
+        let half = store.access_key_id.expose().is_empty() != store.secret_access_key.expose().is_empty();
+        self.expect(!half, "store.access_key_id", "goes together with store.secret_access_key: set both or neither");
+        let sse_ok = ["", "AES256", "aws:kms"].contains(&store.sse.as_str());
+        self.expect(sse_ok, "store.sse", "must be \"\", \"AES256\" or \"aws:kms\"");
+        let kms_ok = store.sse_kms_key_id.is_empty() || store.sse == "aws:kms";
+        self.expect(kms_ok, "store.sse_kms_key_id", "means nothing without store.sse = \"aws:kms\"");
+        let checksums_ok = ["sha256", "when-required"].contains(&store.checksums.as_str());
+        self.expect(checksums_ok, "store.checksums", "must be \"sha256\" or \"when-required\"");
+        self.expect(store.tags.len() <= MAX_TAGS, "store.tags", "S3 takes 10 tags at most");
+        let parts_ok = store.multipart_bytes >= MIN_PART_BYTES;
+        self.expect(parts_ok, "store.multipart_bytes", "must be at least 5242880, S3's smallest part");
+        self.positive(&[
+            ("store.connect_timeout_s", store.connect_timeout_s),
+            ("store.attempt_timeout_s", store.attempt_timeout_s),
+            ("store.operation_timeout_s", store.operation_timeout_s),
+            ("store.max_attempts", store.max_attempts.into()),
+        ]);
+    }
+
+    fn source(&mut self, source: &Source) {
+        let absolute = source.file_roots.iter().all(|root| root.is_absolute());
+        self.expect(absolute, "source.file_roots", "every directory must be absolute");
+        let bare = |host: &String| !host.is_empty() && !host.contains(['/', '@', ' ']);
+        let hosts_ok = source.http_allow_hosts.iter().all(bare);
+        self.expect(hosts_ok, "source.http_allow_hosts", "every entry is a name or name:port, without scheme or path");
+        self.positive(&[
+            ("source.connect_timeout_s", source.connect_timeout_s),
+            ("source.read_timeout_s", source.read_timeout_s),
+            ("source.total_timeout_s", source.total_timeout_s),
+        ]);
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        self.positive(&[
+            ("limits.input_bytes", limits.input_bytes),
+            ("limits.pixels", limits.pixels),
+            ("limits.duration_s", limits.duration_s),
+            ("limits.streams", limits.streams.into()),
+            ("limits.wall_s", limits.wall_s),
+            ("limits.cpu_s", limits.cpu_s),
+            ("limits.memory_bytes", limits.memory_bytes),
+            ("limits.output_bytes", limits.output_bytes),
+        ]);
+    }
+
+    fn worker(&mut self, worker: &Worker) {
+        let starved = worker.slots > 1 && worker.audio_slots >= worker.slots;
+        self.expect(!starved, "worker.audio_slots", "must be below worker.slots, or nothing but audio is ever done");
+        self.expect(!worker.profile.is_empty(), "worker.profile", "must name a profile");
+        self.expect(!worker.event_source.is_empty(), "worker.event_source", "must not be empty (CloudEvents)");
+    }
+
+    /// RabbitMQ closes the channel of a consumer that holds a message for longer than its timeout.
+    fn deadlines(&mut self, config: &Config) {
+        let job_s = config.limits.wall_s.saturating_add(config.source.total_timeout_s);
+        let problem = "must be below broker.ack_timeout_s, together with source.total_timeout_s: \
+                       RabbitMQ takes the message back from a slower worker";
+        self.expect(job_s < config.broker.ack_timeout_s, "limits.wall_s", problem);
+    }
+}
+
+fn store_url_ok(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| match url.scheme() {
+        "s3" => url.host_str().is_some_and(|bucket| !bucket.is_empty()),
+        "file" => url.to_file_path().is_ok() && url.path() != "/",
+        _ => false,
+    })
+}
+
+fn is_http(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load;
+
+    fn problem(flags: &[(&str, &str)]) -> String {
+        let flags: Vec<_> = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        load(None, [], &flags).map_or_else(|errors| errors.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn impossible_values_are_refused_by_key() {
+        let wrong: &[&[(&str, &str)]] = &[
+            &[("broker.url", "http://127.0.0.1")],
+            &[("broker.exchange", "")],
+            &[("broker.retry_delays_s", "10,0")],
+            &[("broker.reconnect_max_ms", "1")],
+            &[("store.url", "ftp://host/x")],
+            &[("store.url", "s3:///prefix")],
+            &[("store.endpoint", "127.0.0.1:9000")],
+            &[("store.access_key_id", "a")],
+            &[("store.sse", "kms")],
+            &[("store.sse_kms_key_id", "k")],
+            &[("store.checksums", "md5")],
+            &[("store.multipart_bytes", "1000")],
+            &[("source.file_roots", "relative")],
+            &[("source.http_allow_hosts", "https://x")],
+            &[("limits.wall_s", "1600")],
+            &[("limits.pixels", "0")],
+            &[("worker.audio_slots", "2"), ("worker.slots", "2")],
+            &[("log.filter", "a=b=c")],
+        ];
+        for flags in wrong {
+            let text = problem(flags);
+            assert!(text.contains(flags[0].0), "{flags:?}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn usual_values_are_accepted() {
+        for flags in [
+            &[("store.url", "s3://bucket")][..],
+            &[("store.url", "s3://my.bucket/some/prefix"), ("store.endpoint", "http://127.0.0.1:9000")],
+            &[("store.sse", "aws:kms"), ("store.sse_kms_key_id", "arn:aws:kms:eu-west-1:1:key/2")],
+            &[("broker.url", "amqps://u:p%40@h:5671/vhost?heartbeat=5")],
+            &[("worker.slots", "1")],
+            &[("broker.retry_delays_s", "")],
+        ] {
+            assert_eq!(problem(flags), "", "{flags:?}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The configuration as written: `default.toml` is the reference, and every struct here mirrors one of its tables.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// RabbitMQ.
+    pub broker: Broker,
+    /// The object store for assets.
+    pub store: Store,
+    /// Where originals may come from.
+    pub source: Source,
+    /// What one job may use.
+    pub limits: Limits,
+    /// What holds the decoder.
+    pub sandbox: Sandbox,
+    /// Slots, scratch space, shutdown.
+    pub worker: Worker,
+    /// Log output.
+    pub log: Log,
+}
+
+/// `[broker]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Broker {
+    pub url: Secret,
+    pub exchange: String,
+    pub retry_delays_s: Vec<u64>,
+    pub delivery_limit: u32,
+    pub ack_timeout_s: u64,
+    pub confirm_timeout_s: u64,
+    pub connect_timeout_s: u64,
+    pub heartbeat_s: u16,
+    pub reconnect_min_ms: u64,
+    pub reconnect_max_ms: u64,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Store {
+    pub url: String,
+    pub endpoint: String,
+    pub path_style: bool,
+    pub region: String,
+    pub access_key_id: Secret,
+    pub secret_access_key: Secret,
+    pub sse: String,
+    pub sse_kms_key_id: String,
+    pub storage_class: String,
+    pub checksums: String,
+    pub tags: BTreeMap<String, String>,
+    pub metadata: BTreeMap<String, String>,
+    pub multipart_bytes: u64,
+    pub connect_timeout_s: u64,
+    pub attempt_timeout_s: u64,
+    pub operation_timeout_s: u64,
+    pub max_attempts: u32,
+}
+
+/// `[source]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Source {
+    pub file_roots: Vec<std::path::PathBuf>,
+    pub s3_buckets: Vec<String>,
+    pub http_allow_plain: bool,
+    pub http_allow_hosts: Vec<String>,
+    pub http_max_redirects: u32,
+    pub connect_timeout_s: u64,
+    pub read_timeout_s: u64,
+    pub total_timeout_s: u64,
+}
+
+/// `[limits]`; travels to the child as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Limits {
+    pub input_bytes: u64,
+    pub pixels: u64,
+    pub duration_s: u64,
+    pub streams: u32,
+    pub wall_s: u64,
+    pub cpu_s: u64,
+    pub memory_bytes: u64,
+    pub output_bytes: u64,
+}
+
+/// `[sandbox]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Sandbox {
+    pub mode: SandboxMode,
+}
+
+/// How much of the jail the worker insists on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SandboxMode {
+    /// All of it, or the worker does not start.
+    Required,
+    /// As much as the kernel has.
+    BestEffort,
+    /// Nothing but the separate process and its resource limits.
+    Off,
+}
+
+/// `[worker]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Worker {
+    pub slots: usize,
+    pub audio_slots: usize,
+    pub scratch_dir: std::path::PathBuf,
+    pub scratch_min_free_bytes: u64,
+    pub grace_s: u64,
+    pub profile: String,
+    pub profiles_dir: std::path::PathBuf,
+    pub event_source: String,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Log {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// A value that is never printed, not even as JSON.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    const fn shown(&self) -> &'static str {
+        if self.0.is_empty() { "" } else { "***" }
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.shown())
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.shown())
+    }
+}

@@ -1,0 +1,57 @@
+//! *Fit to budget*: settings for a profile's `max_bytes`, or the word that none will do.
+
+use super::settings::{AudioSettings, MP3_MIN_SAMPLE_RATE_HZ, RateControl, VideoSettings, even, mp3_bit_rate_at_most};
+
+/// Settings whose output stays within the budget, or none: constant bit rate, as high as fits.
+#[must_use]
+pub fn fit_audio(settings: &AudioSettings, max_bytes: u64, duration_ms: u64) -> Option<AudioSettings> {
+    // The header frame and the last frame's rounding.
+    let bits = max_bytes.checked_sub(2048)?.saturating_mul(8000);
+    let affordable = u32::try_from(bits / duration_ms.max(1)).unwrap_or(u32::MAX);
+    // A low rate wants a low sample rate, and at last one channel.
+    let ladder = [
+        (settings.sample_rate_hz, settings.channels),
+        (settings.sample_rate_hz.min(24_000), settings.channels),
+        (MP3_MIN_SAMPLE_RATE_HZ, 1),
+    ];
+    ladder.into_iter().find_map(|(sample_rate_hz, channels)| {
+        let bit_rate = mp3_bit_rate_at_most(affordable.min(settings.bit_rate), sample_rate_hz);
+        (bit_rate <= affordable).then(|| AudioSettings {
+            sample_rate_hz,
+            channels,
+            bit_rate,
+            vbr_quality: None,
+            ..settings.clone()
+        })
+    })
+}
+
+/// The least bit/s for each pixel and frame at which x264 still shows what is there.
+const LEAST_BITS_PER_PIXEL: f64 = 0.03;
+/// Below this no picture is worth its bytes.
+const LEAST_VIDEO_BIT_RATE: u64 = 40_000;
+
+/// Settings whose output should stay within the budget: average bit rate, and a smaller picture where that is low.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "bit rates are far below 2^52")]
+pub fn fit_video(
+    settings: &VideoSettings,
+    frame_rate: f64,
+    max_bytes: u64,
+    duration_ms: u64,
+    audio_bit_rate: u64,
+    margin: f64,
+) -> Option<VideoSettings> {
+    let total = max_bytes as f64 * 8000.0 / duration_ms.max(1) as f64 * margin;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let bit_rate = (total as u64).checked_sub(audio_bit_rate).filter(|rate| *rate >= LEAST_VIDEO_BIT_RATE)?;
+    let pixels = f64::from(settings.width) * f64::from(settings.height);
+    let affordable = bit_rate as f64 / (frame_rate.max(1.0) * LEAST_BITS_PER_PIXEL);
+    let scale = (affordable / pixels).sqrt().min(1.0);
+    Some(VideoSettings {
+        width: even(f64::from(settings.width) * scale),
+        height: even(f64::from(settings.height) * scale),
+        rate: RateControl::Average(bit_rate),
+        ..settings.clone()
+    })
+}

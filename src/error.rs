@@ -1,0 +1,192 @@
+//! Every stable code, and the four ways in which a job can go wrong.
+//!
+//! A module keeps its own error enum; at the module's edge one exhaustive match turns it into a [`Fault`],
+//! because whether a thing is worth trying again is known where it happened and nowhere else.
+
+use std::fmt;
+use std::time::Duration;
+
+macro_rules! codes {
+    ($( $variant:ident = $text:literal, $meaning:literal; )*) => {
+        /// A stable, documented reason. The strings are part of the contract: they are never renamed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $( #[doc = $meaning] $variant, )* }
+
+        impl Code {
+            /// All codes, in the order of the README's table.
+            pub const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
+
+            /// The code as it stands in events, metrics and logs.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $text, )* }
+            }
+
+            /// One sentence for people: what the code means.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $( Self::$variant => $meaning, )* }
+            }
+        }
+    };
+}
+
+codes! {
+    MediaEmpty = "media.empty", "the file has no bytes";
+    MediaUnsupported = "media.unsupported", "the bytes are of no container or codec that is accepted";
+    MediaUnreadable = "media.unreadable", "the container is recognised but cannot be read: truncated, damaged or not what it claims";
+    MediaNoStreams = "media.no-streams", "the container holds no audio, video or picture that can be played";
+    MediaEncrypted = "media.encrypted", "the media is encrypted (DRM) and no key exists for it";
+    MediaCrashedDecoder = "media.crashed-decoder", "the decoder crashed on this file, twice";
+    MediaSandboxViolation = "media.sandbox-violation", "reading this file made the decoder attempt a forbidden system call";
+    MediaProofFailed = "media.proof-failed", "the output did not pass its own check and was not published";
+    MediaCannotFit = "media.cannot-fit", "no setting of the profile brings the output below its max_bytes";
+    LimitBytes = "media.limit-bytes", "the file is larger than limits.input_bytes";
+    LimitPixels = "media.limit-pixels", "a picture or frame has more pixels than limits.pixels";
+    LimitDuration = "media.limit-duration", "the media is longer than limits.duration_s";
+    LimitStreams = "media.limit-streams", "the container has more streams than limits.streams";
+    LimitTime = "media.limit-time", "the job ran longer than limits.wall_s";
+    LimitCpu = "media.limit-cpu", "the job used more CPU time than limits.cpu_s";
+    LimitMemory = "media.limit-memory", "the job needed more memory than limits.memory_bytes";
+    LimitOutput = "media.limit-output", "an output grew beyond limits.output_bytes";
+    SourceNotFound = "source.not-found", "the origin says that the object does not exist";
+    SourceForbidden = "source.forbidden", "the origin refuses access with the credentials at hand";
+    SourceDenied = "source.denied", "the origin's address, scheme, host or path is not allowed by the configuration";
+    SourceInvalid = "source.invalid", "the origin's answer is no usable file: too many redirects, a broken URL, an unexpected status";
+    SourceSizeMismatch = "source.size-mismatch", "the bytes fetched are not as many as were declared";
+    SourceHashMismatch = "source.hash-mismatch", "the bytes fetched have another SHA-256 than was declared";
+    SourceTimeout = "source.timeout", "the origin was too slow";
+    SourceUnavailable = "source.unavailable", "the origin could not be reached or answered with a passing error";
+    StoreUnavailable = "store.unavailable", "the object store could not be reached or answered with a passing error";
+    StoreForbidden = "store.forbidden", "the object store refuses access with the credentials at hand";
+    StoreMissing = "store.missing", "the bucket or directory of the object store does not exist";
+    StoreChecksum = "store.checksum", "the object store holds other bytes than were sent";
+    EventMalformed = "event.malformed", "the message is not a CloudEvent in JSON";
+    EventUnsupported = "event.unsupported", "the event's type or version is not one that the worker understands";
+    EventInvalid = "event.invalid", "the event's data breaks the schema";
+    EventProfile = "event.profile", "the event names a profile that this worker does not have";
+    BrokerUnroutable = "broker.unroutable", "no queue is bound for the outcome event";
+    BrokerUnavailable = "broker.unavailable", "the broker could not be reached or did not confirm";
+    WorkerSandbox = "worker.sandbox", "the jailed child could not be started or broke its protocol";
+    WorkerScratch = "worker.scratch", "the scratch directory is full or cannot be written";
+    WorkerBroken = "worker.broken", "a part of the worker is missing or wrong: an encoder, the configuration, a bug";
+}
+
+impl Code {
+    /// The code with this text, if there is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a failed step means for its job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The job can never succeed: a rejected event goes out and the message is acknowledged.
+    #[error("{message} [{code}]")]
+    Rejected {
+        /// The stable reason.
+        code: Code,
+        /// A sentence for people; no secrets, no captions, no names.
+        message: String,
+    },
+    /// The file or the machine may be to blame (a crash, a time limit): tried once more, then rejected.
+    #[error("{message} [{code}]")]
+    Suspect {
+        /// The stable reason.
+        code: Code,
+        /// A sentence for people.
+        message: String,
+    },
+    /// Somebody else's passing trouble: up the retry ladder, then failed and dead-lettered.
+    #[error("{message} [{code}]")]
+    Transient {
+        /// The stable reason.
+        code: Code,
+        /// A sentence for people.
+        message: String,
+        /// What the other side asked for (HTTP `Retry-After`), if it did.
+        retry_after: Option<Duration>,
+    },
+    /// Needs an operator (wrong credentials, missing encoder, a bug): failed and dead-lettered at once.
+    #[error("{message} [{code}]")]
+    Broken {
+        /// The stable reason.
+        code: Code,
+        /// A sentence for people.
+        message: String,
+    },
+    /// The worker is stopping: the message goes back, and the attempt does not count.
+    #[error("the worker is stopping")]
+    Shutdown,
+}
+
+impl Fault {
+    /// A [`Fault::Rejected`].
+    pub fn rejected(code: Code, message: impl Into<String>) -> Self {
+        Self::Rejected { code, message: message.into() }
+    }
+
+    /// A [`Fault::Suspect`].
+    pub fn suspect(code: Code, message: impl Into<String>) -> Self {
+        Self::Suspect { code, message: message.into() }
+    }
+
+    /// A [`Fault::Transient`] without a wish for when to come back.
+    pub fn transient(code: Code, message: impl Into<String>) -> Self {
+        Self::Transient { code, message: message.into(), retry_after: None }
+    }
+
+    /// A [`Fault::Broken`].
+    pub fn broken(code: Code, message: impl Into<String>) -> Self {
+        Self::Broken { code, message: message.into() }
+    }
+
+    /// The stable code, where there is one.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Rejected { code, .. }
+            | Self::Suspect { code, .. }
+            | Self::Transient { code, .. }
+            | Self::Broken { code, .. } => Some(*code),
+            Self::Shutdown => None,
+        }
+    }
+
+    /// The sentence for people, without the code.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Rejected { message, .. }
+            | Self::Suspect { message, .. }
+            | Self::Transient { message, .. }
+            | Self::Broken { message, .. } => message,
+            Self::Shutdown => "the worker is stopping",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_kebab_case_below_a_known_family_and_unique() {
+        let families = ["media", "source", "store", "event", "broker", "worker"];
+        for (n, code) in Code::ALL.iter().enumerate() {
+            let (family, name) = code.as_str().split_once('.').expect("a family and a name");
+            assert!(families.contains(&family), "{code}");
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{code}");
+            assert!(Code::ALL[n + 1..].iter().all(|other| other.as_str() != code.as_str()), "{code} twice");
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+        }
+    }
+}

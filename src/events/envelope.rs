@@ -1,0 +1,375 @@
+//! CloudEvents 1.0 over AMQP: reads structured and binary mode, writes structured mode.
+//!
+//! Source: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md> and, for the names of headers, its
+//! `bindings/amqp-protocol-binding.md`. Texts of errors never carry a value of the message: it may be a caption.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{RECEIVED_TYPE, Received};
+use crate::error::{Code, Fault};
+
+/// Content type of structured mode.
+pub const STRUCTURED: &str = "application/cloudevents+json";
+/// Name of the W3C Trace Context header, both ways.
+pub const TRACEPARENT: &str = "traceparent";
+/// Larger messages are not read. Files travel by reference, so that an event is a few kilobytes.
+pub const MAX_EVENT_BYTES: usize = 1 << 20;
+
+/// Headers whose value is text, or can be written as text.
+pub type Headers = BTreeMap<String, String>;
+
+/// A CloudEvent with JSON data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Together with `source`, unique for the event.
+    pub id: String,
+    /// Who says it.
+    pub source: String,
+    /// The `type` attribute.
+    pub kind: String,
+    /// What it is about: `<tenant>/<media_id>` in outcome events.
+    pub subject: Option<String>,
+    /// When it happened (RFC 3339).
+    pub time: Option<String>,
+    /// W3C Trace Context, where the message carried a valid one.
+    pub traceparent: Option<String>,
+    /// The payload.
+    pub data: Value,
+}
+
+/// Why a message is not an event that asks for work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// Not read at all.
+    #[error("the message has {size_bytes} bytes, {MAX_EVENT_BYTES} are read")]
+    TooLarge {
+        /// As many as it has.
+        size_bytes: usize,
+    },
+    /// Neither structured nor binary mode.
+    #[error("the message is no CloudEvent: {0}")]
+    NotAnEvent(&'static str),
+    /// Something that should be JSON is not.
+    #[error("{part} is not JSON ({error})")]
+    Json {
+        /// Which part.
+        part: &'static str,
+        /// What the parser says: line and column, no content.
+        error: String,
+    },
+    /// A required attribute is missing, empty or no text.
+    #[error("the attribute {0:?} is missing, empty or no text")]
+    Attribute(&'static str),
+    /// Another version of CloudEvents, a batch, or data that is no JSON.
+    #[error("{0} is not supported")]
+    Unsupported(&'static str),
+    /// An event, but not one that asks for work in a way that this version understands.
+    #[error("the event is of another type than {RECEIVED_TYPE}")]
+    Type,
+    /// The right event with the wrong data.
+    #[error("data does not fit {RECEIVED_TYPE}: {0}")]
+    Data(String),
+}
+
+impl From<EnvelopeError> for Fault {
+    fn from(err: EnvelopeError) -> Self {
+        let message = err.to_string();
+        let code = match err {
+            EnvelopeError::TooLarge { .. }
+            | EnvelopeError::NotAnEvent(_)
+            | EnvelopeError::Json { .. }
+            | EnvelopeError::Attribute(_) => Code::EventMalformed,
+            EnvelopeError::Unsupported(_) | EnvelopeError::Type => Code::EventUnsupported,
+            EnvelopeError::Data(_) => Code::EventInvalid,
+        };
+        Self::rejected(code, message)
+    }
+}
+
+impl Event {
+    /// Reads a message. JSON nested deeper than 128 levels is refused (serde_json's limit).
+    ///
+    /// # Errors
+    /// [`EnvelopeError`]
+    pub fn decode(content_type: Option<&str>, headers: &Headers, body: &[u8]) -> Result<Self, EnvelopeError> {
+        if body.len() > MAX_EVENT_BYTES {
+            return Err(EnvelopeError::TooLarge { size_bytes: body.len() });
+        }
+        let media_type = content_type.map(media_type).unwrap_or_default();
+        let binary = binary_attributes(headers);
+        let mut event = if media_type == "application/cloudevents-batch+json" {
+            return Err(EnvelopeError::Unsupported("a batch of events"));
+        } else if media_type.starts_with("application/cloudevents") {
+            structured(body)?
+        } else if binary.contains_key("specversion") {
+            from_attributes(&|name| binary.get(name).cloned(), parse("the body", &media_type, body)?)?
+        } else if media_type.is_empty() || is_json(&media_type) {
+            structured(body)?
+        } else {
+            return Err(EnvelopeError::NotAnEvent("neither its content type nor its headers say so"));
+        };
+        let traceparent = headers.get(TRACEPARENT).cloned().or(event.traceparent);
+        event.traceparent = traceparent.filter(|text| is_traceparent(text));
+        Ok(event)
+    }
+
+    /// The event in structured mode.
+    #[must_use]
+    pub fn to_structured(&self) -> Vec<u8> {
+        let mut map = Map::new();
+        let mut put = |name: &str, value: &str| map.insert(name.to_owned(), Value::from(value));
+        put("specversion", "1.0");
+        put("id", &self.id);
+        put("source", &self.source);
+        put("type", &self.kind);
+        let optional = [("subject", &self.subject), ("time", &self.time), (TRACEPARENT, &self.traceparent)];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                put(name, value);
+            }
+        }
+        put("datacontenttype", "application/json");
+        map.insert("data".to_owned(), self.data.clone());
+        Value::Object(map).to_string().into_bytes()
+    }
+
+    /// When the event happened, where that can be read.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        self.time.as_deref()?.parse().ok()
+    }
+
+    /// The data as a request for work.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Type`] and [`EnvelopeError::Data`].
+    pub fn received(&self) -> Result<Received, EnvelopeError> {
+        if self.kind != RECEIVED_TYPE {
+            return Err(EnvelopeError::Type);
+        }
+        serde_json::from_value(self.data.clone()).map_err(|err| EnvelopeError::Data(without_values(&err)))
+    }
+
+    /// What can be told of a request whose data is invalid, so that its sender can be: the ids, and what is echoed.
+    #[must_use]
+    pub fn salvage(&self) -> Option<Received> {
+        let id = |name: &str| self.data.get(name)?.as_str().map(str::to_owned);
+        let echo = |name: &str| self.data.get(name).cloned().unwrap_or_default();
+        Some(Received {
+            tenant: id("tenant")?,
+            media_id: id("media_id")?,
+            origin: super::Origin::File { path: String::new() },
+            declared: None,
+            profile: id("profile"),
+            message: serde_json::from_value(echo("message")).unwrap_or_default(),
+            privacy: serde_json::from_value(echo("privacy")).unwrap_or_default(),
+            tags: serde_json::from_value(echo("tags")).unwrap_or_default(),
+            context: self.data.get("context").cloned(),
+        })
+    }
+}
+
+fn structured(body: &[u8]) -> Result<Event, EnvelopeError> {
+    let Value::Object(mut map) = parse("the event", "", body)? else {
+        return Err(EnvelopeError::NotAnEvent("its JSON is no object"));
+    };
+    if !map.contains_key("specversion") {
+        return Err(EnvelopeError::NotAnEvent("it has no specversion"));
+    }
+    let content_type = map.get("datacontenttype").and_then(Value::as_str).map(media_type).unwrap_or_default();
+    let data = match (map.remove("data"), map.remove("data_base64")) {
+        (Some(data), _) if content_type.is_empty() || is_json(&content_type) => data,
+        (None, Some(Value::String(text))) => {
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(text)
+                .map_err(|_| EnvelopeError::NotAnEvent("data_base64 is no base64"))?;
+            parse("data_base64", &content_type, &bytes)?
+        }
+        (Some(_), _) => return Err(EnvelopeError::Unsupported("data that is no JSON")),
+        (None, _) => Value::Null,
+    };
+    from_attributes(&|name| map.get(name).and_then(Value::as_str).map(str::to_owned), data)
+}
+
+fn from_attributes(get: &dyn Fn(&'static str) -> Option<String>, data: Value) -> Result<Event, EnvelopeError> {
+    let required = |name| get(name).filter(|text: &String| !text.is_empty()).ok_or(EnvelopeError::Attribute(name));
+    if required("specversion")? != "1.0" {
+        return Err(EnvelopeError::Unsupported("this version of CloudEvents"));
+    }
+    Ok(Event {
+        id: required("id")?,
+        source: required("source")?,
+        kind: required("type")?,
+        subject: get("subject"),
+        time: get("time"),
+        traceparent: get(TRACEPARENT),
+        data,
+    })
+}
+
+/// Attributes in headers: `cloudEvents:id`, or `cloudEvents_id` where a broker does not like colons.
+fn binary_attributes(headers: &Headers) -> Headers {
+    let name = |header: &str| {
+        let rest = header.strip_prefix("cloudEvents").or_else(|| header.strip_prefix("cloudevents"))?;
+        rest.strip_prefix([':', '_']).map(str::to_ascii_lowercase)
+    };
+    headers.iter().filter_map(|(header, value)| Some((name(header)?, value.clone()))).collect()
+}
+
+fn parse(part: &'static str, content_type: &str, bytes: &[u8]) -> Result<Value, EnvelopeError> {
+    if !content_type.is_empty() && !is_json(content_type) {
+        return Err(EnvelopeError::Unsupported("data that is no JSON"));
+    }
+    serde_json::from_slice(bytes).map_err(|err| EnvelopeError::Json { part, error: err.to_string() })
+}
+
+/// A content type in lower case without its parameters.
+fn media_type(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
+}
+
+/// <https://www.w3.org/TR/trace-context/#traceparent-header>: version 00, and what later versions have in common.
+fn is_traceparent(text: &str) -> bool {
+    let lengths = [2, 32, 16, 2];
+    let hex = |part: &str| part.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+    let parts: Vec<_> = text.split('-').collect();
+    parts.len() == 4 && parts.iter().zip(lengths).all(|(part, length)| part.len() == length && hex(part))
+}
+
+/// What serde says, without the value that it complains of.
+fn without_values(err: &serde_json::Error) -> String {
+    let text = err.to_string();
+    if text.starts_with("missing field") {
+        return text;
+    }
+    text.rsplit_once(", expected ")
+        .map_or_else(|| "a field is wrong".to_owned(), |(_, rest)| format!("expected {rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request() -> Value {
+        json!({ "tenant": "acme", "media_id": "m1", "origin": { "kind": "s3", "bucket": "inbox", "key": "a" } })
+    }
+
+    fn envelope(data: &Value) -> Value {
+        json!({ "specversion": "1.0", "id": "e1", "source": "crm", "type": RECEIVED_TYPE, "data": data })
+    }
+
+    fn headers(pairs: &[(&str, &str)]) -> Headers {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn decode(content_type: Option<&str>, pairs: &[(&str, &str)], body: &Value) -> Result<Event, EnvelopeError> {
+        Event::decode(content_type, &headers(pairs), body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn structured_mode_by_content_type_or_by_content() {
+        for content_type in
+            [Some(STRUCTURED), Some("Application/CloudEvents+JSON; charset=utf-8"), Some("application/json"), None]
+        {
+            let event = decode(content_type, &[], &envelope(&request())).expect("an event");
+            assert_eq!((event.id.as_str(), event.received().expect("valid").media_id.as_str()), ("e1", "m1"));
+        }
+    }
+
+    #[test]
+    fn binary_mode_in_both_spellings() {
+        for mark in ["cloudEvents:", "cloudEvents_"] {
+            let names = ["specversion", "id", "source", "type", "time"].map(|name| format!("{mark}{name}"));
+            let values = ["1.0", "e1", "crm", RECEIVED_TYPE, "2026-11-22T10:00:00Z"];
+            let pairs: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
+            let event = decode(Some("application/json"), &pairs, &request()).expect("an event");
+            assert_eq!(event.received().expect("valid").tenant, "acme");
+            assert!(event.timestamp().is_some());
+            let error = decode(Some("image/png"), &pairs, &request()).expect_err("no JSON");
+            assert_eq!(error, EnvelopeError::Unsupported("data that is no JSON"));
+        }
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let event = Event {
+            id: "1".into(),
+            source: "mediamill".into(),
+            kind: "t".into(),
+            subject: Some("a/b".into()),
+            time: Some("2026-11-22T10:00:00Z".into()),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+            data: json!({ "ü": [1, null] }),
+        };
+        assert_eq!(Event::decode(Some(STRUCTURED), &Headers::new(), &event.to_structured()), Ok(event));
+    }
+
+    #[test]
+    fn the_header_of_the_trace_wins_and_nonsense_is_dropped() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let event = decode(None, &[(TRACEPARENT, good)], &envelope(&request())).expect("an event");
+        assert_eq!(event.traceparent.as_deref(), Some(good));
+        for bad in ["", "00-xyz", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", &good.repeat(2)] {
+            let event = decode(None, &[(TRACEPARENT, bad)], &envelope(&request())).expect("an event");
+            assert_eq!(event.traceparent, None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_event_are_named_without_their_content() {
+        let code = |content_type: Option<&str>, body: &[u8]| {
+            let error = Event::decode(content_type, &Headers::new(), body).expect_err("no event");
+            assert!(!error.to_string().contains("secret"), "{error}");
+            Fault::from(error).code().expect("a code")
+        };
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(code(None, b""), Code::EventMalformed);
+        assert_eq!(code(None, b"\xff\xfe secret"), Code::EventMalformed);
+        assert_eq!(code(Some(STRUCTURED), deep.as_bytes()), Code::EventMalformed);
+        assert_eq!(code(None, br#"{"secret":1}"#), Code::EventMalformed);
+        assert_eq!(code(None, br#""secret""#), Code::EventMalformed);
+        assert_eq!(code(Some("text/plain"), b"secret"), Code::EventMalformed);
+        assert_eq!(code(None, &vec![b' '; MAX_EVENT_BYTES + 1]), Code::EventMalformed);
+        assert_eq!(code(Some("application/cloudevents-batch+json"), b"[]"), Code::EventUnsupported);
+        let old = envelope(&request()).to_string().replace("\"1.0\"", "\"0.3\"");
+        assert_eq!(code(None, old.as_bytes()), Code::EventUnsupported);
+        let unnamed = envelope(&request()).to_string().replace("\"e1\"", "\"\"");
+        assert_eq!(code(None, unnamed.as_bytes()), Code::EventMalformed);
+    }
+
+    #[test]
+    fn invalid_data_says_what_is_wrong_and_not_what_it_is() {
+        let event = |data: &Value| decode(None, &[], &envelope(data)).expect("an event");
+        let broken = json!({ "tenant": "acme", "media_id": "m1", "tags": ["t"], "message": { "caption": "secret", "voice": "secret" } });
+        let event = event(&broken);
+        let error = event.received().expect_err("invalid");
+        assert!(!error.to_string().contains("secret"), "{error}");
+        let salvaged = event.salvage().expect("ids");
+        assert_eq!((salvaged.tenant.as_str(), salvaged.tags.len()), ("acme", 1));
+
+        let other = envelope(&request()).to_string().replace("received.v1", "received.v2");
+        let event = Event::decode(None, &Headers::new(), other.as_bytes()).expect("an event");
+        assert_eq!(event.received(), Err(EnvelopeError::Type));
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_messages_and_contexts_are_echoed() {
+        let mut data = request();
+        data["novel"] = json!({ "a": 1 });
+        data["message"] = json!({ "channel": "whatsapp", "of_their_own": { "b": [2] } });
+        data["context"] = json!([1, { "c": null }]);
+        let received = decode(None, &[], &envelope(&data)).expect("an event").received().expect("valid");
+        assert_eq!(serde_json::to_value(received.message).expect("JSON"), data["message"]);
+        assert_eq!(received.context, Some(data["context"].clone()));
+    }
+}

@@ -1,0 +1,32 @@
+//! The contract on the wire: what integrators send and receive, and what is written next to the assets.
+//!
+//! Fields are only ever added within a version. Unknown fields of an incoming event are ignored, except below
+//! `message` and `context`, where they are echoed back.
+
+mod envelope;
+mod facts;
+mod manifest;
+mod normalized;
+mod peaks;
+mod received;
+mod rejected;
+
+pub use envelope::{EnvelopeError, Event, Headers, MAX_EVENT_BYTES, STRUCTURED, TRACEPARENT};
+pub use facts::{Orientation, Stream, StreamDetail};
+pub use manifest::Manifest;
+pub use normalized::{
+    Action, Asset, Damage, Decision, Kind, Loudness, Normalized, Original, Reason, Role, SandboxStatus, Timings,
+    WorkerInfo,
+};
+pub use peaks::Peaks;
+pub use received::{Declared, Message, Origin, Privacy, Received};
+pub use rejected::{Failed, Rejected, Stage};
+
+/// `type` of the event that asks for work.
+pub const RECEIVED_TYPE: &str = "mediamill.media.received.v1";
+/// `type` of the outcome: assets are stored.
+pub const NORMALIZED_TYPE: &str = "mediamill.media.normalized.v1";
+/// `type` of the outcome: this file can never be processed.
+pub const REJECTED_TYPE: &str = "mediamill.media.rejected.v1";
+/// `type` of the outcome: retries are spent, or an operator is needed.
+pub const FAILED_TYPE: &str = "mediamill.media.failed.v1";

@@ -1,0 +1,287 @@
+//! `mediamill.media.normalized.v1`: the assets are stored, here is what they are.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Message, Privacy, Stream};
+
+/// The data of a *media normalized* event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Normalized {
+    /// From the received event.
+    pub tenant: String,
+    /// From the received event.
+    pub media_id: String,
+    /// `id` of the received event that led to this one.
+    pub cause: String,
+    /// What the file is, by its content.
+    pub kind: Kind,
+    /// The file as it came.
+    pub original: Original,
+    /// What was stored; every object named here exists, with the checksum given here.
+    pub assets: Vec<Asset>,
+    /// What was done, and why.
+    pub decision: Decision,
+    /// Loudness of the sound by EBU R 128, where it was decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<Loudness>,
+    /// Echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
+    /// Echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Privacy>,
+    /// Echoed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Value>,
+    /// Where the time went.
+    pub timings_ms: Timings,
+    /// Which worker did it, with which libraries, in which sandbox.
+    pub worker: WorkerInfo,
+}
+
+/// What a file is, by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Sound, with or without cover art.
+    Audio,
+    /// Moving pictures, with or without sound; animated GIF too.
+    Video,
+    /// A still picture, or an animation that stays as it is.
+    Image,
+    /// Anything else that people attach.
+    Document,
+}
+
+impl Kind {
+    /// The word used in routing keys, file names, metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Video => "video",
+            Self::Image => "image",
+            Self::Document => "document",
+        }
+    }
+}
+
+/// The file as it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Original {
+    /// MIME type by content.
+    pub mime_type: String,
+    /// MIME type as declared, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_mime_type: Option<String>,
+    /// File name as declared, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 in hex.
+    pub sha256: String,
+    /// Short name of the container: `ogg`, `mp4`, `jpeg`, `pdf`, …
+    pub container: String,
+    /// Length as decoded, in ms; absent for stills and documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Its streams.
+    #[serde(default)]
+    pub streams: Vec<Stream>,
+    /// When the device says that it recorded the media (RFC 3339, or without zone as cameras write it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+    /// Whether a part of it could not be used.
+    #[serde(default)]
+    pub damaged: bool,
+    /// Which part, where it is damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
+    /// Key of the stored original, null where the profile does not keep it.
+    pub key: Option<String>,
+}
+
+/// How much of the original could not be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Damage {
+    /// Packets that the demuxer or decoder refused.
+    pub bad_packets: u64,
+    /// Packets in all.
+    pub packets: u64,
+    /// Whether the file ended before its container said so.
+    pub truncated: bool,
+    /// How much of the declared length is not there, in ms, where the container declares one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_ms: Option<u64>,
+}
+
+/// A stored object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Asset {
+    /// What it is for.
+    pub role: Role,
+    /// Key in the object store.
+    pub key: String,
+    /// MIME type.
+    pub mime_type: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 in hex.
+    pub sha256: String,
+    /// The codec: of the picture, where there is sound too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<String>,
+    /// All codecs, video first: `h264`, `aac`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codecs: Vec<String>,
+    /// Width in pixels as displayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Height in pixels as displayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// Length in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Average over the file in bit/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bit_rate: Option<u64>,
+}
+
+/// What an asset is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Plays everywhere: MP3 or MP4.
+    Playback,
+    /// Upright JPEG.
+    Thumbnail,
+    /// PNG picture of the sound.
+    Waveform,
+    /// The sound's peaks for a player that draws by itself (audiowaveform JSON, version 2).
+    Peaks,
+    /// The file as it came.
+    Original,
+}
+
+/// What was done, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    /// For the file as a whole.
+    pub action: Action,
+    /// One entry a stream, and where needed one for the file.
+    pub reasons: Vec<Reason>,
+    /// Name of the profile.
+    pub profile: String,
+    /// First 12 hex digits of the SHA-256 of the profile's contents.
+    pub profile_version: String,
+    /// Size of the original.
+    pub bytes_before: u64,
+    /// Size of the playback asset, or of the original where it is what is played or shown.
+    pub bytes_after: u64,
+}
+
+/// What was done to the file as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Container and streams were already as the profile wants them: the bytes are the original's.
+    Copied,
+    /// Streams kept bit by bit, container written anew.
+    Remuxed,
+    /// At least one stream was encoded.
+    Encoded,
+    /// No playback asset: the original is what people open.
+    KeptOriginal,
+}
+
+impl Action {
+    /// The word used in events, tables and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Copied => "copied",
+            Self::Remuxed => "remuxed",
+            Self::Encoded => "encoded",
+            Self::KeptOriginal => "kept-original",
+        }
+    }
+}
+
+/// Why a stream, or the file, was treated as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reason {
+    /// Stream index; absent where the file as a whole is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<usize>,
+    /// `copy`, `encode`, `drop` or `keep`.
+    pub verdict: String,
+    /// Stable kebab-case reason: `codec`, `resolution`, `no-audio`, `cover-art`, …
+    pub reason: String,
+    /// The figures behind it, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Loudness by EBU R 128 / ITU-R BS.1770-4.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Loudness {
+    /// Integrated loudness of the original in LUFS; absent where all of it is below the gate (silence).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrated_lufs: Option<f64>,
+    /// Highest true peak of the original in dBTP; absent for digital silence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub true_peak_dbtp: Option<f64>,
+    /// Loudness range in LU; absent where it is too short to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_lu: Option<f64>,
+    /// Gain that was applied to the playback asset, in dB.
+    pub gain_db: f64,
+}
+
+/// Where the time went, in ms of wall clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Timings {
+    /// From the event's `time` to the moment a slot took it.
+    pub queue: u64,
+    /// Getting the bytes.
+    pub fetch: u64,
+    /// In the jailed child.
+    pub decode: u64,
+    /// Storing the assets.
+    pub store: u64,
+    /// From taking the message to the outcome.
+    pub total: u64,
+}
+
+/// Which worker did it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkerInfo {
+    /// mediamill's version.
+    pub version: String,
+    /// Version of each libav library: `libavcodec` → `59.37.100`.
+    pub libav: BTreeMap<String, String>,
+    /// What held the decoder.
+    pub sandbox: SandboxStatus,
+}
+
+/// What was in force around the decoder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SandboxStatus {
+    /// `required`, `best-effort` or `off`, as configured.
+    pub mode: String,
+    /// `full`, `partial` or `none`.
+    pub landlock: String,
+    /// Landlock ABI version of the kernel, 0 where there is none.
+    pub landlock_abi: u32,
+    /// Whether the seccomp filter is on.
+    pub seccomp: bool,
+}

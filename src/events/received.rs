@@ -1,0 +1,120 @@
+//! `mediamill.media.received.v1`: please process this file.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The data of a *media received* event. `(tenant, media_id)` is the idempotency key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Received {
+    /// Whose media it is; first part of every object key.
+    pub tenant: String,
+    /// The sender's id of the file, unique within the tenant.
+    pub media_id: String,
+    /// Where the bytes are.
+    pub origin: Origin,
+    /// What the channel said about the file: size and hash are checked, the rest is a hint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Declared>,
+    /// Name of the compression profile; the worker's default where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The chat message that carried the file; echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
+    /// Consent and retention; echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Privacy>,
+    /// Free labels; echoed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Anything; echoed untouched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Value>,
+}
+
+/// Where the bytes are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Origin {
+    /// An object in the S3 that the worker is configured for.
+    S3 {
+        /// Bucket name.
+        bucket: String,
+        /// Object key.
+        key: String,
+    },
+    /// A URL, https unless the configuration allows otherwise.
+    Http {
+        /// The URL, which may carry a short-lived signature: it is never logged.
+        url: String,
+    },
+    /// A file below one of the worker's configured roots.
+    File {
+        /// Absolute path.
+        path: String,
+    },
+}
+
+/// What the channel said about the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Declared {
+    /// MIME type, with parameters or without. A hint for the event, never for a decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// SHA-256 of the bytes, in hex or base64; checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Size of the file in bytes; checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// The name that the sender's device gave the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+}
+
+/// The chat message that carried the file. Fields that are not listed are kept and echoed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Message {
+    /// `whatsapp`, `telegram`, `email`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// `inbound` or `outbound`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<String>,
+    /// The channel's id of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// The conversation it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<String>,
+    /// The CRM contact, deal or ticket it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_id: Option<String>,
+    /// Text under the media. Never logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption: Option<String>,
+    /// Whether the sender recorded it as a voice note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice: Option<bool>,
+    /// When the channel received it (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<String>,
+    /// Fields of the sender's own.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// Consent and retention, as the sender states them. Fields that are not listed are kept and echoed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Privacy {
+    /// `granted`, `denied`, `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<String>,
+    /// After how many days the assets should be deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
+    /// Fields of the sender's own.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}

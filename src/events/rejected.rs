@@ -1,0 +1,71 @@
+//! `mediamill.media.rejected.v1` and `mediamill.media.failed.v1`: no assets, and why.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Message, Privacy};
+
+/// The step at which a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Reading the event.
+    Parse,
+    /// Getting the bytes.
+    Fetch,
+    /// In the jailed child.
+    Transcode,
+    /// Storing the assets.
+    Store,
+    /// Publishing the outcome.
+    Publish,
+}
+
+impl Stage {
+    /// The word used in events, logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::Fetch => "fetch",
+            Self::Transcode => "transcode",
+            Self::Store => "store",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+/// The data of a *media rejected* event: this file can never be processed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rejected {
+    /// From the received event.
+    pub tenant: String,
+    /// From the received event.
+    pub media_id: String,
+    /// `id` of the received event that led to this one.
+    pub cause: String,
+    /// Stable reason; the README lists them all.
+    pub code: String,
+    /// The step at which it ended.
+    pub stage: Stage,
+    /// One sentence for people.
+    pub explanation: String,
+    /// How often the job was tried.
+    pub attempts: u32,
+    /// Echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
+    /// Echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<Privacy>,
+    /// Echoed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Echoed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Value>,
+}
+
+/// The data of a *media failed* event: the same shape, but trying again later may help (`mediamill replay`).
+pub type Failed = Rejected;

@@ -1,0 +1,11 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // First of all: a fork server must not have a second thread, nor may its start depend on anything below.
+    if let Some(code) = mediamill::sandbox::maybe_fork_server() {
+        return code;
+    }
+    mediamill::cli::main()
+}
