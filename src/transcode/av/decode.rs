@@ -1,0 +1,141 @@
+//! A decoder that tells errors of the data apart from the end of the stream, and counts them.
+#![expect(unsafe_code, reason = "limits and threading of a decoder are fields of libav's context")]
+
+use std::marker::PhantomData;
+
+use ffmpeg_next as ff;
+
+use super::StreamView;
+use crate::error::Fault;
+
+/// What most jobs decode, to begin with or to prove their outputs.
+const USUAL: [&str; 8] = ["opus", "mp3", "aac", "amr_nb", "h264", "vp8", "mjpeg", "png"];
+
+/// Opens and closes the usual decoders, which leaves behind the tables that all decoders of a kind share. Starts no
+/// thread. What cannot be opened without a stream is left to the job that has one.
+pub(in crate::transcode) fn warm() {
+    for codec in USUAL.iter().filter_map(|name| super::decoder_for(name)) {
+        let mut decoder = ff::codec::Context::new_with_codec(codec).decoder();
+        decoder.set_threading(ff::threading::Config::count(1));
+        drop(decoder.open_as(codec));
+    }
+}
+
+/// Audio or video frames.
+pub(in crate::transcode) trait FrameKind: std::ops::DerefMut<Target = ff::Frame> {
+    /// A frame without buffers.
+    fn blank() -> Self;
+}
+
+impl FrameKind for ff::frame::Audio {
+    fn blank() -> Self {
+        Self::empty()
+    }
+}
+
+impl FrameKind for ff::frame::Video {
+    fn blank() -> Self {
+        Self::empty()
+    }
+}
+
+/// One stream's decoder.
+pub(in crate::transcode) struct Decoder<F> {
+    inner: ff::codec::decoder::Opened,
+    /// Packets that went in.
+    pub(in crate::transcode) packets: u64,
+    /// Packets or frames that the decoder refused.
+    pub(in crate::transcode) bad: u64,
+    kind: PhantomData<F>,
+}
+
+impl<F: FrameKind> Decoder<F> {
+    /// Opens the decoder for a stream. A picture beyond `max_pixels` is an error of the data.
+    ///
+    /// # Errors
+    /// libav's, where the parameters make no sense.
+    pub(in crate::transcode) fn open(
+        stream: &StreamView<'_>,
+        threads: u32,
+        max_pixels: u64,
+    ) -> Result<Self, ff::Error> {
+        let codec = super::decoder_for(&stream.codec_name()).ok_or(ff::Error::DecoderNotFound)?;
+        let context = ff::codec::Context::from_parameters(stream.parameters())?;
+        Self::open_context(context, codec, Some(stream.time_base()), threads, max_pixels)
+    }
+
+    /// Opens a decoder by name, for a picture that is a single packet.
+    ///
+    /// # Errors
+    /// libav's.
+    pub(in crate::transcode) fn open_still(codec: &str, max_pixels: u64) -> Result<Self, ff::Error> {
+        let codec = super::decoder_for(codec).ok_or(ff::Error::DecoderNotFound)?;
+        Self::open_context(ff::codec::Context::new_with_codec(codec), codec, None, 1, max_pixels)
+    }
+
+    fn open_context(
+        context: ff::codec::Context,
+        codec: ff::Codec,
+        time_base: Option<ff::Rational>,
+        threads: u32,
+        max_pixels: u64,
+    ) -> Result<Self, ff::Error> {
+        let mut decoder = context.decoder();
+        if let Some(time_base) = time_base {
+            decoder.set_packet_time_base(time_base);
+        }
+        // SAFETY: the context is allocated and not yet open, which is when these fields are to be set.
+        unsafe {
+            let raw = decoder.as_mut_ptr();
+            (*raw).max_pixels = i64::try_from(max_pixels).unwrap_or(i64::MAX);
+            (*raw).thread_count = i32::try_from(threads).unwrap_or(1).max(1);
+        }
+        let inner = decoder.open_as(codec)?;
+        Ok(Self { inner, packets: 0, bad: 0, kind: PhantomData })
+    }
+
+    /// Feeds a packet, or the end with `None`, and hands on every frame that comes out.
+    ///
+    /// # Errors
+    /// Those of `on_frame`, and running out of memory. Damaged data is counted, not returned.
+    pub(in crate::transcode) fn push(
+        &mut self,
+        packet: Option<&ff::Packet>,
+        on_frame: &mut dyn FnMut(&mut F) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let sent = match packet {
+            Some(packet) => {
+                self.packets += 1;
+                self.inner.send_packet(packet)
+            }
+            None => self.inner.send_eof(),
+        };
+        match sent {
+            Ok(()) | Err(ff::Error::Eof) => {}
+            Err(error @ ff::Error::Other { errno: libc::ENOMEM }) => return Err(super::reading("decoding")(error)),
+            Err(_) => self.bad += 1,
+        }
+        self.drain(on_frame)
+    }
+
+    fn drain(&mut self, on_frame: &mut dyn FnMut(&mut F) -> Result<(), Fault>) -> Result<(), Fault> {
+        let mut frame = F::blank();
+        loop {
+            match self.inner.receive_frame(&mut frame) {
+                Ok(()) => on_frame(&mut frame)?,
+                Err(ff::Error::Eof | ff::Error::Other { errno: libc::EAGAIN }) => return Ok(()),
+                Err(error @ ff::Error::Other { errno: libc::ENOMEM }) => return Err(super::reading("decoding")(error)),
+                // The decoder has dropped what it could not read and goes on with the next packet.
+                Err(_) => {
+                    self.bad += 1;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Forgets what came before a seek.
+    pub(in crate::transcode) fn flush(&mut self) {
+        self.inner.flush();
+    }
+}

@@ -1,0 +1,173 @@
+//! Names and figures that libav keeps behind pointers, and the colour tags of frames.
+#![expect(unsafe_code, reason = "libav's tables and frame fields are plain C")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CStr, CString, c_char};
+use std::ptr::{addr_of, addr_of_mut};
+
+use ff::ffi;
+use ffmpeg_next as ff;
+
+use crate::domain::{ACCEPTED, Reader};
+use crate::sandbox::protocol::{Component, Libav};
+
+/// A static C string of libav's, or nothing.
+pub(super) fn text(pointer: *const c_char) -> Option<String> {
+    // SAFETY: libav's name functions return null or a static, terminated string.
+    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
+}
+
+/// The decoder that libav uses for this codec: `av1` → `libdav1d`.
+pub(in crate::transcode) fn decoder_for(codec: &str) -> Option<ff::Codec> {
+    let name = CString::new(codec).ok()?;
+    // SAFETY: `name` is terminated; the descriptor and the codec are static tables, or null.
+    unsafe {
+        let descriptor = ffi::avcodec_descriptor_get_by_name(name.as_ptr());
+        if descriptor.is_null() {
+            return None;
+        }
+        let decoder = ffi::avcodec_find_decoder((*descriptor).id);
+        (!decoder.is_null()).then(|| ff::Codec::wrap(decoder))
+    }
+}
+
+/// Version of each libav library, as it is loaded now.
+pub(in crate::transcode) fn libav_versions() -> BTreeMap<String, String> {
+    // SAFETY: the version functions have no preconditions.
+    let versions = unsafe {
+        [
+            ("libavcodec", ffi::avcodec_version()),
+            ("libavformat", ffi::avformat_version()),
+            ("libavfilter", ffi::avfilter_version()),
+            ("libavutil", ffi::avutil_version()),
+            ("libswscale", ffi::swscale_version()),
+            ("libswresample", ffi::swresample_version()),
+        ]
+    };
+    versions
+        .into_iter()
+        .map(|(name, v)| (name.to_owned(), format!("{}.{}.{}", v >> 16, (v >> 8) & 0xff, v & 0xff)))
+        .collect()
+}
+
+/// The colour tags of a frame as numbers of ITU-T H.273, which libav's enums follow.
+///
+/// Read as integers on purpose: a file can put any number there, and a Rust enum must not hold an unknown one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::transcode) struct FrameColor {
+    /// 1 is limited, 2 is full, 0 is unspecified.
+    pub range: u32,
+    /// 1 is BT.709, 9 is BT.2020.
+    pub primaries: u32,
+    /// 1 is BT.709, 16 is PQ, 18 is HLG.
+    pub transfer: u32,
+    /// 1 is BT.709, 5 and 6 are BT.601, 9 is BT.2020, 2 is unspecified.
+    pub matrix: u32,
+}
+
+/// Reads a frame's colour tags.
+pub(in crate::transcode) fn frame_color(frame: &ff::Frame) -> FrameColor {
+    // SAFETY: the frame is allocated; each field is a C enum of the size of an int, read as such.
+    unsafe {
+        let frame = frame.as_ptr();
+        FrameColor {
+            range: addr_of!((*frame).color_range).cast::<u32>().read(),
+            primaries: addr_of!((*frame).color_primaries).cast::<u32>().read(),
+            transfer: addr_of!((*frame).color_trc).cast::<u32>().read(),
+            matrix: addr_of!((*frame).colorspace).cast::<u32>().read(),
+        }
+    }
+}
+
+/// Sets a frame's colour tags.
+pub(in crate::transcode) fn set_frame_color(frame: &mut ff::Frame, color: FrameColor) {
+    // SAFETY: as above; the numbers written are ones that libav's enums have.
+    unsafe {
+        let frame = frame.as_mut_ptr();
+        addr_of_mut!((*frame).color_range).cast::<u32>().write(color.range);
+        addr_of_mut!((*frame).color_primaries).cast::<u32>().write(color.primaries);
+        addr_of_mut!((*frame).color_trc).cast::<u32>().write(color.transfer);
+        addr_of_mut!((*frame).colorspace).cast::<u32>().write(color.matrix);
+    }
+}
+
+/// Whether the frame's pixel format has an alpha plane or component.
+pub(in crate::transcode) fn has_alpha(frame: &ff::frame::Video) -> bool {
+    // SAFETY: the frame is allocated; the descriptor is static or null.
+    unsafe {
+        let descriptor = super::input::pixel_descriptor((*frame.as_ptr()).format);
+        !descriptor.is_null() && (*descriptor).flags & ffi::AV_PIX_FMT_FLAG_ALPHA as u64 != 0
+    }
+}
+
+/// Another reference to the same picture.
+pub(in crate::transcode) fn reference(frame: &ff::frame::Video) -> ff::frame::Video {
+    let mut copy = ff::frame::Video::empty();
+    // SAFETY: both frames are allocated and the target has no buffers; on failure it stays without.
+    let _ = unsafe { ffi::av_frame_ref(copy.as_mut_ptr(), frame.as_ptr()) };
+    copy
+}
+
+/// Makes sure that nobody else sees what is written into the picture.
+pub(in crate::transcode) fn make_writable(frame: &mut ff::frame::Video) -> Result<(), ff::Error> {
+    // SAFETY: the frame is allocated and ours.
+    match unsafe { ffi::av_frame_make_writable(frame.as_mut_ptr()) } {
+        0.. => Ok(()),
+        error => Err(ff::Error::from(error)),
+    }
+}
+
+/// Tags a filtered frame as what the encoder is told to expect, and lets the encoder choose its picture type.
+pub(in crate::transcode) fn prepare_for_encoder(frame: &mut ff::frame::Video) {
+    set_frame_color(frame, FrameColor { range: 1, primaries: 1, transfer: 1, matrix: 1 });
+    // SAFETY: the frame is allocated. The type is left over from the decoder and would force keyframes.
+    unsafe { (*frame.as_mut_ptr()).pict_type = ffi::AVPictureType::AV_PICTURE_TYPE_NONE };
+}
+
+/// libav's name of a frame's pixel format.
+pub(in crate::transcode) fn pixel_format_name(frame: &ff::frame::Video) -> String {
+    // SAFETY: the frame is allocated; the descriptor is static or null.
+    unsafe {
+        let descriptor = super::input::pixel_descriptor((*frame.as_ptr()).format);
+        if descriptor.is_null() { None } else { text((*descriptor).name) }.unwrap_or_default()
+    }
+}
+
+/// Stops libav from writing to standard error: what a file makes it say is the sender's text, not ours.
+pub(in crate::transcode) fn silence() {
+    ff::log::set_level(ff::log::Level::Quiet);
+}
+
+/// What every profile needs to write, and to change pictures on the way.
+const ENCODERS: &[&str] = &["libx264", "libmp3lame", "aac", "mjpeg", "png"];
+const FILTERS: &[&str] = &["buffer", "buffersink", "scale", "format", "zscale", "tonemap", "bwdif"];
+
+/// What this build of libav has of what is accepted and made.
+#[must_use]
+pub fn inventory() -> Libav {
+    let component =
+        |role: &str, name: &str, present: bool| Component { role: role.to_owned(), name: name.to_owned(), present };
+    let mut demuxers = BTreeSet::new();
+    let mut decoders = BTreeSet::new();
+    for row in ACCEPTED {
+        match row.reader {
+            Reader::Demuxer(name) => drop(demuxers.insert(name)),
+            Reader::Still(codec) => drop(decoders.insert(codec)),
+            Reader::None => continue,
+        }
+        decoders.extend(row.video.iter().chain(row.audio));
+    }
+    let mut components = Vec::new();
+    components
+        .extend(ENCODERS.iter().map(|name| component("encoder", name, ff::encoder::find_by_name(name).is_some())));
+    components.extend(FILTERS.iter().map(|name| component("filter", name, ff::filter::find(name).is_some())));
+    components.extend(demuxers.iter().map(|name| component("demuxer", name, has_demuxer(name))));
+    components.extend(decoders.iter().map(|name| component("decoder", name, decoder_for(name).is_some())));
+    Libav { versions: libav_versions(), components }
+}
+
+fn has_demuxer(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    // SAFETY: `name` is terminated; the answer is a static table or null.
+    unsafe { !ffi::av_find_input_format(name.as_ptr()).is_null() }
+}

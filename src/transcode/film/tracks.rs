@@ -1,0 +1,164 @@
+//! The two streams of a film, each encoded or kept as it is.
+
+use ffmpeg_next as ff;
+
+use super::super::av::{Input, OutputStream};
+use super::super::job::{Findings, Job};
+use super::super::probe::check_duration;
+use super::super::sound::SoundReader;
+use super::copy_track::CopyTrack;
+use super::picture_track::PictureEncoder;
+use super::{EncodedPicture, Waiting};
+use crate::domain::{AudioSettings, Facts, Plan, Track, VideoSettings};
+use crate::error::{Code, Fault};
+
+/// The picture of a film.
+pub(super) enum PictureTrack {
+    Encode(Box<PictureEncoder>),
+    Copy(CopyTrack),
+}
+
+impl PictureTrack {
+    pub(super) fn open(
+        input: &Input,
+        facts: &Facts,
+        track: &Track<VideoSettings>,
+        offset_ms: i64,
+        job: &Job<'_>,
+    ) -> Result<Self, Fault> {
+        if let Some(settings) = track.settings() {
+            let encoder = PictureEncoder::open(input, facts, (track.index, settings), offset_ms, job)?;
+            return Ok(Self::Encode(Box::new(encoder)));
+        }
+        let missing = || Fault::broken(Code::WorkerBroken, "the planned picture is not in the file");
+        let stream = input.stream(track.index).ok_or_else(missing)?;
+        Ok(Self::Copy(CopyTrack::new(&stream, offset_ms, "video.part")))
+    }
+
+    /// Length of one frame, rounded up.
+    pub(super) fn frame_ms(&self, facts: &Facts) -> u64 {
+        match self {
+            Self::Encode(encoder) => encoder.frame_ms(),
+            Self::Copy(_) => facts.frame_ms(),
+        }
+    }
+
+    pub(super) fn push(&mut self, packet: &ff::Packet, job: &Job<'_>) -> Result<(), Fault> {
+        match self {
+            Self::Encode(encoder) => encoder.push(Some(packet), job),
+            Self::Copy(copy) => {
+                copy.push(packet)?;
+                check_duration(u64::try_from(copy.end_ms()).unwrap_or(0), job.limits)
+            }
+        }
+    }
+
+    /// How far it has come, in ms.
+    pub(super) fn end_ms(&self) -> i64 {
+        match self {
+            Self::Encode(encoder) => encoder.end_ms,
+            Self::Copy(copy) => copy.end_ms(),
+        }
+    }
+
+    pub(super) fn finish(self, job: &Job<'_>) -> Result<EncodedPicture, Fault> {
+        match self {
+            Self::Encode(mut encoder) => {
+                encoder.push(None, job)?;
+                encoder.finish()
+            }
+            Self::Copy(copy) if copy.len() == 0 => {
+                Err(Fault::rejected(Code::MediaUnreadable, "the picture has no packets"))
+            }
+            Self::Copy(copy) => Ok(EncodedPicture {
+                end_ms: u64::try_from(copy.end_ms()).unwrap_or(0),
+                packets: copy.len() + copy.corrupt,
+                bad_packets: copy.corrupt,
+                poster: None,
+                track: copy.finish(),
+            }),
+        }
+    }
+}
+
+/// The sound of a film.
+pub(super) struct SoundTrack {
+    pub(super) index: usize,
+    way: Way,
+}
+
+enum Way {
+    Encode(Box<SoundReader>),
+    Copy(CopyTrack),
+}
+
+/// Sound that is done.
+pub(super) struct FinishedSound {
+    pub(super) track: Waiting,
+    pub(super) duration_ms: u64,
+}
+
+impl SoundTrack {
+    pub(super) fn open(
+        input: &Input,
+        track: &Track<AudioSettings>,
+        offset_ms: i64,
+        job: &Job<'_>,
+    ) -> Result<Self, Fault> {
+        let missing = || Fault::broken(Code::WorkerBroken, "the planned sound is not in the file");
+        let stream = input.stream(track.index).ok_or_else(missing)?;
+        let way = match track.settings() {
+            Some(settings) => {
+                let format = (settings.sample_rate_hz, settings.channels);
+                let reader = SoundReader::open(&stream, format, Some(offset_ms), job.limits.duration_s)?;
+                Way::Encode(Box::new(reader))
+            }
+            None => Way::Copy(CopyTrack::new(&stream, offset_ms, "sound.part")),
+        };
+        Ok(Self { index: track.index, way })
+    }
+
+    pub(super) fn push(&mut self, packet: &ff::Packet) -> Result<(), Fault> {
+        match &mut self.way {
+            Way::Encode(reader) => reader.push(Some(packet)),
+            Way::Copy(copy) => copy.push(packet),
+        }
+    }
+
+    /// None where the file declares sound but has none.
+    pub(super) fn finish(
+        self,
+        plan: &Plan,
+        job: &Job<'_>,
+        findings: &mut Findings,
+    ) -> Result<Option<FinishedSound>, Fault> {
+        match self.way {
+            Way::Copy(copy) => {
+                findings.damage.packets += copy.len() + copy.corrupt;
+                findings.damage.bad_packets += copy.corrupt;
+                let duration_ms = u64::try_from(copy.end_ms()).unwrap_or(0);
+                Ok((copy.len() > 0).then(|| FinishedSound { track: copy.finish(), duration_ms }))
+            }
+            Way::Encode(reader) => {
+                let Some(settings) = plan.audio.as_ref().and_then(Track::settings) else { return Ok(None) };
+                let mut sound = reader.finish(job.profile.audio.loudness)?;
+                findings.damage.packets += sound.packets;
+                findings.damage.bad_packets += sound.bad_packets;
+                if sound.frames() == 0 {
+                    return Ok(None);
+                }
+                findings.loudness = Some(sound.loudness);
+                let duration_ms = sound.duration_ms();
+                let (encoder, packets) = sound.encode(settings, None)?;
+                let stream = OutputStream {
+                    parameters: encoder.parameters(),
+                    time_base: encoder.time_base(),
+                    display_matrix: None,
+                    frame_rate: None,
+                    sample_aspect_ratio: None,
+                };
+                Ok(Some(FinishedSound { track: Waiting { stream, packets }, duration_ms }))
+            }
+        }
+    }
+}

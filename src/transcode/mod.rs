@@ -1,0 +1,101 @@
+//! Everything that touches libav. Runs in the jailed child only, with the scratch directory as its working directory.
+//!
+//! The story of one file: sniff → open with that demuxer → facts → plan → one decode → prove → report.
+
+mod av;
+mod cut;
+mod film;
+mod iso;
+mod job;
+mod loudness;
+mod media;
+mod packets;
+mod picture;
+mod poster;
+mod probe;
+mod prove;
+mod remux;
+mod report;
+mod sniff;
+mod sound;
+mod spool;
+mod still;
+mod waveform;
+
+use std::fs::File;
+
+use job::{Findings, Job, scratch};
+use sniff::Sniffed;
+
+use crate::domain::{Profile, plan};
+use crate::error::{Code, Fault};
+use crate::sandbox::protocol::{INPUT, JobSpec, Report, Task};
+
+pub use av::inventory;
+
+/// Loads what every job needs, so that forked children share it: codec tables and libav's own start.
+pub fn warm() {
+    // Refusing to start is left to the first job, which can say why.
+    if ffmpeg_next::init().is_ok() {
+        av::silence();
+        drop(av::inventory());
+        av::warm();
+    }
+}
+
+/// Does one job in the current directory. Blocks; reports progress from 0 to 1.
+///
+/// # Errors
+/// [`Fault::Rejected`] where the file is to blame, [`Fault::Broken`] where this machine is.
+pub fn run(spec: &JobSpec, progress: &mut dyn FnMut(f32)) -> Result<Report, Fault> {
+    av::silence();
+    let profile = Profile::from_raw(&spec.profile).map_err(|errors| {
+        let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Fault::broken(Code::EventProfile, format!("the profile cannot be followed: {}", text.join("; ")))
+    })?;
+    let mut job = Job { profile: &profile, limits: &spec.limits, threads: spec.threads.max(1), progress };
+    match spec.task {
+        Task::Normalize => process(&mut job, true),
+        Task::Probe => process(&mut job, false),
+        Task::Empty => Ok(report::empty()),
+        Task::Escape => Err(Fault::broken(Code::WorkerBroken, "not a task of the transcoder")),
+    }
+}
+
+/// With `make`, writes the assets; without, says what would be done.
+fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
+    let mut file = File::open(INPUT).map_err(scratch)?;
+    let size_bytes = file.metadata().map_err(scratch)?.len();
+    if size_bytes == 0 {
+        return Err(Fault::rejected(Code::MediaEmpty, "the file has no bytes"));
+    }
+    if size_bytes > job.limits.input_bytes {
+        let text = format!("{size_bytes} bytes, at most {}", job.limits.input_bytes);
+        return Err(Fault::rejected(Code::LimitBytes, text));
+    }
+    match sniff::sniff(&mut file).map_err(scratch)? {
+        Sniffed::Unknown => {
+            Err(Fault::rejected(Code::MediaUnsupported, "the first bytes are of no kind that is accepted"))
+        }
+        Sniffed::Document { mime_type, extension } => Ok(report::document(mime_type, extension)),
+        Sniffed::Media(container) if container.is_picture() || sniff::is_single_gif(&mut file, container) => {
+            let mut still = still::facts(container, job.limits)?;
+            let findings = if make { still::thumbnail(&mut still, job)? } else { Findings::default() };
+            let mut plan = plan(&still.facts, job.profile);
+            if let Some(reason) = still.undecoded {
+                plan.reasons.push(report::not_decoded(reason));
+            }
+            Ok(report::report(&still.facts, plan, findings))
+        }
+        Sniffed::Media(container) => {
+            let input = probe::open(INPUT, container)?;
+            let facts = probe::facts(&input, container, &mut file, job.limits)?;
+            let plan = plan(&facts, job.profile);
+            if make {
+                media::make(input, &facts, plan, job)
+            } else {
+                Ok(report::report(&facts, plan, Findings::default()))
+            }
+        }
+    }
+}
