@@ -1,0 +1,91 @@
+//! The command line between the worker and the processes that it starts. Not for people: hidden from the help.
+
+use super::Launcher;
+use crate::config::SandboxMode;
+
+/// What a start of this program is, as a part of the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) role: Role,
+    pub(super) mode: SandboxMode,
+    pub(super) launcher: Launcher,
+    pub(super) escape_probes: bool,
+    /// Process id of who started it.
+    pub(super) parent: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    ForkServer,
+    JobChild,
+}
+
+/// The words of [`Start`], in their order.
+type Words = [String; 5];
+
+impl Start {
+    /// The words after the program's name.
+    pub(super) fn words(&self) -> Words {
+        let probes = if self.escape_probes { "probes" } else { "-" };
+        [self.role.word(), mode_word(self.mode), self.launcher.word(), probes, &self.parent.to_string()]
+            .map(ToOwned::to_owned)
+    }
+
+    /// `None`: an ordinary start of the program. `Some(None)`: one of ours, but not in its right form.
+    pub(super) fn parse(words: impl Iterator<Item = std::ffi::OsString>) -> Option<Option<Self>> {
+        let mut words = words.map(|word| word.to_string_lossy().into_owned());
+        let first = words.next()?;
+        let role = [Role::ForkServer, Role::JobChild].into_iter().find(|role| role.word() == first)?;
+        let rest: Vec<String> = words.collect();
+        Some(Self::parse_rest(role, &rest))
+    }
+
+    fn parse_rest(role: Role, rest: &[String]) -> Option<Self> {
+        let [mode, launcher, probes, parent] = rest else { return None };
+        let modes = [SandboxMode::Required, SandboxMode::BestEffort, SandboxMode::Off];
+        Some(Self {
+            role,
+            mode: modes.into_iter().find(|known| mode_word(*known) == mode)?,
+            launcher: [Launcher::Fork, Launcher::ReExec].into_iter().find(|known| known.word() == launcher)?,
+            escape_probes: probes == "probes",
+            parent: parent.parse().ok()?,
+        })
+    }
+}
+
+impl Role {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::ForkServer => "fork-server",
+            Self::JobChild => "job-child",
+        }
+    }
+}
+
+/// The mode as configuration, command line and events write it.
+pub(super) const fn mode_word(mode: SandboxMode) -> &'static str {
+    match mode {
+        SandboxMode::Required => "required",
+        SandboxMode::BestEffort => "best-effort",
+        SandboxMode::Off => "off",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_back_as_they_went_and_ordinary_starts_are_left_alone() {
+        let start = Start {
+            role: Role::ForkServer,
+            mode: SandboxMode::BestEffort,
+            launcher: Launcher::ReExec,
+            escape_probes: false,
+            parent: 42,
+        };
+        assert_eq!(Start::parse(start.words().map(Into::into).into_iter()), Some(Some(start)));
+        assert_eq!(Start::parse(["worker".into()].into_iter()), None);
+        assert_eq!(Start::parse(["fork-server".into()].into_iter()), Some(None));
+    }
+}

@@ -1,0 +1,156 @@
+//! A child's whole life: arrange descriptors, hear the job, go to jail, work, answer, leave.
+#![expect(unsafe_code, reason = "descriptors are put in their places by number")]
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use super::jail::{self, JailError, Terms};
+use super::protocol::{Answer, JobSpec, Report, Task, Verdict};
+use super::seccomp::Filters;
+use super::{escape, wire};
+use crate::config::SandboxMode;
+use crate::error::{Code, Fault};
+use crate::events::{Action, Kind, SandboxStatus};
+use crate::transcode;
+
+/// Where a child finds its descriptors; 0 and 1 are `/dev/null`, 2 is the pipe that the worker keeps the end of.
+const STDERR: RawFd = 2;
+const JOB: RawFd = 3;
+const SCRATCH: RawFd = 4;
+const FIRST_CLOSED: libc::c_uint = 5;
+/// Above every place that a descriptor is put into.
+const CLEAR_OF_PLACES: RawFd = 16;
+/// Progress is told no more often than this.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// The child could not even answer.
+const EXIT_SPEECHLESS: i32 = 70;
+
+/// What comes with a `Launch` order, in the order of [`super::control::DESCRIPTORS`].
+pub(super) struct Descriptors {
+    pub(super) job: OwnedFd,
+    pub(super) scratch: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+/// What every child of a fork server has in common.
+#[derive(Debug, Clone)]
+pub(super) struct Setup {
+    pub(super) mode: SandboxMode,
+    pub(super) filters: Filters,
+    /// Whether [`Task::Escape`] is done rather than refused: said on the fork server's command line, never in a message.
+    pub(super) escape_probes: bool,
+    /// Process id of the fork server.
+    pub(super) parent: u32,
+}
+
+/// Puts the descriptors into their places and closes every other one.
+pub(super) fn arrange(descriptors: Descriptors) -> io::Result<()> {
+    let Descriptors { job, scratch, stderr } = descriptors;
+    let sources = [(stderr, STDERR), (job, JOB), (scratch, SCRATCH)];
+    let mut moved = Vec::with_capacity(sources.len());
+    for (from, place) in sources {
+        moved.push((rustix::io::fcntl_dupfd_cloexec(&from, CLEAR_OF_PLACES)?, place));
+    }
+    // Standard input was the control socket; standard output is /dev/null since the start.
+    replace(libc::STDOUT_FILENO, libc::STDIN_FILENO)?;
+    for (from, place) in &moved {
+        replace(from.as_raw_fd(), *place)?;
+    }
+    // What this closes includes descriptors that values in this copied process still own: none of them is dropped,
+    // since the process leaves by `_exit` or `exec`.
+    std::mem::forget(moved);
+    // SAFETY: closes descriptors that nothing in this process uses from here on.
+    check(unsafe { libc::close_range(FIRST_CLOSED, libc::c_uint::MAX, 0) })
+}
+
+/// The rest of the child's life, with the descriptors in their places.
+pub(super) fn live(setup: &Setup) -> ! {
+    std::panic::set_hook(Box::new(|panic| {
+        // The place only: the message may quote what was in the file.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        drop(writeln!(io::stderr(), "panicked at {place}"));
+        std::process::abort();
+    }));
+    // SAFETY: `arrange` put these descriptors here, and nothing else owns them.
+    let (mut job, scratch) = unsafe { (File::from_raw_fd(JOB), OwnedFd::from_raw_fd(SCRATCH)) };
+    let said = wire::read::<JobSpec>(&mut job).and_then(|spec| {
+        let answer = match confine(setup, &scratch, &spec) {
+            Ok(status) => perform(setup, &spec, status, &mut job),
+            Err(error) => failed(Verdict::Broken, Code::WorkerSandbox, error.to_string()),
+        };
+        wire::write(&mut job, &answer)
+    });
+    let code = if said.is_ok() { 0 } else { EXIT_SPEECHLESS };
+    // SAFETY: leaves at once. The exit handlers of this copied process are the fork server's, not ours to run.
+    unsafe { libc::_exit(code) }
+}
+
+fn confine(setup: &Setup, scratch: &OwnedFd, spec: &JobSpec) -> Result<SandboxStatus, JailError> {
+    jail::settle(scratch.as_fd(), &Terms { limits: spec.limits, nice: spec.nice, parent: setup.parent })?;
+    jail::seal(setup.mode, scratch.as_fd(), &setup.filters)
+}
+
+fn perform(setup: &Setup, spec: &JobSpec, sandbox: SandboxStatus, job: &mut File) -> Answer {
+    let result = match spec.task {
+        Task::Normalize | Task::Probe => transcode::run(spec, &mut throttled(job)),
+        Task::Empty => Ok(empty_report()),
+        Task::Escape if setup.escape_probes => return escape::attempt(job),
+        Task::Escape => Err(Fault::broken(Code::WorkerBroken, "escape probes are not for this worker")),
+    };
+    match result {
+        Ok(report) => Answer::Done { report: Box::new(Report { sandbox, ..report }) },
+        Err(Fault::Rejected { code, message }) => failed(Verdict::Rejected, code, message),
+        Err(Fault::Suspect { code, message }) => failed(Verdict::Suspect, code, message),
+        Err(Fault::Transient { code, message, .. }) => failed(Verdict::Transient, code, message),
+        Err(Fault::Broken { code, message }) => failed(Verdict::Broken, code, message),
+        Err(Fault::Shutdown) => failed(Verdict::Broken, Code::WorkerBroken, "a child cannot shut down".to_owned()),
+    }
+}
+
+fn throttled(job: &mut File) -> impl FnMut(f32) {
+    let mut told: Option<Instant> = None;
+    move |fraction: f32| {
+        if fraction.is_finite() && told.is_none_or(|then| then.elapsed() >= PROGRESS_EVERY) {
+            told = Some(Instant::now());
+            // Where the worker is gone, the kernel ends this child within the same moment.
+            drop(wire::write(job, &Answer::Progress { fraction }));
+        }
+    }
+}
+
+pub(super) fn failed(verdict: Verdict, code: Code, message: String) -> Answer {
+    Answer::Failed { verdict, code: code.to_string(), message }
+}
+
+/// What [`Task::Empty`] finds.
+fn empty_report() -> Report {
+    Report {
+        kind: Kind::Document,
+        mime_type: "application/octet-stream".to_owned(),
+        extension: "bin".to_owned(),
+        container: String::new(),
+        duration_ms: None,
+        streams: Vec::new(),
+        created_at: None,
+        damage: None,
+        action: Action::KeptOriginal,
+        reasons: Vec::new(),
+        loudness: None,
+        produced: Vec::new(),
+        cpu_s: 0.0,
+        peak_memory_bytes: 0,
+        libav: std::collections::BTreeMap::new(),
+        sandbox: SandboxStatus::default(),
+    }
+}
+
+fn replace(from: RawFd, place: RawFd) -> io::Result<()> {
+    // SAFETY: `place` is a number that no value in this process uses after the fork.
+    check(unsafe { libc::dup2(from, place) })
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

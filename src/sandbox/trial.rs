@@ -1,0 +1,39 @@
+//! One child that does nothing but go to jail, so that a worker learns at its start what this machine can enforce.
+#![expect(unsafe_code, reason = "fork and _exit have no safe wrapper")]
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
+
+use super::child::Setup;
+use super::protocol::ChildEnd;
+use super::{jail, reap};
+use crate::events::SandboxStatus;
+
+/// What held the child, or what is missing.
+pub(super) fn run(setup: &Setup) -> io::Result<Result<SandboxStatus, String>> {
+    let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let (heard, said) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    // SAFETY: the fork server has one thread.
+    let forked = unsafe { libc::fork() };
+    if forked == 0 {
+        let verdict = jail::seal(setup.mode, root.as_fd(), &setup.filters).map_err(|error| error.to_string());
+        let told = serde_json::to_vec(&verdict).map(|json| File::from(said).write_all(&json));
+        // SAFETY: leaves at once, without the exit handlers of the fork server.
+        unsafe { libc::_exit(i32::from(!matches!(told, Ok(Ok(()))))) };
+    }
+    if forked < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let pid = Pid::from_raw(forked).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+    drop(said);
+    let mut json = Vec::new();
+    File::from(heard).read_to_end(&mut json)?;
+    match reap::wait(pid)? {
+        ChildEnd::Exited { code: 0, .. } => Ok(serde_json::from_slice(&json)?),
+        end => Ok(Err(format!("a trial child did not survive its jail: {end:?}"))),
+    }
+}
