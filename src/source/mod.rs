@@ -1,0 +1,91 @@
+//! Where originals come from. Every fetch streams into one file, capped and hashed on the way.
+
+mod error;
+mod file;
+mod http;
+mod s3;
+mod sink;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::SourceError;
+
+use file::Roots;
+use http::Http;
+use s3::Buckets;
+use sink::Wanted;
+
+use crate::config::Config;
+use crate::events::{Declared, Origin};
+use crate::store::Store;
+
+/// A file that has arrived as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Its SHA-256 in lower-case hex.
+    pub sha256: String,
+}
+
+/// Everything that can fetch. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sources(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    roots: Roots,
+    buckets: Buckets,
+    http: Http,
+    total_timeout: Duration,
+}
+
+impl Sources {
+    /// Readies the clients. Talks to nobody yet.
+    ///
+    /// # Errors
+    /// [`SourceError::Config`] where the `[source]` configuration cannot work.
+    pub fn new(config: &Config, store: &Store) -> Result<Self, SourceError> {
+        Ok(Self(Arc::new(Inner {
+            roots: Roots::new(&config.source.file_roots),
+            buckets: Buckets::new(config, store),
+            http: Http::new(&config.source),
+            total_timeout: Duration::from_secs(config.source.total_timeout_s),
+        })))
+    }
+
+    /// Fetches an origin into `dest`, which is created or emptied, and checks it against what was declared.
+    ///
+    /// # Errors
+    /// [`SourceError`]; what `dest` holds then is of no use.
+    pub async fn fetch(
+        &self,
+        origin: &Origin,
+        declared: Option<&Declared>,
+        limit_bytes: u64,
+        dest: &Path,
+    ) -> Result<Fetched, SourceError> {
+        let wanted = Wanted::new(declared, limit_bytes)?;
+        let fetch = async {
+            match origin {
+                Origin::File { path } => self.0.roots.fetch(path, wanted, dest).await,
+                Origin::S3 { bucket, key } => self.0.buckets.fetch(bucket, key, wanted, dest).await,
+                Origin::Http { url } => self.0.http.fetch(url, wanted, dest).await,
+            }
+        };
+        let total = self.0.total_timeout;
+        tokio::time::timeout(total, fetch).await.unwrap_or_else(|_elapsed| {
+            Err(SourceError::Timeout(format!("the file did not arrive within {} s", total.as_secs())))
+        })
+    }
+
+    /// Copies a file that the person at the keyboard named: any path, roots do not matter, never for events.
+    ///
+    /// # Errors
+    /// As [`Sources::fetch`].
+    pub async fn fetch_local(&self, path: &Path, limit_bytes: u64, dest: &Path) -> Result<Fetched, SourceError> {
+        file::fetch_any(path, Wanted::new(None, limit_bytes)?, dest).await
+    }
+}

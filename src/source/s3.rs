@@ -1,0 +1,120 @@
+//! Objects of the S3 that the worker is configured for.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use super::sink::{Sink, Wanted};
+use super::{Fetched, SourceError};
+use crate::config::Config;
+use crate::store::{Remote, Store, StoreError};
+
+/// S3's longest key.
+const MAX_KEY_BYTES: usize = 1024;
+
+/// The buckets that events may name objects of.
+#[derive(Debug)]
+pub(super) struct Buckets {
+    allowed: Allowed,
+    read_timeout: Duration,
+    store: crate::config::Store,
+    /// The store's own client, or one with the same configuration where the store is a directory.
+    remote: OnceCell<Remote>,
+}
+
+#[derive(Debug)]
+enum Allowed {
+    Every,
+    These(Vec<String>),
+}
+
+impl Buckets {
+    pub(super) fn new(config: &Config, store: &Store) -> Self {
+        let listed = &config.source.s3_buckets;
+        let allowed = match store.remote() {
+            _ if listed.iter().any(|bucket| bucket == "*") => Allowed::Every,
+            Some((own, _)) if listed.is_empty() => Allowed::These(vec![own.to_owned()]),
+            _ => Allowed::These(listed.clone()),
+        };
+        Self {
+            allowed,
+            read_timeout: Duration::from_secs(config.source.read_timeout_s),
+            store: config.store.clone(),
+            remote: OnceCell::new_with(store.remote().map(|(_, remote)| remote.clone())),
+        }
+    }
+
+    pub(super) async fn fetch(
+        &self,
+        bucket: &str,
+        key: &str,
+        wanted: Wanted,
+        dest: &Path,
+    ) -> Result<Fetched, SourceError> {
+        self.vet(bucket, key)?;
+        let remote = self.remote.get_or_try_init(|| Remote::connect(&self.store)).await.map_err(meaning)?;
+        let mut reader = remote.open(bucket, key, self.read_timeout).await.map_err(meaning)?;
+        wanted.announced(reader.size_bytes().unwrap_or(0))?;
+        let mut sink = Sink::create(dest, wanted).await?;
+        while let Some(bytes) = reader.next().await.map_err(meaning)? {
+            sink.write(&bytes).await?;
+        }
+        sink.finish().await
+    }
+
+    fn vet(&self, bucket: &str, key: &str) -> Result<(), SourceError> {
+        let allowed = match &self.allowed {
+            Allowed::Every => is_bucket_name(bucket),
+            Allowed::These(buckets) => buckets.iter().any(|allowed| allowed == bucket),
+        };
+        if !allowed {
+            return Err(SourceError::Denied("source.s3_buckets does not allow this bucket".to_owned()));
+        }
+        if key.is_empty() || key.len() > MAX_KEY_BYTES {
+            return Err(SourceError::Invalid(format!("an object's key has 1 to {MAX_KEY_BYTES} bytes")));
+        }
+        // A server or a proxy that tidies paths could be led to another bucket.
+        if key.split('/').any(|part| part == "." || part == "..") {
+            return Err(SourceError::Denied("the object's key has . or .. as a part".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Names, not ARNs: those lead to other accounts' access points.
+fn is_bucket_name(bucket: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    (3..=63).contains(&bucket.len()) && bucket.bytes().all(plain) && !bucket.contains("..")
+}
+
+/// What trouble with a store means where it is an origin.
+fn meaning(err: StoreError) -> SourceError {
+    let origin = "the bucket".to_owned();
+    match err {
+        StoreError::NotFound { .. } => SourceError::NotFound { origin },
+        StoreError::Forbidden { detail, .. } => SourceError::Credentials { origin, detail },
+        // Bytes that were damaged on their way: the next try may bring them whole.
+        StoreError::Checksum { .. } | StoreError::Unavailable { .. } => {
+            SourceError::Unavailable { detail: err.to_string(), retry_after: None }
+        }
+        StoreError::Config(_) | StoreError::Missing { .. } | StoreError::TooLarge { .. } | StoreError::Scratch(_) => {
+            SourceError::Store(err)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_pass_for_buckets() {
+        for bucket in ["inbox", "my.bucket-1", "Legacy_Bucket"] {
+            assert!(is_bucket_name(bucket), "{bucket}");
+        }
+        for bucket in ["", "ab", "a/b", "a..b", "arn:aws:s3:eu-west-1:1:accesspoint/x", &"x".repeat(64), "a?b"] {
+            assert!(!is_bucket_name(bucket), "{bucket}");
+        }
+    }
+}

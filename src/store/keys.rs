@@ -1,0 +1,125 @@
+//! Object keys: `<prefix>/<tenant>/<media_id>/<object>`.
+//!
+//! Ids come from other people's systems and may hold anything. Each becomes exactly one path segment of unreserved
+//! ASCII that is also a safe file name, and no two ids become the same one.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+
+/// Written last; where it is, the job is done.
+pub const MANIFEST: &str = "manifest.json";
+
+/// RFC 3986's unreserved characters stay, without `~`: that one marks what [`segment`] itself adds.
+const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
+/// File names end at 255 bytes and whole keys at 1024; the temporary name of the local store is a little longer.
+const MAX_SEGMENT_BYTES: usize = 200;
+
+/// Where the objects of one media file go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder(String);
+
+impl Folder {
+    /// The folder of `(tenant, media_id)` below the prefix, which is used as it is.
+    #[must_use]
+    pub fn new(prefix: &str, tenant: &str, media_id: &str) -> Self {
+        Self(below(prefix, &format!("{}/{}", segment(tenant), segment(media_id))))
+    }
+
+    /// Key of an object by its name: `audio.mp3`, `thumbnail.jpg`, …
+    #[must_use]
+    pub fn key(&self, object: &str) -> String {
+        format!("{}/{}", self.0, segment(object))
+    }
+
+    /// Key of [`MANIFEST`].
+    #[must_use]
+    pub fn manifest(&self) -> String {
+        self.key(MANIFEST)
+    }
+
+    /// The folder itself, without a slash at the end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Key of a file that waits to be picked up. No tenant's folder starts with a dot.
+pub(super) fn inbox(prefix: &str, id: &str, file_name: &str) -> String {
+    below(prefix, &format!(".inbox/{}/{}", segment(id), segment(file_name)))
+}
+
+/// Key of the object that shows whether the store works.
+pub(super) fn check(prefix: &str) -> String {
+    below(prefix, ".check")
+}
+
+fn below(prefix: &str, rest: &str) -> String {
+    if prefix.is_empty() { rest.to_owned() } else { format!("{prefix}/{rest}") }
+}
+
+/// An id as one path segment.
+fn segment(id: &str) -> String {
+    if id.is_empty() {
+        return "~".to_owned();
+    }
+    let mut text = utf8_percent_encode(id, ID).to_string();
+    if text.starts_with('.') {
+        text.replace_range(..1, "%2E");
+    }
+    if text.len() > MAX_SEGMENT_BYTES {
+        let digest = hex::encode(Sha256::digest(id));
+        text.truncate(MAX_SEGMENT_BYTES - 33);
+        text.push('~');
+        text.push_str(&digest[..32]);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_ids_stay_readable() {
+        let folder = Folder::new("media", "acme", "wamid.HBgL1");
+        assert_eq!(folder.key("audio.mp3"), "media/acme/wamid.HBgL1/audio.mp3");
+        assert_eq!(folder.manifest(), "media/acme/wamid.HBgL1/manifest.json");
+        assert_eq!(Folder::new("", "acme", "1").as_str(), "acme/1");
+    }
+
+    #[test]
+    fn hostile_ids_are_one_harmless_segment() {
+        for (id, expected) in [
+            ("", "~"),
+            (".", "%2E"),
+            ("..", "%2E."),
+            (".inbox", "%2Einbox"),
+            ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"),
+            ("a/b", "a%2Fb"),
+            ("a%2Fb", "a%252Fb"),
+            ("~", "%7E"),
+            ("a b+c", "a%20b%2Bc"),
+            ("ü\0\n", "%C3%BC%00%0A"),
+            ("a\\b", "a%5Cb"),
+        ] {
+            assert_eq!(segment(id), expected, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn long_ids_are_cut_but_stay_different() {
+        let one = "é".repeat(400);
+        let two = format!("{one}x");
+        assert!(segment(&one).len() <= MAX_SEGMENT_BYTES);
+        assert_ne!(segment(&one), segment(&two));
+        assert_eq!(segment(&one), segment(&one.clone()));
+    }
+
+    #[test]
+    fn no_tenant_can_reach_the_inbox() {
+        assert_eq!(inbox("p", "1", "a b.ogg"), "p/.inbox/1/a%20b.ogg");
+        assert!(!Folder::new("p", ".inbox", "1").as_str().starts_with("p/.inbox"));
+    }
+}

@@ -1,0 +1,236 @@
+//! The object store: where assets, originals and manifests end up.
+//!
+//! Two backends, one behaviour (`tests/it/store.rs` runs one suite over all of them): an object is either there as a
+//! whole, with the SHA-256 that [`Stored`] says, or it is not there. Keys are relative to the bucket or directory.
+
+mod error;
+pub mod keys;
+mod local;
+mod s3;
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+pub use error::StoreError;
+pub use keys::Folder;
+
+pub(crate) use s3::Remote;
+
+use local::Local;
+use s3::S3;
+
+/// The most that [`Store::get`] reads into memory. Manifests are a thousandth of this.
+pub const MAX_GET_BYTES: u64 = 16 << 20;
+
+/// What a new object is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PutOptions<'a> {
+    /// MIME type.
+    pub content_type: &'a str,
+    /// SHA-256 in lower-case hex, where the caller knows it: other bytes are then refused before they are stored.
+    pub sha256: Option<&'a str>,
+}
+
+/// An object that is stored, durably, with a checksum that was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The object's key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Its SHA-256 in lower-case hex.
+    pub sha256: String,
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// An object store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    backend: Backend,
+    prefix: String,
+}
+
+#[derive(Debug, Clone)]
+enum Backend {
+    Local(Local),
+    S3(S3),
+}
+
+impl Store {
+    /// The store that the configuration names: `s3://bucket/prefix` or `file:///directory`. Talks to nobody yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] where the configuration cannot be understood.
+    pub async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
+        let url = url::Url::parse(&config.url)
+            .map_err(|err| StoreError::Config(format!("store.url cannot be read: {err}")))?;
+        match url.scheme() {
+            "file" => {
+                let root = url
+                    .to_file_path()
+                    .map_err(|()| StoreError::Config("store.url: file:// needs an absolute path".to_owned()))?;
+                Ok(Self::local(root))
+            }
+            "s3" => {
+                let (bucket, prefix) = bucket_and_prefix(&url)?;
+                Ok(Self { backend: Backend::S3(S3::connect(config, &bucket).await?), prefix })
+            }
+            other => Err(StoreError::Config(format!("store.url: scheme {other:?} is neither s3 nor file"))),
+        }
+    }
+
+    /// A store in a directory, which has to exist.
+    pub fn local(root: impl Into<PathBuf>) -> Self {
+        Self { backend: Backend::Local(Local::new(root.into())), prefix: String::new() }
+    }
+
+    /// Where the objects of one media file go.
+    #[must_use]
+    pub fn folder(&self, tenant: &str, media_id: &str) -> Folder {
+        Folder::new(&self.prefix, tenant, media_id)
+    }
+
+    /// The key for a file that is put here to be picked up as an S3 origin.
+    #[must_use]
+    pub fn inbox_key(&self, id: &str, file_name: &str) -> String {
+        keys::inbox(&self.prefix, id, file_name)
+    }
+
+    /// Stores a file. An object that was there is replaced as a whole.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the object is as it was before, or the new one as a whole.
+    pub async fn put_file(&self, key: &str, path: &Path, options: PutOptions<'_>) -> Result<Stored, StoreError> {
+        match &self.backend {
+            Backend::Local(local) => local.put_file(key, path, options).await,
+            Backend::S3(s3) => s3.put_file(key, path, options).await,
+        }
+    }
+
+    /// Stores a few bytes, as [`Store::put_file`] does.
+    ///
+    /// # Errors
+    /// As [`Store::put_file`].
+    pub async fn put_bytes(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<Stored, StoreError> {
+        match &self.backend {
+            Backend::Local(local) => local.put_bytes(key, bytes, options).await,
+            Backend::S3(s3) => s3.put_bytes(key, bytes, options).await,
+        }
+    }
+
+    /// A small object's bytes; nothing where there is no such object.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::TooLarge`] above [`MAX_GET_BYTES`].
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        match &self.backend {
+            Backend::Local(local) => local.get(key).await,
+            Backend::S3(s3) => s3.get(key).await,
+        }
+    }
+
+    /// What is known of an object without reading it; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn head(&self, key: &str) -> Result<Option<Head>, StoreError> {
+        match &self.backend {
+            Backend::Local(local) => local.head(key).await,
+            Backend::S3(s3) => s3.head(key).await,
+        }
+    }
+
+    /// Removes an object; fine where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Local(local) => local.delete(key).await,
+            Backend::S3(s3) => s3.delete(key).await,
+        }
+    }
+
+    /// Whether the store answers and lets us read: for readiness. Writes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] says what is wrong.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.get(&keys::check(&self.prefix)).await.map(drop)
+    }
+
+    /// Whether the store takes objects: for `doctor`. Leaves one small object behind, always the same.
+    ///
+    /// # Errors
+    /// [`StoreError`] says what is wrong.
+    pub async fn check_write(&self) -> Result<(), StoreError> {
+        let options = PutOptions { content_type: "text/plain", sha256: None };
+        self.put_bytes(&keys::check(&self.prefix), Bytes::from_static(b"mediamill\n"), options).await.map(drop)
+    }
+
+    /// The store's address for people and logs; has no secrets.
+    #[must_use]
+    pub fn url_for_display(&self) -> String {
+        match &self.backend {
+            Backend::Local(local) => local.url_for_display(),
+            Backend::S3(s3) if self.prefix.is_empty() => format!("s3://{}", s3.bucket()),
+            Backend::S3(s3) => format!("s3://{}/{}", s3.bucket(), self.prefix),
+        }
+    }
+
+    /// Waits until what dropped uploads left behind is cleared away, for 10 s at most. To be awaited before the runtime
+    /// ends.
+    pub async fn settle(&self) {
+        match &self.backend {
+            Backend::Local(_) => {}
+            Backend::S3(s3) => s3.settle().await,
+        }
+    }
+
+    /// The bucket that assets go to, and the client for it and for others; nothing where the store is a directory.
+    pub(crate) fn remote(&self) -> Option<(&str, &Remote)> {
+        match &self.backend {
+            Backend::Local(_) => None,
+            Backend::S3(s3) => Some((s3.bucket(), s3.remote())),
+        }
+    }
+}
+
+/// `s3://bucket/some/prefix`. Whatever else a URL can hold has no meaning here, and credentials least of all.
+fn bucket_and_prefix(url: &url::Url) -> Result<(String, String), StoreError> {
+    let wrong = |problem: &str| StoreError::Config(format!("store.url: {problem}"));
+    if !url.username().is_empty() || url.password().is_some() || url.port().is_some() {
+        return Err(wrong("s3:// takes a bucket and a prefix, no credentials and no port"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("s3:// takes no query and no fragment"));
+    }
+    let bucket = url.host_str().filter(|bucket| !bucket.is_empty()).ok_or_else(|| wrong("s3:// needs a bucket"))?;
+    let prefix = percent_encoding::percent_decode_str(url.path()).decode_utf8();
+    let prefix = prefix.map_err(|_| wrong("the prefix is not UTF-8"))?;
+    Ok((bucket.to_owned(), prefix.trim_matches('/').to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_s3_url_is_a_bucket_and_a_prefix() {
+        let parse = |text: &str| bucket_and_prefix(&url::Url::parse(text).expect(text)).ok();
+        let is = |bucket: &str, prefix: &str| Some((bucket.to_owned(), prefix.to_owned()));
+        assert_eq!(parse("s3://b"), is("b", ""));
+        assert_eq!(parse("s3://my.bucket_1/"), is("my.bucket_1", ""));
+        assert_eq!(parse("s3://b/some/pre%20fix/"), is("b", "some/pre fix"));
+        for text in ["s3:///x", "s3://id:secret@b/x", "s3://b:9000/x", "s3://b/x?y", "s3://b/x#y"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

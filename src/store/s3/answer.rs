@@ -1,0 +1,153 @@
+//! Whether a server's answer names the bytes that were sent.
+
+use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
+
+use super::classify::classify;
+use super::terms::Checksums;
+use super::{Inner, StoreError};
+
+/// What we know of the bytes that were sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) size_bytes: u64,
+    /// As S3 writes it: of the whole, and for an object of parts composite, with their number or, on some servers,
+    /// without.
+    pub(super) sha256: Vec<String>,
+    /// As S3 makes it where no KMS is involved.
+    pub(super) e_tag: String,
+}
+
+/// What a server says of an object.
+#[derive(Debug, Default)]
+pub(super) struct Seen<'a> {
+    pub(super) sha256: Option<&'a str>,
+    pub(super) e_tag: Option<&'a str>,
+    pub(super) sse: Option<&'a ServerSideEncryption>,
+}
+
+/// [`Seen`], of an object that was looked up.
+#[derive(Debug)]
+pub(super) struct LookedUp {
+    pub(super) size_bytes: u64,
+    sha256: Option<String>,
+    e_tag: Option<String>,
+    sse: Option<ServerSideEncryption>,
+}
+
+/// What came of comparing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Same,
+    Other,
+    /// Nothing that can be compared.
+    Silent,
+}
+
+impl Seen<'_> {
+    /// Of a part, which cannot be looked up: servers that say nothing of it are asked once the object is whole.
+    pub(super) fn vet_part(&self, action: &'static str, sent: &Sent) -> Result<(), StoreError> {
+        match self.compare(sent) {
+            Verdict::Same | Verdict::Silent => Ok(()),
+            Verdict::Other => Err(differs(action)),
+        }
+    }
+
+    fn compare(&self, sent: &Sent) -> Verdict {
+        let verdict = |same| if same { Verdict::Same } else { Verdict::Other };
+        if let Some(sha256) = self.sha256 {
+            return verdict(sent.sha256.iter().any(|known| known == sha256));
+        }
+        // With KMS an ETag is something else, which may look the same.
+        let plain = self.sse.is_none_or(|sse| *sse == ServerSideEncryption::Aes256);
+        let e_tag = self.e_tag.map(|e_tag| e_tag.trim_matches('"')).filter(|e_tag| plain && is_md5(e_tag));
+        e_tag.map_or(Verdict::Silent, |e_tag| verdict(e_tag.eq_ignore_ascii_case(&sent.e_tag)))
+    }
+}
+
+impl LookedUp {
+    fn compare(&self, sent: &Sent) -> Verdict {
+        if self.size_bytes != sent.size_bytes {
+            return Verdict::Other;
+        }
+        Seen { sha256: self.sha256.as_deref(), e_tag: self.e_tag.as_deref(), sse: self.sse.as_ref() }.compare(sent)
+    }
+}
+
+impl Inner {
+    /// Makes sure that the object is what was sent, by the answer to the upload or else by looking it up.
+    pub(super) async fn verify(
+        &self,
+        action: &'static str,
+        key: &str,
+        seen: Seen<'_>,
+        sent: &Sent,
+    ) -> Result<(), StoreError> {
+        match (seen.compare(sent), self.terms.checksums) {
+            (Verdict::Same, Checksums::Sha256) => return Ok(()),
+            (Verdict::Other, _) => return Err(differs(action)),
+            (Verdict::Same | Verdict::Silent, _) => {}
+        }
+        let looked_up = self.look_up(key).await?;
+        match (looked_up.compare(sent), self.terms.checksums) {
+            // A size is all that some servers have to compare, and they were asked to check an MD5 when it was sent.
+            (Verdict::Same, _) | (Verdict::Silent, Checksums::Md5) => Ok(()),
+            (Verdict::Other, _) => Err(differs(action)),
+            (Verdict::Silent, Checksums::Sha256) => Err(StoreError::Config(format!(
+                "{action}: the store keeps no SHA-256 of what it is given; see store.checksums"
+            ))),
+        }
+    }
+
+    /// Whether the object is there as it was sent. An error is no answer, and so a no.
+    pub(super) async fn is_there(&self, key: &str, sent: &Sent) -> bool {
+        self.look_up(key).await.is_ok_and(|looked_up| looked_up.compare(sent) == Verdict::Same)
+    }
+
+    pub(super) async fn look_up(&self, key: &str) -> Result<LookedUp, StoreError> {
+        let mut request = self.remote.client().head_object().bucket(&self.bucket).key(key);
+        if self.terms.checksums == Checksums::Sha256 {
+            request = request.checksum_mode(ChecksumMode::Enabled);
+        }
+        let answer = request.send().await.map_err(|err| classify("look up an object", err))?;
+        Ok(LookedUp {
+            size_bytes: answer.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            sha256: answer.checksum_sha256().map(str::to_owned),
+            e_tag: answer.e_tag().map(str::to_owned),
+            sse: answer.server_side_encryption().cloned(),
+        })
+    }
+}
+
+fn differs(action: &'static str) -> StoreError {
+    StoreError::Checksum { action, detail: "the store has other bytes than were sent".to_owned() }
+}
+
+/// 32 hex digits, and for an object of parts a hyphen and how many.
+fn is_md5(e_tag: &str) -> bool {
+    let (digits, parts) = e_tag.split_once('-').unwrap_or((e_tag, "0"));
+    digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()) && parts.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MD5: &str = "5d41402abc4b2a76b9719d911017c592";
+
+    #[test]
+    fn a_sha256_decides_and_an_e_tag_only_where_it_is_an_md5() {
+        let sent = Sent { size_bytes: 5, sha256: vec!["LPJN=".to_owned()], e_tag: MD5.to_owned() };
+        let (other, parts) = (MD5.replace('5', "6"), format!("{MD5}-2"));
+        let quoted = format!("\"{}\"", MD5.to_uppercase());
+        let seen = |sha256, e_tag, sse| Seen { sha256, e_tag, sse }.compare(&sent);
+        assert_eq!(seen(Some("LPJN="), Some("whatever"), None), Verdict::Same);
+        assert_eq!(seen(Some("other"), Some(MD5), None), Verdict::Other);
+        assert_eq!(seen(None, Some(&quoted), None), Verdict::Same);
+        assert_eq!(seen(None, Some(MD5), Some(&ServerSideEncryption::Aes256)), Verdict::Same);
+        assert_eq!(seen(None, Some(&other), None), Verdict::Other);
+        assert_eq!(seen(None, Some(&parts), None), Verdict::Other, "parts");
+        assert_eq!(seen(None, Some(MD5), Some(&ServerSideEncryption::AwsKms)), Verdict::Silent);
+        assert_eq!(seen(None, Some("\"v1:x\""), None), Verdict::Silent);
+        assert_eq!(seen(None, None, None), Verdict::Silent);
+    }
+}

@@ -1,0 +1,89 @@
+//! The client: where the server is, who we are, and how long anything may take.
+
+use std::time::Duration;
+
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig,
+};
+
+use super::StoreError;
+use super::terms::WHEN_REQUIRED;
+
+/// What a server of another maker is told where nothing is configured; such servers seldom care.
+const ANY_REGION: &str = "us-east-1";
+
+/// A client for every bucket of the configured server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    client: Client,
+    attempt_timeout: Duration,
+    max_attempts: u32,
+}
+
+impl Remote {
+    /// Reads the credential chain where no credentials are configured. Talks to no S3 server yet.
+    pub(crate) async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
+        let seconds = Duration::from_secs;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(region(config))
+            .retry_config(RetryConfig::standard().with_max_attempts(config.max_attempts))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(seconds(config.connect_timeout_s))
+                    .operation_attempt_timeout(seconds(config.attempt_timeout_s))
+                    .operation_timeout(seconds(config.operation_timeout_s))
+                    .build(),
+            )
+            // The timeouts above and those of the reader hold; one that nobody can configure would be one too many.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if !config.endpoint.is_empty() {
+            loader = loader.endpoint_url(&config.endpoint);
+        }
+        if !config.access_key_id.expose().is_empty() {
+            let (id, secret) = (config.access_key_id.expose(), config.secret_access_key.expose());
+            loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "configuration"));
+        }
+        let shared = loader.load().await;
+        if shared.region().is_none() {
+            return Err(StoreError::Config("store.region is empty, and the environment names no region".to_owned()));
+        }
+        let mut s3 = aws_sdk_s3::config::Builder::from(&shared).force_path_style(config.path_style);
+        if config.checksums == WHEN_REQUIRED {
+            s3 = s3
+                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        }
+        let attempt_timeout = seconds(config.attempt_timeout_s);
+        Ok(Self { client: Client::from_conf(s3.build()), attempt_timeout, max_attempts: config.max_attempts })
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// How long one request, or a pause within a body, may take.
+    pub(super) fn attempt_timeout(&self) -> Duration {
+        self.attempt_timeout
+    }
+
+    pub(super) fn max_attempts(&self) -> u32 {
+        self.max_attempts
+    }
+}
+
+/// The configured region; else, for AWS itself, the chain down to the machine's own metadata.
+fn region(config: &crate::config::Store) -> RegionProviderChain {
+    let configured = (!config.region.is_empty()).then(|| Region::new(config.region.clone()));
+    let chain = RegionProviderChain::first_try(configured);
+    if config.endpoint.is_empty() {
+        chain.or_default_provider()
+    } else {
+        chain.or_else(EnvironmentVariableRegionProvider::new()).or_else(ANY_REGION)
+    }
+}

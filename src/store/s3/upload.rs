@@ -1,0 +1,73 @@
+//! One request for one object. Bodies come from a path, so that a retry starts again from its first byte.
+
+use std::io;
+use std::path::Path;
+
+use aws_sdk_s3::primitives::{ByteStream, Length};
+use aws_sdk_s3::types::ChecksumAlgorithm;
+use bytes::Bytes;
+
+use super::answer::{Seen, Sent};
+use super::classify::classify;
+use super::digest::{Digests, Part};
+use super::terms::Checksums;
+use super::{Inner, StoreError};
+
+pub(super) const ACTION: &str = "write an object";
+
+/// Where the bytes are.
+#[derive(Debug, Clone)]
+pub(super) enum Body<'a> {
+    File(&'a Path),
+    Bytes(Bytes),
+}
+
+impl Body<'_> {
+    /// A stretch of it as a body that can be sent more than once.
+    pub(super) async fn stream(&self, part: &Part) -> Result<ByteStream, StoreError> {
+        match self {
+            Self::Bytes(bytes) => Ok(ByteStream::from(bytes.clone())),
+            Self::File(path) => {
+                let exactly = Length::Exact(part.size_bytes);
+                let stream = ByteStream::read_from().path(path).offset(part.offset).length(exactly).build().await;
+                stream.map_err(|err| StoreError::Scratch(io::Error::other(err)))
+            }
+        }
+    }
+}
+
+impl Inner {
+    pub(super) async fn put_whole(
+        &self,
+        key: &str,
+        body: Body<'_>,
+        digests: &Digests,
+        content_type: &str,
+    ) -> Result<(), StoreError> {
+        let part = &digests.parts[0];
+        let terms = &self.terms;
+        let request = self
+            .remote
+            .client()
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(content_type)
+            .content_length(i64::try_from(part.size_bytes).unwrap_or(i64::MAX))
+            .body(body.stream(part).await?)
+            .set_server_side_encryption(terms.sse.clone())
+            .set_ssekms_key_id(terms.kms_key_id.clone())
+            .set_storage_class(terms.storage_class.clone())
+            .set_tagging(terms.tagging.clone())
+            .set_metadata(terms.metadata.clone());
+        let request = match terms.checksums {
+            Checksums::Sha256 => request.checksum_algorithm(ChecksumAlgorithm::Sha256).checksum_sha256(part.sha256()),
+            Checksums::Md5 => request.content_md5(part.content_md5()),
+        };
+        let answer = request.send().await.map_err(|err| classify(ACTION, err))?;
+        let seen =
+            Seen { sha256: answer.checksum_sha256(), e_tag: answer.e_tag(), sse: answer.server_side_encryption() };
+        let sent = Sent { size_bytes: part.size_bytes, sha256: vec![part.sha256()], e_tag: part.e_tag() };
+        self.verify(ACTION, key, seen, &sent).await
+    }
+}
