@@ -1,0 +1,161 @@
+//! One connection, opened and given up with deadlines, and the pauses between attempts.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{Channel, Connection, ConnectionProperties};
+use rand::Rng;
+use rustix::net::Shutdown;
+use tokio::time::timeout;
+
+use super::BrokerError;
+use crate::config::Broker;
+
+/// An open connection. Dropping it closes the socket under it, so that no thread of lapin's waits for a dead peer.
+pub(super) struct Link {
+    connection: Connection,
+    socket: Socket,
+    timeout: Duration,
+}
+
+/// A second descriptor of the connection's socket, once there is one.
+#[derive(Clone, Default)]
+struct Socket(Arc<Mutex<Option<OwnedFd>>>);
+
+impl Link {
+    /// Connects, with `purpose` as the name that the broker's operator sees.
+    pub(super) async fn open(config: &Broker, purpose: &str) -> Result<Self, BrokerError> {
+        let mut uri: AMQPUri =
+            config.url.expose().parse().map_err(|_| BrokerError::Config("broker.url cannot be read".to_owned()))?;
+        uri.query.heartbeat = uri.query.heartbeat.or(Some(config.heartbeat_s));
+        let name = format!("mediamill {} {purpose}", env!("CARGO_PKG_VERSION"));
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let runtime = lapin::runtime::default_runtime().map_err(BrokerError::lapin("connecting"))?;
+        let socket = Socket::default();
+        let kept = socket.clone();
+        let connecting = Connection::connector(
+            uri,
+            runtime,
+            async move |uri, runtime| {
+                let addresses = tokio::net::lookup_host((uri.authority.host.as_str(), uri.authority.port)).await?;
+                let mut stream = Err(std::io::ErrorKind::AddrNotAvailable.into());
+                for address in addresses {
+                    stream = AsyncTcpStream::connect(&runtime, address).await;
+                    if stream.is_ok() {
+                        break;
+                    }
+                }
+                let stream = stream?;
+                if let AsyncTcpStream::Plain(plain) = &stream {
+                    kept.keep(plain.get_ref().as_fd().try_clone_to_owned()?);
+                }
+                Ok(match uri.scheme {
+                    AMQPScheme::AMQP => stream,
+                    AMQPScheme::AMQPS => {
+                        stream.into_tls(&uri.authority.host, OwnedTLSConfig::default().as_ref()).await?
+                    }
+                })
+            },
+            properties,
+        );
+        let wait = Duration::from_secs(config.connect_timeout_s);
+        let connection = match timeout(wait, connecting).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(err)) => return Err(BrokerError::lapin("connecting")(err)),
+            Err(_elapsed) => {
+                socket.shut();
+                return Err(BrokerError::Timeout { action: "connecting" });
+            }
+        };
+        Ok(Self { connection, socket, timeout: wait })
+    }
+
+    /// A new channel.
+    pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
+        self.answer("opening a channel", self.connection.create_channel()).await
+    }
+
+    /// Waits for an answer of the broker's, but not for ever.
+    pub(super) async fn answer<T>(
+        &self,
+        action: &'static str,
+        answer: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, BrokerError> {
+        match timeout(self.timeout, answer).await {
+            Ok(result) => result.map_err(BrokerError::lapin(action)),
+            Err(_elapsed) => Err(BrokerError::Timeout { action }),
+        }
+    }
+
+    /// Whether it is of any use.
+    pub(super) fn is_open(&self) -> bool {
+        self.connection.status().connected()
+    }
+
+    /// Whether the broker has stopped reading from it, for want of memory or disk.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
+    /// Says goodbye. What was not acknowledged goes back to its queue.
+    pub(super) async fn close(self) {
+        let goodbye = self.connection.close(200, "done".into());
+        if let Ok(Err(err)) = timeout(Duration::from_secs(2), goodbye).await {
+            tracing::debug!(%err, "closing the connection to the broker");
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.socket.shut();
+    }
+}
+
+impl Socket {
+    fn keep(&self, fd: OwnedFd) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fd);
+    }
+
+    /// Ends the connection for both sides of our own process: lapin's thread reads the end of the stream and stops.
+    fn shut(&self) {
+        if let Some(fd) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && let Err(err) = rustix::net::shutdown(&fd, Shutdown::Both)
+        {
+            tracing::trace!(%err, "the socket was closed before");
+        }
+    }
+}
+
+/// Pauses between attempts: doubling from the least to the most, each with jitter, so that a fleet of workers does not
+/// come back as one.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    least: Duration,
+    most: Duration,
+    next: Duration,
+}
+
+impl Backoff {
+    /// Starts with the least.
+    #[must_use]
+    pub fn new(config: &Broker) -> Self {
+        let least = Duration::from_millis(config.reconnect_min_ms);
+        Self { least, most: Duration::from_millis(config.reconnect_max_ms).max(least), next: least }
+    }
+
+    /// Something worked: the next pause is the least again.
+    pub fn reset(&mut self) {
+        self.next = self.least;
+    }
+
+    /// Waits: between half of the next pause and all of it.
+    pub async fn pause(&mut self) {
+        let pause = self.next.mul_f64(rand::rng().random_range(0.5..=1.0));
+        self.next = self.next.saturating_mul(2).min(self.most);
+        tokio::time::sleep(pause).await;
+    }
+}

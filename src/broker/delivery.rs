@@ -1,0 +1,167 @@
+//! One message that was delivered and waits for its acknowledgement.
+
+use std::time::Duration;
+
+use lapin::BasicProperties;
+use lapin::options::{BasicAckOptions, BasicNackOptions};
+use lapin::types::AMQPValue;
+use tokio::time::timeout;
+
+use super::message::{ATTEMPTS, CODE, LANE, SUSPICIONS};
+use super::{BrokerError, Lane};
+use crate::error::Code;
+use crate::events::Headers;
+
+/// How long an acknowledgement may take to be written.
+const ACK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A delivered message.
+#[derive(Debug)]
+pub struct Delivery {
+    lane: Lane,
+    inner: lapin::message::Delivery,
+}
+
+/// How often a message was tried before, by its own headers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// Tries that ended in trouble.
+    pub attempts: u32,
+    /// Those among them in which the file or the machine was to blame.
+    pub suspicions: u32,
+}
+
+impl Delivery {
+    pub(super) const fn new(lane: Lane, inner: lapin::message::Delivery) -> Self {
+        Self { lane, inner }
+    }
+
+    /// The lane it came through.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.inner.data
+    }
+
+    /// What its sender says that the bytes are.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.inner.properties.content_type().as_ref().map(lapin::types::ShortString::as_str)
+    }
+
+    /// Headers whose value is text or can be written as text.
+    #[must_use]
+    pub fn headers(&self) -> Headers {
+        let Some(headers) = self.inner.properties.headers() else { return Headers::new() };
+        headers.into_iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), as_text(value)?))).collect()
+    }
+
+    /// How often it was tried before.
+    #[must_use]
+    pub fn tries(&self) -> Tries {
+        let count = |name| self.number(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+        Tries { attempts: count(ATTEMPTS), suspicions: count(SUSPICIONS) }
+    }
+
+    /// How often RabbitMQ delivered it before, to whomever.
+    #[must_use]
+    pub fn delivered_before(&self) -> u32 {
+        self.number("x-delivery-count").and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
+    }
+
+    /// Why it is in the dead queue, where a worker put it there.
+    #[must_use]
+    pub fn dead_code(&self) -> Option<Code> {
+        Code::parse(&self.text(CODE)?)
+    }
+
+    /// A dead letter, in the lane that it was in before: as a worker wrote, or else as RabbitMQ did.
+    pub(super) fn dead_letter(inner: lapin::message::Delivery) -> Self {
+        let mut delivery = Self::new(Lane::Bulk, inner);
+        let named = delivery.text(LANE).or_else(|| delivery.text("x-first-death-queue"));
+        if named.is_some_and(|name| name == "audio" || name.ends_with(".audio")) {
+            delivery.lane = Lane::Audio;
+        }
+        delivery
+    }
+
+    /// Whether an acknowledgement would reach nobody: the channel is gone, and the message is delivered again.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        !self.inner.acker.usable()
+    }
+
+    /// Takes the message off its queue.
+    ///
+    /// # Errors
+    /// [`BrokerError`]; then it is delivered again.
+    pub async fn ack(&self) -> Result<(), BrokerError> {
+        self.settled("acknowledging", self.inner.acker.ack(BasicAckOptions::default())).await
+    }
+
+    /// Puts the message back, for anybody to take it.
+    ///
+    /// # Errors
+    /// [`BrokerError`]; then it is delivered again in any case.
+    pub async fn requeue(&self) -> Result<(), BrokerError> {
+        let options = BasicNackOptions { requeue: true, multiple: false };
+        self.settled("requeueing", self.inner.acker.nack(options)).await
+    }
+
+    pub(super) const fn properties(&self) -> &BasicProperties {
+        &self.inner.properties
+    }
+
+    async fn settled(
+        &self,
+        action: &'static str,
+        answer: impl Future<Output = lapin::Result<bool>>,
+    ) -> Result<(), BrokerError> {
+        match timeout(ACK_TIMEOUT, answer).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(BrokerError::gone(action, "the channel of the delivery is gone")),
+            Ok(Err(err)) => Err(BrokerError::lapin(action)(err)),
+            Err(_elapsed) => Err(BrokerError::Timeout { action }),
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&AMQPValue> {
+        self.inner.properties.headers().as_ref()?.inner().get(name)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        as_text(self.value(name)?)
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        match self.value(name)? {
+            AMQPValue::ShortShortInt(n) => Some((*n).into()),
+            AMQPValue::ShortShortUInt(n) => Some((*n).into()),
+            AMQPValue::ShortInt(n) => Some((*n).into()),
+            AMQPValue::ShortUInt(n) => Some((*n).into()),
+            AMQPValue::LongInt(n) => Some((*n).into()),
+            AMQPValue::LongUInt(n) => Some((*n).into()),
+            AMQPValue::LongLongInt(n) => Some(*n),
+            _ => None,
+        }
+    }
+}
+
+fn as_text(value: &AMQPValue) -> Option<String> {
+    match value {
+        AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
+        AMQPValue::ShortString(text) => Some(text.as_str().to_owned()),
+        AMQPValue::Boolean(value) => Some(value.to_string()),
+        AMQPValue::LongInt(number) => Some(number.to_string()),
+        AMQPValue::LongLongInt(number) => Some(number.to_string()),
+        AMQPValue::Timestamp(seconds) => {
+            Some(jiff::Timestamp::from_second(i64::try_from(*seconds).ok()?).ok()?.to_string())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,89 @@
+//! What can go wrong with the broker, and what that means for a job.
+
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+
+use crate::error::{Code, Fault};
+
+/// A broker's error. Texts carry what RabbitMQ said, never a URL or a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerError {
+    /// The `[broker]` configuration cannot work.
+    #[error("{0}")]
+    Config(String),
+    /// The broker refuses us: wrong credentials, a missing permission or virtual host, a queue declared differently.
+    #[error("{action}: the broker refuses ({detail})")]
+    Refused {
+        /// What was being done.
+        action: &'static str,
+        /// What the broker said.
+        detail: String,
+    },
+    /// No connection, or one that has ended.
+    #[error("{action}: {detail}")]
+    Unavailable {
+        /// What was being done.
+        action: &'static str,
+        /// What happened.
+        detail: String,
+    },
+    /// No answer in time.
+    #[error("{action}: no answer in time")]
+    Timeout {
+        /// What was being done.
+        action: &'static str,
+    },
+    /// The message was returned: no queue is bound for it.
+    #[error("no queue is bound for {routing_key}")]
+    Unroutable {
+        /// Where it should have gone.
+        routing_key: String,
+    },
+    /// A queue that the message was for did not take it.
+    #[error("a queue did not take a message for {routing_key}")]
+    NotTaken {
+        /// Where it should have gone.
+        routing_key: String,
+    },
+}
+
+impl BrokerError {
+    /// Classifies an error of lapin's.
+    pub(super) fn lapin(action: &'static str) -> impl FnOnce(lapin::Error) -> Self {
+        move |err| {
+            let detail = err.to_string();
+            if refuses(&err) { Self::Refused { action, detail } } else { Self::Unavailable { action, detail } }
+        }
+    }
+
+    pub(super) fn gone(action: &'static str, detail: &str) -> Self {
+        Self::Unavailable { action, detail: detail.to_owned() }
+    }
+
+    /// Whether the broker has seen the message and given an answer that another try soon will not change.
+    pub(super) const fn is_answer(&self) -> bool {
+        matches!(self, Self::Unroutable { .. } | Self::NotTaken { .. } | Self::Config(_))
+    }
+}
+
+fn refuses(err: &lapin::Error) -> bool {
+    let lapin::ErrorKind::ProtocolError(err) = err.kind() else { return false };
+    matches!(
+        err.kind(),
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::PRECONDITIONFAILED)
+            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::INVALIDPATH)
+    )
+}
+
+impl From<BrokerError> for Fault {
+    fn from(err: BrokerError) -> Self {
+        let message = err.to_string();
+        match err {
+            BrokerError::Config(_) => Self::broken(Code::WorkerBroken, message),
+            BrokerError::Refused { .. } => Self::broken(Code::BrokerUnavailable, message),
+            BrokerError::Unavailable { .. } | BrokerError::Timeout { .. } | BrokerError::NotTaken { .. } => {
+                Self::transient(Code::BrokerUnavailable, message)
+            }
+            BrokerError::Unroutable { .. } => Self::transient(Code::BrokerUnroutable, message),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Messages as they are published, and the headers that the worker writes on those it passes on.
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use super::{Delivery, Topology};
+use crate::error::Code;
+use crate::events::{Event, STRUCTURED, Stage, TRACEPARENT};
+
+/// Our own headers. All start with [`OURS`], and replaying a message removes them.
+const OURS: &str = "x-mediamill-";
+pub(super) const ATTEMPTS: &str = "x-mediamill-attempts";
+pub(super) const SUSPICIONS: &str = "x-mediamill-suspicions";
+pub(super) const CODE: &str = "x-mediamill-code";
+const STAGE: &str = "x-mediamill-stage";
+const REASON: &str = "x-mediamill-reason";
+pub(super) const LANE: &str = "x-mediamill-lane";
+
+/// Longest reason in a header.
+const MAX_REASON_CHARS: usize = 500;
+/// Headers go into one frame, and frames end at 128 KiB. Foreign headers beyond this are left behind: a frame that is
+/// too long would close the connection, every time anew.
+const MAX_FOREIGN_BYTES: usize = 64 << 10;
+
+/// A message to be published.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub(super) exchange: String,
+    pub(super) routing_key: String,
+    pub(super) body: Vec<u8>,
+    pub(super) properties: BasicProperties,
+}
+
+/// Why a message goes on to a rung of the ladder or to the dead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The stable reason.
+    pub code: Code,
+    /// The step at which it came up.
+    pub stage: Stage,
+    /// A sentence for people.
+    pub reason: String,
+    /// How often the job was tried.
+    pub attempts: u32,
+    /// How often the file or the machine was to blame.
+    pub suspicions: u32,
+}
+
+impl Message {
+    /// An event for the topic exchange.
+    #[must_use]
+    pub fn event(topology: &Topology, routing_key: &str, event: &Event) -> Self {
+        let mut headers = FieldTable::default();
+        if let Some(traceparent) = &event.traceparent {
+            headers.insert(TRACEPARENT.into(), text(traceparent));
+        }
+        let mut properties = persistent().with_content_type(STRUCTURED.into()).with_headers(headers);
+        if let Ok(id) = ShortString::try_new(event.id.as_str()) {
+            properties = properties.with_message_id(id);
+        }
+        Self {
+            exchange: topology.exchange().to_owned(),
+            routing_key: routing_key.to_owned(),
+            body: event.to_structured(),
+            properties,
+        }
+    }
+
+    /// A delivery on its way to a rung of the retry ladder; nothing where there is no such rung.
+    #[must_use]
+    pub fn retry(topology: &Topology, rung: usize, delivery: &Delivery, note: &Note) -> Option<Self> {
+        Some(Self::noted(topology.rung(delivery.lane(), rung)?, delivery, note))
+    }
+
+    /// A delivery on its way to the dead.
+    #[must_use]
+    pub fn dead(topology: &Topology, delivery: &Delivery, note: &Note) -> Self {
+        Self::noted(topology.dead(), delivery, note)
+    }
+
+    /// A dead letter on its way back to its lane, as if it had never been tried.
+    #[must_use]
+    pub fn replay(topology: &Topology, delivery: &Delivery) -> Self {
+        let properties = passed_on(delivery.properties());
+        Self {
+            exchange: String::new(),
+            routing_key: topology.lane(delivery.lane()),
+            body: delivery.body().to_vec(),
+            properties: properties.with_headers(foreign(delivery.properties())),
+        }
+    }
+
+    /// Whether it goes through the default exchange to a queue of this topology.
+    pub(super) fn is_for_own_queue(&self) -> bool {
+        self.exchange.is_empty()
+    }
+
+    fn noted(queue: String, delivery: &Delivery, note: &Note) -> Self {
+        let mut headers = foreign(delivery.properties());
+        let reason: String = note.reason.chars().take(MAX_REASON_CHARS).collect();
+        headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(note.attempts.into()));
+        headers.insert(SUSPICIONS.into(), AMQPValue::LongLongInt(note.suspicions.into()));
+        headers.insert(CODE.into(), text(note.code.as_str()));
+        headers.insert(STAGE.into(), text(note.stage.as_str()));
+        headers.insert(REASON.into(), text(&reason));
+        headers.insert(LANE.into(), text(delivery.lane().as_str()));
+        let properties = passed_on(delivery.properties()).with_headers(headers);
+        Self { exchange: String::new(), routing_key: queue, body: delivery.body().to_vec(), properties }
+    }
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+fn persistent() -> BasicProperties {
+    BasicProperties::default().with_delivery_mode(2).with_app_id("mediamill".into())
+}
+
+/// The properties that a message keeps when it is passed on.
+///
+/// Not among them: `expiration` (would end it in the dead queue), `user_id` and `reply_to` (RabbitMQ checks both
+/// against the connection that publishes, and closes the channel).
+fn passed_on(from: &BasicProperties) -> BasicProperties {
+    let mut to = persistent();
+    if let Some(value) = from.content_type() {
+        to = to.with_content_type(value.clone());
+    }
+    if let Some(value) = from.content_encoding() {
+        to = to.with_content_encoding(value.clone());
+    }
+    if let Some(value) = from.priority() {
+        to = to.with_priority(*value);
+    }
+    if let Some(value) = from.correlation_id() {
+        to = to.with_correlation_id(value.clone());
+    }
+    if let Some(value) = from.message_id() {
+        to = to.with_message_id(value.clone());
+    }
+    if let Some(value) = from.timestamp() {
+        to = to.with_timestamp(*value);
+    }
+    if let Some(value) = from.kind() {
+        to = to.with_type(value.clone());
+    }
+    if let Some(value) = from.app_id() {
+        to = to.with_app_id(value.clone());
+    }
+    to
+}
+
+/// The sender's headers: without our own, without the broker's counts, and without `CC` and `BCC`, which would have
+/// RabbitMQ send copies elsewhere.
+fn foreign(from: &BasicProperties) -> FieldTable {
+    let mut headers = FieldTable::default();
+    let Some(all) = from.headers() else { return headers };
+    let brokers = |name: &str| {
+        let counted = ["x-death", "x-delivery-count", "x-acquired-count", "CC", "BCC"].contains(&name);
+        counted || name.starts_with("x-first-death-") || name.starts_with("x-last-death-")
+    };
+    let mut size_bytes = 0;
+    for (name, value) in all {
+        if name.as_str().starts_with(OURS) || brokers(name.as_str()) {
+            continue;
+        }
+        size_bytes += name.as_str().len() + size_of(value);
+        headers.insert(name.clone(), value.clone());
+    }
+    if size_bytes > MAX_FOREIGN_BYTES {
+        tracing::warn!(size_bytes, "a message is passed on without its headers: they are too large");
+        return FieldTable::default();
+    }
+    headers
+}
+
+/// Bytes that a value takes in a frame, or a few more.
+fn size_of(value: &AMQPValue) -> usize {
+    10 + match value {
+        AMQPValue::LongString(text) => text.len(),
+        AMQPValue::ShortString(text) => text.as_str().len(),
+        AMQPValue::ByteArray(bytes) => bytes.len(),
+        AMQPValue::FieldArray(array) => array.as_slice().iter().map(size_of).sum(),
+        AMQPValue::FieldTable(table) => {
+            table.into_iter().map(|(name, value)| name.as_str().len() + 1 + size_of(value)).sum()
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_headers(pairs: Vec<(&str, AMQPValue)>) -> BasicProperties {
+        let mut headers = FieldTable::default();
+        for (name, value) in pairs {
+            headers.insert(name.into(), value);
+        }
+        BasicProperties::default().with_headers(headers)
+    }
+
+    #[test]
+    fn passing_on_drops_what_would_send_copies_or_close_the_channel() {
+        let from = with_headers(vec![
+            ("cloudEvents:id", text("1")),
+            ("CC", AMQPValue::FieldArray(vec![text("elsewhere")].into())),
+            ("x-death", text("x")),
+            ("x-first-death-queue", text("x")),
+            (ATTEMPTS, text("9")),
+        ]);
+        let from = from.with_user_id("guest".into()).with_reply_to("amq.rabbitmq.reply-to".into());
+        let from = from.with_expiration("1".into()).with_content_type("application/json".into());
+        let names: Vec<_> = foreign(&from).inner().keys().map(|name| name.as_str().to_owned()).collect();
+        assert_eq!(names, ["cloudEvents:id"]);
+        let to = passed_on(&from);
+        assert_eq!((to.user_id(), to.reply_to(), to.expiration()), (&None, &None, &None));
+        assert_eq!((to.delivery_mode(), to.content_type().is_some()), (&Some(2), true));
+    }
+
+    #[test]
+    fn headers_that_would_not_fit_a_frame_are_left_behind() {
+        let large = text(&"x".repeat(MAX_FOREIGN_BYTES));
+        assert!(foreign(&with_headers(vec![("large", large)])).inner().is_empty());
+    }
+}

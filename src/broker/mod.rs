@@ -1,0 +1,29 @@
+//! RabbitMQ: the only place that knows lapin.
+//!
+//! - [`Link`](connection): one connection, opened and given up with deadlines. lapin's own recovery stays off: it gives
+//!   up after 16 tries and loses consumers that the server cancelled.
+//! - [`Topology`]: names of exchange and queues, and their declaration.
+//! - [`Publisher`]: mandatory, persistent, confirmed; reconnects by itself.
+//! - [`Subscription`]: deliveries of both lanes; its end is an error, and the caller opens the next one.
+//! - [`DeadLetters`]: reads the dead queue.
+//!
+//! Consuming and publishing have a connection each: the broker stops reading from a connection that publishes while it
+//! is short of memory or disk, and acknowledgements would be stuck behind the publishes.
+
+mod connection;
+mod consumer;
+mod dead;
+mod delivery;
+mod error;
+mod message;
+mod publisher;
+mod topology;
+
+pub use connection::Backoff;
+pub use consumer::{OutcomeQueue, Subscription};
+pub use dead::DeadLetters;
+pub use delivery::{Delivery, Tries};
+pub use error::BrokerError;
+pub use message::{Message, Note};
+pub use publisher::Publisher;
+pub use topology::{Lane, Topology};

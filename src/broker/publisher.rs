@@ -1,0 +1,186 @@
+//! Publishing: mandatory, persistent, confirmed.
+
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::time::Duration;
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{Channel, Confirmation};
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+use super::connection::{Backoff, Link};
+use super::{BrokerError, Message, Topology};
+use crate::config::Broker;
+
+/// Channels that are kept open while nothing is published: more than a worker has slots.
+const MAX_IDLE_CHANNELS: usize = 64;
+/// How often a blocked connection is looked at.
+const BLOCKED_POLL: Duration = Duration::from_millis(100);
+/// Tries with a queue that does not take a message (its leader changes, it is full) before that counts as its answer.
+const MAX_NOT_TAKEN: u32 = 3;
+
+/// Publishes over a connection of its own, which it opens anew when needed. Cheap to clone.
+#[derive(Clone)]
+pub struct Publisher(Arc<Shared>);
+
+struct Shared {
+    config: Broker,
+    topology: Topology,
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+struct Session {
+    link: Link,
+    idle: SyncMutex<Vec<Channel>>,
+}
+
+impl Publisher {
+    /// Connects when there is something to publish.
+    #[must_use]
+    pub fn new(config: &Broker, topology: Topology) -> Self {
+        Self(Arc::new(Shared { config: config.clone(), topology, session: Mutex::new(None) }))
+    }
+
+    /// Connects now, and declares the topology.
+    ///
+    /// # Errors
+    /// [`BrokerError`]
+    pub async fn connect(&self) -> Result<(), BrokerError> {
+        self.session().await.map(drop)
+    }
+
+    /// Publishes until the broker has given an answer, however long that takes: through lost connections and restarts,
+    /// and while it takes no messages for want of memory. A message may arrive twice, where its confirm was lost.
+    /// Dropping the future gives up.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unroutable`] where nobody has bound a queue, [`BrokerError::NotTaken`] where a queue refuses.
+    pub async fn deliver(&self, message: &Message) -> Result<(), BrokerError> {
+        let mut backoff = Backoff::new(&self.0.config);
+        let mut not_taken = 0;
+        loop {
+            let error = match self.publish(message).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            not_taken += u32::from(matches!(error, BrokerError::NotTaken { .. }));
+            // Our own queues are declared again with the next connection, and take everything in the end.
+            let final_for_all = matches!(error, BrokerError::Config(_));
+            let final_for_topics = error.is_answer() && (not_taken == 0 || not_taken == MAX_NOT_TAKEN);
+            if final_for_all || (final_for_topics && !message.is_for_own_queue()) {
+                return Err(error);
+            }
+            tracing::warn!(%error, "publishing again");
+            backoff.pause().await;
+        }
+    }
+
+    /// Publishes once, and waits for the confirm.
+    ///
+    /// # Errors
+    /// [`BrokerError`]; after a timeout or a lost connection the message may have arrived all the same.
+    pub async fn publish(&self, message: &Message) -> Result<(), BrokerError> {
+        let session = self.session().await?;
+        let result = session.publish(message, Duration::from_secs(self.0.config.confirm_timeout_s)).await;
+        if result.as_ref().is_err_and(|error| !error.is_answer() || message.is_for_own_queue()) {
+            self.discard(&session).await;
+        }
+        result
+    }
+
+    async fn session(&self) -> Result<Arc<Session>, BrokerError> {
+        let mut current = self.0.session.lock().await;
+        if let Some(session) = current.as_ref().filter(|session| session.link.is_open()) {
+            return Ok(Arc::clone(session));
+        }
+        *current = None;
+        let link = Link::open(&self.0.config, "publisher").await?;
+        self.0.topology.declare(&link).await?;
+        let session = Arc::new(Session { link, idle: SyncMutex::new(Vec::new()) });
+        *current = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// The next publish opens another connection, and declares what may have been deleted.
+    async fn discard(&self, session: &Arc<Session>) {
+        let mut current = self.0.session.lock().await;
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
+            *current = None;
+        }
+    }
+}
+
+impl Session {
+    async fn publish(&self, message: &Message, confirm_timeout: Duration) -> Result<(), BrokerError> {
+        // What is published into a blocked connection piles up here and is sent later, given up or not.
+        while self.link.is_blocked() && self.link.is_open() {
+            sleep(BLOCKED_POLL).await;
+        }
+        let channel = self.channel().await?;
+        let confirmation = self.confirmed(&channel, message, confirm_timeout).await?;
+        let routing_key = message.routing_key.clone();
+        let result = match confirmation {
+            Confirmation::Ack(None) => Ok(()),
+            // RabbitMQ acknowledges what it returned: it has done what it could.
+            Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Err(BrokerError::Unroutable { routing_key }),
+            Confirmation::Nack(None) => Err(BrokerError::NotTaken { routing_key }),
+            Confirmation::NotRequested => Err(BrokerError::gone("publishing", "the channel gives no confirms")),
+        };
+        self.keep(channel);
+        result
+    }
+
+    async fn confirmed(
+        &self,
+        channel: &Channel,
+        message: &Message,
+        confirm_timeout: Duration,
+    ) -> Result<Confirmation, BrokerError> {
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let publish = channel.basic_publish(
+            message.exchange.as_str().into(),
+            message.routing_key.as_str().into(),
+            options,
+            &message.body,
+            message.properties.clone(),
+        );
+        let mut confirm = self.link.answer("publishing", publish).await?;
+        loop {
+            match timeout(confirm_timeout, &mut confirm).await {
+                Ok(result) => return result.map_err(BrokerError::lapin("waiting for a confirm")),
+                // It is in the pipe: giving up would only put another one behind it.
+                Err(_elapsed) if self.link.is_blocked() && self.link.is_open() => {}
+                Err(_elapsed) => return Err(BrokerError::Timeout { action: "waiting for a confirm" }),
+            }
+        }
+    }
+
+    /// A channel for one message at a time. lapin hands a returned message to whichever confirm comes next, so that two
+    /// messages in flight on one channel could take each other's answer.
+    async fn channel(&self) -> Result<Channel, BrokerError> {
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match idle {
+                Some(channel) if channel.status().connected() => return Ok(channel),
+                Some(_closed) => {}
+                None => break,
+            }
+        }
+        let channel = self.link.channel().await?;
+        self.link.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        Ok(channel)
+    }
+
+    fn keep(&self, channel: Channel) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE_CHANNELS {
+            idle.push(channel);
+        }
+    }
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publisher").field("topology", &self.0.topology).finish_non_exhaustive()
+    }
+}

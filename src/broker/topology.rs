@@ -1,0 +1,258 @@
+//! Names of the exchange and the queues, and their declaration.
+//!
+//! ```text
+//!                 media.received.audio                    ┌──────────────────────┐
+//!  ┌───────────┐ ─────────────────────> mediamill.audio ──┤ worker: one slot a   │──> media.normalized.<kind>
+//!  │ mediamill │ media.received[.video|.image|.document]  │ delivery             │    media.rejected, media.failed
+//!  │  (topic)  │ ─────────────────────> mediamill.bulk ───┤                      │    (on the same exchange)
+//!  └───────────┘                          ▲               └───┬──────────────┬───┘
+//!                                         │ TTL expires       │ try again    │ given up, or no event
+//!                          mediamill.retry.<lane>.<delay>s <──┘              └──> mediamill.dead
+//! ```
+//!
+//! All queues are quorum queues with at-least-once dead-lettering, which needs `reject-publish`. A rung of the retry
+//! ladder is a queue for each lane, not one for both: its messages come back through the default exchange to exactly
+//! one queue, and not to whatever else is bound to the topic exchange.
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, ExchangeKind};
+
+use super::BrokerError;
+use super::connection::Link;
+use crate::config::Broker;
+
+/// RabbitMQ 4 gives every quorum queue a delivery limit of 20; looking into the dead queue must not empty it.
+const DEAD_DELIVERY_LIMIT: i64 = 1_000_000;
+/// Longest exchange name: AMQP's 255 bytes less room for what stands behind it in queue names.
+const MAX_EXCHANGE_BYTES: usize = 200;
+
+/// Work queues: a voice note never waits behind a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Short sounds.
+    Audio,
+    /// Everything else, and what nobody told us the kind of.
+    Bulk,
+}
+
+impl Lane {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Audio, Self::Bulk];
+
+    /// The word used in queue names, headers, logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Bulk => "bulk",
+        }
+    }
+
+    /// Routing keys that lead here.
+    const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Audio => &["media.received.audio"],
+            Self::Bulk => {
+                &["media.received", "media.received.video", "media.received.image", "media.received.document"]
+            }
+        }
+    }
+}
+
+/// Everything that is declared at the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    exchange: String,
+    delays_s: Vec<u64>,
+    delivery_limit: u32,
+}
+
+/// A queue as it is declared.
+#[derive(Debug, Clone, PartialEq)]
+struct Queue {
+    name: String,
+    keys: &'static [&'static str],
+    arguments: Vec<(&'static str, Argument)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Argument {
+    Text(String),
+    Number(i64),
+}
+
+impl Topology {
+    /// The topology of a configuration.
+    ///
+    /// # Errors
+    /// [`BrokerError::Config`] where names or delays are impossible.
+    pub fn new(config: &Broker) -> Result<Self, BrokerError> {
+        if config.exchange.len() > MAX_EXCHANGE_BYTES {
+            return Err(BrokerError::Config(format!("broker.exchange has more than {MAX_EXCHANGE_BYTES} bytes")));
+        }
+        if config.retry_delays_s.iter().any(|delay| *delay > u64::from(u32::MAX / 1000)) {
+            return Err(BrokerError::Config("broker.retry_delays_s has a delay of more than 49 days".to_owned()));
+        }
+        Ok(Self {
+            exchange: config.exchange.clone(),
+            delays_s: config.retry_delays_s.clone(),
+            delivery_limit: config.delivery_limit,
+        })
+    }
+
+    /// The topic exchange.
+    #[must_use]
+    pub fn exchange(&self) -> &str {
+        &self.exchange
+    }
+
+    /// The work queue of a lane.
+    #[must_use]
+    pub fn lane(&self, lane: Lane) -> String {
+        format!("{}.{}", self.exchange, lane.as_str())
+    }
+
+    /// The queue of a rung of the retry ladder, from 0. Its delay is part of its name, so that changing delays leaves
+    /// what waits in the old queues to come back in its own time.
+    #[must_use]
+    pub fn rung(&self, lane: Lane, rung: usize) -> Option<String> {
+        self.delays_s.get(rung).map(|delay_s| format!("{}.retry.{}.{delay_s}s", self.exchange, lane.as_str()))
+    }
+
+    /// Where messages end that nothing more is done with.
+    #[must_use]
+    pub fn dead(&self) -> String {
+        format!("{}.dead", self.exchange)
+    }
+
+    /// How often RabbitMQ delivers a message before it gives up by itself.
+    #[must_use]
+    pub const fn delivery_limit(&self) -> u32 {
+        self.delivery_limit
+    }
+
+    /// A line for each exchange, queue and binding.
+    #[must_use]
+    pub fn describe(&self) -> Vec<String> {
+        let mut lines = vec![format!("exchange {} topic durable", self.exchange)];
+        for queue in self.queues() {
+            let arguments = queue.arguments.iter().map(|(name, value)| match value {
+                Argument::Text(text) => format!(" {name}={text:?}"),
+                Argument::Number(number) => format!(" {name}={number}"),
+            });
+            lines.push(format!("queue {} durable{}", queue.name, arguments.collect::<String>()));
+            lines.extend(queue.keys.iter().map(|key| format!("binding {} --{key}--> {}", self.exchange, queue.name)));
+        }
+        lines
+    }
+
+    /// Declares everything. Changes nothing that is there and the same; refused where it is there and different.
+    pub(super) async fn declare(&self, link: &Link) -> Result<(), BrokerError> {
+        let channel = link.channel().await?;
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let exchange: ShortString = self.exchange.as_str().into();
+        let declared = channel.exchange_declare(exchange.clone(), ExchangeKind::Topic, durable, FieldTable::default());
+        link.answer("declaring the exchange", declared).await?;
+        for queue in self.queues() {
+            self.declare_queue(link, &channel, queue).await?;
+        }
+        link.answer("closing a channel", channel.close(200, "done".into())).await
+    }
+
+    async fn declare_queue(&self, link: &Link, channel: &Channel, queue: Queue) -> Result<(), BrokerError> {
+        let name: ShortString = queue.name.into();
+        let mut arguments = FieldTable::default();
+        for (key, value) in queue.arguments {
+            let value = match value {
+                Argument::Text(text) => AMQPValue::LongString(text.into()),
+                Argument::Number(number) => AMQPValue::LongLongInt(number),
+            };
+            arguments.insert(key.into(), value);
+        }
+        let declared = channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), arguments);
+        link.answer("declaring a queue", declared).await?;
+        for key in queue.keys {
+            let exchange: ShortString = self.exchange.as_str().into();
+            let options = QueueBindOptions::default();
+            let bound = channel.queue_bind(name.clone(), exchange, (*key).into(), options, FieldTable::default());
+            link.answer("binding a queue", bound).await?;
+        }
+        Ok(())
+    }
+
+    fn queues(&self) -> Vec<Queue> {
+        let mut queues = Vec::new();
+        for lane in Lane::ALL {
+            let mut arguments = quorum();
+            arguments.push(("x-delivery-limit", Argument::Number(self.delivery_limit.into())));
+            arguments.extend(dead_letter_to(self.dead()));
+            queues.push(Queue { name: self.lane(lane), keys: lane.keys(), arguments });
+        }
+        for lane in Lane::ALL {
+            for (rung, delay_s) in self.delays_s.iter().enumerate() {
+                let Some(name) = self.rung(lane, rung) else { continue };
+                let ttl_ms = i64::try_from(delay_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+                let mut arguments = quorum();
+                arguments.push(("x-message-ttl", Argument::Number(ttl_ms)));
+                arguments.extend(dead_letter_to(self.lane(lane)));
+                // The same delay twice is one queue.
+                if !queues.iter().any(|queue| queue.name == name) {
+                    queues.push(Queue { name, keys: &[], arguments });
+                }
+            }
+        }
+        let mut arguments = quorum();
+        arguments.push(("x-delivery-limit", Argument::Number(DEAD_DELIVERY_LIMIT)));
+        queues.push(Queue { name: self.dead(), keys: &[], arguments });
+        queues
+    }
+}
+
+fn quorum() -> Vec<(&'static str, Argument)> {
+    vec![("x-queue-type", Argument::Text("quorum".to_owned()))]
+}
+
+/// Through the default exchange to one queue, at least once: the broker keeps the message until that queue has it.
+fn dead_letter_to(queue: String) -> [(&'static str, Argument); 4] {
+    [
+        ("x-dead-letter-exchange", Argument::Text(String::new())),
+        ("x-dead-letter-routing-key", Argument::Text(queue)),
+        ("x-dead-letter-strategy", Argument::Text("at-least-once".to_owned())),
+        ("x-overflow", Argument::Text("reject-publish".to_owned())),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topology() -> Topology {
+        Topology { exchange: "mm".to_owned(), delays_s: vec![10, 60], delivery_limit: 20 }
+    }
+
+    #[test]
+    fn every_rung_leads_back_to_its_own_lane_and_every_lane_to_the_dead() {
+        let queues = topology().queues();
+        let target = |name: &str| {
+            let queue = queues.iter().find(|queue| queue.name == name).expect(name);
+            queue.arguments.iter().find_map(|(key, value)| match value {
+                Argument::Text(text) if *key == "x-dead-letter-routing-key" => Some(text.as_str()),
+                _ => None,
+            })
+        };
+        assert_eq!(target("mm.retry.audio.10s"), Some("mm.audio"));
+        assert_eq!(target("mm.retry.bulk.60s"), Some("mm.bulk"));
+        assert_eq!(target("mm.audio"), Some("mm.dead"));
+        assert_eq!(target("mm.dead"), None);
+        assert_eq!(queues.len(), 2 + 4 + 1);
+        assert_eq!(topology().rung(Lane::Audio, 2), None);
+    }
+
+    #[test]
+    fn the_description_names_every_binding() {
+        let text = topology().describe().join("\n");
+        assert!(text.contains("binding mm --media.received.audio--> mm.audio"), "{text}");
+        assert!(text.contains("queue mm.bulk durable x-queue-type=\"quorum\" x-delivery-limit=20"), "{text}");
+    }
+}

@@ -1,0 +1,286 @@
+//! The story of one job: parse → fetch → transcode → store, the manifest last. Publishing is up to the caller.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
+
+use super::assets;
+use super::endpoints::Endpoints;
+use super::outcome::{At, Failure, event_id};
+use super::record::normalized;
+use super::workspace::{Scratch, Workspace};
+use crate::config::{Config, Limits, Profile, Profiles};
+use crate::error::{Code, Fault};
+use crate::events::{Manifest, NORMALIZED_TYPE, Normalized, Received, Stage, Timings};
+use crate::sandbox::Sandbox;
+use crate::sandbox::protocol::{INPUT, JobSpec, Report, Task};
+use crate::source::{Fetched, Sources};
+use crate::store::{Folder, PutOptions, Store};
+
+/// Longest tenant and media id in bytes: room for every channel's ids, and none for abuse.
+const MAX_ID_BYTES: usize = 1024;
+
+/// One file to be processed.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// `id` of the event that asked for it.
+    pub cause: String,
+    /// Its `time`.
+    pub asked_at: Option<Timestamp>,
+    /// Its data.
+    pub received: Received,
+    /// A file that the person at the keyboard named: it is taken instead of the event's origin.
+    pub local: Option<PathBuf>,
+    /// Whether to do the work even where a manifest says that it was done.
+    pub again: bool,
+    /// Added to the child's nice value.
+    pub nice: i32,
+}
+
+impl Job {
+    /// A job as an event asks for it.
+    #[must_use]
+    pub const fn new(cause: String, asked_at: Option<Timestamp>, received: Received, nice: i32) -> Self {
+        Self { cause, asked_at, received, local: None, again: false, nice }
+    }
+}
+
+/// Everything that a job runs through. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    sources: Sources,
+    store: Store,
+    sandbox: Sandbox,
+    profiles: std::sync::Arc<Profiles>,
+    default_profile: String,
+    workspace: Workspace,
+    endpoints: Endpoints,
+    limits: Limits,
+    threads: u32,
+    deadline: Duration,
+}
+
+/// What a pipeline is built from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where originals come from.
+    pub sources: Sources,
+    /// Where assets go.
+    pub store: Store,
+    /// Where libav runs.
+    pub sandbox: Sandbox,
+    /// What to make of a file.
+    pub profiles: Profiles,
+    /// Where files are while they are worked on.
+    pub workspace: Workspace,
+}
+
+/// What one run has to go by.
+struct Brief<'a> {
+    job: &'a Job,
+    profile: &'a Profile,
+    folder: Folder,
+    /// Every step has its own timeouts; this is the one above them, so that a job never outlives its delivery.
+    deadline: Instant,
+}
+
+impl Pipeline {
+    /// A pipeline with `slots` jobs at a time.
+    #[must_use]
+    pub fn new(config: &Config, parts: Parts, slots: usize) -> Self {
+        let Parts { sources, store, sandbox, profiles, workspace } = parts;
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            sources,
+            store,
+            sandbox,
+            profiles: profiles.into(),
+            default_profile: config.worker.profile.clone(),
+            workspace,
+            endpoints: Endpoints::default(),
+            limits: config.limits,
+            threads: u32::try_from(cpus / slots.max(1)).unwrap_or(1).max(1),
+            deadline: Duration::from_secs(config.broker.ack_timeout_s).mul_f64(0.9),
+        }
+    }
+
+    /// Runs a job to its manifest, or to the step that ended it. `on_progress` hears of the child's work from 0 to 1.
+    /// Dropping the future kills the child and removes the scratch directory.
+    ///
+    /// # Errors
+    /// The step, and what it means for the job.
+    pub async fn run(&self, job: &Job, on_progress: impl FnMut(f32) + Send) -> Result<Manifest, Failure> {
+        let started = Instant::now();
+        let mut timings = Timings { queue: job.asked_at.map_or(0, waited_ms), ..Timings::default() };
+        let brief = self.parse(job).at(Stage::Parse)?;
+        if let Some(done) = self.done_before(&brief).await? {
+            return Ok(done);
+        }
+        let scratch = self.claim(&job.received).at(Stage::Fetch)?;
+        let fetched = timed(&mut timings.fetch, self.fetch(&brief, &scratch)).await?;
+        let report = timed(&mut timings.decode, self.transcode(&brief, &scratch, on_progress)).await?;
+        assets::vet(&report, scratch.path()).at(Stage::Transcode)?;
+        // Another worker may have been given the same file: what its manifest names must not be replaced.
+        if let Some(done) = self.done_before(&brief).await? {
+            return Ok(done);
+        }
+        let stored = timed(&mut timings.store, self.store_assets(&brief, &scratch, &fetched, &report)).await?;
+        timings.total = ms(started.elapsed());
+        self.finish(&brief, normalized(job, brief.profile, fetched, report, stored, timings)).await
+    }
+
+    /// Version of the profile that the event asks for; empty where there is no such profile.
+    #[must_use]
+    pub fn profile_version(&self, received: &Received) -> &str {
+        self.profile(received).map_or("", |profile| &profile.version)
+    }
+
+    /// Whether jobs could be done: for readiness.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub async fn check(&self) -> Result<(), Fault> {
+        self.workspace.check()?;
+        Ok(self.store.check().await?)
+    }
+
+    fn profile(&self, received: &Received) -> Option<&Profile> {
+        self.profiles.get(received.profile.as_deref().unwrap_or(&self.default_profile))
+    }
+
+    fn parse<'a>(&'a self, job: &'a Job) -> Result<Brief<'a>, Fault> {
+        let received = &job.received;
+        for (name, id) in [("tenant", &received.tenant), ("media_id", &received.media_id)] {
+            if id.is_empty() || id.len() > MAX_ID_BYTES {
+                let message = format!("{name} must have 1 to {MAX_ID_BYTES} bytes");
+                return Err(Fault::rejected(Code::EventInvalid, message));
+            }
+        }
+        let profile = self
+            .profile(received)
+            .ok_or_else(|| Fault::rejected(Code::EventProfile, "this worker has no profile of that name"))?;
+        let folder = self.store.folder(&received.tenant, &received.media_id);
+        Ok(Brief { job, profile, folder, deadline: Instant::now() + self.deadline })
+    }
+
+    /// The manifest of the same file, where somebody finished it before.
+    async fn done_before(&self, brief: &Brief<'_>) -> Result<Option<Manifest>, Failure> {
+        if brief.job.again {
+            return Ok(None);
+        }
+        let found = brief.within(Stage::Store, self.store.get(&brief.folder.manifest())).await?;
+        let Some(bytes) = found else { return Ok(None) };
+        match serde_json::from_slice(&bytes) {
+            Ok(manifest) => Ok(Some(manifest)),
+            // Not one that this version understands: doing the work again puts a good one in its place.
+            Err(err) => {
+                tracing::warn!(key = brief.folder.manifest(), %err, "a manifest cannot be read");
+                Ok(None)
+            }
+        }
+    }
+
+    fn claim(&self, received: &Received) -> Result<Scratch, Fault> {
+        let declared = received.declared.as_ref().and_then(|declared| declared.size_bytes).unwrap_or(0);
+        // The original, and as much again for what is made of it.
+        Ok(self.workspace.claim(declared.min(self.limits.input_bytes).saturating_mul(2))?)
+    }
+
+    async fn fetch(&self, brief: &Brief<'_>, scratch: &Scratch) -> Result<Fetched, Failure> {
+        let Received { origin, declared, .. } = &brief.job.received;
+        let (limit, dest) = (self.limits.input_bytes, scratch.path().join(INPUT));
+        match &brief.job.local {
+            Some(path) => brief.within(Stage::Fetch, self.sources.fetch_local(path, limit, &dest)).await,
+            None => {
+                let visit = self.endpoints.visit(origin).at(Stage::Fetch)?;
+                let fetch = self.sources.fetch(origin, declared.as_ref(), limit, &dest);
+                let fetched = brief.within(Stage::Fetch, fetch).await;
+                let code = fetched.as_ref().err().and_then(|failure| failure.fault.code());
+                visit.ends(matches!(code, Some(Code::SourceTimeout | Code::SourceUnavailable)));
+                fetched
+            }
+        }
+    }
+
+    async fn transcode(
+        &self,
+        brief: &Brief<'_>,
+        scratch: &Scratch,
+        on_progress: impl FnMut(f32) + Send,
+    ) -> Result<Report, Failure> {
+        let spec = JobSpec {
+            task: Task::Normalize,
+            profile: brief.profile.raw.clone(),
+            limits: self.limits,
+            threads: self.threads,
+            nice: brief.job.nice,
+        };
+        brief.within(Stage::Transcode, self.sandbox.run(&spec, scratch.path(), on_progress)).await
+    }
+
+    async fn store_assets(
+        &self,
+        brief: &Brief<'_>,
+        scratch: &Scratch,
+        fetched: &Fetched,
+        report: &Report,
+    ) -> Result<assets::Kept, Failure> {
+        let keep_original = brief.profile.raw.keep_original;
+        let put = assets::put(&self.store, &brief.folder, scratch.path(), fetched, report, keep_original);
+        brief.within(Stage::Store, put).await
+    }
+
+    async fn finish(&self, brief: &Brief<'_>, data: Normalized) -> Result<Manifest, Failure> {
+        let event_id = event_id(&data.tenant, &data.media_id, &data.decision.profile_version, NORMALIZED_TYPE);
+        let manifest = Manifest { event_id, time: Timestamp::now().to_string(), data };
+        let json = serde_json::to_vec_pretty(&manifest)
+            .map_err(|err| Fault::broken(Code::WorkerBroken, format!("the manifest does not turn into JSON: {err}")))
+            .at(Stage::Store)?;
+        let key = brief.folder.manifest();
+        let options = PutOptions { content_type: "application/json", sha256: None };
+        brief.within(Stage::Store, self.store.put_bytes(&key, Bytes::from(json), options)).await?;
+        Ok(manifest)
+    }
+}
+
+impl Brief<'_> {
+    /// A step's result, unless the job's time is over before.
+    async fn within<T, E: Into<Fault>>(
+        &self,
+        stage: Stage,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure> {
+        match timeout_at(self.deadline, step).await {
+            Ok(result) => result.at(stage),
+            Err(_elapsed) => Err(Failure { stage, fault: too_slow(stage) }),
+        }
+    }
+}
+
+fn too_slow(stage: Stage) -> Fault {
+    let message = format!("no end within the time that a {} step has", stage.as_str());
+    match stage {
+        Stage::Fetch => Fault::transient(Code::SourceTimeout, message),
+        Stage::Transcode => Fault::suspect(Code::LimitTime, message),
+        Stage::Parse | Stage::Store | Stage::Publish => Fault::transient(Code::StoreUnavailable, message),
+    }
+}
+
+async fn timed<T>(slot_ms: &mut u64, step: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let result = step.await;
+    *slot_ms = ms(started.elapsed());
+    result
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Clocks differ between machines: an event from the future waited for nothing.
+fn waited_ms(asked_at: Timestamp) -> u64 {
+    u64::try_from(Timestamp::now().duration_since(asked_at).as_millis()).unwrap_or(0)
+}

@@ -1,0 +1,211 @@
+//! The loop: a slot, a delivery, a task; a lost connection, another one; SIGTERM, an end.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::select;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::inflight::InFlight;
+use super::job::{Job, Pipeline};
+use super::outcome::Failure;
+use super::settle::{Reading, Request, Settler, put_back, worn_out};
+use super::slots::{Slot, Slots};
+use crate::broker::{Backoff, BrokerError, Delivery, Lane, Publisher, Subscription, Topology};
+use crate::config::{self, Config};
+use crate::error::{Code, Fault};
+use crate::events::{Manifest, Stage};
+
+/// How much nicer bulk work is than voice: nine parts of a busy CPU to a voice note, one to a thread of a video.
+const BULK_NICE: i32 = 10;
+/// For what is still to be said to the broker when the grace period is over.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Consumes both lanes until told to stop.
+#[derive(Debug)]
+pub struct Worker {
+    config: config::Broker,
+    grace: Duration,
+    slots: Slots,
+    desk: Arc<Desk>,
+}
+
+/// What every delivery is handled with.
+#[derive(Debug)]
+struct Desk {
+    pipeline: Pipeline,
+    settler: Settler,
+    inflight: InFlight,
+    delivery_limit: u32,
+}
+
+impl Worker {
+    /// A worker that talks to nobody yet.
+    ///
+    /// # Errors
+    /// [`BrokerError::Config`]
+    pub fn new(config: &Config, slots: Slots, pipeline: Pipeline) -> Result<Self, BrokerError> {
+        let topology = Topology::new(&config.broker)?;
+        let settler = Settler {
+            publisher: Publisher::new(&config.broker, topology.clone()),
+            delays_s: config.broker.retry_delays_s.clone(),
+            event_source: config.worker.event_source.clone(),
+            topology,
+        };
+        let delivery_limit = config.broker.delivery_limit;
+        let desk = Desk { pipeline, settler, inflight: InFlight::default(), delivery_limit };
+        Ok(Self {
+            config: config.broker.clone(),
+            grace: Duration::from_secs(config.worker.grace_s),
+            slots,
+            desk: Arc::new(desk),
+        })
+    }
+
+    /// Works until `shutdown`, then finishes what it has within the grace period and puts back the rest.
+    ///
+    /// # Errors
+    /// Where the broker refuses this worker before it ever consumed: an operator is needed. Everything later is waited
+    /// out.
+    pub async fn run(&self, shutdown: CancellationToken) -> Result<(), BrokerError> {
+        let jobs = Jobs::default();
+        let mut backoff = Backoff::new(&self.config);
+        let mut consumed_before = false;
+        while !shutdown.is_cancelled() {
+            let error = match self.subscribe(&shutdown).await {
+                None => break,
+                Some(Ok(mut subscription)) => {
+                    tracing::info!(slots = self.slots.count(), "consuming");
+                    consumed_before = true;
+                    backoff.reset();
+                    match self.consume(&mut subscription, &jobs, &shutdown).await {
+                        Ok(()) => {
+                            let stop = async {
+                                subscription.stop().await;
+                                tracing::info!(jobs = jobs.tasks.len(), "no longer consuming");
+                            };
+                            // At the same time: a broker that has fallen silent takes nothing off the grace period.
+                            tokio::join!(stop, jobs.finish(self.grace));
+                            subscription.close().await;
+                            return Ok(());
+                        }
+                        Err(error) => error,
+                    }
+                }
+                Some(Err(error)) => error,
+            };
+            let hopeless = matches!(error, BrokerError::Refused { .. } | BrokerError::Config(_));
+            if hopeless && !consumed_before {
+                return Err(error);
+            }
+            tracing::warn!(%error, "connecting to the broker again");
+            select! {
+                () = shutdown.cancelled() => {}
+                () = backoff.pause() => {}
+            }
+        }
+        jobs.finish(self.grace).await;
+        Ok(())
+    }
+
+    async fn subscribe(&self, shutdown: &CancellationToken) -> Option<Result<Subscription, BrokerError>> {
+        let topology = &self.desk.settler.topology;
+        let open = Subscription::open(&self.config, topology, self.slots.count(), self.slots.bulk_count());
+        shutdown.run_until_cancelled(open).await
+    }
+
+    /// Takes deliveries until told to stop.
+    async fn consume(
+        &self,
+        subscription: &mut Subscription,
+        jobs: &Jobs,
+        shutdown: &CancellationToken,
+    ) -> Result<(), BrokerError> {
+        let Subscription { audio, bulk, .. } = subscription;
+        loop {
+            let Some(slot) = shutdown.run_until_cancelled(self.slots.free()).await else { return Ok(()) };
+            let next_bulk = async {
+                let slot = self.slots.free_for_bulk().await;
+                (slot, bulk.next().await)
+            };
+            let (delivery, bulk_slot) = select! {
+                () = shutdown.cancelled() => return Ok(()),
+                delivery = audio.next() => (delivery?, None),
+                (slot, delivery) = next_bulk => (delivery?, Some(slot)),
+            };
+            jobs.start(Arc::clone(&self.desk), delivery, [Some(slot), bulk_slot]);
+        }
+    }
+}
+
+/// Running deliveries.
+#[derive(Debug, Default)]
+struct Jobs {
+    tasks: TaskTracker,
+    abandon: CancellationToken,
+}
+
+impl Jobs {
+    fn start(&self, desk: Arc<Desk>, delivery: Delivery, slots: [Option<Slot>; 2]) {
+        let abandon = self.abandon.clone();
+        self.tasks.spawn(async move {
+            if abandon.run_until_cancelled(desk.handle(&delivery)).await.is_none() {
+                put_back(&delivery).await;
+            }
+            drop(slots);
+        });
+    }
+
+    /// Waits for what runs, and puts back what does not end in time: that attempt does not count.
+    async fn finish(&self, grace: Duration) {
+        self.tasks.close();
+        if timeout(grace, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        tracing::warn!(jobs = self.tasks.len(), "the grace period is over: putting back what still runs");
+        self.abandon.cancel();
+        if timeout(LAST_WORDS, self.tasks.wait()).await.is_err() {
+            tracing::warn!("the broker did not hear of it and puts it back by itself");
+        }
+    }
+}
+
+impl Desk {
+    /// From a delivery to its acknowledgement.
+    async fn handle(&self, delivery: &Delivery) {
+        match Reading::of(delivery) {
+            Reading::Unreadable(error) => self.settler.bury_unreadable(delivery, error).await,
+            Reading::Invalid(request, fault) => {
+                let failure = Failure { stage: Stage::Parse, fault };
+                self.settler.settle(delivery, &request, "", Err(failure)).await;
+            }
+            Reading::Request(request) => {
+                let _turn = self.inflight.turn(&request.received.tenant, &request.received.media_id).await;
+                let result = match worn_out(delivery, self.delivery_limit) {
+                    Some(failure) => Err(failure),
+                    None => self.work(delivery, &request).await,
+                };
+                let version = self.pipeline.profile_version(&request.received);
+                self.settler.settle(delivery, &request, version, result).await;
+            }
+        }
+    }
+
+    /// Runs the job. A panic in it is a bug, but a message must have an end all the same.
+    async fn work(&self, delivery: &Delivery, request: &Request) -> Result<Manifest, Failure> {
+        let nice = match delivery.lane() {
+            Lane::Audio => 0,
+            Lane::Bulk => BULK_NICE,
+        };
+        let job = Job::new(request.cause.clone(), request.asked_at, request.received.clone(), nice);
+        let run = AssertUnwindSafe(self.pipeline.run(&job, |_fraction| {})).catch_unwind();
+        run.await.unwrap_or_else(|_panic| {
+            let fault = Fault::broken(Code::WorkerBroken, "the worker panicked over this job");
+            Err(Failure { stage: Stage::Parse, fault })
+        })
+    }
+}

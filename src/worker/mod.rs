@@ -1,0 +1,20 @@
+//! The work itself: one job from message to outcome, and the loop that takes messages and decides what is tried again.
+
+mod assets;
+mod at_once;
+mod endpoints;
+mod inflight;
+mod job;
+mod lanes;
+mod outcome;
+mod record;
+mod retry;
+mod settle;
+mod slots;
+mod workspace;
+
+pub use job::{Job, Parts, Pipeline};
+pub use lanes::Worker;
+pub use outcome::{Ended, Failure, Outcome, Subject, event_id};
+pub use slots::Slots;
+pub use workspace::{Scratch, Workspace, WorkspaceError};
