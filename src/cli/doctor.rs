@@ -1,0 +1,245 @@
+//! `mediamill doctor`: whether a worker could run here, and what to do where it could not. Changes nothing but what a
+//! worker does at its start: it declares the topology, and stores one small object.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use url::Url;
+
+use super::{CliError, EXIT_FAILED, Format, Global, runtime, units};
+use crate::broker::{Publisher, Topology};
+use crate::config::{Config, Profiles};
+use crate::domain;
+use crate::sandbox::protocol::Component;
+use crate::sandbox::{Sandbox, SandboxOptions};
+use crate::store::Store;
+use crate::telemetry;
+use crate::worker::Workspace;
+
+/// Options of `doctor`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What one look found.
+struct Finding {
+    what: &'static str,
+    state: State,
+    /// What was found.
+    text: String,
+    /// What to do about it; empty where there is nothing to do.
+    advice: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    /// The worker runs, but not with everything.
+    Lacking,
+    /// The worker could not run.
+    Bad,
+}
+
+/// Looks at everything. Exit codes: 0 a worker could run, 1 it could not.
+pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
+    let mut report = Report { out: io::stdout().lock(), format: args.format, bad: false };
+    let config = match global.load() {
+        Ok(config) => config,
+        Err(error) => {
+            report.say(&bad("config", error.to_string().replace('\n', "; "), "correct what is named here"))?;
+            return Ok(ExitCode::from(EXIT_FAILED));
+        }
+    };
+    telemetry::init(&crate::config::Log { filter: "error".to_owned(), format: crate::config::LogFormat::Text });
+    report.say(&good("config", format!("{} keys hold together", keys(&config))))?;
+    report.say(&profiles(&config))?;
+    report.say(&scratch(&config))?;
+    // Before the runtime: the fork server is started while there are few threads.
+    match Sandbox::start(SandboxOptions::new(config.sandbox.mode)) {
+        Ok(sandbox) => {
+            report.say(&held(&sandbox))?;
+            for finding in libav(&sandbox) {
+                report.say(&finding)?;
+            }
+        }
+        Err(error) => report.say(&bad(
+            "sandbox",
+            error.to_string(),
+            "a kernel with Landlock and seccomp, or a container that does not take them away; \
+             sandbox.mode = \"best-effort\" does without, at your risk",
+        ))?,
+    }
+    runtime()?.block_on(async {
+        report.say(&store(&config).await)?;
+        report.say(&broker(&config).await)
+    })?;
+    Ok(ExitCode::from(if report.bad { EXIT_FAILED } else { 0 }))
+}
+
+struct Report {
+    out: io::StdoutLock<'static>,
+    format: Format,
+    bad: bool,
+}
+
+impl Report {
+    fn say(&mut self, finding: &Finding) -> io::Result<()> {
+        let Finding { what, state, text, advice } = finding;
+        self.bad |= *state == State::Bad;
+        let word = match state {
+            State::Good => "ok",
+            State::Lacking => "lacking",
+            State::Bad => "bad",
+        };
+        match self.format {
+            Format::Json => {
+                let line = serde_json::json!({ "what": what, "state": word, "found": text, "advice": advice });
+                writeln!(self.out, "{line}")
+            }
+            Format::Human => {
+                writeln!(self.out, "{word:<8} {what:<9} {text}")?;
+                if advice.is_empty() { Ok(()) } else { writeln!(self.out, "{:<8} {:<9} → {advice}", "", "") }
+            }
+        }
+    }
+}
+
+fn good(what: &'static str, text: String) -> Finding {
+    Finding { what, state: State::Good, text, advice: String::new() }
+}
+
+fn bad(what: &'static str, text: String, advice: &str) -> Finding {
+    Finding { what, state: State::Bad, text, advice: advice.to_owned() }
+}
+
+fn keys(config: &Config) -> usize {
+    let value = serde_json::to_value(config).unwrap_or_default();
+    let sections = value.as_object().into_iter().flat_map(serde_json::Map::values);
+    sections.filter_map(serde_json::Value::as_object).map(serde_json::Map::len).sum()
+}
+
+fn profiles(config: &Config) -> Finding {
+    let profiles = match Profiles::load(&config.worker.profiles_dir) {
+        Ok(profiles) => profiles,
+        Err(errors) => return bad("profiles", errors.to_string().replace('\n', "; "), "correct the files named here"),
+    };
+    let mut wrong = Vec::new();
+    for profile in profiles.iter() {
+        if let Err(errors) = domain::Profile::from_raw(&profile.raw) {
+            wrong.extend(errors.iter().map(|error| format!("{}: {error}", profile.raw.name)));
+        }
+    }
+    let names: Vec<_> = profiles.iter().map(|profile| profile.raw.name.as_str()).collect();
+    let default = &config.worker.profile;
+    if !wrong.is_empty() {
+        bad("profiles", wrong.join("; "), "correct the profiles named here")
+    } else if profiles.get(default).is_none() {
+        bad("profiles", format!("there is no {default:?}"), "worker.profile must be one of `mediamill profiles`")
+    } else {
+        good("profiles", format!("{}; {default} by default", names.join(", ")))
+    }
+}
+
+fn scratch(config: &Config) -> Finding {
+    let dir = if config.worker.scratch_dir.as_os_str().is_empty() {
+        std::env::temp_dir()
+    } else {
+        config.worker.scratch_dir.clone()
+    };
+    let shown = units::printable(dir.as_os_str());
+    let workspace = Workspace::open(&dir, config.worker.scratch_min_free_bytes);
+    match workspace.and_then(|workspace| workspace.check()) {
+        Ok(()) => {
+            let floor = units::bytes(config.worker.scratch_min_free_bytes);
+            good("scratch", format!("{shown} can be written and has more than {floor} to spare"))
+        }
+        Err(error) => {
+            bad("scratch", format!("{shown}: {error}"), "worker.scratch_dir must be writable, with space to spare")
+        }
+    }
+}
+
+fn held(sandbox: &Sandbox) -> Finding {
+    let status = sandbox.status();
+    let seccomp = if status.seccomp { "on" } else { "off" };
+    let text =
+        format!("{}: landlock {} (ABI {}), seccomp {seccomp}", status.mode, status.landlock, status.landlock_abi);
+    if status.landlock == "full" && status.seccomp {
+        return good("sandbox", text);
+    }
+    let advice = "decoders are held less tightly than they could be; sandbox.mode = \"required\" would insist";
+    Finding { what: "sandbox", state: State::Lacking, text, advice: advice.to_owned() }
+}
+
+/// What the fork server said of its libav.
+fn libav(sandbox: &Sandbox) -> Vec<Finding> {
+    let libav = sandbox.libav();
+    let versions: Vec<_> = libav.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let mut findings = vec![good("libav", versions.join(", "))];
+    for (role, needed) in [("encoder", true), ("filter", true), ("demuxer", false), ("decoder", false)] {
+        let of_role = libav.components.iter().filter(|component| component.role == role);
+        let (present, missing): (Vec<&Component>, Vec<_>) = of_role.partition(|component| component.present);
+        let names = |list: &[&Component]| list.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+        let what = match role {
+            "encoder" => "encoders",
+            "filter" => "filters",
+            "demuxer" => "demuxers",
+            _ => "decoders",
+        };
+        findings.push(match (missing.is_empty(), needed) {
+            (true, true) => good(what, format!("all there: {}", names(&present))),
+            (true, false) => good(what, format!("all {} there", present.len())),
+            (false, true) => bad(
+                what,
+                format!("missing: {}", names(&missing)),
+                "install a libavcodec and libavfilter that have them (Debian's do)",
+            ),
+            (false, false) => Finding {
+                what,
+                state: State::Lacking,
+                text: format!("{} there; missing: {}", present.len(), names(&missing)),
+                advice: "files that need them are rejected as media.unsupported".to_owned(),
+            },
+        });
+    }
+    findings
+}
+
+async fn store(config: &Config) -> Finding {
+    let advice = "check store.url, store.endpoint, the credentials and that the bucket or directory exists";
+    let store = match Store::connect(&config.store).await {
+        Ok(store) => store,
+        Err(error) => return bad("store", error.to_string(), advice),
+    };
+    match store.check_write().await {
+        Ok(()) => good("store", format!("{} takes objects", store.url_for_display())),
+        Err(error) => bad("store", format!("{}: {error}", store.url_for_display()), advice),
+    }
+}
+
+async fn broker(config: &Config) -> Finding {
+    let shown = broker_for_display(config);
+    let connected = match Topology::new(&config.broker) {
+        Ok(topology) => Publisher::new(&config.broker, topology).connect().await,
+        Err(error) => Err(error),
+    };
+    match connected {
+        Ok(()) => good("broker", format!("{shown} has exchange {:?} and its queues", config.broker.exchange)),
+        Err(error) => bad(
+            "broker",
+            format!("{shown}: {error}"),
+            "check broker.url, that RabbitMQ 3.10 or later runs there, and the user's rights on exchange and queues",
+        ),
+    }
+}
+
+/// Without user and password.
+fn broker_for_display(config: &Config) -> String {
+    Url::parse(config.broker.url.expose()).ok().map_or_else(String::new, |url| {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+    })
+}

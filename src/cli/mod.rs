@@ -1,0 +1,189 @@
+//! The command line: one file a command, one match, documented exit codes.
+
+mod describe;
+mod doctor;
+mod normalize;
+mod probe;
+mod profiles;
+mod publish;
+mod replay;
+mod schema;
+mod topology;
+mod units;
+mod worker;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::broker::BrokerError;
+use crate::config::{self, Config, ConfigErrors, Profiles};
+use crate::sandbox::SandboxError;
+use crate::source::SourceError;
+use crate::store::StoreError;
+use crate::worker::WorkspaceError;
+
+/// Exit code: something failed that a second try or an operator may mend.
+pub(crate) const EXIT_FAILED: u8 = 1;
+/// Exit code: the command line or the configuration is wrong; nothing was done.
+pub(crate) const EXIT_USAGE: u8 = 2;
+/// Exit code: a file can never be processed.
+pub(crate) const EXIT_REJECTED: u8 = 3;
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 something failed, 2 wrong usage or configuration, 3 some files rejected.";
+
+#[derive(Debug, Parser)]
+#[command(name = "mediamill", version, about, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Configuration file, over the defaults
+    #[arg(long, global = true, value_name = "FILE", env = "MEDIAMILL_CONFIG")]
+    config: Option<PathBuf>,
+    /// One key of the configuration, over file and environment: --set limits.wall_s=60
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", value_parser = split_setting)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Process files of this machine: no broker, no object store
+    Normalize(normalize::Args),
+    /// Show what a file is, as the pipeline sees it
+    Probe(probe::Args),
+    /// Say whether a worker could run here, and what to do where it could not
+    Doctor(doctor::Args),
+    /// List the compression profiles
+    Profiles(profiles::Args),
+    /// Print a message's JSON Schema, or the AsyncAPI document of all of them
+    Schema(schema::Args),
+    /// Take jobs from the broker until SIGTERM
+    Worker(worker::Args),
+    /// Ask for one file to be processed
+    Publish(publish::Args),
+    /// Print what the worker declares at the broker
+    Topology(topology::Args),
+    /// Move dead letters back to their lanes
+    Replay(replay::Args),
+}
+
+/// How a command prints what it found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The configuration or a profile is wrong.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// The command line asks for something that does not exist.
+    #[error("{0}")]
+    Usage(String),
+    /// Standard output or a file of the command's own.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The broker.
+    #[error("broker: {0}")]
+    Broker(#[from] BrokerError),
+    /// The object store.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    /// The clients that fetch.
+    #[error("source: {0}")]
+    Source(#[from] SourceError),
+    /// The jailed child.
+    #[error("sandbox: {0}")]
+    Sandbox(#[from] SandboxError),
+    /// Scratch space.
+    #[error("{0}")]
+    Workspace(#[from] WorkspaceError),
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(code) => code,
+        // `mediamill … | head` is no failure.
+        Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = match &error {
+                CliError::Config(_) | CliError::Usage(_) => EXIT_USAGE,
+                CliError::Io(_)
+                | CliError::Broker(_)
+                | CliError::Store(_)
+                | CliError::Source(_)
+                | CliError::Sandbox(_)
+                | CliError::Workspace(_) => EXIT_FAILED,
+            };
+            // Nothing is left to be done where standard error is closed.
+            drop(writeln!(io::stderr(), "{}", indent(&error.to_string())));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, CliError> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Normalize(args) => normalize::run(args, global),
+        Command::Probe(args) => probe::run(args, global),
+        Command::Doctor(args) => doctor::run(args, global),
+        Command::Profiles(args) => profiles::run(args, global),
+        Command::Schema(args) => schema::run(args),
+        Command::Worker(args) => worker::run(args, global),
+        Command::Publish(args) => publish::run(args, global),
+        Command::Topology(args) => topology::run(args, global),
+        Command::Replay(args) => replay::run(args, global),
+    }
+}
+
+impl Global {
+    /// The configuration of this invocation.
+    pub(crate) fn load(&self) -> Result<Config, CliError> {
+        Ok(config::load(self.config.as_deref(), std::env::vars_os(), &self.set)?)
+    }
+
+    /// The configuration, and its profiles.
+    pub(crate) fn load_with_profiles(&self) -> Result<(Config, Profiles), CliError> {
+        let config = self.load()?;
+        let profiles = Profiles::load(&config.worker.profiles_dir)?;
+        if profiles.get(&config.worker.profile).is_none() {
+            return Err(CliError::Usage(format!("worker.profile: there is no profile {:?}", config.worker.profile)));
+        }
+        Ok((config, profiles))
+    }
+}
+
+/// The runtime of a command that talks to services. Made after everything that must not see threads.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn split_setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("is not SECTION.KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// `error: first line`, further lines below it.
+fn indent(text: &str) -> String {
+    format!("error: {}", text.replace('\n', "\n       "))
+}

@@ -1,0 +1,45 @@
+//! `mediamill profiles`: what there is to choose from.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{CliError, Global};
+use crate::config::Profile;
+
+/// List the compression profiles.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    format: super::Format,
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
+    let (config, profiles) = global.load_with_profiles()?;
+    let mut out = io::stdout().lock();
+    match args.format {
+        super::Format::Json => {
+            for profile in profiles.iter() {
+                writeln!(out, "{}", as_json(profile))?;
+            }
+        }
+        super::Format::Human => {
+            let width = profiles.iter().map(|profile| profile.raw.name.len()).max().unwrap_or(0);
+            for profile in profiles.iter() {
+                let mark = if profile.raw.name == config.worker.profile { '*' } else { ' ' };
+                let Profile { raw, version, file } = profile;
+                writeln!(out, "{mark} {:width$}  {version}  {}", raw.name, raw.description)?;
+                if let Some(file) = file {
+                    writeln!(out, "  {:width$}  from {}", "", file.display())?;
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn as_json(profile: &Profile) -> serde_json::Value {
+    json!({ "version": profile.version, "file": profile.file, "profile": profile.raw })
+}

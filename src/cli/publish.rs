@@ -1,0 +1,151 @@
+//! `mediamill publish`: one *media received* event, from a file or a URL.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+use uuid::Uuid;
+
+use super::{CliError, EXIT_FAILED, EXIT_REJECTED, Global, runtime};
+use crate::broker::{Message, OutcomeQueue, Publisher, Topology};
+use crate::config::Config;
+use crate::events::{Declared, Event, Headers, NORMALIZED_TYPE, Origin, RECEIVED_TYPE, REJECTED_TYPE, Received};
+use crate::store::{PutOptions, Store};
+use crate::telemetry;
+
+/// Options of `publish`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A file, which is uploaded to the store's inbox first, or an http(s) URL
+    #[arg(value_name = "PATH|URL")]
+    input: String,
+    /// Whose media it is
+    #[arg(long, default_value = "demo")]
+    tenant: String,
+    /// The sender's id of the file; a new one where not given
+    #[arg(long)]
+    media_id: Option<String>,
+    /// Compression profile; the worker's default where not given
+    #[arg(long)]
+    profile: Option<String>,
+    /// Wait for the outcome and print its data
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    timeout: u64,
+}
+
+/// Publishes. Exit codes while waiting: 0 normalized, 3 rejected, 1 failed or nothing heard.
+pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
+    let config = global.load()?;
+    telemetry::init(&config.log);
+    runtime()?.block_on(publish(args, &config))
+}
+
+async fn publish(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
+    let topology = Topology::new(&config.broker)?;
+    let publisher = Publisher::new(&config.broker, topology.clone());
+    // Before anything is published, so that no outcome is missed.
+    let outcomes = if args.wait { Some(OutcomeQueue::open(&config.broker, &topology).await?) } else { None };
+    let (received, routing_key) = received(args, config).await?;
+    let event = Event {
+        id: Uuid::now_v7().to_string(),
+        source: "mediamill-publish".to_owned(),
+        kind: RECEIVED_TYPE.to_owned(),
+        subject: None,
+        time: Some(Timestamp::now().to_string()),
+        traceparent: None,
+        data: serde_json::to_value(&received).map_err(io::Error::other)?,
+    };
+    publisher.publish(&Message::event(&topology, &routing_key, &event)).await?;
+    match outcomes {
+        Some(outcomes) => await_outcome(outcomes, &received, Duration::from_secs(args.timeout)).await,
+        None => {
+            writeln!(io::stdout().lock(), "{} {}", received.tenant, received.media_id)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The event's data, and where it goes: the lane by what the name says, as a channel would do it.
+async fn received(args: &Args, config: &Config) -> Result<(Received, String), CliError> {
+    let media_id = args.media_id.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
+    let url = Url::parse(&args.input).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let (origin, declared, name) = match url {
+        Some(url) => (Origin::Http { url: url.to_string() }, None, url.path().to_owned()),
+        None => {
+            let path = Path::new(&args.input);
+            let (origin, declared) = upload(path, &media_id, config).await?;
+            (origin, Some(declared), args.input.clone())
+        }
+    };
+    let kind = mime_guess::from_path(&name).first().map(|mime| mime.type_().as_str().to_owned());
+    let routing_key = match kind.as_deref() {
+        Some(kind @ ("audio" | "video" | "image")) => format!("media.received.{kind}"),
+        Some(_) => "media.received.document".to_owned(),
+        None => "media.received".to_owned(),
+    };
+    let received = Received {
+        tenant: args.tenant.clone(),
+        media_id,
+        origin,
+        declared,
+        profile: args.profile.clone(),
+        message: None,
+        privacy: None,
+        tags: Vec::new(),
+        context: None,
+    };
+    Ok((received, routing_key))
+}
+
+/// Puts a file into the store's inbox, and says where it is in the words of an event.
+async fn upload(path: &Path, media_id: &str, config: &Config) -> Result<(Origin, Declared), CliError> {
+    let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mime_type = mime_guess::from_path(path).first().map(|mime| mime.to_string());
+    let store = Store::connect(&config.store).await?;
+    let content_type = mime_type.as_deref().unwrap_or("application/octet-stream");
+    let options = PutOptions { content_type, sha256: None };
+    let stored = store.put_file(&store.inbox_key(media_id, &file_name), path, options).await?;
+    let declared = Declared {
+        mime_type,
+        sha256: Some(stored.sha256),
+        size_bytes: Some(stored.size_bytes),
+        file_name: Some(file_name),
+    };
+    Ok((origin(config, stored.key)?, declared))
+}
+
+/// Where a worker with the same store finds an object.
+fn origin(config: &Config, key: String) -> Result<Origin, CliError> {
+    let url = Url::parse(&config.store.url).map_err(|error| CliError::Usage(format!("store.url: {error}")))?;
+    if let Ok(root) = url.to_file_path() {
+        return Ok(Origin::File { path: root.join(key).to_string_lossy().into_owned() });
+    }
+    Ok(Origin::S3 { bucket: url.host_str().unwrap_or_default().to_owned(), key })
+}
+
+async fn await_outcome(mut outcomes: OutcomeQueue, asked: &Received, wait: Duration) -> Result<ExitCode, CliError> {
+    let deadline = Instant::now() + wait;
+    loop {
+        let Ok(body) = timeout_at(deadline, outcomes.next()).await else {
+            return Err(CliError::Io(io::Error::new(io::ErrorKind::TimedOut, "no outcome in time")));
+        };
+        let Ok(event) = Event::decode(None, &Headers::new(), &body?) else { continue };
+        let is = |name: &str, id: &str| event.data.get(name).and_then(|value| value.as_str()) == Some(id);
+        if !is("tenant", &asked.tenant) || !is("media_id", &asked.media_id) {
+            continue;
+        }
+        writeln!(io::stdout().lock(), "{:#}", event.data)?;
+        return Ok(match event.kind.as_str() {
+            NORMALIZED_TYPE => ExitCode::SUCCESS,
+            REJECTED_TYPE => ExitCode::from(EXIT_REJECTED),
+            _ => ExitCode::from(EXIT_FAILED),
+        });
+    }
+}

@@ -1,0 +1,32 @@
+//! `mediamill topology`: what the worker declares at the broker.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::{CliError, Global, runtime};
+use crate::broker::{Publisher, Topology};
+use crate::telemetry;
+
+/// Options of `topology`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Declare it, too. Changes nothing that is there and the same
+    #[arg(long)]
+    declare: bool,
+}
+
+/// Prints, and declares where asked to.
+pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
+    let config = global.load()?;
+    telemetry::init(&config.log);
+    let topology = Topology::new(&config.broker)?;
+    let mut out = io::stdout().lock();
+    for line in topology.describe() {
+        writeln!(out, "{line}")?;
+    }
+    if args.declare {
+        runtime()?.block_on(Publisher::new(&config.broker, topology).connect())?;
+        writeln!(out, "declared")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
