@@ -1,0 +1,148 @@
+//! Who may use what: read off the source itself, so that no seam is crossed by accident.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::cmd::repo_file;
+
+/// Longer files are two rooms.
+const MAX_LINES: usize = 400;
+
+struct Source {
+    /// Below `src/`, with `/`.
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// Whether it belongs to a module, given as the path of its folder or file without `.rs`.
+    fn is_in(&self, module: &str) -> bool {
+        self.name.strip_prefix(module).is_some_and(|rest| rest.starts_with('/') || rest == ".rs")
+    }
+
+    /// Lines of code: without comments, and without what a string says.
+    fn code(&self) -> impl Iterator<Item = String> {
+        self.text.lines().map(|line| {
+            let code = line.split("//").next().unwrap_or_default();
+            code.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+        })
+    }
+
+    /// Whether a line of code names this crate's paths: `lapin::`, `use lapin;`.
+    fn uses(&self, krate: &str) -> bool {
+        let names = |line: &str| {
+            line.match_indices(krate).any(|(at, _)| {
+                let before = line[..at].chars().next_back();
+                let after = &line[at + krate.len()..];
+                let whole = !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '.');
+                whole
+                    && (after.starts_with("::")
+                        || (line.trim_start().starts_with("use ") && after.starts_with([';', ' '])))
+            })
+        };
+        self.code().any(|line| names(&line))
+    }
+}
+
+fn sources(folder: &str) -> Vec<Source> {
+    let root = repo_file(folder);
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    assert!(!files.is_empty(), "no source below {folder}");
+    let source = |path: PathBuf| {
+        let name = path.strip_prefix(&root).expect("below it").to_string_lossy().into_owned();
+        Source { name, text: std::fs::read_to_string(&path).expect("readable") }
+    };
+    files.into_iter().map(source).collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    let entries = std::fs::read_dir(folder).expect("readable").flatten().map(|entry| entry.path());
+    for path in entries {
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// Names of the files that use one of `crates` outside of `modules`.
+fn strangers(crates: &[&str], modules: &[&str]) -> Vec<String> {
+    let sources = sources("src");
+    let inside = |source: &Source| modules.iter().any(|module| source.is_in(module));
+    let (inside, outside): (Vec<_>, Vec<_>) = sources.iter().partition(|source| inside(source));
+    let uses = |source: &Source| crates.iter().any(|krate| source.uses(krate));
+    assert!(inside.iter().any(|source| uses(source)), "nobody in {modules:?} uses {crates:?}: is the test blind?");
+    outside.iter().filter(|source| uses(source)).map(|source| source.name.clone()).collect()
+}
+
+#[test]
+fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
+    assert_eq!(strangers(&["lapin"], &["broker"]), [""; 0]);
+    assert_eq!(strangers(&["aws_config", "aws_sdk_s3", "aws_smithy_types", "aws_types"], &["store"]), [""; 0]);
+    assert_eq!(strangers(&["ffmpeg_next", "ffmpeg_sys_next", "ff"], &["transcode"]), [""; 0]);
+    assert_eq!(strangers(&["reqwest"], &["source"]), [""; 0]);
+    assert_eq!(strangers(&["clap", "indicatif"], &["cli"]), [""; 0]);
+    assert_eq!(strangers(&["landlock", "seccompiler"], &["sandbox"]), [""; 0]);
+}
+
+#[test]
+fn contracts_on_the_wire_are_declared_in_three_places() {
+    let contracts = ["events", "config", "sandbox/protocol"];
+    let derives = |source: &Source| {
+        let named = |line: &str| line.contains("Serialize") || line.contains("Deserialize");
+        // A derive that is broken over lines begins with `derive(` alone.
+        let lines: Vec<String> = source.code().collect();
+        let whole = lines.join(" ");
+        whole.split("derive(").skip(1).any(|rest| rest.split(')').next().is_some_and(named))
+    };
+    let sources = sources("src");
+    let may = |source: &&Source| contracts.iter().any(|module| source.is_in(module));
+    assert!(sources.iter().filter(may).any(derives), "is the test blind?");
+    let strangers: Vec<&str> =
+        sources.iter().filter(|source| !may(source) && derives(source)).map(|source| source.name.as_str()).collect();
+    assert_eq!(strangers, [""; 0]);
+}
+
+#[test]
+fn decisions_and_decoders_know_no_runtime() {
+    for module in ["domain", "transcode"] {
+        for source in sources("src").iter().filter(|source| source.is_in(module)) {
+            for krate in ["tokio", "tokio_util", "tokio_stream", "futures_util"] {
+                assert!(!source.uses(krate), "{} uses {krate}", source.name);
+            }
+            let is_async = source.code().any(|line| line.contains("async ") || line.contains(".await"));
+            assert!(!is_async, "{} is asynchronous", source.name);
+        }
+    }
+    let domain = sources("src");
+    for source in domain.iter().filter(|source| source.is_in("domain")) {
+        for path in ["std::fs", "std::io", "std::net", "std::process", "std::time", "serde", "serde_json"] {
+            assert!(!source.uses(path), "{} is not pure: {path}", source.name);
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_where_the_kernel_and_libav_are_spoken_to() {
+    let mut seen = 0;
+    for source in sources("src") {
+        let is_unsafe = source.code().any(|line| line.contains("unsafe {") || line.contains("unsafe fn"));
+        let may = source.is_in("sandbox") || source.is_in("transcode");
+        assert!(may || !is_unsafe, "{} has unsafe code", source.name);
+        seen += usize::from(is_unsafe);
+        let allows = source.code().any(|line| line.contains("#[allow(") || line.contains("#![allow("));
+        assert!(!allows, "{}: #[expect(…, reason = …)], not #[allow]", source.name);
+    }
+    assert!(seen > 3, "is the test blind?");
+}
+
+#[test]
+fn no_file_is_two_rooms() {
+    let too_long = |folder: &str| -> Vec<String> {
+        let named = sources(folder).into_iter().map(|source| (source.text.lines().count(), source.name));
+        named.filter(|(lines, _)| *lines > MAX_LINES).map(|(lines, name)| format!("{folder}/{name}: {lines}")).collect()
+    };
+    let long: Vec<String> = ["src", "tests"].into_iter().flat_map(too_long).collect();
+    assert!(long.is_empty(), "more than {MAX_LINES} lines: {}", long.join(", "));
+}

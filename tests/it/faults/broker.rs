@@ -1,0 +1,173 @@
+//! The broker goes away, comes back, refuses, forgets and falls silent.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::trial::{Trial, jobs};
+use crate::support::processes::{signal, wait_until};
+use crate::support::rabbit::{Rabbit, fragile};
+use crate::support::rig::{Rig, event, fixture};
+use crate::support::tap::{Point, Tap};
+
+/// A worker in the middle of half of the jobs.
+fn under_load<'a>(fault: &'static str, rig: &'a Rig) -> (Trial<'a>, crate::support::worker::Worker) {
+    let mut trial = Trial::of(fault, rig);
+    let worker = trial.worker();
+    trial.ask(jobs() / 2);
+    trial.heard(jobs() / 8);
+    (trial, worker)
+}
+
+#[test]
+fn a_broker_restarted() {
+    let Some(mut rabbit) = fragile() else { return };
+    away("broker restart", &mut rabbit, Rabbit::shut_down);
+}
+
+#[test]
+fn a_broker_killed() {
+    let Some(mut rabbit) = fragile() else { return };
+    away("broker SIGKILL", &mut rabbit, Rabbit::kill);
+}
+
+fn away(fault: &'static str, rabbit: &mut Rabbit, leave: fn(&mut Rabbit)) {
+    let rig = Rig::new(rabbit);
+    let (mut trial, worker) = under_load(fault, &rig);
+    leave(rabbit);
+    rabbit.boot();
+    trial.is_over();
+    trial.ask(jobs() / 2);
+    trial.ends([worker]);
+}
+
+#[test]
+fn connections_closed_by_the_broker() {
+    let Some(rabbit) = fragile() else { return };
+    let rig = Rig::new(&rabbit);
+    let (mut trial, worker) = under_load("connections closed by force", &rig);
+    rabbit.close_connections();
+    trial.is_over();
+    trial.ask(jobs() / 2);
+    trial.ends([worker]);
+}
+
+#[test]
+fn a_channel_closed_for_an_error() {
+    let Some(rabbit) = fragile() else { return };
+    let rig = Rig::new(&rabbit);
+    let (mut trial, worker) = under_load("channel error (exchange deleted)", &rig);
+    rig.bus.delete_exchange();
+    // The worker declares the exchange anew when its channel is closed over it; the listener binds its queue anew.
+    rig.declare();
+    rig.bus.bind();
+    trial.is_over();
+    trial.ask(jobs() / 2);
+    trial.ends([worker]);
+}
+
+#[test]
+fn queues_deleted_under_a_consumer() {
+    let Some(rabbit) = fragile() else { return };
+    let rig = Rig::new(&rabbit);
+    let (mut trial, mut worker) = under_load("queues deleted", &rig);
+    // What lies in a queue dies with it; what is being worked on does not.
+    trial.heard(trial.asked());
+    trial.ask_for(&event("in-the-middle", &fixture("browser.webm")));
+    let child = worker.job_child();
+    signal(child, Signal::STOP);
+    rig.bus.delete("bulk");
+    rig.bus.delete("audio");
+    worker.consumes(2);
+    signal(child, Signal::CONT);
+    trial.is_over();
+    trial.ask(jobs() / 2);
+    trial.ends([worker]);
+}
+
+#[test]
+fn consumers_cancelled_by_the_broker() {
+    let Some(rabbit) = fragile() else { return };
+    let tap = Tap::start(rabbit.port());
+    let mut rig = Rig::new(&rabbit);
+    rig.set("BROKER_URL", tap.url());
+    let (mut trial, mut worker) = under_load("consumers cancelled by the broker", &rig);
+    for times in 2..=4 {
+        assert_eq!(tap.cancel_consumers(), 2);
+        trial.ask(jobs() / 6);
+        worker.consumes(times);
+    }
+    trial.is_over();
+    trial.ask(1);
+    trial.ends([worker]);
+}
+
+#[test]
+fn publishers_blocked_by_a_memory_alarm() {
+    let Some(rabbit) = fragile() else { return };
+    let rig = Rig::new(&rabbit);
+    let (mut trial, worker) = under_load("memory alarm (blocked publisher)", &rig);
+    rabbit.memory_alarm(true);
+    wait_until("a blocked connection", || rabbit.ctl(&["list_connections", "state"]).contains("blocked"));
+    rabbit.memory_alarm(false);
+    trial.is_over();
+    trial.ask(jobs() / 2);
+    trial.ends([worker]);
+}
+
+#[test]
+fn a_broker_that_falls_silent() {
+    let Some(rabbit) = fragile() else { return };
+    let mut rig = Rig::new(&rabbit);
+    rig.set("BROKER_HEARTBEAT_S", 2);
+    rig.set("BROKER_CONNECT_TIMEOUT_S", 2);
+    let (mut trial, worker) = under_load("broker frozen (heartbeat loss)", &rig);
+    rabbit.freeze();
+    wait_until("a connection given up", || worker.logged("connecting to the broker again") > 0);
+    rabbit.thaw();
+    trial.is_over();
+    trial.ask(jobs() / 2);
+    trial.ends([worker]);
+}
+
+#[test]
+fn a_publishing_connection_that_falls_silent() {
+    silent("frozen socket, publisher", Point::Confirm);
+}
+
+#[test]
+fn a_consuming_connection_that_falls_silent() {
+    silent("frozen socket, consumer", Point::Ack);
+}
+
+/// One way of one connection falls silent; others, and new ones, are well.
+fn silent(fault: &'static str, point: Point) {
+    let Some(rabbit) = fragile() else { return };
+    let tap = Tap::start(rabbit.port());
+    let mut rig = Rig::new(&rabbit);
+    rig.set("BROKER_URL", tap.url());
+    rig.set("BROKER_HEARTBEAT_S", 2);
+    let (mut trial, worker) = under_load(fault, &rig);
+    tap.hold_at(point);
+    tap.wait_until_held();
+    trial.ask(jobs() / 2);
+    trial.ends([worker]);
+}
+
+#[test]
+fn an_ack_timeout_shorter_than_a_job() {
+    let Some(rabbit) = fragile() else { return };
+    rabbit.ack_timeout(Some(Duration::from_secs(1)));
+    let rig = Rig::new(&rabbit);
+    let (mut trial, worker) = under_load("ack timeout shorter than a job", &rig);
+    trial.heard(trial.asked());
+    trial.ask_for(&event("too-slow", &fixture("browser.webm")));
+    let child = worker.job_child();
+    signal(child, Signal::STOP);
+    wait_until("the message back in its queue", || rig.bus.depth("bulk").ready > 0);
+    rabbit.ack_timeout(None);
+    signal(child, Signal::CONT);
+    trial.is_over();
+    trial.ask(jobs() / 2);
+    trial.ends([worker]);
+}

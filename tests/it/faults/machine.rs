@@ -1,0 +1,121 @@
+//! The machine is short of something.
+
+use std::process::Command;
+
+use super::trial::{Trial, jobs};
+use crate::support::cgroup::Cgroup;
+use crate::support::cmd::Run;
+use crate::support::processes::wait_until;
+use crate::support::rabbit::calm;
+use crate::support::rig::{Rig, event, fixture};
+use crate::support::say;
+
+/// Rungs enough for the shortage to be over before the last one.
+const PATIENT: &str = "1,1,1,1,1,1,1,1,2,2,2,2";
+
+/// Makes scratch space that is full after a few small files, visible to this worker alone.
+const SMALL_SCRATCH: &str = r#"mount -t tmpfs -o size=300k tmpfs "$MEDIAMILL_WORKER_SCRATCH_DIR" && exec "$@""#;
+
+#[test]
+fn scratch_space_that_is_full() {
+    let Some(rabbit) = calm() else { return };
+    if Run::of(Command::new("unshare").args(["-rm", "true"])).code != Some(0) {
+        say::skipped("no mount namespace can be had here");
+        return;
+    }
+    let rig = Rig::new(rabbit);
+    let mut trial = Trial::of("scratch space full (tmpfs)", &rig);
+    trial.expect(|outcome| {
+        let big = outcome.data()["media_id"].as_str().is_some_and(|media_id| media_id.starts_with("big"));
+        if big {
+            (outcome.word.as_str(), outcome.code()) == ("failed", "worker.scratch")
+        } else {
+            outcome.word == "normalized"
+        }
+    });
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "/bin/sh", "-c", SMALL_SCRATCH, "sh", env!("CARGO_BIN_EXE_mediamill"), "worker"]);
+    let mut worker = rig.worker_of(command);
+    worker.consumes(1);
+    trial.know(&worker);
+    for n in 0..4 {
+        trial.ask_for(&event(&format!("big-{n}"), &fixture("phone-portrait.mp4")));
+        trial.ask(jobs() / 4);
+    }
+    trial.ends([worker]);
+    assert_eq!(rig.bus.depth("dead").ready, 4);
+}
+
+#[test]
+fn no_descriptors_left() {
+    let Some(rabbit) = calm() else { return };
+    let mut rig = Rig::new(rabbit);
+    rig.set("BROKER_RETRY_DELAYS_S", PATIENT);
+    let mut trial = Trial::of("no descriptors left", &rig);
+    let worker = trial.worker();
+    trial.ask(jobs() / 2);
+    trial.heard(jobs() / 8);
+    let limit = |files: &str| {
+        let pid = worker.pid().to_string();
+        Run::of(Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={files}:")])).exits(0);
+    };
+    limit("8");
+    wait_until("jobs put off", || worker.logged("trying again later") > 5);
+    limit("1024");
+    trial.is_over();
+    trial.ask(jobs() / 2);
+    trial.ends([worker]);
+}
+
+#[test]
+fn no_process_to_be_had() {
+    let Some(rabbit) = calm() else { return };
+    let Some(group) = Cgroup::of_pids() else {
+        say::skipped("the number of processes cannot be limited here");
+        return;
+    };
+    let mut rig = Rig::new(rabbit);
+    rig.set("BROKER_RETRY_DELAYS_S", PATIENT);
+    let mut trial = Trial::of("fork fails (no processes left)", &rig);
+    let worker = trial.worker();
+    group.take(worker.fork_server().expect("a fork server"));
+    trial.ask(jobs() / 2);
+    trial.heard(jobs() / 8);
+    group.limit("1");
+    wait_until("jobs put off", || worker.logged("trying again later") > 5);
+    group.limit("max");
+    trial.is_over();
+    trial.ask(jobs() / 2);
+    trial.ends([worker]);
+}
+
+#[test]
+fn a_child_that_needs_more_memory_than_the_machine_has() {
+    let Some(rabbit) = calm() else { return };
+    let Some(group) = Cgroup::of_memory() else {
+        say::skipped("memory cannot be limited here");
+        return;
+    };
+    let rig = Rig::new(rabbit);
+    let mut trial = Trial::of("child out of memory (OOM killer)", &rig);
+    trial.expect(|outcome| {
+        let big = outcome.data()["media_id"].as_str().is_some_and(|media_id| media_id.starts_with("big"));
+        let killed = ["media.crashed-decoder", "media.limit-memory"].contains(&outcome.code());
+        if big { outcome.word == "rejected" && killed } else { outcome.word == "normalized" }
+    });
+    let picture = rig.dir.path().join("files/big.png");
+    let mut make = Command::new("ffmpeg");
+    make.args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", "color=s=8000x6000,format=rgb24", "-frames:v", "1"]);
+    Run::of(make.arg(&picture)).exits(0);
+    let worker = trial.worker();
+    let fork_server = worker.fork_server();
+    group.limit(&(100 << 20).to_string());
+    group.take(fork_server.expect("a fork server"));
+    for n in 0..4 {
+        trial.ask_for(&event(&format!("big-{n}"), &picture));
+        trial.ask(jobs() / 4);
+    }
+    trial.heard(trial.asked());
+    assert_eq!(worker.fork_server(), fork_server, "the kernel takes the child, not its parent");
+    trial.ends([worker]);
+}

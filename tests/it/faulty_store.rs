@@ -1,0 +1,226 @@
+//! Real workers on S3 that fails: no job is lost, none is done twice, and no upload stays unfinished.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mediamill::store::{PutOptions, Store};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::bus::block_on;
+use crate::support::gate::{ACCESS_DENIED, Act, Gate, INTERNAL_ERROR, SLOW_DOWN, Seen};
+use crate::support::processes::{signal, wait_until};
+use crate::support::rabbit::calm;
+use crate::support::rig::{Rig, SOON, event_from, fixture, letter};
+use crate::support::s3::{Access, S3};
+
+const JOBS: usize = 12;
+
+/// A rig whose assets go to S3.
+fn rig(access: &Access) -> Option<Rig> {
+    let mut rig = Rig::new(calm()?);
+    for (name, value) in access.env() {
+        rig.set(name.strip_prefix("MEDIAMILL_").expect("a key of ours"), value);
+    }
+    rig.set("STORE_ATTEMPT_TIMEOUT_S", 2);
+    rig.set("STORE_MAX_ATTEMPTS", 2);
+    rig.set("SOURCE_READ_TIMEOUT_S", 2);
+    // Rungs enough for every fault to be over before the last one.
+    rig.set("BROKER_RETRY_DELAYS_S", "1,1,2,2,4,4");
+    rig.declare();
+    Some(rig)
+}
+
+/// Puts a file where a channel would put it, and asks for it to be processed.
+fn ask(rig: &Rig, s3: &S3, media_id: &str, path: &Path) {
+    let store = block_on(Store::connect(&s3.store_config())).expect("a store");
+    let key = format!("inbox/{media_id}/{}", path.file_name().expect("a name").to_str().expect("UTF-8"));
+    block_on(store.put_file(&key, path, PutOptions::default())).expect("stored");
+    rig.bus.publish(&letter(&event_from(media_id, json!({ "kind": "s3", "bucket": s3.bucket(), "key": key }))));
+}
+
+/// A document that is large enough to go in parts. Documents keep their original.
+fn large_document(rig: &Rig) -> std::path::PathBuf {
+    let mut bytes = std::fs::read(fixture("invoice.pdf")).expect("a fixture");
+    bytes.resize(6 << 20, b' ');
+    rig.file("large.pdf", &bytes)
+}
+
+/// From now on the rig itself talks to the server; workers that run already do not.
+fn look_past_the_gate(rig: &mut Rig, s3: &S3) {
+    rig.set("STORE_ENDPOINT", s3.endpoint());
+}
+
+#[test]
+fn from_s3_to_s3() {
+    let s3 = S3::start();
+    let Some(rig) = rig(s3.access()) else { return };
+    let worker = rig.worker();
+    ask(&rig, &s3, "note", &fixture("voice-note.ogg"));
+    ask(&rig, &s3, "large", &large_document(&rig));
+    let note = rig.bus.ledger().wait("note", SOON);
+    rig.vouch(&note);
+    let key = note.asset("playback")["key"].as_str().expect("a key").to_owned();
+    assert_eq!(key, "assets/acme/note/audio.mp3");
+    assert!(s3.file("assets/acme/note/manifest.json").exists());
+    let large = rig.bus.ledger().wait("large", SOON);
+    rig.vouch(&large);
+    assert_eq!(large.asset("original")["size_bytes"], 6 << 20);
+    let log = worker.stops();
+    assert!(!log.contains("not a secret"), "{log}");
+    assert_eq!(block_on(s3.pending_uploads()), 0);
+}
+
+/// Every third request meets the fault, for as long as there are jobs.
+fn survives(name: &str, acts: &'static [Act]) {
+    let s3 = S3::start();
+    let healthy = Arc::new(AtomicBool::new(false));
+    let (calm, count) = (Arc::clone(&healthy), AtomicUsize::new(0));
+    let gate = Gate::start(&s3.endpoint(), move |_| {
+        let nth = count.fetch_add(1, Ordering::SeqCst);
+        if calm.load(Ordering::SeqCst) || nth % 3 != 2 { Act::Pass } else { acts[nth / 3 % acts.len()] }
+    });
+    let Some(mut rig) = rig(&s3.access().via(&gate.url())) else { return };
+    let workers = [rig.worker(), rig.worker()];
+    look_past_the_gate(&mut rig, &s3);
+    for n in 0..JOBS {
+        let large = large_document(&rig);
+        let path = if n % 6 == 5 { large } else { fixture(["voice-note.ogg", "photo-exif.jpg", "contact.vcf"][n % 3]) };
+        ask(&rig, &s3, &format!("{name}-{n}"), &path);
+    }
+    // Ladders are climbed at the same time: what is left when half of them are done finds a healthy server.
+    rig.bus.ledger().wait_for_files(JOBS / 2, SOON);
+    healthy.store(true, Ordering::SeqCst);
+    rig.bus.ledger().wait_for_files(JOBS, SOON * 2);
+    for worker in workers {
+        worker.stops();
+    }
+    for (media_id, outcomes) in rig.bus.ledger().all() {
+        assert!(outcomes.iter().all(|outcome| outcome.id() == outcomes[0].id()), "{media_id}: two events");
+        rig.vouch(&outcomes[0]);
+    }
+    assert_eq!(block_on(s3.pending_uploads()), 0, "unfinished uploads");
+    assert_eq!(rig.bus.depth("dead").ready, 0, "dead letters");
+}
+
+#[test]
+fn servers_that_are_busy_or_broken_lose_nothing() {
+    survives("busy", &[Act::Answer(500, INTERNAL_ERROR), Act::Answer(503, SLOW_DOWN)]);
+}
+
+#[test]
+fn connections_that_break_lose_nothing() {
+    survives("broken", &[Act::Close, Act::CutAnswer(10)]);
+}
+
+#[test]
+fn answers_that_never_come_lose_nothing() {
+    survives("silent", &[Act::Never, Act::LoseAnswer]);
+}
+
+#[test]
+fn bytes_that_change_on_their_way_lose_nothing() {
+    survives("corrupt", &[Act::CorruptRequest, Act::CorruptAnswer]);
+}
+
+/// What an operator has to mend: the job fails at once, and a replay finds it mended.
+fn calls_an_operator(answer: Act, code: &str, hit: fn(Seen<'_>) -> bool) {
+    let s3 = S3::start();
+    let mended = Arc::new(AtomicBool::new(false));
+    let well = Arc::clone(&mended);
+    let gate = Gate::start(
+        &s3.endpoint(),
+        move |seen| {
+            if hit(seen) && !well.load(Ordering::SeqCst) { answer } else { Act::Pass }
+        },
+    );
+    let Some(mut rig) = rig(&s3.access().via(&gate.url())) else { return };
+    let worker = rig.worker();
+    look_past_the_gate(&mut rig, &s3);
+    ask(&rig, &s3, "note", &fixture("voice-note.ogg"));
+    let failed = rig.bus.ledger().wait("note", SOON);
+    assert_eq!((failed.word.as_str(), failed.code()), ("failed", code), "{:#}", failed.event);
+    assert_eq!(failed.data()["attempts"], 1);
+    wait_until("a dead letter", || rig.bus.depth("dead").ready == 1);
+    mended.store(true, Ordering::SeqCst);
+    crate::support::cmd::Run::of(&mut rig.command(&["replay", "--code", code])).exits(0);
+    let outcomes = rig.bus.ledger().wait_for("note", 2, SOON);
+    rig.vouch(&outcomes[1]);
+    worker.stops();
+}
+
+#[test]
+fn a_store_that_refuses_access_calls_an_operator() {
+    calls_an_operator(Act::Answer(403, ACCESS_DENIED), "store.forbidden", |seen| seen.method == "PUT");
+}
+
+#[test]
+fn a_bucket_that_is_missing_calls_an_operator() {
+    let answer = Act::Answer(404, "<Error><Code>NoSuchBucket</Code></Error>");
+    calls_an_operator(answer, "store.missing", |seen| seen.method == "PUT");
+}
+
+#[test]
+fn an_origin_that_refuses_access_calls_an_operator() {
+    calls_an_operator(Act::Answer(403, ACCESS_DENIED), "source.forbidden", |seen| seen.path.contains("/inbox/"));
+}
+
+#[test]
+fn an_object_that_is_not_there_is_rejected() {
+    let s3 = S3::start();
+    let Some(rig) = rig(s3.access()) else { return };
+    let worker = rig.worker();
+    let ask = |media_id: &str, origin: Value| {
+        rig.bus.publish(&letter(&event_from(media_id, origin)));
+        let outcome = rig.bus.ledger().wait(media_id, SOON);
+        assert_eq!(outcome.word, "rejected", "{:#}", outcome.event);
+        outcome.code().to_owned()
+    };
+    assert_eq!(ask("none", json!({ "kind": "s3", "bucket": "media", "key": "inbox/none" })), "source.not-found");
+    assert_eq!(ask("other", json!({ "kind": "s3", "bucket": "other", "key": "inbox/none" })), "source.denied");
+    worker.stops();
+}
+
+/// Stops a worker by this signal in the middle of an upload whose end hangs, and lets another one finish.
+fn ends_in_the_middle(s3: S3, how: Signal) {
+    let healthy = Arc::new(AtomicBool::new(false));
+    let well = Arc::clone(&healthy);
+    let gate = Gate::start(&s3.endpoint(), move |seen| {
+        if seen.is_complete() && !well.load(Ordering::SeqCst) { Act::Never } else { Act::Pass }
+    });
+    let Some(mut rig) = rig(&s3.access().via(&gate.url())) else { return };
+    rig.set("STORE_ATTEMPT_TIMEOUT_S", 60);
+    rig.set("WORKER_GRACE_S", 0);
+    let mut worker = rig.worker();
+    ask(&rig, &s3, "large", &large_document(&rig));
+    wait_until("the end of an upload", || {
+        gate.log().iter().any(|line| line.starts_with("POST") && line.contains("uploadId="))
+    });
+    assert_ne!(block_on(s3.pending_uploads()), 0);
+    signal(worker.pid(), how);
+    worker.ends(Duration::from_secs(30));
+    healthy.store(true, Ordering::SeqCst);
+    if how == Signal::TERM {
+        assert_eq!(block_on(s3.pending_uploads()), 0, "it had the time to clear up");
+    }
+    look_past_the_gate(&mut rig, &s3);
+    let next = rig.worker();
+    let outcome = rig.bus.ledger().wait("large", SOON);
+    rig.vouch(&outcome);
+    next.stops();
+    assert_eq!(rig.bus.ledger().of("large").len(), 1);
+    assert_eq!(block_on(s3.pending_uploads()), 0);
+}
+
+#[test]
+fn a_worker_that_stops_while_an_upload_hangs_aborts_it() {
+    ends_in_the_middle(S3::start(), Signal::TERM);
+}
+
+#[test]
+fn what_a_killed_worker_was_uploading_is_cleared_away_by_the_next_one() {
+    let Some(s3) = block_on(S3::moto()) else { return };
+    ends_in_the_middle(s3, Signal::KILL);
+}

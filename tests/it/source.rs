@@ -1,0 +1,5 @@
+//! Every origin, and what becomes of those that lie, dawdle, loop, or point where they must not.
+
+mod file;
+mod http;
+mod s3;

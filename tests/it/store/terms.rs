@@ -1,0 +1,69 @@
+//! What the configuration says of every object, as a server sees it.
+
+use mediamill::config::load;
+use mediamill::store::{PutOptions, Store};
+use reqwest::Method;
+
+use super::contract::noise;
+use crate::support::cmd::Dir;
+use crate::support::s3::S3;
+
+#[tokio::test]
+async fn every_object_has_its_terms() {
+    let Some(s3) = S3::moto().await else { return };
+    let dir = Dir::new();
+    let mut config = s3.store_config();
+    config.sse = "aws:kms".to_owned();
+    config.sse_kms_key_id = "arn:aws:kms:eu-west-1:123456789012:key/1234".to_owned();
+    config.storage_class = "STANDARD_IA".to_owned();
+    config.tags = [("team".to_owned(), "crm + sales".to_owned()), ("kind".to_owned(), "media".to_owned())].into();
+    config.metadata = [("made-by".to_owned(), "mediamill".to_owned())].into();
+    let store = Store::connect(&config).await.expect("a store");
+    assert_eq!(store.url_for_display(), "s3://media/assets");
+    let options = PutOptions { content_type: "video/mp4", sha256: None };
+    for (name, size) in [("small.mp4", 5), ("large.mp4", 6 << 20)] {
+        let key = store.folder("acme", "1").key(name);
+        assert_eq!(key, format!("assets/acme/1/{name}"));
+        store.put_file(&key, &dir.write("f", noise(size)), options).await.expect("stored");
+        let url = format!("{}/{}/{key}", s3.endpoint(), s3.bucket());
+        // moto shows objects to everybody who says who they are.
+        let ask =
+            |method, url: &str| reqwest::Client::new().request(method, url).header("authorization", "AWS x:y").send();
+        let head = ask(Method::HEAD, &url).await.expect("an answer");
+        let header = |name: &str| head.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("none");
+        assert_eq!(header("content-type"), "video/mp4", "{name}");
+        assert_eq!(header("x-amz-server-side-encryption"), "aws:kms", "{name}");
+        assert_eq!(header("x-amz-server-side-encryption-aws-kms-key-id"), config.sse_kms_key_id, "{name}");
+        assert_eq!(header("x-amz-storage-class"), "STANDARD_IA", "{name}");
+        assert_eq!(header("x-amz-meta-made-by"), "mediamill", "{name}");
+        let tags = ask(Method::GET, &format!("{url}?tagging")).await.expect("an answer").text().await.expect("tags");
+        for tag in ["<Key>team</Key>", "<Value>crm + sales</Value>", "<Key>kind</Key>", "<Value>media</Value>"] {
+            assert!(tags.contains(tag), "{name}: no {tag} in {tags}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_url_without_a_prefix_has_keys_without_one() {
+    let s3 = S3::start();
+    let mut config = s3.store_config();
+    config.url = "s3://media".to_owned();
+    let store = Store::connect(&config).await.expect("a store");
+    assert_eq!(store.url_for_display(), "s3://media");
+    let key = store.folder("acme", "1").manifest();
+    store.put_bytes(&key, "{}".into(), PutOptions::default()).await.expect("stored");
+    assert_eq!(std::fs::read(s3.file("acme/1/manifest.json")).expect("an object"), b"{}");
+}
+
+#[tokio::test]
+async fn secrets_are_not_shown() {
+    let s3 = S3::start();
+    let env: Vec<_> = s3.env().into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let config = load(None, env, &[]).expect("a configuration");
+    let store = Store::connect(&config.store).await.expect("a store");
+    store.check().await.expect("the secret is known");
+    let secret = config.store.secret_access_key.expose().to_owned();
+    for shown in [format!("{config:?}"), format!("{store:?}"), store.url_for_display()] {
+        assert!(!shown.contains(&secret), "{shown}");
+    }
+}

@@ -1,0 +1,30 @@
+//! What the tests stand on: the program itself, fixtures, services.
+
+pub mod boxes;
+pub mod bus;
+pub mod canary;
+pub mod cgroup;
+pub mod chromium;
+pub mod cmd;
+pub mod faults;
+pub mod files;
+pub mod gate;
+pub mod host;
+pub mod http;
+pub mod jail;
+pub mod judge;
+pub mod keeper;
+pub mod ledger;
+pub mod media;
+pub mod mutate;
+pub mod oracle;
+pub mod pictures;
+pub mod processes;
+pub mod proxy;
+pub mod rabbit;
+pub mod rig;
+pub mod s3;
+pub mod say;
+pub mod tap;
+pub mod trial;
+pub mod worker;
