@@ -1,0 +1,42 @@
+.PHONY: bench demo fuzz parity savings faults soak test
+
+# Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
+demo:
+	@scripts/install.sh demo
+	cargo build --release --locked
+	cargo run --release --locked --quiet -- normalize fixtures --out demo-out || [ $$? -eq 3 ]
+	@echo "look at $(CURDIR)/demo-out/index.html"
+
+# Format, lints and every test. With REQUIRE_SERVICES=1 a missing service is a failure rather than a loud skip.
+test:
+	@scripts/install.sh test
+	@scripts/venv.sh
+	@scripts/test.sh
+
+# N damaged files of SEED through the jailed child, on all cores: the files of MEDIAMILL_CORPUS or else the fixtures.
+# Fails where the fork server dies, a job passes its deadline or an output is unproven; keeps what crashed a child in target/fuzz.
+fuzz:
+	@N=$(N) SEED=$(SEED) cargo test --quiet --locked --test it mutations::many -- --exact --ignored --nocapture
+
+# What a job costs in a process of its own, and a hundred voice notes against the shell-out that teams write today.
+bench:
+	cargo bench --locked --bench cost
+	cargo bench --locked --bench throughput
+
+# Bytes before and after for each built-in profile, over the files of CORPUS (the fixtures where it is not given).
+savings:
+	cargo build --release --locked --quiet
+	benches/savings.py target/release/mediamill $(or $(CORPUS),fixtures)
+
+# Our encodes against the ffmpeg program's with equal parameters: likeness, size, CPU time.
+parity:
+	cargo build --release --locked --quiet
+	benches/parity.py target/release/mediamill $(or $(CORPUS),fixtures)
+
+# The fault tests in their long form, JOBS jobs a fault, and the table of what came of them.
+faults:
+	@JOBS=$(or $(JOBS),2000) scripts/faults.sh
+
+# Mixed load and random faults for MINUTES; at the end every job has its outcome, and memory and descriptors are flat.
+soak:
+	@MINUTES=$(or $(MINUTES),10) REQUIRE_SERVICES=1 cargo test --release --locked --test it faults::soak -- --ignored --nocapture
