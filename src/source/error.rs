@@ -72,7 +72,10 @@ pub enum SourceError {
     },
     /// Not the bytes that were declared.
     #[error("the bytes have another SHA-256 than was declared")]
-    HashMismatch,
+    HashMismatch {
+        /// Of what arrived.
+        actual: [u8; 32],
+    },
     /// The declared hash is none.
     #[error("the declared sha256 is neither 64 hex digits nor 32 bytes in base64")]
     DeclaredHash,
@@ -101,7 +104,7 @@ impl From<SourceError> for Fault {
             SourceError::Empty => Self::rejected(Code::MediaEmpty, message),
             SourceError::TooLarge { .. } => Self::rejected(Code::LimitBytes, message),
             SourceError::SizeMismatch { .. } => Self::rejected(Code::SourceSizeMismatch, message),
-            SourceError::HashMismatch => Self::rejected(Code::SourceHashMismatch, message),
+            SourceError::HashMismatch { .. } => Self::rejected(Code::SourceHashMismatch, message),
             SourceError::DeclaredHash => Self::rejected(Code::EventInvalid, message),
             SourceError::Scratch(_) => Self::transient(Code::WorkerScratch, message),
             SourceError::Store(err) => Self::from(err),

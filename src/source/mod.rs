@@ -68,11 +68,25 @@ impl Sources {
         dest: &Path,
     ) -> Result<Fetched, SourceError> {
         let wanted = Wanted::new(declared, limit_bytes)?;
+        let first = self.fetch_once(origin, wanted, dest).await;
+        let Err(SourceError::HashMismatch { actual }) = &first else { return first };
+        // Damaged on the way, or never what was declared: fetching it again tells.
+        match self.fetch_once(origin, wanted, dest).await {
+            Err(SourceError::HashMismatch { actual: again }) if again != *actual => Err(SourceError::Unavailable {
+                detail: "each fetch brings other bytes, and none those that were declared".to_owned(),
+                retry_after: None,
+            }),
+            second @ (Ok(_) | Err(SourceError::Unavailable { .. } | SourceError::Timeout(_))) => second,
+            Err(_) => first,
+        }
+    }
+
+    async fn fetch_once(&self, origin: &Origin, wanted: Wanted, dest: &Path) -> Result<Fetched, SourceError> {
         let fetch = async {
             match origin {
                 Origin::File { path } => self.0.roots.fetch(path, wanted, dest).await,
-                Origin::S3 { bucket, key } => self.0.buckets.fetch(bucket, key, wanted, dest).await,
-                Origin::Http { url } => self.0.http.fetch(url, wanted, dest).await,
+                Origin::S3 { bucket, key } => Box::pin(self.0.buckets.fetch(bucket, key, wanted, dest)).await,
+                Origin::Http { url } => Box::pin(self.0.http.fetch(url, wanted, dest)).await,
             }
         };
         let total = self.0.total_timeout;

@@ -62,7 +62,7 @@ impl Wanted {
             return Err(SourceError::SizeMismatch { declared_bytes, actual_bytes: size_bytes });
         }
         if self.sha256.is_some_and(|declared| declared != sha256) {
-            return Err(SourceError::HashMismatch);
+            return Err(SourceError::HashMismatch { actual: sha256 });
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 //!
 //! Two backends, one behaviour (`tests/it/store.rs` runs one suite over all of them): an object is either there as a
 //! whole, with the SHA-256 that [`Stored`] says, or it is not there. Keys are relative to the bucket or directory.
+//!
+//! What S3 takes is boxed: the SDK's futures have tens of kilobytes, and a job's would have them several times over.
 
 mod error;
 pub mod keys;
@@ -110,7 +112,7 @@ impl Store {
     pub async fn put_file(&self, key: &str, path: &Path, options: PutOptions<'_>) -> Result<Stored, StoreError> {
         match &self.backend {
             Backend::Local(local) => local.put_file(key, path, options).await,
-            Backend::S3(s3) => s3.put_file(key, path, options).await,
+            Backend::S3(s3) => Box::pin(s3.put_file(key, path, options)).await,
         }
     }
 
@@ -121,7 +123,7 @@ impl Store {
     pub async fn put_bytes(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<Stored, StoreError> {
         match &self.backend {
             Backend::Local(local) => local.put_bytes(key, bytes, options).await,
-            Backend::S3(s3) => s3.put_bytes(key, bytes, options).await,
+            Backend::S3(s3) => Box::pin(s3.put_bytes(key, bytes, options)).await,
         }
     }
 
@@ -132,7 +134,7 @@ impl Store {
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
         match &self.backend {
             Backend::Local(local) => local.get(key).await,
-            Backend::S3(s3) => s3.get(key).await,
+            Backend::S3(s3) => Box::pin(s3.get(key)).await,
         }
     }
 
@@ -143,7 +145,7 @@ impl Store {
     pub async fn head(&self, key: &str) -> Result<Option<Head>, StoreError> {
         match &self.backend {
             Backend::Local(local) => local.head(key).await,
-            Backend::S3(s3) => s3.head(key).await,
+            Backend::S3(s3) => Box::pin(s3.head(key)).await,
         }
     }
 
@@ -154,7 +156,7 @@ impl Store {
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
         match &self.backend {
             Backend::Local(local) => local.delete(key).await,
-            Backend::S3(s3) => s3.delete(key).await,
+            Backend::S3(s3) => Box::pin(s3.delete(key)).await,
         }
     }
 

@@ -153,7 +153,7 @@ impl Jobs {
     fn start(&self, desk: Arc<Desk>, delivery: Delivery, slots: [Option<Slot>; 2]) {
         let abandon = self.abandon.clone();
         self.tasks.spawn(async move {
-            if abandon.run_until_cancelled(desk.handle(&delivery)).await.is_none() {
+            if abandon.run_until_cancelled(Box::pin(desk.handle(&delivery))).await.is_none() {
                 put_back(&delivery).await;
             }
             drop(slots);

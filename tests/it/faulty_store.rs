@@ -33,12 +33,15 @@ fn rig(access: &Access) -> Option<Rig> {
     Some(rig)
 }
 
-/// Puts a file where a channel would put it, and asks for it to be processed.
+/// Puts a file where a channel would put it, and asks for it to be processed, with its SHA-256: for objects that were
+/// put in parts S3 has no other that the reader could check.
 fn ask(rig: &Rig, s3: &S3, media_id: &str, path: &Path) {
     let store = block_on(Store::connect(&s3.store_config())).expect("a store");
     let key = format!("inbox/{media_id}/{}", path.file_name().expect("a name").to_str().expect("UTF-8"));
-    block_on(store.put_file(&key, path, PutOptions::default())).expect("stored");
-    rig.bus.publish(&letter(&event_from(media_id, json!({ "kind": "s3", "bucket": s3.bucket(), "key": key }))));
+    let stored = block_on(store.put_file(&key, path, PutOptions::default())).expect("stored");
+    let mut event = event_from(media_id, json!({ "kind": "s3", "bucket": s3.bucket(), "key": key }));
+    event["data"]["declared"] = json!({ "sha256": stored.sha256 });
+    rig.bus.publish(&letter(&event));
 }
 
 /// A document that is large enough to go in parts. Documents keep their original.

@@ -53,13 +53,14 @@ fn no_descriptors_left() {
     rig.set("BROKER_RETRY_DELAYS_S", PATIENT);
     let mut trial = Trial::of("no descriptors left", &rig);
     let worker = trial.worker();
-    trial.ask(jobs() / 2);
+    trial.ask(jobs() / 8);
     trial.heard(jobs() / 8);
     let limit = |files: &str| {
         let pid = worker.pid().to_string();
         Run::of(Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={files}:")])).exits(0);
     };
     limit("8");
+    trial.ask(jobs() * 3 / 8);
     wait_until("jobs put off", || worker.logged("trying again later") > 5);
     limit("1024");
     trial.is_over();
@@ -79,9 +80,10 @@ fn no_process_to_be_had() {
     let mut trial = Trial::of("fork fails (no processes left)", &rig);
     let worker = trial.worker();
     group.take(worker.fork_server().expect("a fork server"));
-    trial.ask(jobs() / 2);
+    trial.ask(jobs() / 8);
     trial.heard(jobs() / 8);
     group.limit("1");
+    trial.ask(jobs() * 3 / 8);
     wait_until("jobs put off", || worker.logged("trying again later") > 5);
     group.limit("max");
     trial.is_over();

@@ -1,5 +1,7 @@
 //! URLs that other people chose: what they answer, how slowly, and where they lead.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use mediamill::config::{Config, load};
 use mediamill::error::{Code, Fault};
 use mediamill::events::{Declared, Origin};
@@ -66,6 +68,21 @@ async fn what_was_declared_is_checked() {
     rejected_as(Code::SourceHashMismatch, fetch(Some(&"0".repeat(64)), None).await);
     rejected_as(Code::SourceSizeMismatch, fetch(None, Some(4)).await);
     rejected_as(Code::SourceSizeMismatch, fetch(None, Some(6)).await);
+}
+
+#[tokio::test]
+async fn bytes_that_change_on_their_way_are_fetched_again() {
+    let declared = Declared { sha256: Some(HELLO.to_owned()), ..Declared::default() };
+    let fetch = async |bodies: [&'static str; 2]| {
+        let count = AtomicUsize::new(0);
+        let server = Http::start(move |_| ok(bodies[count.fetch_add(1, Ordering::SeqCst) % 2]));
+        fetch_with(&sources(&[&server.authority()]), &server.url("/"), Some(&declared)).await
+    };
+    assert_eq!(fetch(["hellO", "hello"]).await.expect("fetched").1, b"hello");
+    transient_as(Code::SourceUnavailable, fetch(["hellO", "Hello"]).await);
+    rejected_as(Code::SourceHashMismatch, fetch(["hellO", "hellO"]).await);
+    // A link that works once.
+    rejected_as(Code::SourceHashMismatch, fetch(["hellO", ""]).await);
 }
 
 #[tokio::test]

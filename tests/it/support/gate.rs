@@ -15,6 +15,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -205,9 +206,12 @@ fn never(err: Infallible) -> io::Error {
     match err {}
 }
 
+/// Another bit each time: noise does not repeat itself.
 fn flip(bytes: &Bytes) -> Bytes {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
     let mut bytes = bytes.to_vec();
-    if let Some(byte) = bytes.first_mut() {
+    let at = COUNT.fetch_add(1, Ordering::Relaxed) % bytes.len().max(1);
+    if let Some(byte) = bytes.get_mut(at) {
         *byte ^= 1;
     }
     bytes.into()
