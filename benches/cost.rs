@@ -83,7 +83,7 @@ fn as_program(input: &Path, task: Task) -> Duration {
     let mut command = match task {
         Task::Normalize => program("ffmpeg", &["-i", "input", "-ac", "1", "-ar", "24000", "-b:a", "40k", "audio.mp3"]),
         Task::Probe => program("ffprobe", &["-show_format", "-show_streams", "-of", "json", "input"]),
-        Task::Empty | Task::Escape => program("ffmpeg", &["-version"]),
+        Task::Empty | Task::Measure | Task::Escape => program("ffmpeg", &["-version"]),
     };
     let begun = Instant::now();
     run(command.current_dir(scratch.path()));

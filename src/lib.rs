@@ -1,5 +1,6 @@
 //! mediamill takes customer media from a queue, makes it small and playable everywhere, stores it, and says what it did.
 
+pub mod bench;
 pub mod broker;
 pub mod cli;
 pub mod config;

@@ -1,5 +1,6 @@
 //! The command line: one file a command, one match, documented exit codes.
 
+mod bench;
 mod describe;
 mod doctor;
 mod normalize;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::BenchError;
 use crate::broker::BrokerError;
 use crate::config::{self, Config, ConfigErrors, Profiles};
 use crate::sandbox::SandboxError;
@@ -32,8 +34,10 @@ pub(crate) const EXIT_USAGE: u8 = 2;
 /// Exit code: a file can never be processed.
 pub(crate) const EXIT_REJECTED: u8 = 3;
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 something failed, 2 wrong usage or configuration, 3 some files rejected.";
+/// Exit code: a gate of `bench` is broken.
+pub(crate) const EXIT_GATE: u8 = 4;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 something failed, 2 wrong usage or configuration, 3 some files rejected, 4 a gate is broken.";
 
 #[derive(Debug, Parser)]
 #[command(name = "mediamill", version, about, after_help = EXIT_CODES)]
@@ -61,6 +65,8 @@ enum Command {
     Normalize(normalize::Args),
     /// Show what a file is, as the pipeline sees it
     Probe(probe::Args),
+    /// Measure what compression profiles cost and keep, on your own files
+    Bench(bench::Args),
     /// Say whether a worker could run here, and what to do where it could not
     Doctor(doctor::Args),
     /// List the compression profiles
@@ -114,6 +120,9 @@ pub(crate) enum CliError {
     /// Scratch space.
     #[error("{0}")]
     Workspace(#[from] WorkspaceError),
+    /// A bench.
+    #[error("{0}")]
+    Bench(#[from] BenchError),
 }
 
 /// Reads the command line and does what it says.
@@ -126,13 +135,14 @@ pub fn main() -> ExitCode {
         Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             let code = match &error {
-                CliError::Config(_) | CliError::Usage(_) => EXIT_USAGE,
+                CliError::Config(_) | CliError::Usage(_) | CliError::Bench(BenchError::Usage(_)) => EXIT_USAGE,
                 CliError::Io(_)
                 | CliError::Broker(_)
                 | CliError::Store(_)
                 | CliError::Source(_)
                 | CliError::Sandbox(_)
-                | CliError::Workspace(_) => EXIT_FAILED,
+                | CliError::Workspace(_)
+                | CliError::Bench(BenchError::Io(_)) => EXIT_FAILED,
             };
             // Nothing is left to be done where standard error is closed.
             drop(writeln!(io::stderr(), "{}", indent(&error.to_string())));
@@ -146,6 +156,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     match &cli.command {
         Command::Normalize(args) => normalize::run(args, global),
         Command::Probe(args) => probe::run(args, global),
+        Command::Bench(args) => bench::run(args, global),
         Command::Doctor(args) => doctor::run(args, global),
         Command::Profiles(args) => profiles::run(args, global),
         Command::Schema(args) => schema::run(args),

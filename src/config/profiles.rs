@@ -30,6 +30,14 @@ pub struct Profile {
     pub file: Option<PathBuf>,
 }
 
+impl Profile {
+    /// A profile as written, with the version that follows from it.
+    #[must_use]
+    pub fn new(raw: RawProfile, file: Option<PathBuf>) -> Self {
+        Self { version: version_of(&raw), raw, file }
+    }
+}
+
 /// All profiles by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Profiles(BTreeMap<String, Profile>);
@@ -106,8 +114,7 @@ fn read(place: &str, text: &str, file: Option<PathBuf>, errors: &mut ConfigError
         errors.push(format!("{place}:{}", line_of_key(text, "name")), "name: must be of a-z, 0-9 and -");
         return None;
     }
-    let version = version_of(&raw);
-    Some(Profile { raw, version, file })
+    Some(Profile::new(raw, file))
 }
 
 fn is_kebab(name: &str) -> bool {

@@ -12,7 +12,7 @@ use super::seccomp::Filters;
 use super::{escape, wire};
 use crate::config::SandboxMode;
 use crate::error::{Code, Fault};
-use crate::events::{Action, Kind, SandboxStatus};
+use crate::events::SandboxStatus;
 use crate::transcode;
 
 /// Where a child finds its descriptors; 0 and 1 are `/dev/null`, 2 is the pipe that the worker keeps the end of.
@@ -94,8 +94,7 @@ fn confine(setup: &Setup, scratch: &OwnedFd, spec: &JobSpec) -> Result<SandboxSt
 
 fn perform(setup: &Setup, spec: &JobSpec, sandbox: SandboxStatus, job: &mut File) -> Answer {
     let result = match spec.task {
-        Task::Normalize | Task::Probe => transcode::run(spec, &mut throttled(job)),
-        Task::Empty => Ok(empty_report()),
+        Task::Normalize | Task::Probe | Task::Measure | Task::Empty => transcode::run(spec, &mut throttled(job)),
         Task::Escape if setup.escape_probes => return escape::attempt(job),
         Task::Escape => Err(Fault::broken(Code::WorkerBroken, "escape probes are not for this worker")),
     };
@@ -122,28 +121,6 @@ fn throttled(job: &mut File) -> impl FnMut(f32) {
 
 pub(super) fn failed(verdict: Verdict, code: Code, message: String) -> Answer {
     Answer::Failed { verdict, code: code.to_string(), message }
-}
-
-/// What [`Task::Empty`] finds.
-fn empty_report() -> Report {
-    Report {
-        kind: Kind::Document,
-        mime_type: "application/octet-stream".to_owned(),
-        extension: "bin".to_owned(),
-        container: String::new(),
-        duration_ms: None,
-        streams: Vec::new(),
-        created_at: None,
-        damage: None,
-        action: Action::KeptOriginal,
-        reasons: Vec::new(),
-        loudness: None,
-        produced: Vec::new(),
-        cpu_s: 0.0,
-        peak_memory_bytes: 0,
-        libav: std::collections::BTreeMap::new(),
-        sandbox: SandboxStatus::default(),
-    }
 }
 
 fn replace(from: RawFd, place: RawFd) -> io::Result<()> {

@@ -11,6 +11,15 @@ use crate::events::{Action, Damage, Kind, Loudness, Reason, Role, SandboxStatus,
 
 /// Name of the fetched original inside every scratch directory.
 pub const INPUT: &str = "input";
+/// Name of the playback asset where it is to be measured.
+pub const PLAYBACK: &str = "playback";
+/// Where [`Task::Measure`] leaves the beginning of the original's sound: one channel at [`PCM_RATE_HZ`], little-endian
+/// 32-bit floats.
+pub const PCM_OF_INPUT: &str = "input.pcm";
+/// The same of the playback asset's.
+pub const PCM_OF_PLAYBACK: &str = "playback.pcm";
+/// What ViSQOL's speech mode works at.
+pub const PCM_RATE_HZ: u32 = 16_000;
 
 /// One job for one child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +44,8 @@ pub enum Task {
     Normalize,
     /// Probe and plan only: nothing is written.
     Probe,
+    /// Compare [`PLAYBACK`] with [`INPUT`], which it was made of by the same profile.
+    Measure,
     /// Nothing at all: what the process itself costs.
     Empty,
     /// Try to break out, in the way that the first line of [`INPUT`] names. Refused outside test builds of the worker.
@@ -107,6 +118,8 @@ pub struct Report {
     pub loudness: Option<Loudness>,
     /// Files in the scratch directory. With [`Action::Copied`] the playback asset is [`INPUT`] itself.
     pub produced: Vec<Produced>,
+    /// What [`Task::Measure`] found.
+    pub quality: Option<Quality>,
     /// Seconds of CPU that the child used.
     pub cpu_s: f64,
     /// The child's peak resident memory in bytes.
@@ -138,6 +151,42 @@ pub struct Produced {
     pub duration_ms: Option<u64>,
     /// Average in bit/s.
     pub bit_rate: Option<u64>,
+}
+
+/// How near a playback asset is to its original, over the first 20 s.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Where both have sound.
+    pub sound: Option<SoundQuality>,
+    /// Where the picture was encoded.
+    pub picture: Option<PictureQuality>,
+}
+
+/// Of the sound.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SoundQuality {
+    /// Integrated loudness of the playback asset less the original's, in LU, measured on one channel; absent where
+    /// either is silent.
+    pub loudness_change_lu: Option<f64>,
+}
+
+/// Of the picture, against the original upright, scaled and tone-mapped as planned.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PictureQuality {
+    /// Pairs of frames that were compared.
+    pub frames: u32,
+    /// Frames of either side that the other does not have.
+    pub unmatched: u32,
+    /// libavfilter's SSIM over all planes, mean.
+    pub ssim: f64,
+    /// Of the worst frame.
+    pub ssim_worst: f64,
+    /// libavfilter's PSNR over all planes in dB, mean; identical frames count as 100.
+    pub psnr_db: f64,
+    /// SSIMULACRA 2 of a frame every 4 s, mean; absent where frames are too small.
+    pub ssimulacra2: Option<f64>,
+    /// Of the worst of these.
+    pub ssimulacra2_worst: Option<f64>,
 }
 
 /// What libav is and has where the children run.

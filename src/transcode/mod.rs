@@ -5,9 +5,11 @@
 mod av;
 mod cut;
 mod film;
+mod frames;
 mod iso;
 mod job;
 mod loudness;
+mod measure;
 mod media;
 mod packets;
 mod picture;
@@ -57,6 +59,7 @@ pub fn run(spec: &JobSpec, progress: &mut dyn FnMut(f32)) -> Result<Report, Faul
     match spec.task {
         Task::Normalize => process(&mut job, true),
         Task::Probe => process(&mut job, false),
+        Task::Measure => measure::measure(&job),
         Task::Empty => Ok(report::empty()),
         Task::Escape => Err(Fault::broken(Code::WorkerBroken, "not a task of the transcoder")),
     }

@@ -74,6 +74,7 @@ pub(super) fn empty() -> Report {
         reasons: Vec::new(),
         loudness: None,
         produced: Vec::new(),
+        quality: None,
         cpu_s: 0.0,
         peak_memory_bytes: 0,
         libav: libav(),

@@ -268,11 +268,20 @@ impl Sound {
     /// # Errors
     /// Those of the scratch directory.
     pub(super) fn measure(&mut self, peaks: &mut PeakMeter) -> Result<(), Fault> {
-        let size = 4096 * self.channels as usize;
-        let measured: Result<(), std::io::Error> = self.spool.read(size, &mut |samples| {
+        self.each_piece(&mut |samples| {
             peaks.push(samples, 1.0);
             Ok(())
-        });
-        measured.map_err(scratch)
+        })
+    }
+
+    /// Hands on what was kept, interleaved.
+    ///
+    /// # Errors
+    /// Those of the scratch directory, and of `on_piece`.
+    pub(super) fn each_piece(
+        &mut self,
+        on_piece: &mut dyn FnMut(&[f32]) -> Result<(), std::io::Error>,
+    ) -> Result<(), Fault> {
+        self.spool.read(4096 * self.channels as usize, on_piece).map_err(scratch)
     }
 }

@@ -87,8 +87,8 @@ fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
 }
 
 #[test]
-fn contracts_on_the_wire_are_declared_in_three_places() {
-    let contracts = ["events", "config", "sandbox/protocol"];
+fn contracts_on_wire_and_disk_are_declared_in_four_places() {
+    let contracts = ["events", "config", "sandbox/protocol", "bench/record"];
     let derives = |source: &Source| {
         let named = |line: &str| line.contains("Serialize") || line.contains("Deserialize");
         // A derive that is broken over lines begins with `derive(` alone.

@@ -16,29 +16,29 @@ const MAX_ID_CHARS: usize = 120;
 
 /// One file to be processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Input {
+pub(in crate::cli) struct Input {
     /// As it can be opened.
-    pub(super) path: PathBuf,
+    pub(in crate::cli) path: PathBuf,
     /// What people call it: as named, or below the folder that was named.
-    pub(super) label: OsString,
+    pub(in crate::cli) label: OsString,
     /// The media id: of letters that every file system and URL takes, and unlike every other's of this run.
-    pub(super) id: String,
+    pub(in crate::cli) id: String,
 }
 
 /// What was found, and what had to be left out.
 #[derive(Debug, Default)]
-pub(super) struct Inputs {
+pub(in crate::cli) struct Inputs {
     /// Named files where they were named, those of a folder in order of their names.
-    pub(super) files: Vec<Input>,
+    pub(in crate::cli) files: Vec<Input>,
     /// What is neither file nor folder, or cannot be listed; why.
-    pub(super) skipped: Vec<(PathBuf, String)>,
+    pub(in crate::cli) skipped: Vec<(PathBuf, String)>,
 }
 
 /// Finds every file that `paths` name. Folders are searched to their ends, hidden files too, `out` never.
 ///
 /// # Errors
 /// A path that does not exist, is no file or folder, or is `out` itself.
-pub(super) fn find(paths: &[PathBuf], out: &Path) -> Result<Inputs, CliError> {
+pub(in crate::cli) fn find(paths: &[PathBuf], out: &Path) -> Result<Inputs, CliError> {
     let mut walk = Walk { found: Inputs::default(), ids: HashSet::new(), seen: HashSet::new() };
     let out = identity(out)?;
     walk.seen.insert(out);

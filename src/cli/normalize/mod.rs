@@ -2,7 +2,7 @@
 
 mod bars;
 mod gallery;
-mod inputs;
+pub(super) mod inputs;
 mod table;
 
 use std::io::{self, Write};
@@ -170,7 +170,7 @@ fn exit_code(done: &[Done], skipped: bool) -> u8 {
 }
 
 /// For people, and between progress bars: warnings only, unless something else was asked for.
-fn quiet(log: &Log) -> Log {
+pub(super) fn quiet(log: &Log) -> Log {
     let filter = if log.filter == "info" { "warn".to_owned() } else { log.filter.clone() };
     Log { filter, format: LogFormat::Text }
 }

@@ -31,7 +31,7 @@ impl PictureFilter {
         unsafe { (*graph.as_mut_ptr()).nb_threads = i32::try_from(threads).unwrap_or(1).max(1) };
         let buffer = ff::filter::find("buffer").ok_or(ff::Error::FilterNotFound)?;
         let sink = ff::filter::find("buffersink").ok_or(ff::Error::FilterNotFound)?;
-        graph.add(&buffer, "in", &source_arguments(frame, input, time_base))?;
+        graph.add(&buffer, "in", &source_arguments(frame, time_base))?;
         graph.add(&sink, "out", "")?;
         graph.output("in", 0)?.input("out", 0)?.parse(chain)?;
         graph.validate()?;
@@ -87,11 +87,9 @@ fn shape(frame: &ff::frame::Video) -> (u32, u32, i32) {
     (frame.width(), frame.height(), unsafe { (*frame.as_ptr()).format })
 }
 
-fn source_arguments(
-    frame: &ff::frame::Video,
-    (width, height, format): (u32, u32, i32),
-    time_base: ff::Rational,
-) -> String {
+/// What a source has to be told of the frames that it will be given.
+pub(super) fn source_arguments(frame: &ff::frame::Video, time_base: ff::Rational) -> String {
+    let (width, height, format) = shape(frame);
     let aspect = frame.aspect_ratio();
     let (num, den) = if aspect.numerator() > 0 { (aspect.numerator(), aspect.denominator()) } else { (1, 1) };
     let mut arguments = format!(

@@ -7,6 +7,7 @@ mod filter;
 mod input;
 mod mux;
 mod names;
+mod pair;
 mod resample;
 
 use ffmpeg_next as ff;
@@ -21,6 +22,7 @@ pub(super) use names::{
     decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name, prepare_for_encoder,
     reference, set_frame_color, silence,
 };
+pub(super) use pair::PairFilter;
 pub(super) use resample::Resampler;
 
 use crate::error::{Code, Fault};

@@ -56,7 +56,7 @@ impl PictureTrack {
     /// How far it has come, in ms.
     pub(super) fn end_ms(&self) -> i64 {
         match self {
-            Self::Encode(encoder) => encoder.end_ms,
+            Self::Encode(encoder) => encoder.end_ms(),
             Self::Copy(copy) => copy.end_ms(),
         }
     }

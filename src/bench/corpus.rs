@@ -1,0 +1,35 @@
+//! The files that points are measured on.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+use super::BenchError;
+
+/// A file of the corpus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// As it can be opened.
+    pub path: PathBuf,
+    /// As reports call it.
+    pub label: String,
+    /// SHA-256 in hex: what a resumed run knows it by.
+    pub sha256: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+}
+
+impl Media {
+    /// Reads a file to know it again.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    pub fn read(path: PathBuf, label: String) -> Result<Self, BenchError> {
+        let mut hash = Sha256::new();
+        let copied = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hash));
+        let size_bytes = copied.map_err(BenchError::at(&path))?;
+        Ok(Self { path, label, sha256: hex::encode(hash.finalize()), size_bytes })
+    }
+}

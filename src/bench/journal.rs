@@ -1,0 +1,107 @@
+//! Every finished job, one line each, as soon as it is done: what an interrupted bench goes on from.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+
+use super::BenchError;
+use super::record::Run;
+
+/// What makes two jobs the same: build, profile, file, repeat.
+type Key = (String, String, String, u32);
+
+fn key(run: &Run) -> Key {
+    (run.build.clone(), run.profile_version.clone(), run.sha256.clone(), run.repeat)
+}
+
+/// The journal of one bench.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    known: HashMap<Key, Run>,
+}
+
+impl Journal {
+    /// Reads what is there. A line that cannot be read is one that an interrupted run did not finish, or of another
+    /// version: its job is done again.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn open(path: &Path) -> Result<Self, BenchError> {
+        let open = || -> io::Result<Self> {
+            let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+            let mut known = HashMap::new();
+            let mut last = Vec::new();
+            for line in BufReader::new(&file).split(b'\n') {
+                last = line?;
+                if let Ok(run) = serde_json::from_slice::<Run>(&last) {
+                    known.insert(key(&run), run);
+                }
+            }
+            // Half a line must not swallow the next one.
+            if serde_json::from_slice::<Run>(&last).is_err() && !last.is_empty() {
+                file.write_all(b"\n")?;
+            }
+            Ok(Self { file, known })
+        };
+        open().map_err(BenchError::at(path))
+    }
+
+    /// The result of a job that was done before.
+    #[must_use]
+    pub fn find(&self, build: &str, profile_version: &str, sha256: &str, repeat: u32) -> Option<&Run> {
+        self.known.get(&(build.to_owned(), profile_version.to_owned(), sha256.to_owned(), repeat))
+    }
+
+    /// Adds a result.
+    ///
+    /// # Errors
+    /// Those of writing the file.
+    pub fn add(&mut self, run: &Run) -> Result<(), BenchError> {
+        let mut line = serde_json::to_vec(run).map_err(io::Error::other)?;
+        line.push(b'\n');
+        Ok(self.file.write_all(&line)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(file: &str) -> Run {
+        Run {
+            build: "b".to_owned(),
+            point: "crm".to_owned(),
+            profile_version: "v".to_owned(),
+            file: file.to_owned(),
+            sha256: file.to_owned(),
+            repeat: 0,
+            class: None,
+            outcome: "copied".to_owned(),
+            failed: false,
+            bytes_before: 1,
+            bytes_after: 1,
+            duration_ms: 1,
+            cpu_s: 0.1,
+            wall_s: 0.1,
+            peak_memory_bytes: 1,
+            scores: None,
+        }
+    }
+
+    #[test]
+    fn an_interrupted_run_goes_on_after_its_last_whole_line() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("runs.jsonl");
+        Journal::open(&path).expect("new").add(&run("one")).expect("written");
+        let mut text = std::fs::read(&path).expect("read");
+        text.extend_from_slice(b"{\"build\":\"b\",\"poi");
+        std::fs::write(&path, text).expect("written");
+        Journal::open(&path).expect("again").add(&run("two")).expect("written");
+        let journal = Journal::open(&path).expect("a third time");
+        assert_eq!(journal.find("b", "v", "one", 0), Some(&run("one")));
+        assert_eq!(journal.find("b", "v", "two", 0), Some(&run("two")));
+        assert_eq!(journal.find("another build", "v", "one", 0), None);
+    }
+}

@@ -1,0 +1,41 @@
+//! ViSQOL over what the child decoded. Safe Rust on samples: no libav, and so no jail.
+
+use std::fs;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use visqol_rs::AudioSignal;
+use visqol_rs::constants::{DEFAULT_WINDOW_SIZE, NUM_BANDS_SPEECH};
+use visqol_rs::variant::Variant;
+use visqol_rs::visqol_manager::VisqolManager;
+
+use crate::sandbox::protocol::{PCM_OF_INPUT, PCM_OF_PLAYBACK, PCM_RATE_HZ};
+
+/// ViSQOL compares patches of 0.4 s, and needs a few.
+const MIN_SAMPLES: usize = PCM_RATE_HZ as usize;
+
+/// Mean opinion score of the playback asset's sound; nothing where it is too short or too quiet to tell.
+///
+/// # Errors
+/// Those of reading what the child left.
+pub(super) fn mos(scratch: &Path) -> io::Result<Option<f64>> {
+    let mut original = read(&scratch.join(PCM_OF_INPUT))?;
+    let mut playback = read(&scratch.join(PCM_OF_PLAYBACK))?;
+    if original.len().min(playback.len()) < MIN_SAMPLES {
+        return Ok(None);
+    }
+    // Silence makes it divide by zero or index beyond its patches.
+    let scored = catch_unwind(AssertUnwindSafe(|| {
+        let variant = Variant::Wideband { use_unscaled_mos_mapping: false };
+        let mut visqol = VisqolManager::<NUM_BANDS_SPEECH>::new(variant, DEFAULT_WINDOW_SIZE);
+        visqol.compute_results(&mut original, &mut playback).ok().map(|similarity| similarity.moslqo)
+    }));
+    Ok(scored.ok().flatten().filter(|mos| mos.is_finite()))
+}
+
+fn read(path: &Path) -> io::Result<AudioSignal> {
+    let bytes = fs::read(path)?;
+    let samples = bytes.chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+    Ok(AudioSignal::new(&samples.collect::<Vec<_>>(), PCM_RATE_HZ))
+}
