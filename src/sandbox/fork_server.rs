@@ -15,7 +15,7 @@ use super::arguments::{Role, Start};
 use super::child::{self, Descriptors, Setup};
 use super::protocol::{ChildEnd, Notice, Order};
 use super::seccomp::Filters;
-use super::{Launcher, control, reap, trial};
+use super::{Launcher, control, lean, reap, trial};
 use crate::transcode;
 
 /// Parameters of glibc's malloc, which every child inherits.
@@ -61,7 +61,14 @@ fn serve(setup: Setup, start: Start) -> io::Result<()> {
         let missing = format!("the fork server has {threads} threads where it must have one");
         return control::send(&control, &Notice::Refused { missing }, &[], true);
     }
-    match trial::run(&setup)? {
+    lean::leave_behind(&transcode::libraries())?;
+    let mut trial = trial::run(&setup)?;
+    if trial.is_err() {
+        // A library that nobody knew to be needed may be what it lacked: rather slow than never.
+        lean::take_along()?;
+        trial = trial::run(&setup)?;
+    }
+    match trial {
         Ok(sandbox) => control::send(&control, &Notice::Ready { sandbox, libav: transcode::inventory() }, &[], true)?,
         Err(missing) => return control::send(&control, &Notice::Refused { missing }, &[], true),
     }
@@ -163,7 +170,7 @@ impl ForkServer {
         let [job_socket, scratch, stderr]: [OwnedFd; control::DESCRIPTORS] =
             descriptors.try_into().map_err(|_| io::Error::from_raw_os_error(libc::EBADMSG))?;
         // SAFETY: this process has one thread (checked at the start), so the copy is whole and holds no foreign lock.
-        match unsafe { libc::fork() } {
+        match unsafe { lean::fork() } {
             0 => self.become_child(Descriptors { job: job_socket, scratch, stderr }),
             ..0 => Err(io::Error::last_os_error()),
             pid => {
@@ -182,7 +189,7 @@ impl ForkServer {
                 Launcher::ReExec => {
                     let start = Start { role: Role::JobChild, parent: self.setup.parent, ..self.start };
                     // Returns only where it failed.
-                    drop(Command::new("/proc/self/exe").args(start.words()).exec());
+                    drop(Command::new("/proc/self/exe").args(start.words()).env_remove(lean::BIND_NOW.0).exec());
                 }
             }
         }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::arguments::{Role, Start};
 use super::protocol::{ChildEnd, Libav, Notice, Order};
-use super::{SandboxError, SandboxOptions, control};
+use super::{SandboxError, SandboxOptions, control, lean};
 use crate::events::SandboxStatus;
 
 /// Loading and warming libav takes a fraction of a second; on a starved machine a few.
@@ -53,6 +53,7 @@ impl Link {
             .env_clear()
             // Where the libraries are is the operator's to say; everything else is none of a decoder's business.
             .envs(std::env::var_os("LD_LIBRARY_PATH").map(|path| ("LD_LIBRARY_PATH", path)))
+            .envs([lean::BIND_NOW])
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn()

@@ -20,6 +20,7 @@ mod escape;
 mod fork_server;
 mod jail;
 mod job;
+mod lean;
 mod link;
 mod outcome;
 pub mod protocol;

@@ -1,4 +1,5 @@
-//! One child that does nothing but go to jail, so that a worker learns at its start what this machine can enforce.
+//! One child that rehearses a job and goes to jail, so that a worker learns at its start what this machine can enforce,
+//! and that its children have what they need.
 #![expect(unsafe_code, reason = "fork and _exit have no safe wrapper")]
 
 use std::fs::File;
@@ -10,17 +11,19 @@ use rustix::process::Pid;
 
 use super::child::Setup;
 use super::protocol::ChildEnd;
-use super::{jail, reap};
+use super::{jail, lean, reap};
 use crate::events::SandboxStatus;
+use crate::transcode;
 
 /// What held the child, or what is missing.
 pub(super) fn run(setup: &Setup) -> io::Result<Result<SandboxStatus, String>> {
     let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let (heard, said) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     // SAFETY: the fork server has one thread.
-    let forked = unsafe { libc::fork() };
+    let forked = unsafe { lean::fork() };
     if forked == 0 {
-        let verdict = jail::seal(setup.mode, root.as_fd(), &setup.filters).map_err(|error| error.to_string());
+        let verdict = transcode::rehearse()
+            .and_then(|()| jail::seal(setup.mode, root.as_fd(), &setup.filters).map_err(|error| error.to_string()));
         let told = serde_json::to_vec(&verdict).map(|json| File::from(said).write_all(&json));
         // SAFETY: leaves at once, without the exit handlers of the fork server.
         unsafe { libc::_exit(i32::from(!matches!(told, Ok(Ok(()))))) };

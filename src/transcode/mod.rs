@@ -16,6 +16,7 @@ mod picture;
 mod poster;
 mod probe;
 mod prove;
+mod rehearsal;
 mod remux;
 mod report;
 mod sniff;
@@ -33,7 +34,8 @@ use crate::domain::{Profile, plan};
 use crate::error::{Code, Fault};
 use crate::sandbox::protocol::{INPUT, JobSpec, Report, Task};
 
-pub use av::inventory;
+pub use av::{inventory, libraries};
+pub use rehearsal::rehearse;
 
 /// Loads what every job needs, so that forked children share it: codec tables and libav's own start.
 pub fn warm() {

@@ -17,11 +17,11 @@ pub(super) use encode::{AudioEncoder, VideoEncoder, encode_still};
 pub(super) use filter::{PictureFilter, assume_color};
 pub(super) use input::{Input, StreamType, StreamView};
 pub(super) use mux::{Muxer, OutputStream, set_trim, trim};
-pub use names::inventory;
 pub(super) use names::{
     decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name, prepare_for_encoder,
     reference, set_frame_color, silence,
 };
+pub use names::{inventory, libraries};
 pub(super) use pair::PairFilter;
 pub(super) use resample::Resampler;
 

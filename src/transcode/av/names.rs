@@ -142,21 +142,38 @@ pub(in crate::transcode) fn silence() {
 const ENCODERS: &[&str] = &["libx264", "libmp3lame", "aac", "mjpeg", "png"];
 const FILTERS: &[&str] = &["buffer", "buffersink", "scale", "format", "zscale", "tonemap", "bwdif"];
 
+/// Names of the demuxers and codecs that are accepted.
+fn accepted() -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
+    let (mut demuxers, mut codecs) = (BTreeSet::new(), BTreeSet::new());
+    for row in ACCEPTED {
+        match row.reader {
+            Reader::Demuxer(name) => drop(demuxers.insert(name)),
+            Reader::Still(codec) => drop(codecs.insert(codec)),
+            Reader::None => continue,
+        }
+        codecs.extend(row.video.iter().chain(row.audio));
+    }
+    (demuxers, codecs)
+}
+
+/// The libraries behind the decoders and encoders that are used, where they are not libavcodec's own: `libx264`, as
+/// their files are called up to `.so`.
+#[must_use]
+pub fn libraries() -> Vec<String> {
+    let (_, codecs) = accepted();
+    let decoders = codecs.iter().filter_map(|codec| decoder_for(codec));
+    let encoders = ENCODERS.iter().filter_map(|name| ff::encoder::find_by_name(name));
+    // SAFETY: codecs are static tables.
+    let behind = decoders.chain(encoders).filter_map(|codec| unsafe { text((*codec.as_ptr()).wrapper_name) });
+    behind.collect()
+}
+
 /// What this build of libav has of what is accepted and made.
 #[must_use]
 pub fn inventory() -> Libav {
     let component =
         |role: &str, name: &str, present: bool| Component { role: role.to_owned(), name: name.to_owned(), present };
-    let mut demuxers = BTreeSet::new();
-    let mut decoders = BTreeSet::new();
-    for row in ACCEPTED {
-        match row.reader {
-            Reader::Demuxer(name) => drop(demuxers.insert(name)),
-            Reader::Still(codec) => drop(decoders.insert(codec)),
-            Reader::None => continue,
-        }
-        decoders.extend(row.video.iter().chain(row.audio));
-    }
+    let (demuxers, decoders) = accepted();
     let mut components = Vec::new();
     components
         .extend(ENCODERS.iter().map(|name| component("encoder", name, ff::encoder::find_by_name(name).is_some())));

@@ -1,0 +1,75 @@
+//! The libraries that every job leads into, tried out without a file: a child that lacks one of them dies here, at the
+//! worker's start, and not over a customer's file.
+
+use ffmpeg_next as ff;
+
+use super::av::{AudioEncoder, PictureFilter, Resampler, VideoEncoder, prepare_for_encoder};
+use crate::domain::{AudioCodec, AudioSettings, RateControl, VideoSettings};
+
+const SIDE: u32 = 64;
+
+/// Encodes a grey frame and a moment of silence, through the filters that pictures and sounds go through.
+///
+/// # Errors
+/// What is wrong, in words. A library that cannot be reached does not come to that: it ends the process.
+pub fn rehearse() -> Result<(), String> {
+    picture().and_then(|()| sound()).map_err(|error| format!("libav does not encode: {error}"))
+}
+
+fn picture() -> Result<(), ff::Error> {
+    let grey = ff::frame::Video::new(ff::format::Pixel::YUV420P, SIDE, SIDE);
+    let shown = PictureFilter::apply(&grey, "zscale=w=32:h=32:tin=709:min=709:pin=709:t=709:m=709:p=709,format=rgb24")?;
+    let mut frame = PictureFilter::apply(&shown, "scale=64:64,format=yuv420p")?;
+    let settings = VideoSettings {
+        width: SIDE,
+        height: SIDE,
+        frame_rate_cap: None,
+        rate: RateControl::Crf(30.0),
+        preset: "ultrafast".to_owned(),
+        keyframe_interval_s: 1.0,
+        tone_map: false,
+    };
+    let mut encoder = VideoEncoder::open(&settings, ff::Rational::new(1, 25), 25.0, 1)?;
+    prepare_for_encoder(&mut frame);
+    frame.set_pts(Some(0));
+    encoder.push(Some(&frame), &mut |_| Ok::<_, ff::Error>(()))?;
+    encoder.push(None, &mut |_| Ok(()))
+}
+
+fn sound() -> Result<(), ff::Error> {
+    for codec in [AudioCodec::Mp3, AudioCodec::Aac] {
+        let settings = AudioSettings {
+            codec,
+            sample_rate_hz: 24_000,
+            channels: 1,
+            bit_rate: 40_000,
+            vbr_quality: None,
+            compression_level: 7,
+            loudness: None,
+        };
+        let mut encoder = AudioEncoder::open(&settings)?;
+        let mut silence = Vec::new();
+        let mut frame = ff::frame::Audio::new(
+            ff::format::Sample::I16(ff::format::sample::Type::Packed),
+            4800,
+            ff::ChannelLayout::MONO,
+        );
+        frame.set_rate(48_000);
+        frame.data_mut(0).fill(0);
+        let mut resampler = Resampler::new(24_000, 1);
+        resampler.push(&frame, &mut |samples| silence.extend_from_slice(samples))?;
+        for samples in silence.chunks(encoder.frame_size()) {
+            encoder.push(samples, 1.0, &mut |_| Ok::<_, ff::Error>(()))?;
+        }
+        encoder.push(&[], 1.0, &mut |_| Ok::<_, ff::Error>(()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_rehearsal_comes_to_its_end() {
+        super::rehearse().expect("libav has what every job needs");
+    }
+}
