@@ -68,6 +68,8 @@ impl PacketSpool {
     /// Those of writing the file.
     pub(super) fn push(&mut self, packet: &ff::Packet) -> io::Result<()> {
         let data = packet.data().unwrap_or_default();
+        // As for samples: address space is free, copying is not.
+        self.memory.reserve_exact(IN_MEMORY.saturating_sub(self.memory.len()));
         if self.memory.len() + data.len() > IN_MEMORY {
             self.spill()?;
         }

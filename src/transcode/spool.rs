@@ -20,6 +20,8 @@ impl Spool {
     /// # Errors
     /// Those of writing the file.
     pub(super) fn push(&mut self, samples: &[f32]) -> io::Result<()> {
+        // All of the address space at once: what is not touched costs nothing, growing would copy it again and again.
+        self.memory.reserve_exact(IN_MEMORY.saturating_sub(self.memory.len()));
         if self.memory.len() + samples.len() > IN_MEMORY {
             self.spill()?;
         }
