@@ -7,6 +7,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod events;
+pub mod http;
 pub mod sandbox;
 pub mod source;
 pub mod store;

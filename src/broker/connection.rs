@@ -101,7 +101,7 @@ impl Link {
     }
 
     /// Says goodbye. What was not acknowledged goes back to its queue.
-    pub(super) async fn close(self) {
+    pub(super) async fn close(&self) {
         let goodbye = self.connection.close(200, "done".into());
         if let Ok(Err(err)) = timeout(Duration::from_secs(2), goodbye).await {
             tracing::debug!(%err, "closing the connection to the broker");

@@ -1,5 +1,7 @@
 //! Taking messages: both lanes for a worker, a queue of one's own for somebody who waits for an outcome.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
@@ -8,7 +10,7 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
 
 use super::connection::Link;
-use super::{BrokerError, Delivery, Lane, Topology};
+use super::{BrokerError, Delivery, Lane, Lookout, Topology};
 use crate::config::Broker;
 
 /// Deliveries of both lanes over one connection, with a channel each.
@@ -17,7 +19,8 @@ pub struct Subscription {
     pub audio: LaneConsumer,
     /// Everything else.
     pub bulk: LaneConsumer,
-    link: Link,
+    link: Arc<Link>,
+    lookout: Lookout,
 }
 
 /// Deliveries of one lane.
@@ -33,17 +36,25 @@ impl Subscription {
     /// # Errors
     /// [`BrokerError`]
     pub async fn open(config: &Broker, topology: &Topology, audio: u16, bulk: u16) -> Result<Self, BrokerError> {
-        let link = Link::open(config, "consumer").await?;
+        let link = Arc::new(Link::open(config, "consumer").await?);
         topology.declare(&link).await?;
         let audio = LaneConsumer::open(&link, topology, Lane::Audio, audio).await?;
         let bulk = LaneConsumer::open(&link, topology, Lane::Bulk, bulk).await?;
-        Ok(Self { audio, bulk, link })
+        let lanes = [&audio, &bulk].map(|lane| (lane.lane, lane.channel.clone()));
+        let lookout = Lookout::new(Arc::clone(&link), lanes, topology);
+        Ok(Self { audio, bulk, link, lookout })
     }
 
     /// Whether deliveries can still be acknowledged.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.link.is_open() && self.audio.channel.status().connected() && self.bulk.channel.status().connected()
+    }
+
+    /// The same from beside it.
+    #[must_use]
+    pub fn lookout(&self) -> Lookout {
+        self.lookout.clone()
     }
 
     /// Takes no more messages, and puts back those that are here but were not asked for. What is being worked on can
@@ -54,8 +65,8 @@ impl Subscription {
 
     /// Ends the connection; RabbitMQ puts back whatever was not acknowledged.
     pub async fn close(self) {
-        let Self { audio, bulk, link } = self;
-        drop((audio, bulk));
+        let Self { audio, bulk, link, lookout } = self;
+        drop((audio, bulk, lookout));
         link.close().await;
     }
 }

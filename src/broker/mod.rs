@@ -5,6 +5,7 @@
 //! - [`Topology`]: names of exchange and queues, and their declaration.
 //! - [`Publisher`]: mandatory, persistent, confirmed; reconnects by itself.
 //! - [`Subscription`]: deliveries of both lanes; its end is an error, and the caller opens the next one.
+//! - [`Lookout`]: the same connection seen from outside, for health and metrics.
 //! - [`DeadLetters`]: reads the dead queue.
 //!
 //! Consuming and publishing have a connection each: the broker stops reading from a connection that publishes while it
@@ -15,6 +16,7 @@ mod consumer;
 mod dead;
 mod delivery;
 mod error;
+mod lookout;
 mod message;
 mod publisher;
 mod topology;
@@ -24,6 +26,7 @@ pub use consumer::{OutcomeQueue, Subscription};
 pub use dead::DeadLetters;
 pub use delivery::{Delivery, Tries};
 pub use error::BrokerError;
+pub use lookout::Lookout;
 pub use message::{Message, Note};
 pub use publisher::Publisher;
 pub use topology::{Lane, Topology};

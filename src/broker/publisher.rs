@@ -49,6 +49,13 @@ impl Publisher {
         self.session().await.map(drop)
     }
 
+    /// Whether the broker has stopped taking messages, for want of memory or disk.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        let session = self.0.session.try_lock();
+        session.is_ok_and(|session| session.as_ref().is_some_and(|session| session.link.is_blocked()))
+    }
+
     /// Publishes until the broker has given an answer, however long that takes: through lost connections and restarts,
     /// and while it takes no messages for want of memory. A message may arrive twice, where its confirm was lost.
     /// Dropping the future gives up.

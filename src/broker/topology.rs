@@ -120,6 +120,17 @@ impl Topology {
         self.delays_s.get(rung).map(|delay_s| format!("{}.retry.{}.{delay_s}s", self.exchange, lane.as_str()))
     }
 
+    /// Every queue of the retry ladder, of both lanes.
+    #[must_use]
+    pub fn ladder(&self) -> Vec<String> {
+        let rungs = |lane| (0..self.delays_s.len()).filter_map(move |rung| self.rung(lane, rung));
+        let mut queues: Vec<_> = Lane::ALL.into_iter().flat_map(rungs).collect();
+        // The same delay twice is one queue.
+        queues.sort_unstable();
+        queues.dedup();
+        queues
+    }
+
     /// Where messages end that nothing more is done with.
     #[must_use]
     pub fn dead(&self) -> String {

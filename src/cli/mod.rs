@@ -3,6 +3,7 @@
 mod bench;
 mod describe;
 mod doctor;
+mod health;
 mod normalize;
 mod probe;
 mod profiles;
@@ -69,6 +70,8 @@ enum Command {
     Bench(bench::Args),
     /// Say whether a worker could run here, and what to do where it could not
     Doctor(doctor::Args),
+    /// Ask the worker of this machine whether all is well with it
+    Health(health::Args),
     /// List the compression profiles
     Profiles(profiles::Args),
     /// Print a message's JSON Schema, or the AsyncAPI document of all of them
@@ -158,6 +161,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Probe(args) => probe::run(args, global),
         Command::Bench(args) => bench::run(args, global),
         Command::Doctor(args) => doctor::run(args, global),
+        Command::Health(args) => health::run(args, global),
         Command::Profiles(args) => profiles::run(args, global),
         Command::Schema(args) => schema::run(args),
         Command::Worker(args) => worker::run(args, global),

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CliError, Global, runtime};
 use crate::config::{Config, Profiles};
+use crate::http;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::source::Sources;
 use crate::store::Store;
@@ -46,7 +47,12 @@ async fn work(config: Config, profiles: Profiles, sandbox: Sandbox) -> Result<()
     );
     let parts = Parts { sources, store: store.clone(), sandbox, profiles, workspace };
     let pipeline = Pipeline::new(&config, parts, slots.count().into());
-    Worker::new(&config, slots, pipeline)?.run(shutdown).await?;
+    let worker = Worker::new(&config, slots, pipeline)?;
+    // Before the first connection: a worker that waits for its broker says so.
+    if let Some(listener) = http::listen(&config.http).await? {
+        tokio::spawn(http::serve(listener, worker.health()));
+    }
+    worker.run(shutdown).await?;
     // Jobs that were given up may have had uploads on their way.
     store.settle().await;
     tracing::info!("stopped");

@@ -22,6 +22,9 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
     if tracing_subscriber::EnvFilter::try_new(&config.log.filter).is_err() {
         checker.wrong("log.filter", "is no filter of tracing-subscriber");
     }
+    let listen = &config.http.listen;
+    let listen_ok = listen.is_empty() || listen.parse::<std::net::SocketAddr>().is_ok();
+    checker.expect(listen_ok, "http.listen", "must be an IP address and a port, such as 0.0.0.0:9464, or empty");
 }
 
 struct Checker<'a> {
@@ -171,6 +174,7 @@ mod tests {
             &[("limits.wall_s", "1600")],
             &[("limits.pixels", "0")],
             &[("worker.audio_slots", "2"), ("worker.slots", "2")],
+            &[("http.listen", "localhost:9464")],
             &[("log.filter", "a=b=c")],
         ];
         for flags in wrong {

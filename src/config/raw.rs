@@ -20,6 +20,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// Slots, scratch space, shutdown.
     pub worker: Worker,
+    /// Health and metrics.
+    pub http: Http,
     /// Log output.
     pub log: Log,
 }
@@ -128,6 +130,14 @@ pub struct Worker {
     pub profile: String,
     pub profiles_dir: std::path::PathBuf,
     pub event_source: String,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Http {
+    pub listen: String,
 }
 
 /// `[log]`

@@ -9,9 +9,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::assets;
 use super::endpoints::Endpoints;
+use super::metrics::Metrics;
 use super::outcome::{At, Failure, event_id};
 use super::record::normalized;
 use super::workspace::{Scratch, Workspace};
+use crate::broker::Lane;
 use crate::config::{Config, Limits, Profile, Profiles};
 use crate::error::{Code, Fault};
 use crate::events::{Manifest, NORMALIZED_TYPE, Normalized, Received, Stage, Timings};
@@ -38,13 +40,15 @@ pub struct Job {
     pub again: bool,
     /// Added to the child's nice value.
     pub nice: i32,
+    /// The lane that it came through; none where there is no broker.
+    pub lane: Option<Lane>,
 }
 
 impl Job {
     /// A job as an event asks for it.
     #[must_use]
     pub const fn new(cause: String, asked_at: Option<Timestamp>, received: Received, nice: i32) -> Self {
-        Self { cause, asked_at, received, local: None, again: false, nice }
+        Self { cause, asked_at, received, local: None, again: false, nice, lane: None }
     }
 }
 
@@ -61,6 +65,7 @@ pub struct Pipeline {
     limits: Limits,
     threads: u32,
     deadline: Duration,
+    metrics: Metrics,
 }
 
 /// What a pipeline is built from.
@@ -104,6 +109,7 @@ impl Pipeline {
             limits: config.limits,
             threads: u32::try_from(cpus / slots.max(1)).unwrap_or(1).max(1),
             deadline: Duration::from_secs(config.broker.ack_timeout_s).mul_f64(0.9),
+            metrics: Metrics::default(),
         }
     }
 
@@ -120,16 +126,19 @@ impl Pipeline {
             return Ok(done);
         }
         let scratch = self.claim(&job.received).at(Stage::Fetch)?;
-        let fetched = timed(&mut timings.fetch, self.fetch(&brief, &scratch)).await?;
-        let report = timed(&mut timings.decode, self.transcode(&brief, &scratch, on_progress)).await?;
+        let mut clock = Clock { metrics: &self.metrics, lane: job.lane, timings: &mut timings };
+        let fetched = clock.times(Stage::Fetch, self.fetch(&brief, &scratch)).await?;
+        let report = clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await?;
         assets::vet(&report, scratch.path()).at(Stage::Transcode)?;
         // Another worker may have been given the same file: what its manifest names must not be replaced.
         if let Some(done) = self.done_before(&brief).await? {
             return Ok(done);
         }
-        let stored = timed(&mut timings.store, self.store_assets(&brief, &scratch, &fetched, &report)).await?;
+        let stored = clock.times(Stage::Store, self.store_assets(&brief, &scratch, &fetched, &report)).await?;
         timings.total = ms(started.elapsed());
-        self.finish(&brief, normalized(job, brief.profile, fetched, report, stored, timings)).await
+        let manifest = self.finish(&brief, normalized(job, brief.profile, fetched, report, stored, timings)).await?;
+        self.metrics.made(job.lane, manifest.data.kind, &manifest.data.decision);
+        Ok(manifest)
     }
 
     /// Version of the profile that the event asks for; empty where there is no such profile.
@@ -138,13 +147,24 @@ impl Pipeline {
         self.profile(received).map_or("", |profile| &profile.version)
     }
 
-    /// Whether jobs could be done: for readiness.
-    ///
-    /// # Errors
-    /// What is in the way.
-    pub async fn check(&self) -> Result<(), Fault> {
-        self.workspace.check()?;
-        Ok(self.store.check().await?)
+    /// What is counted over all jobs.
+    pub(super) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Where assets go.
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where libav runs.
+    pub(super) const fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// Where files are while they are worked on.
+    pub(super) const fn workspace(&self) -> &Workspace {
+        &self.workspace
     }
 
     fn profile(&self, received: &Received) -> Option<&Profile> {
@@ -269,11 +289,27 @@ fn too_slow(stage: Stage) -> Fault {
     }
 }
 
-async fn timed<T>(slot_ms: &mut u64, step: impl Future<Output = T>) -> T {
-    let started = Instant::now();
-    let result = step.await;
-    *slot_ms = ms(started.elapsed());
-    result
+/// Writes down how long steps take: for the event, and for metrics.
+struct Clock<'a> {
+    metrics: &'a Metrics,
+    lane: Option<Lane>,
+    timings: &'a mut Timings,
+}
+
+impl Clock<'_> {
+    async fn times<T>(&mut self, stage: Stage, step: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let result = step.await;
+        let took = started.elapsed();
+        match stage {
+            Stage::Fetch => self.timings.fetch = ms(took),
+            Stage::Transcode => self.timings.decode = ms(took),
+            Stage::Store => self.timings.store = ms(took),
+            Stage::Parse | Stage::Publish => {}
+        }
+        self.metrics.stage(self.lane, stage, took);
+        result
+    }
 }
 
 fn ms(duration: Duration) -> u64 {

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::health::Health;
 use super::inflight::InFlight;
 use super::job::{Job, Pipeline};
 use super::outcome::Failure;
@@ -32,6 +33,7 @@ pub struct Worker {
     grace: Duration,
     slots: Slots,
     desk: Arc<Desk>,
+    health: Health,
 }
 
 /// What every delivery is handled with.
@@ -54,16 +56,29 @@ impl Worker {
             publisher: Publisher::new(&config.broker, topology.clone()),
             delays_s: config.broker.retry_delays_s.clone(),
             event_source: config.worker.event_source.clone(),
+            metrics: pipeline.metrics().clone(),
             topology,
         };
         let delivery_limit = config.broker.delivery_limit;
+        let reserved = slots.count() - slots.bulk_count();
+        let sandbox = pipeline.sandbox();
+        let libav = &sandbox.libav().versions;
+        pipeline.metrics().describe([reserved, slots.bulk_count()], &sandbox.status(), libav);
+        let health = Health::new(pipeline.clone(), settler.publisher.clone());
         let desk = Desk { pipeline, settler, inflight: InFlight::default(), delivery_limit };
         Ok(Self {
             config: config.broker.clone(),
             grace: Duration::from_secs(config.worker.grace_s),
             slots,
             desk: Arc::new(desk),
+            health,
         })
+    }
+
+    /// For those who ask how it is.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
     }
 
     /// Works until `shutdown`, then finishes what it has within the grace period and puts back the rest.
@@ -72,6 +87,14 @@ impl Worker {
     /// Where the broker refuses this worker before it ever consumed: an operator is needed. Everything later is waited
     /// out.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), BrokerError> {
+        // In the same task, so that there is no beat where the loop hangs.
+        select! {
+            ended = self.turn(shutdown) => ended,
+            () = self.health.beat() => Ok(()),
+        }
+    }
+
+    async fn turn(&self, shutdown: CancellationToken) -> Result<(), BrokerError> {
         let jobs = Jobs::default();
         let mut backoff = Backoff::new(&self.config);
         let mut consumed_before = false;
@@ -82,8 +105,10 @@ impl Worker {
                     tracing::info!(slots = self.slots.count(), "consuming");
                     consumed_before = true;
                     backoff.reset();
+                    self.health.consumes(Some(subscription.lookout()));
                     match self.consume(&mut subscription, &jobs, &shutdown).await {
                         Ok(()) => {
+                            self.health.stops();
                             let stop = async {
                                 subscription.stop().await;
                                 tracing::info!(jobs = jobs.tasks.len(), "no longer consuming");
@@ -98,6 +123,8 @@ impl Worker {
                 }
                 Some(Err(error)) => error,
             };
+            self.health.consumes(None);
+            self.desk.settler.metrics.disconnected();
             let hopeless = matches!(error, BrokerError::Refused { .. } | BrokerError::Config(_));
             if hopeless && !consumed_before {
                 return Err(error);
@@ -108,6 +135,7 @@ impl Worker {
                 () = backoff.pause() => {}
             }
         }
+        self.health.stops();
         jobs.finish(self.grace).await;
         Ok(())
     }
@@ -152,11 +180,12 @@ struct Jobs {
 impl Jobs {
     fn start(&self, desk: Arc<Desk>, delivery: Delivery, slots: [Option<Slot>; 2]) {
         let abandon = self.abandon.clone();
+        let busy = desk.settler.metrics.busy(delivery.lane());
         self.tasks.spawn(async move {
             if abandon.run_until_cancelled(Box::pin(desk.handle(&delivery))).await.is_none() {
                 put_back(&delivery).await;
             }
-            drop(slots);
+            drop((slots, busy));
         });
     }
 
@@ -184,6 +213,9 @@ impl Desk {
                 self.settler.settle(delivery, &request, "", Err(failure)).await;
             }
             Reading::Request(request) => {
+                if delivery.tries().attempts == 0 && delivery.delivered_before() == 0 {
+                    self.settler.metrics.taken(delivery.lane(), request.asked_at);
+                }
                 let _turn = self.inflight.turn(&request.received.tenant, &request.received.media_id).await;
                 let result = match worn_out(delivery, self.delivery_limit) {
                     Some(failure) => Err(failure),
@@ -202,6 +234,7 @@ impl Desk {
             Lane::Bulk => BULK_NICE,
         };
         let job = Job::new(request.cause.clone(), request.asked_at, request.received.clone(), nice);
+        let job = Job { lane: Some(delivery.lane()), ..job };
         let run = AssertUnwindSafe(self.pipeline.run(&job, |_fraction| {})).catch_unwind();
         run.await.unwrap_or_else(|_panic| {
             let fault = Fault::broken(Code::WorkerBroken, "the worker panicked over this job");

@@ -3,9 +3,11 @@
 mod assets;
 mod at_once;
 mod endpoints;
+mod health;
 mod inflight;
 mod job;
 mod lanes;
+mod metrics;
 mod outcome;
 mod record;
 mod retry;
@@ -13,8 +15,10 @@ mod settle;
 mod slots;
 mod workspace;
 
+pub use health::{Health, Part, Readiness};
 pub use job::{Job, Parts, Pipeline};
 pub use lanes::Worker;
+pub use metrics::{Described, METRICS, Metrics};
 pub use outcome::{Ended, Failure, Outcome, Subject, event_id};
 pub use slots::Slots;
 pub use workspace::{Scratch, Workspace, WorkspaceError};

@@ -5,7 +5,9 @@
 //! the missing queue in time has nothing else to do, and later one `mediamill replay --code broker.unroutable`.
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
+use super::metrics::Metrics;
 use super::outcome::{Failure, Outcome, Subject};
 use super::retry::{Decision, decide};
 use crate::broker::{BrokerError, Delivery, Message, Note, Publisher, Topology};
@@ -66,6 +68,7 @@ pub(super) struct Settler {
     pub(super) topology: Topology,
     pub(super) delays_s: Vec<u64>,
     pub(super) event_source: String,
+    pub(super) metrics: Metrics,
 }
 
 impl Settler {
@@ -126,6 +129,7 @@ impl Settler {
         let tries = delivery.tries();
         if let Some(note) = note(&failure, tries.attempts.saturating_add(1), tries.suspicions) {
             tracing::warn!(outcome = "dead", code = %note.code, reason = note.reason, lane = delivery.lane().as_str());
+            self.metrics.unreadable(delivery.lane(), note.code);
             self.bury(delivery, &note).await;
         }
     }
@@ -140,9 +144,13 @@ impl Settler {
     ) -> Result<(), Failure> {
         let event = outcome.event(&self.event_source, request.traceparent.as_deref());
         let message = Message::event(&self.topology, &outcome.routing_key(), &event);
-        match self.publisher.deliver(&message).await {
+        let (started, lane) = (Instant::now(), delivery.lane());
+        let delivered = self.publisher.deliver(&message).await;
+        self.metrics.stage(Some(lane), Stage::Publish, started.elapsed());
+        match delivered {
             Ok(()) => {
                 log(&outcome, delivery, attempts);
+                self.metrics.said(lane, &outcome, request.asked_at);
                 Ok(())
             }
             Err(error) => Err(Failure { stage: Stage::Publish, fault: error.into() }),
@@ -154,6 +162,7 @@ impl Settler {
         let delay_s = self.delays_s.get(rung).copied().unwrap_or_default();
         let Note { code, stage, reason, attempts, .. } = note;
         tracing::warn!(tenant, media_id, %code, stage = stage.as_str(), reason, attempts, delay_s, "trying again later");
+        self.metrics.retried(delivery.lane(), *stage, *code);
         match Message::retry(&self.topology, rung, delivery, note) {
             Some(message) => self.pass_on(delivery, &message).await,
             None => put_back(delivery).await,
@@ -161,6 +170,7 @@ impl Settler {
     }
 
     async fn bury(&self, delivery: &Delivery, note: &Note) {
+        self.metrics.buried(delivery.lane(), note.stage, note.code);
         self.pass_on(delivery, &Message::dead(&self.topology, delivery, note)).await;
     }
 

@@ -115,7 +115,11 @@ impl Workspace {
         self.claim(0).map(drop)
     }
 
-    fn free_bytes(&self) -> Result<u64, WorkspaceError> {
+    /// What the file system of the scratch space has free.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Io`]
+    pub fn free_bytes(&self) -> Result<u64, WorkspaceError> {
         let stat = statvfs(&self.0.dir).map_err(io::Error::from).map_err(WorkspaceError::io("measure"))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }

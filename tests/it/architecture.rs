@@ -83,6 +83,8 @@ fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
     assert_eq!(strangers(&["ffmpeg_next", "ffmpeg_sys_next", "ff"], &["transcode"]), [""; 0]);
     assert_eq!(strangers(&["reqwest"], &["source"]), [""; 0]);
     assert_eq!(strangers(&["clap", "indicatif"], &["cli"]), [""; 0]);
+    assert_eq!(strangers(&["axum", "hyper", "hyper_util"], &["http"]), [""; 0]);
+    assert_eq!(strangers(&["prometheus_client"], &["worker/metrics"]), [""; 0]);
     assert_eq!(strangers(&["landlock", "seccompiler"], &["sandbox"]), [""; 0]);
 }
 

@@ -11,7 +11,7 @@ use mediamill::events::{Event, Headers, NORMALIZED_TYPE, Normalized, REJECTED_TY
 use mediamill::sandbox::{Sandbox, SandboxOptions};
 use mediamill::source::Sources;
 use mediamill::store::Store;
-use mediamill::worker::{Job, Parts, Pipeline, Workspace};
+use mediamill::worker::{Job, METRICS, Parts, Pipeline, Workspace};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -112,6 +112,19 @@ fn every_profile_is_there() {
     let expected: Vec<String> =
         profiles.iter().map(|p| format!("| `{}` | {} |", p.raw.name, p.raw.description)).collect();
     assert_table("Profiles", &expected);
+}
+
+#[test]
+fn every_metric_is_there() {
+    let expected: Vec<String> = METRICS
+        .iter()
+        .map(|metric| {
+            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+            format!("| `{}` | {} | {labels} | {} |", metric.name, metric.kind, metric.help)
+        })
+        .collect();
+    assert_table("Metrics", &expected);
 }
 
 #[test]
