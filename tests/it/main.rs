@@ -9,6 +9,7 @@ mod doctor;
 mod faults;
 mod faulty_source;
 mod faulty_store;
+mod health;
 mod hostile;
 mod https;
 mod limits;

@@ -25,6 +25,7 @@ pub mod rabbit;
 pub mod rig;
 pub mod s3;
 pub mod say;
+pub mod scrape;
 pub mod tap;
 pub mod trial;
 pub mod worker;
