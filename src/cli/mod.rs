@@ -50,7 +50,7 @@ struct Cli {
 }
 
 /// Options that every command takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Configuration file, over the defaults
     #[arg(long, global = true, value_name = "FILE", env = "MEDIAMILL_CONFIG")]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, Global, runtime};
@@ -24,13 +24,14 @@ pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     telemetry::init(&config.log);
     // Before the runtime: the fork server is started while there are few threads.
     let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode))?;
-    runtime()?.block_on(work(config, profiles, sandbox))?;
+    runtime()?.block_on(work(global.clone(), config, profiles, sandbox))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn work(config: Config, profiles: Profiles, sandbox: Sandbox) -> Result<(), CliError> {
+async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandbox) -> Result<(), CliError> {
     let shutdown = CancellationToken::new();
     listen(shutdown.clone())?;
+    let hangup = signal(SignalKind::hangup())?;
     let store = Store::connect(&config.store).await?;
     let sources = Sources::new(&config, &store)?;
     let workspace = Workspace::open(&config.worker.scratch_dir, config.worker.scratch_min_free_bytes)?;
@@ -47,16 +48,38 @@ async fn work(config: Config, profiles: Profiles, sandbox: Sandbox) -> Result<()
     );
     let parts = Parts { sources, store: store.clone(), sandbox, profiles, workspace };
     let pipeline = Pipeline::new(&config, parts, slots.count().into());
-    let worker = Worker::new(&config, slots, pipeline)?;
+    let worker = Worker::new(&config, slots, pipeline.clone())?;
     // Before the first connection: a worker that waits for its broker says so.
     if let Some(listener) = http::listen(&config.http).await? {
         tokio::spawn(http::serve(listener, worker.health()));
     }
+    tokio::spawn(reread(hangup, global, config, pipeline));
     worker.run(shutdown).await?;
     // Jobs that were given up may have had uploads on their way.
     store.settle().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Reads the profiles again at each SIGHUP, and says which changes of the configuration wait for a restart.
+async fn reread(mut hangup: Signal, global: Global, config: Config, pipeline: Pipeline) {
+    while hangup.recv().await.is_some() {
+        match global.load() {
+            Ok(new) => {
+                for key in config.changed_keys(&new) {
+                    tracing::warn!(key, "changed, and takes effect with a restart");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the configuration is wrong: the worker would not start again"),
+        }
+        let read = Profiles::load(&config.worker.profiles_dir).map_err(|error| error.to_string());
+        let count = read.as_ref().map_or(0, |profiles| profiles.iter().count());
+        match read.and_then(|profiles| pipeline.replace_profiles(profiles).map_err(|fault| fault.message().to_owned()))
+        {
+            Ok(()) => tracing::info!(count, "profiles read again"),
+            Err(error) => tracing::error!(error, "the profiles stay as they were"),
+        }
+    }
 }
 
 /// Cancels `shutdown` at the first SIGTERM or SIGINT.

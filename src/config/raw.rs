@@ -26,6 +26,28 @@ pub struct Config {
     pub log: Log,
 }
 
+impl Config {
+    /// Keys whose values differ. Where only secrets do, it is not told which.
+    #[must_use]
+    pub fn changed_keys(&self, other: &Self) -> Vec<String> {
+        let keys = |config: &Self| match serde_json::to_value(config) {
+            Ok(serde_json::Value::Object(sections)) => sections,
+            Ok(_) | Err(_) => serde_json::Map::new(),
+        };
+        let (ours, theirs) = (keys(self), keys(other));
+        let mut changed = Vec::new();
+        for (section, values) in ours.iter().filter_map(|(section, values)| Some((section, values.as_object()?))) {
+            let differs = |key: &&String| theirs.get(section).and_then(|it| it.get(key.as_str())) != values.get(*key);
+            changed.extend(values.keys().filter(differs).map(|key| format!("{section}.{key}")));
+        }
+        // Secrets are written as asterisks, whatever they are.
+        if changed.is_empty() && self != other {
+            changed.push("a secret".to_owned());
+        }
+        changed
+    }
+}
+
 /// `[broker]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

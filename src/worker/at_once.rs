@@ -22,6 +22,7 @@ impl Pipeline {
                 Err(failure) => failure,
             };
             let profile_version = self.profile_version(&job.received);
+            let profile_version = profile_version.as_str();
             let subject = Subject { cause: &job.cause, received: &job.received, profile_version, attempts };
             let Some(note) = note(&failure, attempts, tries.suspicions) else { return stopped(&subject, &failure) };
             match decide(&failure.fault, tries, DELAYS_S) {

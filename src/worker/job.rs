@@ -1,6 +1,7 @@
 //! The story of one job: parse → fetch → transcode → store, the manifest last. Publishing is up to the caller.
 
 use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,7 +59,7 @@ pub struct Pipeline {
     sources: Sources,
     store: Store,
     sandbox: Sandbox,
-    profiles: std::sync::Arc<Profiles>,
+    profiles: Arc<RwLock<Profiles>>,
     default_profile: String,
     workspace: Workspace,
     endpoints: Endpoints,
@@ -86,7 +87,7 @@ pub struct Parts {
 /// What one run has to go by.
 struct Brief<'a> {
     job: &'a Job,
-    profile: &'a Profile,
+    profile: Profile,
     folder: Folder,
     /// Every step has its own timeouts; this is the one above them, so that a job never outlives its delivery.
     deadline: Instant,
@@ -102,7 +103,7 @@ impl Pipeline {
             sources,
             store,
             sandbox,
-            profiles: profiles.into(),
+            profiles: Arc::new(RwLock::new(profiles)),
             default_profile: config.worker.profile.clone(),
             workspace,
             endpoints: Endpoints::default(),
@@ -136,15 +137,29 @@ impl Pipeline {
         }
         let stored = clock.times(Stage::Store, self.store_assets(&brief, &scratch, &fetched, &report)).await?;
         timings.total = ms(started.elapsed());
-        let manifest = self.finish(&brief, normalized(job, brief.profile, fetched, report, stored, timings)).await?;
+        let manifest = self.finish(&brief, normalized(job, &brief.profile, fetched, report, stored, timings)).await?;
         self.metrics.made(job.lane, manifest.data.kind, &manifest.data.decision);
         Ok(manifest)
     }
 
     /// Version of the profile that the event asks for; empty where there is no such profile.
     #[must_use]
-    pub fn profile_version(&self, received: &Received) -> &str {
-        self.profile(received).map_or("", |profile| &profile.version)
+    pub fn profile_version(&self, received: &Received) -> String {
+        self.profile(received).map(|profile| profile.version).unwrap_or_default()
+    }
+
+    /// Jobs that begin from now on go by these profiles, in every clone. Those that run keep the one they began with.
+    ///
+    /// # Errors
+    /// Where the default profile is not among them; then all is as it was.
+    pub fn replace_profiles(&self, profiles: Profiles) -> Result<(), Fault> {
+        if profiles.get(&self.default_profile).is_none() {
+            let message =
+                format!("there is no profile {:?} among them, which worker.profile names", self.default_profile);
+            return Err(Fault::broken(Code::EventProfile, message));
+        }
+        *self.profiles.write().unwrap_or_else(PoisonError::into_inner) = profiles;
+        Ok(())
     }
 
     /// What is counted over all jobs.
@@ -167,8 +182,9 @@ impl Pipeline {
         &self.workspace
     }
 
-    fn profile(&self, received: &Received) -> Option<&Profile> {
-        self.profiles.get(received.profile.as_deref().unwrap_or(&self.default_profile))
+    fn profile(&self, received: &Received) -> Option<Profile> {
+        let name = received.profile.as_deref().unwrap_or(&self.default_profile);
+        self.profiles.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn parse<'a>(&'a self, job: &'a Job) -> Result<Brief<'a>, Fault> {

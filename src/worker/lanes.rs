@@ -217,12 +217,13 @@ impl Desk {
                     self.settler.metrics.taken(delivery.lane(), request.asked_at);
                 }
                 let _turn = self.inflight.turn(&request.received.tenant, &request.received.media_id).await;
+                // Before the work: the profiles may be others when it ends.
+                let version = self.pipeline.profile_version(&request.received);
                 let result = match worn_out(delivery, self.delivery_limit) {
                     Some(failure) => Err(failure),
                     None => self.work(delivery, &request).await,
                 };
-                let version = self.pipeline.profile_version(&request.received);
-                self.settler.settle(delivery, &request, version, result).await;
+                self.settler.settle(delivery, &request, &version, result).await;
             }
         }
     }

@@ -12,6 +12,7 @@ mod faulty_store;
 mod health;
 mod hostile;
 mod https;
+mod lanes;
 mod limits;
 mod media_container;
 mod media_picture;
