@@ -1,4 +1,4 @@
-.PHONY: bench demo fuzz parity savings faults soak test
+.PHONY: bench check-docker demo fuzz parity savings faults soak test
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -40,3 +40,7 @@ faults:
 # Mixed load and random faults for MINUTES; at the end every job has its outcome, and memory and descriptors are flat.
 soak:
 	@MINUTES=$(or $(MINUTES),10) REQUIRE_SERVICES=1 cargo test --release --locked --test it faults::soak -- --ignored --nocapture
+
+# What is below docker/, each by its own validator; says which validators are not installed.
+check-docker:
+	@scripts/check-docker.sh

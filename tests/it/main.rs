@@ -5,6 +5,7 @@
 mod architecture;
 mod bombs;
 mod cli;
+mod docker;
 mod doctor;
 mod faults;
 mod faulty_source;

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# What is below docker/, each by its own validator. A validator that is not installed is said, and is no failure.
+set -euo pipefail
+cd "$(dirname "$0")/../docker"
+status=0
+
+check() { # program command…
+  local program=$1
+  shift
+  if ! command -v "$program" >/dev/null; then
+    echo "SKIPPED: $program is not installed: $*"
+  elif ! "$@"; then
+    echo "FAILED: $*"
+    status=1
+  fi
+}
+
+compose() {
+  if docker compose version >/dev/null 2>&1; then
+    docker compose --file compose.yaml config --quiet
+  else
+    docker-compose --file compose.yaml config --quiet
+  fi && echo "compose.yaml: valid"
+}
+
+check docker compose
+check promtool promtool check config prometheus/prometheus.yml
+check promtool promtool test rules prometheus/rules.test.yml
+check python3 python3 -c 'import json, sys; [json.load(open(name)) for name in sys.argv[1:]]; print("JSON: valid")' \
+  grafana/dashboards/mediamill.json s3/s3.json
+check kubectl bash -c 'kubectl kustomize kubernetes >/dev/null && echo "kustomization: valid"'
+# From PyPI; knows no KEDA.
+check kubernetes-validate kubernetes-validate --strict kubernetes/{configmap,deployment,poddisruptionbudget,secret.example}.yaml
+exit "$status"

@@ -1,0 +1,95 @@
+//! What is below `docker/` against the program: names of metrics and labels, keys of the configuration, alerts.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use mediamill::config::{DEFAULT_TOML, env_name};
+use mediamill::worker::{Described, METRICS};
+use serde_json::Value;
+
+use crate::support::cmd::repo_file;
+
+const DASHBOARD: &str = "grafana/dashboards/mediamill.json";
+const RULES: &str = "prometheus/rules.yml";
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(repo_file("docker").join(name)).expect(name)
+}
+
+/// Every file below `docker/`, with its text.
+fn all() -> Vec<(PathBuf, String)> {
+    let mut folders = vec![repo_file("docker")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = std::fs::read_to_string(&path).expect("text");
+                files.push((path, text));
+            }
+        }
+    }
+    files
+}
+
+/// Words of a text that begin so, each with what stands behind it.
+fn words<'a>(text: &'a str, prefix: &str) -> Vec<(&'a str, &'a str)> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let begins = |at: usize| !text[..at].chars().next_back().is_some_and(is_part);
+    let starts = text.match_indices(prefix).map(|(at, _)| at).filter(|at| begins(*at));
+    starts.map(|at| text[at..].split_at(text[at..].find(|c| !is_part(c)).unwrap_or(text.len() - at))).collect()
+}
+
+/// The metric that a series in a query belongs to.
+fn metric_of(series: &str) -> Option<&'static Described> {
+    METRICS.iter().find(|metric| match metric.kind {
+        "histogram" => ["_bucket", "_sum", "_count"].iter().any(|part| series == format!("{}{part}", metric.name)),
+        _ => series == metric.name,
+    })
+}
+
+#[test]
+fn every_metric_and_label_that_is_asked_for_exists() {
+    let dashboard: Value = serde_json::from_str(&read(DASHBOARD)).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let mut queries: Vec<String> = targets.map(|target| target["expr"].as_str().expect("a query").to_owned()).collect();
+    assert!(queries.len() > 20);
+    queries.extend([read(RULES), read("prometheus/rules.test.yml")]);
+    let mut asked = BTreeSet::new();
+    for query in &queries {
+        for (series, rest) in words(query, "mediamill_") {
+            let metric = metric_of(series).unwrap_or_else(|| panic!("there is no {series}: {query}"));
+            asked.insert(metric.name);
+            let matchers = rest.strip_prefix('{').and_then(|rest| rest.split('}').next()).unwrap_or_default();
+            for label in matchers.split(',').filter_map(|matcher| matcher.split(['=', '!']).next()) {
+                let label = label.trim();
+                let scraped = ["", "instance", "job", "le"].contains(&label);
+                assert!(scraped || metric.labels.contains(&label), "{series} has no label {label}: {query}");
+            }
+        }
+    }
+    let idle: Vec<_> = METRICS.iter().map(|metric| metric.name).filter(|name| !asked.contains(name)).collect();
+    assert_eq!(idle, [""; 0], "nobody looks at these");
+    let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().expect("an id")).collect();
+    assert_eq!(ids.len(), panels.len(), "an id twice");
+}
+
+#[test]
+fn every_variable_is_a_key() {
+    let defaults: toml::Table = DEFAULT_TOML.parse().expect("TOML");
+    let keys = |(section, keys): (&String, &toml::Value)| -> Vec<String> {
+        keys.as_table().expect("a section").keys().map(|key| env_name(section, key)).collect()
+    };
+    let known: BTreeSet<String> = defaults.iter().flat_map(keys).collect();
+    let mut seen = 0;
+    for (path, text) in all() {
+        // A comment in the deployment says what a Service of this name would set.
+        for (name, _) in words(&text, "MEDIAMILL_").into_iter().filter(|(name, _)| *name != "MEDIAMILL_PORT") {
+            assert!(known.contains(name), "{}: {name} is no key", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "is the test blind?");
+}
