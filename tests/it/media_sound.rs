@@ -144,7 +144,7 @@ fn loudness_reaches_the_target_or_stops_at_the_ceiling() {
         assert!((reported - peak).abs() <= 1.5, "{name}: {reported} dBTP, the judge says {peak}");
         let (after, peak_after) = loudness(&made.playback());
         let expected = integrated + said.gain_db;
-        assert!((after - expected).abs() <= 1.0, "{name}: {after} LUFS instead of {expected}");
+        assert!((after - expected).abs() <= 0.3, "{name}: {after} LUFS instead of {expected}");
         assert!(after <= -15.0, "{name}: {after} LUFS");
         // A lossy codec overshoots by a little.
         assert!(peak_after <= -0.4, "{name}: {peak_after} dBTP");

@@ -99,6 +99,20 @@ pub(in crate::transcode) struct AudioEncoder {
     channels: usize,
     rate: i32,
     next_pts: i64,
+    /// What makes good for the encoder's own attenuation.
+    makeup: f32,
+}
+
+/// How LAME 3.100 scales its input at a constant bit rate, against clipping in players without headroom (its table of
+/// presets; measured with a sine): ceilings on true peaks are the profile's to set, and loudness is to be as promised.
+fn lame_scale(settings: &AudioSettings) -> f32 {
+    match (settings.codec, settings.vbr_quality, settings.bit_rate) {
+        (AudioCodec::Aac, ..) | (AudioCodec::Mp3, Some(_), _) => 1.0,
+        (AudioCodec::Mp3, None, ..=160_000) => 0.95,
+        (AudioCodec::Mp3, None, ..=192_000) => 0.97,
+        (AudioCodec::Mp3, None, ..=224_000) => 0.98,
+        (AudioCodec::Mp3, None, _) => 1.0,
+    }
 }
 
 impl AudioEncoder {
@@ -138,7 +152,8 @@ impl AudioEncoder {
             }
         }
         let inner = encoder.open_as_with(codec, options)?;
-        Ok(Self { inner, channels: settings.channels as usize, rate, next_pts: 0 })
+        let makeup = lame_scale(settings).recip();
+        Ok(Self { inner, channels: settings.channels as usize, rate, next_pts: 0, makeup })
     }
 
     /// What the muxer needs to know.
@@ -172,6 +187,7 @@ impl AudioEncoder {
         if interleaved.is_empty() {
             return push(&mut self.inner, None, on_packet);
         }
+        let gain = gain * self.makeup;
         let count = interleaved.len() / self.channels;
         let format = ff::format::Sample::F32(ff::format::sample::Type::Planar);
         let layout = ff::ChannelLayout::default(i32::try_from(self.channels).unwrap_or(1));
