@@ -98,7 +98,7 @@ mod tests {
         let text = csv(&of(vec![run("crm video.crf=\"1,2\"", "one", 0, 30_000, Some(4.0))]));
         let lines: Vec<&str> = text.trim_end().split("\r\n").collect();
         assert_eq!(lines.len(), 2);
-        assert!(lines[1].starts_with("voice,\"crm video.crf=\"\"1,2\"\"\",version of"), "{}", lines[1]);
+        assert!(lines[1].starts_with("voice,\"crm video.crf=\"\"1,2\"\"\",\"version of"), "{}", lines[1]);
         // Label and version have a comma of their own.
         assert_eq!(lines[1].matches(',').count(), COLUMNS.len() - 1 + 2);
     }
