@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::{fixtures, normalize};
-use crate::support::cmd::{Dir, Run};
+use crate::support::cmd::{Dir, Run, repo_file};
 
 /// One small sound under many names; `-` and `--` must come after `--` or with a path before them.
 const NAMES: &[&[u8]] = &[
@@ -128,7 +128,12 @@ fn results_never_become_inputs_and_links_end() {
 fn a_suspect_file_has_a_second_try_and_is_then_rejected() {
     let dir = Dir::new();
     let film = fixtures().join("flash-beep.mkv");
-    let lines = normalize(&dir, &[&film], &["--set", "limits.cpu_s=1", "--profile", "video-480p"]);
+    // As slow as x264 can be: no machine does that in a second.
+    let profile = std::fs::read_to_string(repo_file("src/config/profiles/video-480p.toml")).expect("a profile");
+    let slow = profile.replace("name = \"video-480p\"", "name = \"slow\"").replace("veryfast", "veryslow");
+    dir.write("profiles/slow.toml", slow);
+    let sets = ["--set", "limits.cpu_s=1", "--set", "worker.profiles_dir=profiles", "--profile", "slow"];
+    let lines = normalize(&dir, &[&film], &sets);
     let lines = lines.exits(3).json_lines();
     assert_eq!((&lines[0]["outcome"], &lines[0]["code"]), (&"rejected".into(), &"media.limit-cpu".into()));
     assert_eq!(lines[0]["attempts"], 2);
