@@ -1,9 +1,11 @@
 //! ViSQOL over what the child decoded. Safe Rust on samples: no libav, and so no jail.
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Once;
 
 use visqol_rs::AudioSignal;
 use visqol_rs::constants::{DEFAULT_WINDOW_SIZE, NUM_BANDS_SPEECH};
@@ -25,13 +27,34 @@ pub(super) fn mos(scratch: &Path) -> io::Result<Option<f64>> {
     if original.len().min(playback.len()) < MIN_SAMPLES {
         return Ok(None);
     }
+    quieten();
+    SCORING.set(true);
     // Silence makes it divide by zero or index beyond its patches.
     let scored = catch_unwind(AssertUnwindSafe(|| {
         let variant = Variant::Wideband { use_unscaled_mos_mapping: false };
         let mut visqol = VisqolManager::<NUM_BANDS_SPEECH>::new(variant, DEFAULT_WINDOW_SIZE);
         visqol.compute_results(&mut original, &mut playback).ok().map(|similarity| similarity.moslqo)
     }));
+    SCORING.set(false);
     Ok(scored.ok().flatten().filter(|mos| mos.is_finite()))
+}
+
+thread_local! {
+    /// Whether this thread is in ViSQOL, where a panic is an answer.
+    static SCORING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Panics of ViSQOL are not shown, those of everybody else are.
+fn quieten() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let show = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !SCORING.get() {
+                show(info);
+            }
+        }));
+    });
 }
 
 fn read(path: &Path) -> io::Result<AudioSignal> {
