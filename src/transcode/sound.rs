@@ -16,6 +16,8 @@ use crate::events::Loudness;
 /// jitter stays below.
 const GAP_NS: i64 = 20_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
+/// 60 dB above full scale: nobody recorded that.
+const LOUDEST: f32 = 1000.0;
 
 /// Decodes one stream into a spool.
 pub(super) struct SoundReader {
@@ -145,12 +147,14 @@ impl Keeper {
     }
 
     fn store(&mut self, samples: &[f32]) -> Result<(), Fault> {
-        // Float decoders hand on whatever the data says; a NaN would poison every filter behind.
-        if samples.iter().all(|sample| sample.is_finite()) {
+        // Float decoders hand on whatever the data says: a NaN would poison every filter behind, and LAME aborts over what
+        // is near the largest float. NaN is within no bounds.
+        let is_sound = |sample: &f32| sample.abs() <= LOUDEST;
+        if samples.iter().all(is_sound) {
             self.meter.push(samples)?;
             self.spool.push(samples).map_err(scratch)?;
         } else {
-            let clean: Vec<f32> = samples.iter().map(|s| if s.is_finite() { *s } else { 0.0 }).collect();
+            let clean: Vec<f32> = samples.iter().map(|s| if is_sound(s) { *s } else { 0.0 }).collect();
             self.meter.push(&clean)?;
             self.spool.push(&clean).map_err(scratch)?;
         }
