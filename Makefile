@@ -13,10 +13,11 @@ test:
 	@scripts/venv.sh
 	@scripts/test.sh
 
-# N damaged files of SEED through the jailed child, on all cores: the files of MEDIAMILL_CORPUS or else the fixtures.
+# N damaged files of SEED, from number FROM on, through the jailed child, on all cores: the files of MEDIAMILL_CORPUS or
+# else the fixtures.
 # Fails where the fork server dies, a job passes its deadline or an output is unproven; keeps what crashed a child in target/fuzz.
 fuzz:
-	@N=$(N) SEED=$(SEED) cargo test --quiet --locked --test it mutations::many -- --exact --ignored --nocapture
+	@N=$(N) SEED=$(SEED) FROM=$(FROM) cargo test --quiet --locked --test it mutations::many -- --exact --ignored --nocapture
 
 # What a job costs in a process of its own, and a hundred voice notes against the shell-out that teams write today.
 bench:

@@ -23,7 +23,7 @@ pub(super) const MP4_OPTIONS: &[(&str, &str)] = &[("movflags", "+faststart")];
 /// Copies the planned streams.
 ///
 /// # Errors
-/// A limit, or a file that holds no packets at all.
+/// A limit, a file that holds no packets at all, or [`Code::MediaProofFailed`] where no container takes them as they are.
 pub(super) fn copy_streams(
     input: &mut Input,
     facts: &Facts,
@@ -55,7 +55,7 @@ pub(super) fn copy_streams(
     }
     findings.duration_ms = Some(copier.duration_ms());
     if let Some(muxer) = copier.muxer {
-        muxer.finish().map_err(av::writing("writing the index"))?;
+        muxer.finish().map_err(av::copying("writing the index"))?;
     }
     Ok(findings)
 }
@@ -98,7 +98,7 @@ impl Copier {
                 Some(match (*format, outputs.len()) {
                     ("mp3", 1) => create_mp3(path, outputs.swap_remove(0), facts)?,
                     _ => Muxer::create(path, format, outputs, &[], MP4_OPTIONS)
-                        .map_err(av::writing("starting the output"))?,
+                        .map_err(av::copying("starting the output"))?,
                 })
             }
         };
@@ -118,7 +118,7 @@ impl Copier {
             self.last_us = self.last_us.max(end);
         }
         match &mut self.muxer {
-            Some(muxer) => muxer.write(track, packet).map_err(av::writing("writing a packet")),
+            Some(muxer) => muxer.write(track, packet).map_err(av::copying("writing a packet")),
             None => Ok(()),
         }
     }

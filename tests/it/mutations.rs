@@ -1,5 +1,6 @@
 //! Damaged files by the thousand, through the whole child. `make fuzz` runs [`many`]; the tests run a short form.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use mediamill::config;
@@ -18,10 +19,10 @@ const WALL_S: u64 = 10;
 
 #[test]
 fn a_hundred_and_fifty_mutants_end_in_a_code_or_in_a_proven_output() {
-    Fuzz::new(&cmd::repo_file("fixtures")).run(SEED, FEW);
+    Fuzz::new(&cmd::repo_file("fixtures")).run(SEED, 0..FEW);
 }
 
-/// `N` mutants of `SEED`, of the files below `MEDIAMILL_CORPUS` or else of the fixtures.
+/// `N` mutants of `SEED` from number `FROM` on, of the files below `MEDIAMILL_CORPUS` or else of the fixtures.
 #[test]
 #[ignore = "long: `make fuzz` runs it"]
 fn many() {
@@ -29,7 +30,8 @@ fn many() {
         std::env::var(name).ok().filter(|text| !text.is_empty()).map_or(default, |text| text.parse().expect(name))
     };
     let corpus = std::env::var_os("MEDIAMILL_CORPUS").map_or_else(|| cmd::repo_file("fixtures"), PathBuf::from);
-    Fuzz::new(&corpus).run(number("SEED", SEED), number("N", 5000));
+    let from = number("FROM", 0);
+    Fuzz::new(&corpus).run(number("SEED", SEED), from..from + number("N", 5000));
 }
 
 struct Fuzz {
@@ -48,11 +50,12 @@ impl Fuzz {
     }
 
     /// Runs them on all cores, keeps what crashed, says how all ended, and panics where any end is wrong.
-    fn run(&self, seed: u64, count: u64) {
+    fn run(&self, seed: u64, numbers: Range<u64>) {
+        let count = numbers.end - numbers.start;
         let sandbox = jail::start(jail::options());
         let server = sandbox.server_pid();
         let begun = std::time::Instant::now();
-        let trials = on_all_cores((0..count).collect(), |n| {
+        let trials = on_all_cores(numbers.collect(), |n| {
             let mutant = mutant(&self.sources, seed, n);
             let trial = Trial::run(&sandbox, &self.spec, self.name(seed, n, &mutant), &mutant.bytes, judge::playback);
             if trial.crashed() || !trial.complaints(&self.spec).is_empty() {

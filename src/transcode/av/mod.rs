@@ -42,6 +42,17 @@ pub(super) fn writing(doing: &'static str) -> impl Fn(ff::Error) -> Fault {
     }
 }
 
+/// A failure while writing packets as the customer sent them: where the muxer refuses what is in them, they cannot be
+/// kept, as if their proof had failed.
+pub(super) fn copying(doing: &'static str) -> impl Fn(ff::Error) -> Fault {
+    move |error| match error {
+        ff::Error::InvalidData | ff::Error::PatchWelcome | ff::Error::Other { errno: libc::EINVAL | libc::ERANGE } => {
+            Fault::rejected(Code::MediaProofFailed, format!("{doing}: {error}"))
+        }
+        error => writing(doing)(error),
+    }
+}
+
 fn machine_fault(error: ff::Error, doing: &str) -> Option<Fault> {
     let ff::Error::Other { errno } = error else { return None };
     match errno {

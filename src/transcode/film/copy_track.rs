@@ -62,6 +62,6 @@ impl CopyTrack {
     }
 
     pub(super) fn finish(self) -> Waiting {
-        Waiting { stream: self.stream, packets: self.packets }
+        Waiting { stream: self.stream, packets: self.packets, copied: true }
     }
 }

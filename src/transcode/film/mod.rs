@@ -29,6 +29,7 @@ pub(super) struct Film {
 struct Waiting {
     stream: OutputStream,
     packets: PacketSpool,
+    copied: bool,
 }
 
 /// A picture that is done.
@@ -43,7 +44,8 @@ struct EncodedPicture {
 /// Reads the input once and writes `file`.
 ///
 /// # Errors
-/// A limit, a file that cannot be decoded at all, or this machine's trouble.
+/// A limit, a file that cannot be decoded at all, [`Code::MediaProofFailed`] where a stream cannot be kept as it is, or
+/// this machine's trouble.
 pub(super) fn encode_film(
     input: &mut Input,
     facts: &Facts,
@@ -89,12 +91,14 @@ pub(super) fn encode_film(
 fn write(file: &str, picture: Waiting, sound: Option<Waiting>) -> Result<(), Fault> {
     let mut spools = Vec::new();
     let mut streams = Vec::new();
+    let mut copies = false;
     for waiting in std::iter::once(picture).chain(sound) {
         spools.push((waiting.packets, waiting.stream.time_base, 0));
         streams.push(waiting.stream);
+        copies |= waiting.copied;
     }
-    let mut muxer =
-        Muxer::create(file, "mp4", streams, &[], MP4_OPTIONS).map_err(av::writing("starting the output"))?;
+    let failed = |doing| move |error| if copies { av::copying(doing)(error) } else { av::writing(doing)(error) };
+    let mut muxer = Muxer::create(file, "mp4", streams, &[], MP4_OPTIONS).map_err(failed("starting the output"))?;
     let next = |(packets, time_base, at): &(PacketSpool, ff::Rational, usize)| {
         (*at < packets.len()).then(|| packets.dts(*at).map_or(i64::MIN, |dts| av::to_ms(dts, *time_base)))
     };
@@ -103,7 +107,7 @@ fn write(file: &str, picture: Waiting, sound: Option<Waiting>) -> Result<(), Fau
         let (packets, _, at) = &mut spools[track];
         let mut packet = packets.get(*at).map_err(scratch)?;
         *at += 1;
-        muxer.write(track, &mut packet).map_err(av::writing("writing a packet"))?;
+        muxer.write(track, &mut packet).map_err(failed("writing a packet"))?;
     }
-    muxer.finish().map_err(av::writing("writing the index"))
+    muxer.finish().map_err(failed("writing the index"))
 }

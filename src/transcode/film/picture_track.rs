@@ -83,7 +83,7 @@ impl PictureEncoder {
             sample_aspect_ratio: None,
         };
         Ok(EncodedPicture {
-            track: Waiting { stream, packets: coder.packets },
+            track: Waiting { stream, packets: coder.packets, copied: false },
             end_ms: u64::try_from(reader.end_ms()).unwrap_or(0),
             packets: reader.decoder.packets,
             bad_packets: reader.decoder.bad,

@@ -157,7 +157,7 @@ impl SoundTrack {
                     frame_rate: None,
                     sample_aspect_ratio: None,
                 };
-                Ok(Some(FinishedSound { track: Waiting { stream, packets }, duration_ms }))
+                Ok(Some(FinishedSound { track: Waiting { stream, packets, copied: false }, duration_ms }))
             }
         }
     }

@@ -8,7 +8,7 @@ use super::super::job::{Findings, Job, bit_rate, size_of};
 use super::super::prove::{Expectation, prove};
 use super::super::still::write_thumbnail;
 use super::super::{poster, probe};
-use super::{Kept, keep, note, remux_if_larger};
+use super::{Kept, keep, note, or_why_not, remux_if_larger};
 use crate::domain::{Facts, How, Plan, Track, VideoSettings, encode_plan, fit_video};
 use crate::error::{Code, Fault};
 use crate::events::{Action, Reason, Role};
@@ -72,7 +72,21 @@ fn shown_size(facts: &Facts, plan: &Plan) -> (u32, u32) {
     }
 }
 
-fn encode_video(input: Input, facts: &Facts, mut plan: Plan, job: &mut Job<'_>) -> Result<Done, Fault> {
+fn encode_video(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<Done, Fault> {
+    if !has_copies(&plan) {
+        return encode_and_prove(input, facts, plan, job);
+    }
+    match or_why_not(encode_and_prove(input, facts, plan, job))? {
+        Ok(done) => Ok(done),
+        // A stream that looked fine is not: encoded, it is.
+        Err(why) => {
+            let plan = encode_plan(facts, job.profile, ("proof", &why));
+            encode_and_prove(probe::open(INPUT, facts.container)?, facts, plan, job)
+        }
+    }
+}
+
+fn encode_and_prove(input: Input, facts: &Facts, mut plan: Plan, job: &mut Job<'_>) -> Result<Done, Fault> {
     let mut made = encode_once(input, facts, &mut plan, ENCODED, job)?;
     let size = size_of(ENCODED)?;
     if let Some(max_bytes) = job.profile.max_bytes.filter(|max| size > *max) {
@@ -82,23 +96,20 @@ fn encode_video(input: Input, facts: &Facts, mut plan: Plan, job: &mut Job<'_>) 
     {
         return Ok(done);
     }
-    match prove(&expectation(ENCODED, &plan, &made)) {
-        Ok(()) => Ok(Done { plan, findings: made.findings, poster: made.poster, file: ENCODED }),
-        // A stream that looked fine is not: encoded, it is.
-        Err(Fault::Rejected { code: Code::MediaProofFailed, message }) if has_copies(&plan) => {
-            let plan = encode_plan(facts, job.profile, ("proof", &message));
-            encode_video(probe::open(INPUT, facts.container)?, facts, plan, job)
-        }
-        Err(fault) => Err(fault),
-    }
+    prove(&expectation(ENCODED, &plan, &made))?;
+    Ok(Done { plan, findings: made.findings, poster: made.poster, file: ENCODED })
 }
 
 /// *Never larger*: the original's streams instead; none where they do not pass, and what was encoded stays.
 fn keep_streams(facts: &Facts, mut plan: Plan, made: &mut Film, job: &mut Job<'_>) -> Result<Option<Done>, Fault> {
     let findings = if plan.action == Action::Encoded {
         // The picture is kept, its sound no player of MP4 knows.
-        let kept = encode_once(probe::open(INPUT, facts.container)?, facts, &mut plan, ORIGINAL_STREAMS, job)?;
-        prove(&expectation(ORIGINAL_STREAMS, &plan, &kept)).is_ok().then_some(kept.findings)
+        let input = probe::open(INPUT, facts.container)?;
+        let kept = encode_once(input, facts, &mut plan, ORIGINAL_STREAMS, job).and_then(|kept| {
+            prove(&expectation(ORIGINAL_STREAMS, &plan, &kept))?;
+            Ok(kept.findings)
+        });
+        or_why_not(kept)?.ok()
     } else {
         match keep(facts, &plan, ORIGINAL_STREAMS, None, job)? {
             Kept::Proven(findings) => Some(findings),

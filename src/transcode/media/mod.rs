@@ -44,7 +44,10 @@ fn keep(facts: &Facts, plan: &Plan, file: &str, duration_ms: Option<u64>, job: &
     let copied = plan.action == Action::Copied;
     let mut input = probe::open(INPUT, facts.container)?;
     let target = if copied { Target::Nowhere } else { Target::File(file, format_of(plan)) };
-    let findings = copy_streams(&mut input, facts, plan, &target, job)?;
+    let findings = match or_why_not(copy_streams(&mut input, facts, plan, &target, job))? {
+        Ok(findings) => findings,
+        Err(why) => return Ok(Kept::Not("proof", why)),
+    };
     let bad_packets = findings.damage.bad_packets;
     if copied && bad_packets > 0 {
         return Ok(Kept::Not("proof", format!("{bad_packets} packets are damaged")));
@@ -55,9 +58,17 @@ fn keep(facts: &Facts, plan: &Plan, file: &str, duration_ms: Option<u64>, job: &
     }
     let duration_ms = duration_ms.or(findings.duration_ms).unwrap_or(0);
     let frame_ms = if facts.kind == Kind::Audio { AUDIO_FRAME_MS } else { facts.frame_ms() };
-    match prove(&Expectation { file, plan, duration_ms, frame_ms }) {
-        Ok(()) => Ok(Kept::Proven(findings)),
-        Err(Fault::Rejected { code: Code::MediaProofFailed, message }) => Ok(Kept::Not("proof", message)),
+    Ok(match or_why_not(prove(&Expectation { file, plan, duration_ms, frame_ms }))? {
+        Ok(()) => Kept::Proven(findings),
+        Err(why) => Kept::Not("proof", why),
+    })
+}
+
+/// Where streams cannot be kept as they are, the reason: encoded, they may pass.
+fn or_why_not<T>(kept: Result<T, Fault>) -> Result<Result<T, String>, Fault> {
+    match kept {
+        Ok(kept) => Ok(Ok(kept)),
+        Err(Fault::Rejected { code: Code::MediaProofFailed, message }) => Ok(Err(message)),
         Err(fault) => Err(fault),
     }
 }

@@ -108,6 +108,14 @@ pub fn ffmpeg(arguments: &str, path: &Path) -> Output {
     output("ffmpeg", &all)
 }
 
+/// What ffprobe has in its lines of this section, of the streams of one kind.
+pub fn entries(path: &Path, kind: &str, section: &str) -> Vec<String> {
+    let path = path.to_str().expect("a path in UTF-8");
+    let shown = ["-v", "error", "-select_streams", kind, "-show_entries", section, "-of", "csv=p=0", path];
+    let text = String::from_utf8(output("ffprobe", &shown).stdout).expect("text");
+    text.lines().map(|line| line.trim_end_matches(',').to_owned()).collect()
+}
+
 /// A synthesised file: `arguments` say what, `name` where.
 pub fn synthesise(dir: &TempDir, name: &str, arguments: &str) -> PathBuf {
     let path = dir.path().join(name);
@@ -130,20 +138,8 @@ pub fn number(value: &Value) -> f64 {
 
 /// Presentation times of the frames of one kind of stream, in seconds, sorted.
 pub fn frame_times(path: &Path, kind: &str) -> Vec<f64> {
-    let path = path.to_str().expect("a path in UTF-8");
-    let arguments = [
-        "-v",
-        "error",
-        "-select_streams",
-        kind,
-        "-show_entries",
-        "frame=best_effort_timestamp_time",
-        "-of",
-        "csv=p=0",
-        path,
-    ];
-    let text = String::from_utf8(output("ffprobe", &arguments).stdout).expect("text");
-    let mut times: Vec<f64> = text.lines().filter_map(|line| line.trim_end_matches(',').parse().ok()).collect();
+    let lines = entries(path, kind, "frame=best_effort_timestamp_time");
+    let mut times: Vec<f64> = lines.iter().filter_map(|line| line.parse().ok()).collect();
     times.sort_by(f64::total_cmp);
     times
 }
