@@ -62,14 +62,17 @@ fn serve(setup: Setup, start: Start) -> io::Result<()> {
         return control::send(&control, &Notice::Refused { missing }, &[], true);
     }
     lean::leave_behind(&transcode::libraries())?;
-    let mut trial = trial::run(&setup)?;
-    if trial.is_err() {
+    let (mut trial, mut heavy) = (trial::run(&setup)?, None);
+    if let Err(missing) = trial {
         // A library that nobody knew to be needed may be what it lacked: rather slow than never.
         lean::take_along()?;
-        trial = trial::run(&setup)?;
+        (trial, heavy) = (trial::run(&setup)?, Some(missing));
     }
     match trial {
-        Ok(sandbox) => control::send(&control, &Notice::Ready { sandbox, libav: transcode::inventory() }, &[], true)?,
+        Ok(sandbox) => {
+            let ready = Notice::Ready { sandbox, libav: transcode::inventory(), heavy };
+            control::send(&control, &ready, &[], true)?;
+        }
         Err(missing) => return control::send(&control, &Notice::Refused { missing }, &[], true),
     }
     ForkServer { control, setup, start, children: Vec::new() }.run()

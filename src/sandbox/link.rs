@@ -128,7 +128,12 @@ fn greet(control: &OwnedFd, child: &Child) -> Result<(OwnedFd, SandboxStatus, Li
     let notice = control::receive(control).map_err(SandboxError::Server)?;
     patience(None)?;
     match notice {
-        Some((Notice::Ready { sandbox, libav }, _)) => Ok((server, sandbox, libav)),
+        Some((Notice::Ready { sandbox, libav, heavy }, _)) => {
+            if let Some(why) = heavy {
+                tracing::warn!(%why, "children take every library with them, and cost more");
+            }
+            Ok((server, sandbox, libav))
+        }
         Some((Notice::Refused { missing }, _)) => Err(SandboxError::Unsupported { missing }),
         Some((Notice::Ended { .. }, _)) | None => Err(SandboxError::Lost),
     }

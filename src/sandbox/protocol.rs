@@ -235,6 +235,8 @@ pub(super) enum Notice {
         sandbox: SandboxStatus,
         /// What its children have of libav.
         libav: Libav,
+        /// Why its children take all libraries with them, where they do: each then costs a few ms more.
+        heavy: Option<String>,
     },
     /// This machine cannot hold a child as the configuration demands. Sent once, first and last.
     Refused {
