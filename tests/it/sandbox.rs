@@ -50,6 +50,15 @@ async fn an_empty_job_comes_back_and_says_what_held_it() {
     }
 }
 
+/// Debian's libav comes with 167 libraries; see `lean`.
+#[tokio::test]
+async fn children_leave_libraries_behind() {
+    let sandbox = sandbox();
+    let maps = std::fs::read_to_string(format!("/proc/{}/smaps", server_of(&sandbox))).expect("the kernel's word");
+    let left = maps.lines().filter(|line| line.starts_with("VmFlags:") && line.contains(" dc ")).count();
+    assert!(left > 100, "{left} mappings are not copied to children");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_jobs_leave_no_descriptor_and_no_zombie() {
     let jobs = std::env::var("MEDIAMILL_LEAK_JOBS").map_or(LEAK_JOBS, |n| n.parse().expect("a number"));
