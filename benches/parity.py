@@ -53,8 +53,13 @@ def payload(path, select):
 
 
 def ssim(ours, theirs):
-    # By number: times that are rounded in two ways would pair a frame with the one before.
-    pairs = "[0:v]settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]ssim"
+    # By number: times that are rounded in two ways would pair a frame with the one before. Only where the two chose from
+    # frames with one and the same time in different ways do numbers not fit.
+    counts = {len(probe(path, "packet=pts", "v:0")["packets"]) for path in (ours, theirs)}
+    if len(counts) == 1:
+        pairs = "[0:v]settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]ssim"
+    else:
+        pairs = "[0:v][1:v]ssim=ts_sync_mode=nearest"
     command = ["ffmpeg", "-nostdin", "-hide_banner", "-i", ours, "-i", theirs, "-lavfi", pairs, "-f", "null", "-"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     return float(re.search(r"All:([0-9.]+)", said).group(1))
@@ -82,7 +87,12 @@ def film_command(line, profile, out):
     video = next(s for s in streams if s["type"] == "video" and said[s["index"]] in ("encode", "copy"))
     audio = next((s for s in streams if s["type"] == "audio" and said[s["index"]] in ("encode", "copy")), None)
     rate = min(video.get("frame_rate") or 25.0, profile["video"]["max_frame_rate"])
-    chain = f"scale={playback['width']}:{playback['height']}:out_color_matrix=bt709:out_range=tv,setsar=1,format=yuv420p"
+    chain = f"scale={playback['width']}:{playback['height']}:out_color_matrix=bt709:out_range=tv"
+    # What has no tag is BT.709 from 720 lines on, as players have it; the program's scaler takes all of it for BT.601.
+    source = probe(path, "stream=color_space,width,height", str(video["index"]))["streams"][0]
+    if source.get("color_space", "unknown") == "unknown" and (source["height"] >= 720 or source["width"] >= 1280):
+        chain += ":in_color_matrix=bt709"
+    chain += ",setsar=1,format=yuv420p"
     command = [which("ffmpeg"), "-nostdin", "-v", "error", "-y", "-threads", str(os.cpu_count()), "-i", path]
     command += ["-map", f"0:{video['index']}", "-vf", chain, "-vsync", "vfr", "-c:v", "libx264"]
     if said[video["index"]] == "copy":
@@ -134,13 +144,15 @@ def main():
             for line in [line for line in lines if encoded(line, kind, profile["video"]["max_frame_rate"])]:
                 if len(rows) == args.files:
                     break
-                ours = os.path.join(out, asset(line, "playback")["key"])
+                # One job at a time, with all cores, as the program has them: threads make x264 decide otherwise.
+                again = [args.mediamill, "normalize", line["input"], "--out", os.path.join(work, "again"), "--jobs", "1", "--format", "json"]
+                line = json.loads(subprocess.run(again, capture_output=True, text=True, check=True).stdout)
+                ours = os.path.join(work, "again", asset(line, "playback")["key"])
                 theirs = os.path.join(work, "theirs.mp4" if kind == "video" else "theirs.mp3")
                 command = (film_command(line, profile, theirs) if kind == "video"
                            else sound_command(line, profile, {"ours": ours, "theirs": theirs}))
                 if command is None:
                     continue
-                again = [args.mediamill, "normalize", line["input"], "--out", os.path.join(work, "again"), "--jobs", "1", "--format", "json"]
                 costs = ([], [])
                 for _ in range(args.repeat):
                     costs[0].append(cpu_of(again) - start_cost)

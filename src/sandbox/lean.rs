@@ -1,10 +1,12 @@
 //! Leaves behind what children do not need. Debian's libav comes with some 160 libraries; copying and giving back their
 //! mappings is most of what a fork costs, and code that is not there cannot be jumped to.
-#![expect(unsafe_code, reason = "madvise is told addresses; _Fork has no safe wrapper")]
+#![expect(unsafe_code, reason = "madvise and the loader speak in addresses; _Fork has no safe wrapper")]
 
 use std::collections::BTreeSet;
+use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -46,7 +48,7 @@ const NEEDED: [&str; 23] = [
 const DISPATCHERS: [&str; 5] = ["libavcodec", "libavformat", "libavfilter", "libavutil", "libswresample"];
 
 /// From here on children of this process have no mapping of any library but [`NEEDED`], these and what they lead to,
-/// except for the first of each: stack unwinders read its headers.
+/// except for the first of each, whose headers stack unwinders read, and those that a new thread reads.
 ///
 /// # Errors
 /// Those of the kernel. Children then have more than they need.
@@ -58,7 +60,10 @@ pub(super) fn leave_behind(needed: &[String]) -> io::Result<()> {
     let mappings: Vec<Mapping<'_>> = maps.lines().filter_map(Mapping::parse).collect();
     let known = NEEDED.into_iter().chain(needed.iter().map(String::as_str)).collect();
     let kept = with_references(&mappings, known, &File::open("/proc/self/mem")?);
-    advise(&mappings, Advice::LinuxDontFork, |mapping| mapping.offset > 0 && !kept.contains(mapping.library))
+    let images = thread_local_images();
+    advise(&mappings, Advice::LinuxDontFork, |mapping| {
+        mapping.offset > 0 && !kept.contains(mapping.library) && !images.iter().any(|image| mapping.overlaps(image))
+    })
 }
 
 /// Takes back what [`leave_behind`] did.
@@ -78,9 +83,28 @@ fn advise(mappings: &[Mapping<'_>], advice: Advice, wanted: impl Fn(&Mapping<'_>
         // SAFETY: says what becomes of these pages in children. Nothing that a child does leads into libraries that are
         // left behind: the decoders, encoders and filters on the allow-lists are not in them, what those refer to
         // stays, symbols are bound, and children leave without exit handlers.
-        unsafe { madvise(mapping.start as *mut std::ffi::c_void, mapping.length, advice) }?;
+        unsafe { madvise(mapping.start as *mut c_void, mapping.length, advice) }?;
     }
     Ok(())
+}
+
+/// Where the first values of thread-local variables stand: every new thread copies those of every library.
+fn thread_local_images() -> Vec<Range<usize>> {
+    unsafe extern "C" fn note(object: *mut libc::dl_phdr_info, _: usize, images: *mut c_void) -> c_int {
+        // SAFETY: the loader's description of an object, whole while this runs, and the vector from below.
+        let (object, images) = unsafe { (&*object, &mut *images.cast::<Vec<Range<usize>>>()) };
+        // SAFETY: as many headers as the loader counts.
+        let headers = unsafe { std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()) };
+        for header in headers.iter().filter(|header| header.p_type == libc::PT_TLS) {
+            let start = (object.dlpi_addr + header.p_vaddr) as usize;
+            images.push(start..start + header.p_filesz as usize);
+        }
+        0
+    }
+    let mut images = Vec::new();
+    // SAFETY: `note` is called with this vector, and before this returns.
+    unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut images).cast()) };
+    images
 }
 
 /// `known` and every library that one of them points to. Not what it was linked with: templates of C++ are in many
@@ -140,6 +164,10 @@ struct Mapping<'a> {
 }
 
 impl<'a> Mapping<'a> {
+    fn overlaps(&self, range: &Range<usize>) -> bool {
+        self.start < range.end && range.start < self.start + self.length
+    }
+
     fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace();
         let (start, end) = fields.next()?.split_once('-')?;

@@ -7,6 +7,8 @@ use super::av::{AudioEncoder, PictureFilter, Resampler, VideoEncoder, prepare_fo
 use crate::domain::{AudioCodec, AudioSettings, RateControl, VideoSettings};
 
 const SIDE: u32 = 64;
+/// More than one: a codec's threads need what a process of one thread does not.
+const THREADS: u32 = 2;
 
 /// Encodes a grey frame and a moment of silence, through the filters that pictures and sounds go through.
 ///
@@ -29,7 +31,7 @@ fn picture() -> Result<(), ff::Error> {
         keyframe_interval_s: 1.0,
         tone_map: false,
     };
-    let mut encoder = VideoEncoder::open(&settings, ff::Rational::new(1, 25), 25.0, 1)?;
+    let mut encoder = VideoEncoder::open(&settings, ff::Rational::new(1, 25), 25.0, THREADS)?;
     prepare_for_encoder(&mut frame);
     frame.set_pts(Some(0));
     encoder.push(Some(&frame), &mut |_| Ok::<_, ff::Error>(()))?;

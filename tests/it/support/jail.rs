@@ -30,7 +30,7 @@ pub fn spec(task: Task) -> JobSpec {
         output_bytes: 1 << 30,
     };
     let profile = profiles.get("crm").expect("the default profile").raw.clone();
-    JobSpec { task, profile, limits, threads: 1, nice: 0 }
+    JobSpec { task, profile, limits, threads: 2, nice: 0 }
 }
 
 /// A scratch directory with these bytes as input.
