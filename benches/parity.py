@@ -53,13 +53,12 @@ def payload(path, select):
 
 
 def ssim(ours, theirs):
-    # By number: times that are rounded in two ways would pair a frame with the one before. Only where the two chose from
-    # frames with one and the same time in different ways do numbers not fit.
-    counts = {len(probe(path, "packet=pts", "v:0")["packets"]) for path in (ours, theirs)}
-    if len(counts) == 1:
-        pairs = "[0:v]settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]ssim"
-    else:
-        pairs = "[0:v][1:v]ssim=ts_sync_mode=nearest"
+    # By number: times that are rounded in two ways would pair a frame with the one before. Where timestamps repeat, ours
+    # keeps what a player shows, the last, and the program all of them, a little apart: other frames, nothing to judge.
+    counts = [len(probe(path, "packet=pts", "v:0")["packets"]) for path in (ours, theirs)]
+    if counts[0] != counts[1]:
+        return None
+    pairs = "[0:v]settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]ssim"
     command = ["ffmpeg", "-nostdin", "-hide_banner", "-i", ours, "-i", theirs, "-lavfi", pairs, "-f", "null", "-"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     return float(re.search(r"All:([0-9.]+)", said).group(1))
@@ -94,7 +93,8 @@ def film_command(line, profile, out):
         chain += ":in_color_matrix=bt709"
     chain += ",setsar=1,format=yuv420p"
     command = [which("ffmpeg"), "-nostdin", "-v", "error", "-y", "-threads", str(os.cpu_count()), "-i", path]
-    command += ["-map", f"0:{video['index']}", "-vf", chain, "-vsync", "vfr", "-c:v", "libx264"]
+    # Rate control goes by time: rounded to the nominal frame rate, it decides otherwise.
+    command += ["-map", f"0:{video['index']}", "-vf", chain, "-vsync", "vfr", "-enc_time_base", "-1", "-c:v", "libx264"]
     if said[video["index"]] == "copy":
         return None
     settings = profile["video"]
@@ -161,9 +161,9 @@ def main():
                 select = "v:0" if kind == "video" else "a:0"
                 size = [payload(path, select) for path in (ours, theirs)]
                 alike = ssim(ours, theirs) if kind == "video" else None
-                rows.append((size[0] / size[1], cost[0] / cost[1], alike))
+                rows.append((size[0] / size[1], cost[0] / cost[1]))
                 name = os.path.relpath(line["input"], args.corpus)
-                shown = "" if alike is None else f"  SSIM {alike:.4f}"
+                shown = "" if kind == "audio" else "  other frames" if alike is None else f"  SSIM {alike:.4f}"
                 print(f"{name[:60]:<60} size {size[0] / size[1]:.3f}  CPU {cost[0]:.2f} s / {cost[1]:.2f} s = {cost[0] / cost[1]:.2f}{shown}", flush=True)
                 if alike is not None and alike < SSIM:
                     failed.append(f"{name}: SSIM {alike}")

@@ -30,7 +30,8 @@ struct Stage {
     threads: u32,
     filter: Option<PictureFilter>,
     next_due: Option<f64>,
-    last_pts: Option<i64>,
+    /// The frame before, and its time: another of the same time would take its place before anybody saw it.
+    held: Option<(ff::frame::Video, i64)>,
     end: i64,
 }
 
@@ -64,7 +65,7 @@ impl FrameReader {
             threads: job.threads,
             filter: None,
             next_due: None,
-            last_pts: None,
+            held: None,
             end: 0,
         };
         Ok(Self { decoder, stage })
@@ -98,6 +99,7 @@ impl FrameReader {
         let stage = &mut self.stage;
         self.decoder.push(packet, &mut |frame| stage.take(frame, on_frame))?;
         if packet.is_none() {
+            stage.pass(on_frame)?;
             stage.drain_filter(None, on_frame)?;
         }
         check_duration(u64::try_from(self.end_ms()).unwrap_or(0), limits)
@@ -105,20 +107,29 @@ impl FrameReader {
 }
 
 impl Stage {
-    /// Takes a decoded frame, unless the frame rate's cap or its timestamp leaves it out.
+    /// Takes a decoded frame, unless its timestamp leaves it out, and passes the one before.
     fn take(&mut self, frame: &mut ff::frame::Video, on_frame: &mut OnFrame<'_>) -> Result<(), Fault> {
         let nominal = frame_duration(self.frame_rate, self.time_base);
         // A slide show's frames last as long as each says; an empty field is not to be believed.
         let duration = Some(frame.packet().duration).filter(|duration| *duration > 0).unwrap_or(nominal);
         let pts = frame.timestamp().map_or(self.end, |pts| pts.saturating_sub(self.offset));
-        if self.last_pts.is_some_and(|last| pts <= last) || pts < 0 || !self.is_due(pts) {
+        let last = self.held.as_ref().map_or(0, |(_, pts)| *pts);
+        if pts < last {
             return Ok(());
         }
-        self.last_pts = Some(pts);
+        if pts > last {
+            self.pass(on_frame)?;
+        }
         self.end = pts.saturating_add(duration);
-        frame.set_pts(Some(pts));
-        av::assume_color(frame);
-        let mut frame = picture::flatten(std::mem::replace(frame, ff::frame::Video::empty()))?;
+        self.held = Some((std::mem::replace(frame, ff::frame::Video::empty()), pts));
+        Ok(())
+    }
+
+    /// Passes the held frame on, unless the frame rate's cap leaves it out.
+    fn pass(&mut self, on_frame: &mut OnFrame<'_>) -> Result<(), Fault> {
+        let Some((mut frame, pts)) = self.held.take().filter(|(_, pts)| self.is_due(*pts)) else { return Ok(()) };
+        av::assume_color(&mut frame);
+        let mut frame = picture::flatten(frame)?;
         frame.set_pts(Some(pts));
         if self.filter.as_ref().is_none_or(|filter| !filter.fits(&frame)) {
             self.drain_filter(None, on_frame)?;

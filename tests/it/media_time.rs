@@ -6,7 +6,7 @@ use mediamill::error::Code;
 use mediamill::events::Action;
 
 use crate::support::media::{
-    Made, decodes, ffmpeg, fixture, frame_times, make, make_with, number, rejection, sound, stream, synthesise,
+    Made, decodes, entries, ffmpeg, fixture, frame_times, make, make_with, number, rejection, sound, stream, synthesise,
 };
 use crate::support::oracle::{decoded_ms, facts};
 
@@ -62,6 +62,21 @@ fn assert_in_step(original: &Path, made: &Made, at_least: usize, what: &str) {
 fn long_flash_beep(dir: &tempfile::TempDir, seconds: u32) -> std::path::PathBuf {
     let source = fixture("flash-beep.mkv");
     synthesise(dir, "long.mkv", &format!("-stream_loop -1 -i {} -t {seconds} -c copy", source.display()))
+}
+
+/// Browsers record several frames with one and the same time: a player shows the last of them.
+#[test]
+fn of_frames_with_the_same_time_the_last_is_shown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let blinking = "color=black:s=64x64:r=25:d=2,geq=lum=30+150*mod(N\\,2):cb=128:cr=128";
+    let single = synthesise(&dir, "single.mkv", &format!("-f lavfi -i {blinking} -c:v mpeg4 -bf 0 -q:v 2"));
+    let in_pairs = format!("-i {} -c copy -bsf:v setts=ts=(N-mod(N\\,2))*40", single.display());
+    let film = synthesise(&dir, "pairs.mkv", &in_pairs);
+    assert_eq!(entries(&film, "v", "packet=pts").len(), 50);
+    let made = make(&film);
+    let luma = ffmpeg("-i {} -vf scale=1:1,format=gray -vsync passthrough -f rawvideo -", &made.playback()).stdout;
+    assert_eq!(luma.len(), 25);
+    assert!(luma.iter().all(|level| *level > 150), "{luma:?}");
 }
 
 #[test]
