@@ -23,6 +23,7 @@ fuzz:
 bench:
 	cargo bench --locked --bench cost
 	cargo bench --locked --bench throughput
+	cargo bench --locked --bench voice
 
 # Bytes before and after for each built-in profile, over the files of CORPUS (the fixtures where it is not given).
 savings:

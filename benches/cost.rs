@@ -4,16 +4,19 @@
 
 #![expect(clippy::print_stdout, reason = "figures for people")]
 
+#[path = "support/jail.rs"]
+mod jail;
 mod support;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use jail::sandbox;
 use mediamill::sandbox::protocol::Task;
 use mediamill::sandbox::{Launcher, Sandbox};
 use mediamill::transcode;
-use support::{note, run, sandbox, scratch, spec};
+use support::{note, run, scratch, spec};
 
 const ROUNDS: usize = 41;
 /// What the fork server may add to a job.

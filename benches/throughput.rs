@@ -3,16 +3,19 @@
 
 #![expect(clippy::print_stdout, reason = "figures for people")]
 
+#[path = "support/jail.rs"]
+mod jail;
 mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use jail::sandbox;
 use mediamill::events::Role;
 use mediamill::sandbox::protocol::Task;
 use mediamill::sandbox::{Launcher, Sandbox};
-use support::{note, sandbox, scratch, spec};
+use support::{note, scratch, spec};
 
 const NOTES: u32 = 100;
 const ROUNDS: usize = 3;

@@ -1,11 +1,10 @@
-//! What both benches stand on: voice notes, jobs, clocks.
+//! What the benches stand on: voice notes and jobs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mediamill::config::{self, Profiles, SandboxMode};
+use mediamill::config::{self, Profiles};
 use mediamill::sandbox::protocol::{INPUT, JobSpec, Task};
-use mediamill::sandbox::{Launcher, Sandbox, SandboxOptions};
 
 /// The voice note that everybody sends: 14 s of Opus at 16 kb/s. Each `n` starts elsewhere in the fixture.
 pub(super) fn note(folder: &Path, n: u32) -> PathBuf {
@@ -24,13 +23,6 @@ pub(super) fn run(command: &mut Command) {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
     let status = status.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");
-}
-
-/// The jail as it is in production.
-pub(super) fn sandbox(launcher: Launcher) -> Sandbox {
-    let program = env!("CARGO_BIN_EXE_mediamill").into();
-    let options = SandboxOptions { program, launcher, ..SandboxOptions::new(SandboxMode::Required) };
-    Sandbox::start(options).expect("the sandbox starts")
 }
 
 /// A job with the default profile and limits, one thread.

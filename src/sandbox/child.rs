@@ -78,6 +78,8 @@ pub(super) fn live(setup: &Setup) -> ! {
     let said = wire::read::<JobSpec>(&mut job).and_then(|spec| {
         let answer = match confine(setup, &scratch, &spec) {
             Ok(status) => perform(setup, &spec, status, &mut job),
+            // Nothing is wrong with the job: it is one of those that the fork server's end has cut off.
+            Err(error @ JailError::Orphan) => failed(Verdict::Transient, Code::WorkerSandbox, error.to_string()),
             Err(error) => failed(Verdict::Broken, Code::WorkerSandbox, error.to_string()),
         };
         wire::write(&mut job, &answer)

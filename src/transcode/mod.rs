@@ -2,6 +2,13 @@
 //!
 //! The story of one file: sniff → open with that demuxer → facts → plan → one decode → prove → report.
 
+/// A stage of the work, for who listens: `make bench` adds up how long each takes. In a child nobody does.
+macro_rules! stage {
+    ($name:literal) => {
+        tracing::trace_span!($name)
+    };
+}
+
 mod av;
 mod cut;
 mod film;
@@ -78,7 +85,8 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
         let text = format!("{size_bytes} bytes, at most {}", job.limits.input_bytes);
         return Err(Fault::rejected(Code::LimitBytes, text));
     }
-    match sniff::sniff(&mut file).map_err(scratch)? {
+    let sniffed = stage!("sniff").in_scope(|| sniff::sniff(&mut file)).map_err(scratch)?;
+    match sniffed {
         Sniffed::Unknown => {
             Err(Fault::rejected(Code::MediaUnsupported, "the first bytes are of no kind that is accepted"))
         }
@@ -93,9 +101,11 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
             Ok(report::report(&still.facts, plan, findings))
         }
         Sniffed::Media(container) => {
+            let probing = stage!("probe").entered();
             let input = probe::open(INPUT, container)?;
             let facts = probe::facts(&input, container, &mut file, job.limits)?;
             let plan = plan(&facts, job.profile);
+            drop(probing);
             if make {
                 media::make(input, &facts, plan, job)
             } else {

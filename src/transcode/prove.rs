@@ -26,6 +26,7 @@ const TOLERANCE_MS: u64 = 50;
 /// # Errors
 /// [`Code::MediaProofFailed`] with what was wrong.
 pub(super) fn prove(expected: &Expectation<'_>) -> Result<(), Fault> {
+    let _proving = stage!("prove").entered();
     let failed = |text: String| Fault::rejected(Code::MediaProofFailed, text);
     let demuxer = if expected.plan.output == Output::Mp3 { "mp3" } else { "mov" };
     let mut input = Input::open(expected.file, demuxer, &["h264", "aac", "mp3"])

@@ -84,6 +84,7 @@ impl SoundReader {
     /// # Errors
     /// A limit, or this machine's trouble. Damaged data is counted.
     pub(super) fn push(&mut self, packet: Option<&ff::Packet>) -> Result<(), Fault> {
+        let _decoding = stage!("decode").entered();
         if let Some(packet) = packet.filter(|packet| is_pause(&self.codec, packet.data())) {
             return self.keeper.conceal(packet);
         }
@@ -137,9 +138,11 @@ impl Keeper {
         }
         let skip = self.align(frame)?;
         let mut converted = Vec::with_capacity(frame.samples() * self.channels as usize);
+        let resampling = stage!("resample").entered();
         if self.resampler.push(frame, &mut |samples| converted.extend_from_slice(samples)).is_err() {
             return Ok(false);
         }
+        drop(resampling);
         // What comes out lags behind by the filter's delay, which is below what anybody notices.
         let skip = skip.min(converted.len());
         self.store(&converted[skip..])?;
@@ -147,6 +150,7 @@ impl Keeper {
     }
 
     fn store(&mut self, samples: &[f32]) -> Result<(), Fault> {
+        let _measuring = stage!("loudness").entered();
         // Float decoders hand on whatever the data says: a NaN would poison every filter behind, and LAME aborts over what
         // is near the largest float. NaN is within no bounds.
         let is_sound = |sample: &f32| sample.abs() <= LOUDEST;
@@ -250,6 +254,7 @@ impl Sound {
         settings: &AudioSettings,
         mut peaks: Option<&mut PeakMeter>,
     ) -> Result<(AudioEncoder, PacketSpool), Fault> {
+        let _encoding = stage!("encode").entered();
         let mut encoder = AudioEncoder::open(settings).map_err(av::writing("opening the audio encoder"))?;
         let mut packets = PacketSpool::new("audio.part");
         let gain = loudness::factor(self.loudness.gain_db);
@@ -257,7 +262,7 @@ impl Sound {
         let mut keep = |packet: ff::Packet| packets.push(&packet).map_err(Trouble::from);
         let encoded: Result<(), Trouble> = self.spool.read(size, &mut |samples| {
             if let Some(peaks) = peaks.as_deref_mut() {
-                peaks.push(samples, gain);
+                stage!("waveform").in_scope(|| peaks.push(samples, gain));
             }
             encoder.push(samples, gain, &mut keep)
         });

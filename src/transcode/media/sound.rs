@@ -188,6 +188,7 @@ fn write_mp3(
         frame_rate: None,
         sample_aspect_ratio: None,
     };
+    let _writing = stage!("write").entered();
     let mut muxer = create_mp3(ENCODED, stream, facts)?;
     for n in 0..packets.len() {
         let mut packet = packets.get(n).map_err(scratch)?;
@@ -215,6 +216,7 @@ fn keep_sound(sound: &mut Sound, facts: &Facts, plan: Plan, job: &mut Job<'_>) -
 }
 
 fn write_waveform(peaks: PeakMeter, job: &Job<'_>, findings: &mut Findings) -> Result<(), Fault> {
+    let _drawing = stage!("waveform").entered();
     let peaks = peaks.finish();
     let picture = waveform::draw(&peaks, &job.profile.waveform)?;
     std::fs::write("waveform.png", picture).map_err(scratch)?;
