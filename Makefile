@@ -10,7 +10,7 @@ demo:
 # Format, lints and every test. With REQUIRE_SERVICES=1 a missing service is a failure rather than a loud skip.
 test:
 	@scripts/install.sh test
-	@scripts/venv.sh
+	@scripts/venv.sh test
 	@scripts/test.sh
 
 # N damaged files of SEED, from number FROM on, through the jailed child, on all cores: the files of MEDIAMILL_CORPUS or
@@ -19,11 +19,15 @@ test:
 fuzz:
 	@N=$(N) SEED=$(SEED) FROM=$(FROM) cargo test --quiet --locked --test it mutations::many -- --exact --ignored --nocapture
 
-# What a job costs in a process of its own, and a hundred voice notes against the shell-out that teams write today.
+# What a job costs in a process of its own, where its time goes, a hundred voice notes against what teams write today, and
+# the whole pipeline with broker and store. Ends at the first promise that is not kept.
 bench:
+	@scripts/install.sh test
+	@scripts/venv.sh bench
 	cargo bench --locked --bench cost
-	cargo bench --locked --bench throughput
 	cargo bench --locked --bench voice
+	cargo bench --locked --bench versus
+	cargo bench --locked --bench pipeline
 
 # Bytes before and after for each built-in profile, over the files of CORPUS (the fixtures where it is not given).
 savings:

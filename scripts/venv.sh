@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# An S3 server that is not ours (moto), in a virtual environment below target/; silent when it is there.
+# Python packages in a virtual environment below target/; silent when they are there. For `test` an S3 server that is not
+# ours (moto), for `bench` another binding of libav (PyAV).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-venv=target/venv
-wanted='moto[s3,server]==5.2.5'
-[ "$(cat "$venv/.installed" 2>/dev/null)" = "$wanted" ] && exit 0
-echo "installing into $venv: $wanted"
+case "${1:-}" in
+  test) venv=target/venv wanted=('moto[s3,server]==5.2.5') ;;
+  bench) venv=target/venv-bench wanted=(av==18.1.0 numpy==2.4.6) ;;
+  *) echo "usage: $0 test|bench" >&2; exit 2 ;;
+esac
+[ "$(cat "$venv/.installed" 2>/dev/null)" = "${wanted[*]}" ] && exit 0
+echo "installing into $venv: ${wanted[*]}"
 rm -rf "$venv"
 /usr/bin/python3 -m venv "$venv"
-"$venv/bin/pip" install --quiet --disable-pip-version-check "$wanted"
-echo "$wanted" > "$venv/.installed"
+"$venv/bin/pip" install --quiet --disable-pip-version-check "${wanted[@]}"
+echo "${wanted[*]}" > "$venv/.installed"

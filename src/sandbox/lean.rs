@@ -96,8 +96,9 @@ fn thread_local_images() -> Vec<Range<usize>> {
         // SAFETY: as many headers as the loader counts.
         let headers = unsafe { std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()) };
         for header in headers.iter().filter(|header| header.p_type == libc::PT_TLS) {
-            let start = (object.dlpi_addr + header.p_vaddr) as usize;
-            images.push(start..start + header.p_filesz as usize);
+            #[expect(clippy::cast_possible_truncation, reason = "addresses of this very process")]
+            let (start, length) = ((object.dlpi_addr + header.p_vaddr) as usize, header.p_filesz as usize);
+            images.push(start..start + length);
         }
         0
     }
