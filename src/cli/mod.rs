@@ -26,6 +26,7 @@ use crate::config::{self, Config, ConfigErrors, Profiles};
 use crate::sandbox::SandboxError;
 use crate::source::SourceError;
 use crate::store::StoreError;
+use crate::telemetry::TracesError;
 use crate::worker::WorkspaceError;
 
 /// Exit code: something failed that a second try or an operator may mend.
@@ -123,6 +124,9 @@ pub(crate) enum CliError {
     /// Scratch space.
     #[error("{0}")]
     Workspace(#[from] WorkspaceError),
+    /// The way to the collector.
+    #[error("{0}")]
+    Traces(#[from] TracesError),
     /// A bench.
     #[error("{0}")]
     Bench(#[from] BenchError),
@@ -145,6 +149,7 @@ pub fn main() -> ExitCode {
                 | CliError::Source(_)
                 | CliError::Sandbox(_)
                 | CliError::Workspace(_)
+                | CliError::Traces(_)
                 | CliError::Bench(BenchError::Io(_)) => EXIT_FAILED,
             };
             // Nothing is left to be done where standard error is closed.

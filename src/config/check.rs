@@ -25,6 +25,13 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
     let listen = &config.http.listen;
     let listen_ok = listen.is_empty() || listen.parse::<std::net::SocketAddr>().is_ok();
     checker.expect(listen_ok, "http.listen", "must be an IP address and a port, such as 0.0.0.0:9464, or empty");
+    let endpoint = &config.traces.endpoint;
+    let endpoint_ok = endpoint.is_empty() || is_bare_http(endpoint);
+    checker.expect(
+        endpoint_ok,
+        "traces.endpoint",
+        "must be an http:// or https:// URL without password and query, or empty",
+    );
 }
 
 struct Checker<'a> {
@@ -145,6 +152,12 @@ fn is_http(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
+/// An address that more can be put behind, and that may be shown.
+fn is_bare_http(text: &str) -> bool {
+    let bare = |url: &Url| url.username().is_empty() && url.password().is_none();
+    is_http(text) && Url::parse(text).is_ok_and(|url| bare(&url) && url.query().is_none() && url.fragment().is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use crate::config::load;
@@ -175,6 +188,8 @@ mod tests {
             &[("limits.pixels", "0")],
             &[("worker.audio_slots", "2"), ("worker.slots", "2")],
             &[("http.listen", "localhost:9464")],
+            &[("traces.endpoint", "127.0.0.1:4318")],
+            &[("traces.endpoint", "https://u:p@collector:4318")],
             &[("log.filter", "a=b=c")],
         ];
         for flags in wrong {
@@ -192,6 +207,7 @@ mod tests {
             &[("broker.url", "amqps://u:p%40@h:5671/vhost?heartbeat=5")],
             &[("worker.slots", "1")],
             &[("broker.retry_delays_s", "")],
+            &[("traces.endpoint", "https://collector.example/otlp")],
         ] {
             assert_eq!(problem(flags), "", "{flags:?}");
         }

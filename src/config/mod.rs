@@ -15,4 +15,6 @@ pub use layer::env_name;
 pub use load::{DEFAULT_TOML, load};
 pub use profile::{RawAudio, RawProfile, RawThumbnail, RawVideo, RawWaveform};
 pub use profiles::{Profile, Profiles};
-pub use raw::{Broker, Config, Http, Limits, Log, LogFormat, Sandbox, SandboxMode, Secret, Source, Store, Worker};
+pub use raw::{
+    Broker, Config, Http, Limits, Log, LogFormat, Sandbox, SandboxMode, Secret, Source, Store, Traces, Worker,
+};

@@ -22,6 +22,8 @@ pub struct Config {
     pub worker: Worker,
     /// Health and metrics.
     pub http: Http,
+    /// Where spans go.
+    pub traces: Traces,
     /// Log output.
     pub log: Log,
 }
@@ -160,6 +162,14 @@ pub struct Worker {
 #[expect(missing_docs, reason = "default.toml documents every key")]
 pub struct Http {
     pub listen: String,
+}
+
+/// `[traces]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Traces {
+    pub endpoint: String,
 }
 
 /// `[log]`

@@ -237,7 +237,8 @@ fn is_json(media_type: &str) -> bool {
 }
 
 /// <https://www.w3.org/TR/trace-context/#traceparent-header>: version 00, and what later versions have in common.
-fn is_traceparent(text: &str) -> bool {
+#[must_use]
+pub fn is_traceparent(text: &str) -> bool {
     let lengths = [2, 32, 16, 2];
     let hex = |part: &str| part.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
     let parts: Vec<_> = text.split('-').collect();

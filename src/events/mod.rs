@@ -11,7 +11,7 @@ mod peaks;
 mod received;
 mod rejected;
 
-pub use envelope::{EnvelopeError, Event, Headers, MAX_EVENT_BYTES, STRUCTURED, TRACEPARENT};
+pub use envelope::{EnvelopeError, Event, Headers, MAX_EVENT_BYTES, STRUCTURED, TRACEPARENT, is_traceparent};
 pub use facts::{Orientation, Stream, StreamDetail};
 pub use manifest::Manifest;
 pub use normalized::{
