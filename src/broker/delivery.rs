@@ -42,6 +42,24 @@ impl Delivery {
         self.lane
     }
 
+    /// The exchange that it was published to; empty for the default one, which retries come back through.
+    #[must_use]
+    pub fn exchange(&self) -> &str {
+        self.inner.exchange.as_str()
+    }
+
+    /// The routing key that it was published with.
+    #[must_use]
+    pub fn routing_key(&self) -> &str {
+        self.inner.routing_key.as_str()
+    }
+
+    /// The id that its sender gave to the message, which need not be that of the event in it.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&str> {
+        self.inner.properties.message_id().as_ref().map(lapin::types::ShortString::as_str)
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn body(&self) -> &[u8] {

@@ -90,6 +90,18 @@ impl Message {
         }
     }
 
+    /// The exchange that it goes to; empty for the default one, where the routing key is a queue's name.
+    #[must_use]
+    pub fn exchange(&self) -> &str {
+        &self.exchange
+    }
+
+    /// Where it goes from there.
+    #[must_use]
+    pub fn routing_key(&self) -> &str {
+        &self.routing_key
+    }
+
     /// Whether it goes through the default exchange to a queue of this topology.
     pub(super) fn is_for_own_queue(&self) -> bool {
         self.exchange.is_empty()

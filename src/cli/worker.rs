@@ -11,7 +11,7 @@ use crate::http;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::source::Sources;
 use crate::store::Store;
-use crate::telemetry;
+use crate::telemetry::{self, Traces};
 use crate::worker::{Parts, Pipeline, Slots, Worker, Workspace};
 
 /// Options of `worker`. All else is configuration.
@@ -21,11 +21,16 @@ pub(super) struct Args {}
 /// Works until SIGTERM or SIGINT, then finishes or puts back what it has. Exit code 0.
 pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let (config, profiles) = global.load_with_profiles()?;
-    telemetry::init(&config.log);
-    // Before the runtime: the fork server is started while there are few threads.
+    let traces = Traces::new(&config.traces);
+    telemetry::init_with_traces(&config.log, &traces);
+    // Before the runtime and the exporter: the fork server is started while there are few threads.
     let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode))?;
-    runtime()?.block_on(work(global.clone(), config, profiles, sandbox))?;
-    Ok(ExitCode::SUCCESS)
+    let runtime = runtime()?;
+    traces.start(runtime.handle())?;
+    let ended = runtime.block_on(work(global.clone(), config, profiles, sandbox));
+    // While there is a runtime that could send them.
+    traces.finish();
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandbox) -> Result<(), CliError> {

@@ -13,6 +13,7 @@ use super::endpoints::Endpoints;
 use super::metrics::Metrics;
 use super::outcome::{At, Failure, event_id};
 use super::record::normalized;
+use super::spans;
 use super::workspace::{Scratch, Workspace};
 use crate::broker::Lane;
 use crate::config::{Config, Limits, Profile, Profiles};
@@ -24,7 +25,7 @@ use crate::source::{Fetched, Sources};
 use crate::store::{Folder, PutOptions, Store};
 
 /// Longest tenant and media id in bytes: room for every channel's ids, and none for abuse.
-const MAX_ID_BYTES: usize = 1024;
+pub(super) const MAX_ID_BYTES: usize = 1024;
 
 /// One file to be processed.
 #[derive(Debug, Clone)]
@@ -305,7 +306,7 @@ fn too_slow(stage: Stage) -> Fault {
     }
 }
 
-/// Writes down how long steps take: for the event, and for metrics.
+/// Writes down how long steps take: for the event, for metrics, and for traces.
 struct Clock<'a> {
     metrics: &'a Metrics,
     lane: Option<Lane>,
@@ -313,9 +314,9 @@ struct Clock<'a> {
 }
 
 impl Clock<'_> {
-    async fn times<T>(&mut self, stage: Stage, step: impl Future<Output = T>) -> T {
+    async fn times<T>(&mut self, stage: Stage, step: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let started = Instant::now();
-        let result = step.await;
+        let result = spans::step(stage, step).await;
         let took = started.elapsed();
         match stage {
             Stage::Fetch => self.timings.fetch = ms(took),

@@ -9,6 +9,7 @@ use tokio::select;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::health::Health;
 use super::inflight::InFlight;
@@ -16,6 +17,7 @@ use super::job::{Job, Pipeline};
 use super::outcome::Failure;
 use super::settle::{Reading, Request, Settler, put_back, worn_out};
 use super::slots::{Slot, Slots};
+use super::spans;
 use crate::broker::{Backoff, BrokerError, Delivery, Lane, Publisher, Subscription, Topology};
 use crate::config::{self, Config};
 use crate::error::{Code, Fault};
@@ -182,7 +184,7 @@ impl Jobs {
         let abandon = self.abandon.clone();
         let busy = desk.settler.metrics.busy(delivery.lane());
         self.tasks.spawn(async move {
-            if abandon.run_until_cancelled(Box::pin(desk.handle(&delivery))).await.is_none() {
+            if abandon.run_until_cancelled(desk.handle(&delivery)).await.is_none() {
                 put_back(&delivery).await;
             }
             drop((slots, busy));
@@ -206,7 +208,14 @@ impl Jobs {
 impl Desk {
     /// From a delivery to its acknowledgement.
     async fn handle(&self, delivery: &Delivery) {
-        match Reading::of(delivery) {
+        let reading = Reading::of(delivery);
+        let span = spans::process(delivery, &self.settler.topology.lane(delivery.lane()), &reading);
+        let named = spans::named(&reading, &span);
+        Box::pin(self.answer(delivery, reading)).instrument(span).instrument(named).await;
+    }
+
+    async fn answer(&self, delivery: &Delivery, reading: Reading) {
+        match reading {
             Reading::Unreadable(error) => self.settler.bury_unreadable(delivery, error).await,
             Reading::Invalid(request, fault) => {
                 let failure = Failure { stage: Stage::Parse, fault };

@@ -252,12 +252,11 @@ impl Metrics {
 
     /// An outcome is confirmed.
     pub(super) fn said(&self, lane: Lane, outcome: &Outcome, asked_at: Option<Timestamp>) {
-        let (kind, action, code) = match outcome {
-            Outcome::Normalized(manifest) => (manifest.data.kind.as_str(), manifest.data.decision.action.as_str(), ""),
-            Outcome::Rejected(ended) | Outcome::Failed(ended) => {
-                ("", "", Code::parse(&ended.data.code).map_or("", Code::as_str))
-            }
+        let (kind, action) = match outcome {
+            Outcome::Normalized(manifest) => (manifest.data.kind.as_str(), manifest.data.decision.action.as_str()),
+            Outcome::Rejected(_) | Outcome::Failed(_) => ("", ""),
         };
+        let code = outcome.code().map_or("", Code::as_str);
         let (lane, word) = (lane.as_str(), outcome.as_str());
         self.0.jobs.at([lane, kind, action, word, code]).inc();
         if let Some(age) = asked_at.map(age) {

@@ -13,6 +13,7 @@ mod record;
 mod retry;
 mod settle;
 mod slots;
+mod spans;
 mod workspace;
 
 pub use health::{Health, Part, Readiness};

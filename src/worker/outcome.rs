@@ -62,6 +62,15 @@ impl Outcome {
         }
     }
 
+    /// Why there are no assets.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Normalized(_) => None,
+            Self::Rejected(ended) | Self::Failed(ended) => Code::parse(&ended.data.code),
+        }
+    }
+
     /// Where the event goes on the topic exchange.
     #[must_use]
     pub fn routing_key(&self) -> String {

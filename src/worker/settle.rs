@@ -6,13 +6,16 @@
 
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::metrics::Metrics;
 use super::outcome::{Failure, Outcome, Subject};
 use super::retry::{Decision, decide};
+use super::spans;
 use crate::broker::{BrokerError, Delivery, Message, Note, Publisher, Topology};
 use crate::error::{Code, Fault};
 use crate::events::{EnvelopeError, Event, Manifest, Received, Stage};
+use crate::telemetry;
 
 /// A message that asks for work.
 #[derive(Debug, Clone)]
@@ -57,6 +60,14 @@ impl Reading {
                 None => Self::Unreadable(error),
             },
             Err(error) => Self::Unreadable(error),
+        }
+    }
+
+    /// Who asks, where that can be told.
+    pub(super) const fn request(&self) -> Option<&Request> {
+        match self {
+            Self::Request(request) | Self::Invalid(request, _) => Some(request),
+            Self::Unreadable(_) => None,
         }
     }
 }
@@ -114,7 +125,10 @@ impl Settler {
                     let outcome = subject.failed(*stage, note.code, &note.reason);
                     if let Err(unsaid) = self.say(delivery, request, attempts, outcome).await {
                         // The dead queue keeps what the event would have said.
-                        tracing::warn!(error = %unsaid, "a failed event goes nowhere");
+                        let Received { tenant, media_id, .. } = &request.received;
+                        let Note { code, reason, .. } = &note;
+                        tracing::warn!(tenant, media_id, %code, reason, error = %unsaid, "a failed event goes nowhere");
+                        spans::ended("failed", Some(*code));
                     }
                     return self.bury(delivery, &note).await;
                 }
@@ -130,6 +144,7 @@ impl Settler {
         if let Some(note) = note(&failure, tries.attempts.saturating_add(1), tries.suspicions) {
             tracing::warn!(outcome = "dead", code = %note.code, reason = note.reason, lane = delivery.lane().as_str());
             self.metrics.unreadable(delivery.lane(), note.code);
+            spans::ended("dead", Some(note.code));
             self.bury(delivery, &note).await;
         }
     }
@@ -142,18 +157,26 @@ impl Settler {
         attempts: u32,
         outcome: Outcome,
     ) -> Result<(), Failure> {
-        let event = outcome.event(&self.event_source, request.traceparent.as_deref());
-        let message = Message::event(&self.topology, &outcome.routing_key(), &event);
+        let mut event = outcome.event(&self.event_source, request.traceparent.as_deref());
+        let routing_key = outcome.routing_key();
+        let span = spans::publish(self.topology.exchange(), &routing_key, Some(&event.id));
+        event.traceparent = telemetry::traceparent(&span).or(event.traceparent);
+        let message = Message::event(&self.topology, &routing_key, &event);
         let (started, lane) = (Instant::now(), delivery.lane());
-        let delivered = self.publisher.deliver(&message).await;
+        let delivered = self.publisher.deliver(&message).instrument(span.clone()).await;
         self.metrics.stage(Some(lane), Stage::Publish, started.elapsed());
         match delivered {
             Ok(()) => {
                 log(&outcome, delivery, attempts);
                 self.metrics.said(lane, &outcome, request.asked_at);
+                spans::ended(outcome.as_str(), outcome.code());
                 Ok(())
             }
-            Err(error) => Err(Failure { stage: Stage::Publish, fault: error.into() }),
+            Err(error) => {
+                let failure = Failure { stage: Stage::Publish, fault: error.into() };
+                spans::failed(&span, &failure);
+                Err(failure)
+            }
         }
     }
 
@@ -163,6 +186,7 @@ impl Settler {
         let Note { code, stage, reason, attempts, .. } = note;
         tracing::warn!(tenant, media_id, %code, stage = stage.as_str(), reason, attempts, delay_s, "trying again later");
         self.metrics.retried(delivery.lane(), *stage, *code);
+        spans::ended("retry", Some(*code));
         match Message::retry(&self.topology, rung, delivery, note) {
             Some(message) => self.pass_on(delivery, &message).await,
             None => put_back(delivery).await,
@@ -179,7 +203,8 @@ impl Settler {
         if delivery.is_void() {
             return;
         }
-        match self.publisher.deliver(message).await {
+        let span = spans::publish(message.exchange(), message.routing_key(), None);
+        match self.publisher.deliver(message).instrument(span).await {
             Ok(()) => acknowledge(delivery).await,
             Err(error) => {
                 tracing::error!(%error, "a message cannot be passed on");

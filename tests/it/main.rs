@@ -37,3 +37,4 @@ mod sandbox_kernel;
 mod source;
 mod store;
 mod support;
+mod traces;

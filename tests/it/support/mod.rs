@@ -6,6 +6,7 @@ pub mod canary;
 pub mod cgroup;
 pub mod chromium;
 pub mod cmd;
+pub mod collector;
 pub mod faults;
 pub mod files;
 pub mod gate;
