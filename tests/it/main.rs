@@ -16,6 +16,7 @@ mod hostile;
 mod https;
 mod lanes;
 mod limits;
+mod logs;
 mod media_container;
 mod media_picture;
 mod media_sound;
