@@ -36,15 +36,20 @@ const NOTES: usize = 100;
 struct Load {
     name: &'static str,
     messages: usize,
+    slots: &'static [usize],
     mix: &'static [(usize, &'static str)],
 }
 
-const LOADS: [Load; 3] = [
-    Load { name: "documents, nothing to encode", messages: 600, mix: &[(100, "contact.vcf")] },
-    Load { name: "voice notes of 21 s", messages: 100, mix: &[(100, "voice-note.ogg")] },
+const LOADS: [Load; 6] = [
+    Load { name: "documents, nothing to encode", messages: 600, slots: &[1, 2, 4], mix: &[(100, "contact.vcf")] },
+    Load { name: "voice notes of 21 s", messages: 100, slots: &[1, 2, 4], mix: &[(100, "voice-note.ogg")] },
+    Load { name: "pictures", messages: 100, slots: &[2], mix: &[(100, "photo-exif.jpg")] },
+    Load { name: "films of 12 s to keep", messages: 100, slots: &[2], mix: &[(100, "conforming.mp4")] },
+    Load { name: "films of 4 s to encode", messages: 20, slots: &[2], mix: &[(100, "browser.webm")] },
     Load {
         name: "a mixed day",
         messages: 200,
+        slots: &[1, 2, 4],
         mix: &[(80, "voice-note.ogg"), (10, "photo-exif.jpg"), (8, "conforming.mp4"), (2, "browser.webm")],
     },
 ];
@@ -64,7 +69,7 @@ fn main() -> ExitCode {
     println!("load                           slots  messages/s  CPU ms a message: worker  children");
     let (mut overhead, mut memory) = (Duration::MAX, 0);
     for load in &LOADS {
-        for slots in [1, 2, 4] {
+        for &slots in load.slots {
             let measured = run(rabbit, &s3, load, slots);
             println!(
                 "{:<30} {slots:>5} {:>11.1} {:>25.2} {:>9.2}",
@@ -83,6 +88,13 @@ fn main() -> ExitCode {
     verdict(text, overhead <= OVERHEAD_AT_MOST);
     let text = format!("a worker has {} MiB of its own at most; promised: {}", memory >> 20, MEMORY_AT_MOST >> 20);
     verdict(text, memory <= MEMORY_AT_MOST);
+
+    let rates = [1, 2, 4].map(|workers| (workers, scaled(rabbit, &s3, workers)));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("voice notes of 21 s a second with so many workers of one slot, on {cores} cores:");
+    for (workers, rate) in rates {
+        println!("{workers:>5} {rate:>8.1} {:>8.2} times one", rate / rates[0].1);
+    }
 
     let (idle, busy) = (latencies(rabbit, &s3, false), latencies(rabbit, &s3, true));
     println!("a voice note of 21 s, {NOTES} one after another, 2 slots      p50       p99");
@@ -128,6 +140,19 @@ fn run(rabbit: &Rabbit, s3: &S3, load: &Load, slots: usize) -> Measured {
         children: (after.1 - before.1) / messages,
         memory,
     }
+}
+
+/// Messages a second with so many worker processes.
+fn scaled(rabbit: &Rabbit, s3: &S3, workers: usize) -> f64 {
+    let rig = rig(rabbit, s3, 1);
+    let workers: Vec<Worker> = (0..workers).map(|_| rig.worker()).collect();
+    let sender = Sender::open(rabbit, &rig);
+    let begun = Instant::now();
+    (0..NOTES).for_each(|n| sender.send(&format!("m{n}"), &fixture("voice-note.ogg")));
+    rig.bus.ledger().wait_for_files(NOTES, PATIENCE);
+    let time = begun.elapsed();
+    workers.into_iter().for_each(|worker| drop(worker.stops()));
+    f64::from(u32::try_from(NOTES).expect("not so many")) / time.as_secs_f64()
 }
 
 /// The kinds take turns, each as often as it should: 7 has no divisor in common with 100.

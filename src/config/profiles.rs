@@ -215,7 +215,7 @@ mod tests {
         let line = |needle: &str| 1 + BUILT_IN[0].1.lines().position(|line| line.contains(needle)).expect(needle);
         for expected in [
             format!("a.toml:{}: unknown field `max_channls`", line("max_channels")),
-            format!("b.toml:{}: invalid type", line("crf")),
+            format!("b.toml:{}: invalid type", line("crf = ")),
             format!("c.toml:{}: name: must be", line("name")),
             "e.toml: profile \"d\" is also in".to_owned(),
         ] {
