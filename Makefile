@@ -1,4 +1,4 @@
-.PHONY: bench check-docker demo fuzz parity savings faults soak test
+.PHONY: bench check-docker cluster demo fuzz parity savings faults soak test
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -42,6 +42,11 @@ parity:
 # The fault tests in their long form, JOBS jobs a fault, and the table of what came of them.
 faults:
 	@JOBS=$(or $(JOBS),2000) scripts/faults.sh
+
+# Three RabbitMQ nodes: JOBS jobs while the node that leads the work queues is killed and comes back. Nothing is lost, and
+# what it took to recover is printed. Without RabbitMQ it says so and fails.
+cluster:
+	@JOBS=$(or $(JOBS),500) REQUIRE_SERVICES=1 cargo test --quiet --locked --test it faults::cluster -- --ignored --nocapture
 
 # Mixed load and random faults for MINUTES; at the end every job has its outcome, and memory and descriptors are flat.
 soak:

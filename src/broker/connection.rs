@@ -26,11 +26,24 @@ pub(super) struct Link {
 struct Socket(Arc<Mutex<Option<OwnedFd>>>);
 
 impl Link {
-    /// Connects, with `purpose` as the name that the broker's operator sees.
+    /// Connects to one of the broker's nodes, with `purpose` as the name that the broker's operator sees.
     pub(super) async fn open(config: &Broker, purpose: &str) -> Result<Self, BrokerError> {
-        let mut uri: AMQPUri =
-            config.url.expose().parse().map_err(|_| BrokerError::Config("broker.url cannot be read".to_owned()))?;
-        uri.query.heartbeat = uri.query.heartbeat.or(Some(config.heartbeat_s));
+        let mut uris = uris(config)?;
+        // Any of them may be first, so that workers spread, and a node that hangs does not hold up every connection.
+        let first = rand::rng().random_range(0..uris.len());
+        uris.rotate_left(first);
+        let mut opened = Err(BrokerError::gone("connecting", "there is no node"));
+        for uri in uris {
+            opened = Self::connect(config, uri, purpose).await;
+            // What one node refuses the others refuse as well.
+            if !matches!(opened, Err(BrokerError::Unavailable { .. } | BrokerError::Timeout { .. })) {
+                break;
+            }
+        }
+        opened
+    }
+
+    async fn connect(config: &Broker, uri: AMQPUri, purpose: &str) -> Result<Self, BrokerError> {
         let name = format!("mediamill {} {purpose}", env!("CARGO_PKG_VERSION"));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime = lapin::runtime::default_runtime().map_err(BrokerError::lapin("connecting"))?;
@@ -109,6 +122,22 @@ impl Link {
     }
 }
 
+/// Where each node of the broker is.
+fn uris(config: &Broker) -> Result<Vec<AMQPUri>, BrokerError> {
+    let mut uri: AMQPUri =
+        config.url.expose().parse().map_err(|_| BrokerError::Config("broker.url cannot be read".to_owned()))?;
+    uri.query.heartbeat = uri.query.heartbeat.or(Some(config.heartbeat_s));
+    let mut uris = vec![uri.clone()];
+    for node in &config.nodes {
+        let wrong = || BrokerError::Config(format!("broker.nodes: {node} is not host:port"));
+        let (host, port) = node.rsplit_once(':').ok_or_else(wrong)?;
+        uri.authority.host = host.trim_matches(['[', ']']).to_owned();
+        uri.authority.port = port.parse().map_err(|_| wrong())?;
+        uris.push(uri.clone());
+    }
+    Ok(uris)
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
         self.socket.shut();
@@ -157,5 +186,25 @@ impl Backoff {
         let pause = self.next.mul_f64(rand::rng().random_range(0.5..=1.0));
         self.next = self.next.saturating_mul(2).min(self.most);
         tokio::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_have_everything_but_host_and_port_from_the_url() {
+        let flags = [("broker.url", "amqps://u:p@a:5671/crm"), ("broker.nodes", "b:5673,[::1]:5674")];
+        let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let config = crate::config::load(None, [], &flags).expect("valid").broker;
+        let uris = uris(&config).expect("three nodes");
+        let places: Vec<_> = uris.iter().map(|uri| (uri.authority.host.as_str(), uri.authority.port)).collect();
+        assert_eq!(places, [("a", 5671), ("b", 5673), ("::1", 5674)]);
+        for uri in &uris {
+            assert_eq!((&uri.scheme, uri.vhost.as_str()), (&AMQPScheme::AMQPS, "crm"));
+            assert_eq!(uri.authority.userinfo, uris[0].authority.userinfo);
+            assert_eq!(uri.query.heartbeat, Some(config.heartbeat_s));
+        }
     }
 }

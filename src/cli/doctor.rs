@@ -240,6 +240,7 @@ async fn broker(config: &Config) -> Finding {
 fn broker_for_display(config: &Config) -> String {
     Url::parse(config.broker.url.expose()).ok().map_or_else(String::new, |url| {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+        let nodes: String = config.broker.nodes.iter().map(|node| format!(",{node}")).collect();
+        format!("{}://{}{port}{nodes}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
     })
 }

@@ -59,6 +59,9 @@ impl Checker<'_> {
     fn broker(&mut self, broker: &Broker) {
         let scheme = Url::parse(broker.url.expose()).map(|url| url.scheme().to_owned()).unwrap_or_default();
         self.expect(scheme == "amqp" || scheme == "amqps", "broker.url", "must be an amqp:// or amqps:// URL");
+        let node_ok = |node: &String| Url::parse(&format!("amqp://{node}")).is_ok_and(|url| is_host_and_port(&url));
+        let problem = "every entry is host:port, without scheme, user or path";
+        self.expect(broker.nodes.iter().all(node_ok), "broker.nodes", problem);
         let exchange_ok = !broker.exchange.is_empty() && !broker.exchange.starts_with("amq.");
         self.expect(exchange_ok, "broker.exchange", "must have a name outside amq.*, which RabbitMQ keeps for itself");
         let delays_ok = broker.retry_delays_s.iter().all(|&delay| delay > 0);
@@ -148,6 +151,11 @@ fn store_url_ok(text: &str) -> bool {
     })
 }
 
+fn is_host_and_port(url: &Url) -> bool {
+    let more = [url.path(), url.username(), url.query().unwrap_or_default(), url.fragment().unwrap_or_default()];
+    url.has_host() && url.port().is_some() && url.password().is_none() && more.iter().all(|part| part.is_empty())
+}
+
 fn is_http(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
@@ -171,6 +179,10 @@ mod tests {
     fn impossible_values_are_refused_by_key() {
         let wrong: &[&[(&str, &str)]] = &[
             &[("broker.url", "http://127.0.0.1")],
+            &[("broker.nodes", "rabbit-2")],
+            &[("broker.nodes", "rabbit-2:5672,amqp://rabbit-3:5672")],
+            &[("broker.nodes", "u:p@rabbit-2:5672")],
+            &[("broker.nodes", "rabbit-2:5672/vhost")],
             &[("broker.exchange", "")],
             &[("broker.retry_delays_s", "10,0")],
             &[("broker.reconnect_max_ms", "1")],
@@ -205,6 +217,7 @@ mod tests {
             &[("store.url", "s3://my.bucket/some/prefix"), ("store.endpoint", "http://127.0.0.1:9000")],
             &[("store.sse", "aws:kms"), ("store.sse_kms_key_id", "arn:aws:kms:eu-west-1:1:key/2")],
             &[("broker.url", "amqps://u:p%40@h:5671/vhost?heartbeat=5")],
+            &[("broker.nodes", "rabbit-2:5672, 10.0.0.3:5673,[::1]:5672")],
             &[("worker.slots", "1")],
             &[("broker.retry_delays_s", "")],
             &[("traces.endpoint", "https://collector.example/otlp")],

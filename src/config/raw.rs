@@ -56,6 +56,7 @@ impl Config {
 #[expect(missing_docs, reason = "default.toml documents every key")]
 pub struct Broker {
     pub url: Secret,
+    pub nodes: Vec<String>,
     pub exchange: String,
     pub retry_delays_s: Vec<u64>,
     pub delivery_limit: u32,

@@ -4,6 +4,7 @@
 //! leaves its line of the README's table there.
 
 mod broker;
+mod cluster;
 mod machine;
 mod messages;
 mod soak;

@@ -84,7 +84,7 @@ impl<'a> Trial<'a> {
 
     /// Asks for so many files: mostly small ones, a voice note now and then.
     pub fn ask(&mut self, count: usize) {
-        let letters: Vec<_> = (0..count).map(|_| letter(&self.next_event())).collect();
+        let letters = self.letters(count);
         self.rig.bus.publish_all(&letters);
     }
 
@@ -108,6 +108,11 @@ impl<'a> Trial<'a> {
         let media_id = format!("job-{n}");
         self.asked.insert(media_id.clone());
         event(&media_id, &fixture(name))
+    }
+
+    /// So many of the usual files, for the caller to ask for.
+    pub fn letters(&mut self, count: usize) -> Vec<Letter> {
+        (0..count).map(|_| letter(&self.next_event())).collect()
     }
 
     /// How many were asked for.
@@ -209,6 +214,7 @@ impl<'a> Trial<'a> {
         write!(line, " {} | {uploads} | {leaked} |", wrong_objects + contradictions).expect("a string");
         let recovery = result.recovery_s.map_or("–".to_owned(), |seconds| format!("{seconds:.1}"));
         writeln!(line, " {recovery} |").expect("a string");
+        eprint!("{line}");
         if let Some(dir) = std::env::var_os("FAULTS_TABLE") {
             let name = self.fault.replace(|c: char| !c.is_alphanumeric(), "-");
             std::fs::write(std::path::Path::new(&dir).join(name), line).expect("a line of the table");

@@ -65,7 +65,8 @@ pub struct Found {
 
 /// A service that publishes to one exchange and hears all its outcomes.
 pub struct Bus {
-    url: String,
+    /// Of the broker's nodes; the first that answers will do.
+    urls: Vec<String>,
     exchange: String,
     ledger: Arc<Ledger>,
     listener: Option<JoinHandle<()>>,
@@ -73,18 +74,18 @@ pub struct Bus {
 
 impl Bus {
     /// Publishes, and hears nothing.
-    pub fn new(url: &str, exchange: &str) -> Self {
-        Self { url: url.to_owned(), exchange: exchange.to_owned(), ledger: Arc::default(), listener: None }
+    pub fn new(urls: Vec<String>, exchange: &str) -> Self {
+        Self { urls, exchange: exchange.to_owned(), ledger: Arc::default(), listener: None }
     }
 
     /// Hears all outcomes from now on; returns when the queue is bound.
     pub fn listen(&mut self) {
         self.bind();
-        let (url, exchange, ledger) = (self.url.clone(), self.exchange.clone(), Arc::clone(&self.ledger));
+        let (urls, exchange, ledger) = (self.urls.clone(), self.exchange.clone(), Arc::clone(&self.ledger));
         self.listener = Some(RUNTIME.spawn(async move {
             loop {
                 // The broker is broken on purpose now and then.
-                drop(hear(&url, &exchange, &ledger).await);
+                drop(hear(&urls, &exchange, &ledger).await);
                 sleep(Duration::from_millis(50)).await;
             }
         }));
@@ -108,7 +109,7 @@ impl Bus {
                 let deadline = Instant::now() + PATIENCE;
                 while !left.is_empty() {
                     assert!(Instant::now() < deadline, "the broker does not take {} messages", left.len());
-                    match timeout(ANSWER, send(&self.url, &self.exchange, &left)).await {
+                    match timeout(ANSWER, send(&self.urls, &self.exchange, &left)).await {
                         Ok(Ok(refused)) => left = refused,
                         Ok(Err(_)) | Err(_) => sleep(Duration::from_millis(100)).await,
                     }
@@ -122,7 +123,7 @@ impl Bus {
         let queue = self.queue(name);
         block_on(patiently("counting", || async {
             let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
-            let (connection, channel) = open(&self.url).await?;
+            let (connection, channel) = open(&self.urls).await?;
             let found = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await?;
             connection.close(200, "done".into()).await?;
             Ok(Depth { ready: found.message_count(), consumers: found.consumer_count() })
@@ -133,7 +134,7 @@ impl Bus {
     pub fn take_all(&self, name: &str) -> Vec<Found> {
         let queue = self.queue(name);
         block_on(patiently("emptying a queue", || async {
-            let (connection, channel) = open(&self.url).await?;
+            let (connection, channel) = open(&self.urls).await?;
             let mut all = Vec::new();
             while let Some(got) = channel.basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true }).await? {
                 all.push(Found { properties: got.delivery.properties, body: got.delivery.data });
@@ -147,7 +148,7 @@ impl Bus {
     pub fn delete(&self, name: &str) {
         let queue = self.queue(name);
         block_on(patiently("deleting a queue", || async {
-            let (connection, channel) = open(&self.url).await?;
+            let (connection, channel) = open(&self.urls).await?;
             channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await?;
             connection.close(200, "done".into()).await
         }));
@@ -156,7 +157,7 @@ impl Bus {
     /// Deletes the exchange with all its bindings, which closes the channel of whoever publishes to it next.
     pub fn delete_exchange(&self) {
         block_on(patiently("deleting the exchange", || async {
-            let (connection, channel) = open(&self.url).await?;
+            let (connection, channel) = open(&self.urls).await?;
             channel.exchange_delete(self.exchange.as_str().into(), Default::default()).await?;
             connection.close(200, "done".into()).await
         }));
@@ -164,7 +165,7 @@ impl Bus {
 
     /// Binds the queue of outcomes once more.
     pub fn bind(&self) {
-        block_on(patiently("binding the outcome queue", || bind(&self.url, &self.exchange)));
+        block_on(patiently("binding the outcome queue", || bind(&self.urls, &self.exchange)));
     }
 
     fn queue(&self, name: &str) -> String {
@@ -191,7 +192,18 @@ impl Found {
     }
 }
 
-async fn open(url: &str) -> lapin::Result<(Connection, Channel)> {
+async fn open(urls: &[String]) -> lapin::Result<(Connection, Channel)> {
+    let mut opened = Err(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable).into());
+    for url in urls {
+        opened = open_one(url).await;
+        if opened.is_ok() {
+            break;
+        }
+    }
+    opened
+}
+
+async fn open_one(url: &str) -> lapin::Result<(Connection, Channel)> {
     // A broker that comes or goes may take a connection and say nothing for ever.
     let opened = timeout(ANSWER, async {
         let url = format!("{url}?heartbeat=5");
@@ -217,8 +229,8 @@ async fn patiently<T, F: Future<Output = lapin::Result<T>>>(what: &str, mut work
 }
 
 /// Those that no queue took.
-async fn send<'a>(url: &str, exchange: &str, letters: &[&'a Letter]) -> lapin::Result<Vec<&'a Letter>> {
-    let (connection, channel) = open(url).await?;
+async fn send<'a>(urls: &[String], exchange: &str, letters: &[&'a Letter]) -> lapin::Result<Vec<&'a Letter>> {
+    let (connection, channel) = open(urls).await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let mut confirms = Vec::new();
     for letter in letters {
@@ -238,8 +250,8 @@ async fn send<'a>(url: &str, exchange: &str, letters: &[&'a Letter]) -> lapin::R
     Ok(refused)
 }
 
-async fn bind(url: &str, exchange: &str) -> lapin::Result<()> {
-    let (connection, channel) = open(url).await?;
+async fn bind(urls: &[String], exchange: &str) -> lapin::Result<()> {
+    let (connection, channel) = open(urls).await?;
     let queue = format!("{exchange}.outcomes");
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
@@ -251,8 +263,8 @@ async fn bind(url: &str, exchange: &str) -> lapin::Result<()> {
     connection.close(200, "done".into()).await
 }
 
-async fn hear(url: &str, exchange: &str, ledger: &Ledger) -> lapin::Result<()> {
-    let (_connection, channel) = open(url).await?;
+async fn hear(urls: &[String], exchange: &str, ledger: &Ledger) -> lapin::Result<()> {
+    let (_connection, channel) = open(urls).await?;
     let queue = format!("{exchange}.outcomes");
     let options = BasicConsumeOptions::default();
     let consume = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());

@@ -102,6 +102,14 @@ impl Ledger {
         self.lock().values().map(|outcomes| outcomes[0].at).filter(|at| *at > then).min()
     }
 
+    /// The longest time between one file's first outcome and the next one's, from then on.
+    pub fn longest_silence(&self, then: Instant) -> Duration {
+        let mut heard: Vec<_> = self.lock().values().map(|outcomes| outcomes[0].at).filter(|at| *at > then).collect();
+        heard.push(then);
+        heard.sort_unstable();
+        heard.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+    }
+
     /// Waits for the first outcome of a file.
     #[track_caller]
     pub fn wait(&self, media_id: &str, patience: Duration) -> Outcome {

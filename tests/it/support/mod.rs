@@ -5,6 +5,7 @@ pub mod bus;
 pub mod canary;
 pub mod cgroup;
 pub mod chromium;
+pub mod cluster;
 pub mod cmd;
 pub mod collector;
 pub mod faults;

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -28,10 +28,18 @@ pub struct Rabbit {
     name: String,
     port: u16,
     dist_port: u16,
-    epmd_port: u16,
+    erlang: Arc<Erlang>,
     server: Option<Child>,
     /// Whether a test has changed settings.
     altered: AtomicBool,
+}
+
+/// What nodes have in common that find and trust each other.
+pub struct Erlang {
+    /// Has the cookie.
+    home: PathBuf,
+    /// Where the daemon listens that knows the nodes' own ports.
+    epmd_port: u16,
     _epmd: Child,
 }
 
@@ -47,26 +55,52 @@ pub fn fragile() -> Option<MutexGuard<'static, Rabbit>> {
     Some(rabbit)
 }
 
-impl Rabbit {
-    fn start(name: &str) -> Option<Self> {
+impl Erlang {
+    /// Below a directory of this name. `None`, loudly, where there is no RabbitMQ here.
+    pub fn start(name: &str) -> Option<Arc<Self>> {
         if !Path::new(PROGRAMS).join("rabbitmq-server").exists() {
             say::no_service("rabbitmq-server is not installed");
             return None;
         }
-        let dir = keeper::dir().join(name);
-        std::fs::create_dir(&dir).expect("a directory");
-        std::fs::write(dir.join("plugins"), "[].").expect("a file");
-        std::fs::write(dir.join("rabbit.conf"), "log.console.level = warning\n").expect("a file");
-        let [port, dist_port, epmd_port] = free_ports();
+        let home = keeper::dir().join(name);
+        std::fs::create_dir(&home).expect("a directory");
+        let [epmd_port] = free_ports();
         let mut epmd = Command::new("epmd");
         epmd.args(["-port", &epmd_port.to_string()]).env("ERL_EPMD_ADDRESS", "127.0.0.1");
         epmd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let _epmd = keeper::spawn(&mut epmd);
-        let name = format!("mediamill-{name}@localhost");
-        let mut rabbit =
-            Self { dir, name, port, dist_port, epmd_port, server: None, altered: AtomicBool::new(false), _epmd };
+        Some(Arc::new(Self { home, epmd_port, _epmd }))
+    }
+}
+
+impl Rabbit {
+    fn start(name: &str) -> Option<Self> {
+        Some(Self::beside(&Erlang::start(name)?, name))
+    }
+
+    /// A node that others of the same Erlang can be joined with.
+    pub fn beside(erlang: &Arc<Erlang>, name: &str) -> Self {
+        let dir = erlang.home.join(name);
+        std::fs::create_dir(&dir).expect("a directory");
+        std::fs::write(dir.join("plugins"), "[].").expect("a file");
+        std::fs::write(dir.join("rabbit.conf"), "log.console.level = warning\n").expect("a file");
+        let [port, dist_port] = free_ports();
+        let (name, erlang) = (format!("mediamill-{name}@localhost"), Arc::clone(erlang));
+        let mut rabbit = Self { dir, name, port, dist_port, erlang, server: None, altered: AtomicBool::new(false) };
         rabbit.boot();
-        Some(rabbit)
+        rabbit
+    }
+
+    /// Becomes a member of another node's cluster; what it has of its own is forgotten.
+    pub fn join(&self, other: &Self) {
+        self.ctl(&["stop_app"]);
+        self.ctl(&["join_cluster", &other.name]);
+        self.ctl(&["start_app"]);
+    }
+
+    /// Its name among its cluster's members.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its address, with the default virtual host.
@@ -106,10 +140,15 @@ impl Rabbit {
 
     /// Runs rabbitmqctl and gives back what it prints.
     pub fn ctl(&self, args: &[&str]) -> String {
-        let mut command = self.program("rabbitmqctl");
+        self.tool("rabbitmqctl", args)
+    }
+
+    /// Runs one of the programs for operators and gives back what it prints.
+    pub fn tool(&self, name: &str, args: &[&str]) -> String {
+        let mut command = self.program(name);
         // In a process group of its own: an Erlang that ends in a bad way takes its whole group along.
         command.process_group(0).arg("--quiet").args(args);
-        let output = command.output().expect("rabbitmqctl");
+        let output = command.output().unwrap_or_else(|err| panic!("{name}: {err}"));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{args:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
         text
@@ -179,12 +218,12 @@ impl Rabbit {
         let text = |port: u16| port.to_string();
         command
             .current_dir(&self.dir)
-            .env("HOME", &self.dir)
+            .env("HOME", &self.erlang.home)
             .env("RABBITMQ_NODENAME", &self.name)
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODE_PORT", text(self.port))
             .env("RABBITMQ_DIST_PORT", text(self.dist_port))
-            .env("ERL_EPMD_PORT", text(self.epmd_port))
+            .env("ERL_EPMD_PORT", text(self.erlang.epmd_port))
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_MNESIA_BASE", self.dir.join("data"))
             .env("RABBITMQ_LOG_BASE", self.dir.join("log"))

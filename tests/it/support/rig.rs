@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::bus::{Bus, Letter, block_on};
+use super::cluster::Cluster;
 use super::cmd::{program, repo_file};
 use super::ledger::Outcome;
 use super::rabbit::Rabbit;
@@ -42,6 +43,17 @@ impl Rig {
         rig
     }
 
+    /// As [`Rig::new`], on all nodes of a cluster.
+    pub fn on(cluster: &Cluster) -> Self {
+        let [first, others @ ..] = cluster.nodes() else { panic!("no nodes") };
+        let mut rig = Self::deaf(first);
+        let addresses: Vec<_> = others.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
+        rig.set("BROKER_NODES", addresses.join(","));
+        rig.bus = Bus::new(cluster.nodes().iter().map(Rabbit::url).collect(), &rig.config().broker.exchange);
+        rig.bus.listen();
+        rig
+    }
+
     /// As [`Rig::new`], but nobody has bound a queue for outcomes yet.
     pub fn deaf(rabbit: &Rabbit) -> Self {
         let exchange = format!("t{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -63,7 +75,7 @@ impl Rig {
             ("WORKER_SCRATCH_MIN_FREE_BYTES", "0".to_owned()),
         ];
         let env = env.map(|(key, value)| (format!("MEDIAMILL_{key}"), value)).to_vec();
-        let rig = Self { bus: Bus::new(&rabbit.url(), &exchange), dir, env };
+        let rig = Self { bus: Bus::new(vec![rabbit.url()], &exchange), dir, env };
         rig.declare();
         rig
     }
