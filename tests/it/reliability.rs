@@ -40,6 +40,22 @@ fn two_workers_share_a_queue() {
 }
 
 #[test]
+fn a_node_that_does_not_answer_is_passed_over() {
+    let Some(rabbit) = calm() else { return };
+    let mut rig = Rig::new(rabbit);
+    rig.set("BROKER_NODES", format!("127.0.0.1:{},127.0.0.1:2", rabbit.port()));
+    rig.set("BROKER_URL", "amqp://guest:guest@127.0.0.1:1/%2f");
+    // Each of them starts with any of the three.
+    for _ in 0..10 {
+        rig.declare();
+    }
+    let worker = rig.worker();
+    rig.vouch(&rig.outcome("passed-over", &fixture("contact.vcf")));
+    assert_eq!(worker.logged("connecting to the broker again"), 0);
+    worker.stops();
+}
+
+#[test]
 fn an_outcome_that_nobody_waits_for_climbs_the_ladder_until_somebody_does() {
     let Some(rabbit) = calm() else { return };
     let mut rig = Rig::deaf(rabbit);

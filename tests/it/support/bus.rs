@@ -271,9 +271,11 @@ async fn hear(urls: &[String], exchange: &str, ledger: &Ledger) -> lapin::Result
     let mut consumer = timeout(ANSWER, consume).await.map_err(std::io::Error::from)??;
     while let Some(delivery) = consumer.next().await {
         let delivery = delivery?;
-        // Heard before, by this listener: not one more that a worker said.
-        if !delivery.redelivered {
-            ledger.note(Outcome::read(&delivery));
+        let outcome = Outcome::read(&delivery);
+        // Delivered before and heard: not one more that a worker said. What a broker that died had sent may never have
+        // come here.
+        if !delivery.redelivered || !ledger.knows(outcome.id()) {
+            ledger.note(outcome);
         }
         delivery.ack(BasicAckOptions::default()).await?;
     }

@@ -92,6 +92,11 @@ impl Ledger {
         self.lock().clone()
     }
 
+    /// Whether this event was heard.
+    pub fn knows(&self, id: &str) -> bool {
+        self.lock().values().flatten().any(|outcome| outcome.id() == id)
+    }
+
     /// How many files have an outcome.
     pub fn len(&self) -> usize {
         self.lock().len()
