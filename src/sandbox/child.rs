@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::jail::{self, JailError, Terms};
 use super::protocol::{Answer, JobSpec, Report, Task, Verdict};
 use super::seccomp::Filters;
-use super::{escape, wire};
+use super::{escape, lean, wire};
 use crate::config::SandboxMode;
 use crate::error::{Code, Fault};
 use crate::events::SandboxStatus;
@@ -67,6 +67,7 @@ pub(super) fn arrange(descriptors: Descriptors) -> io::Result<()> {
 
 /// The rest of the child's life, with the descriptors in their places.
 pub(super) fn live(setup: &Setup) -> ! {
+    lean::exit_at_once();
     std::panic::set_hook(Box::new(|panic| {
         // The place only: the message may quote what was in the file.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -138,6 +138,25 @@ fn holder<'a>(mappings: &[Mapping<'a>], address: usize) -> Option<&'a str> {
     (address - mapping.start < mapping.length).then_some(mapping.library)
 }
 
+/// From here on `exit` ends this process at once: the handlers of libraries that were left behind cannot run.
+#[cfg(target_env = "gnu")]
+pub(super) fn exit_at_once() {
+    unsafe extern "C" {
+        /// glibc: the handler that was registered last is the first to be called.
+        fn on_exit(handler: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
+    }
+    extern "C" fn leave(status: c_int, _: *mut c_void) {
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(status) }
+    }
+    // SAFETY: the handler needs nothing that could be gone.
+    unsafe { on_exit(leave, std::ptr::null_mut()) };
+}
+
+/// Children have every library, and their handlers.
+#[cfg(not(target_env = "gnu"))]
+pub(super) const fn exit_at_once() {}
+
 /// `fork` without the handlers that libraries have registered for it: they are for programs with threads, and some of
 /// them are in what was left behind.
 ///

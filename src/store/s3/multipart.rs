@@ -1,8 +1,11 @@
 //! Large files in parts. Whatever happens, no upload stays behind that is neither complete nor aborted:
 //! storage is billed for its parts, and no listing of objects shows them.
 
+use std::time::Duration;
+
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use super::answer::{Seen, Sent};
@@ -13,6 +16,9 @@ use super::terms::Checksums;
 use super::upload::{ACTION, Body};
 use super::{Inner, StoreError};
 
+/// Between attempts to tidy up where the store is not well: nobody waits for it but the worker's end.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 /// Parts on their way at the same time.
 const PARTS_AT_ONCE: usize = 4;
 
@@ -33,17 +39,35 @@ struct UploadId {
 }
 
 impl UploadId {
-    async fn abort(&self) {
+    async fn abort(self) -> Result<(), StoreError> {
         let Self { remote, bucket, key, id } = self;
         let request = remote.client().abort_multipart_upload().bucket(bucket).key(key).upload_id(id);
         match request.send().await.map_err(|err| classify("abort an upload", err)) {
             // An upload that is not there is complete, or somebody else has aborted it.
-            Ok(_) | Err(StoreError::NotFound { .. }) => {}
-            Err(err) => {
-                tracing::warn!(key, %err, "an upload could not be aborted: the bucket's lifecycle has to do it")
-            }
+            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(err) => Err(err),
         }
     }
+}
+
+/// Tidies up now; in the background, and more than once, where the store is not well.
+async fn tidy<F: Future<Output = Result<(), StoreError>> + Send>(
+    aborts: &TaskTracker,
+    attempt: impl Fn() -> F + Send + Sync + 'static,
+) {
+    let Err(StoreError::Unavailable { .. }) = attempt().await.inspect_err(left) else { return };
+    aborts.spawn(async move {
+        for pause in PAUSES {
+            sleep(pause).await;
+            if !matches!(attempt().await.inspect_err(left), Err(StoreError::Unavailable { .. })) {
+                return;
+            }
+        }
+    });
+}
+
+fn left(err: &StoreError) {
+    tracing::warn!(%err, "uploads may be left behind: the bucket's lifecycle has to abort them");
 }
 
 impl Drop for Upload {
@@ -51,7 +75,8 @@ impl Drop for Upload {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if !self.settled {
             let id = self.id.clone();
-            self.aborts.spawn_on(async move { id.abort().await }, &runtime);
+            let aborts = self.aborts.clone();
+            self.aborts.spawn_on(async move { tidy(&aborts, move || id.clone().abort()).await }, &runtime);
         }
     }
 }
@@ -75,8 +100,9 @@ impl Inner {
                 self.sweep(key).await;
             }
             Err(_) => {
-                upload.id.abort().await;
                 upload.settled = true;
+                let id = upload.id.clone();
+                tidy(&self.aborts, move || id.clone().abort()).await;
             }
         }
         result
@@ -178,8 +204,11 @@ impl Inner {
                 };
                 self.verify(ACTION, key, seen, &sent).await
             }
-            // No answer is not a no: a retry of a request that had been done finds no upload any more, for one.
-            Err(StoreError::Unavailable { .. }) if self.is_there(key, &sent).await => Ok(()),
+            // No answer is not a no: a retry of a request that had been done finds no upload any more, for one, and some
+            // servers forbid what they do not find.
+            Err(StoreError::Unavailable { .. } | StoreError::Forbidden { .. }) if self.is_there(key, &sent).await => {
+                Ok(())
+            }
             Err(err) => Err(err),
         }
     }
@@ -187,18 +216,28 @@ impl Inner {
     /// Aborts what dead workers began for the same key. A living one that is at the same file finds it done when it
     /// tries again.
     async fn sweep(&self, key: &str) {
-        let request = self.remote.client().list_multipart_uploads().bucket(&self.bucket).prefix(key);
-        let listed = match request.send().await.map_err(|err| classify("list uploads", err)) {
-            Ok(listed) => listed,
-            // Not every server can list them, and not everybody may.
-            Err(err) => return tracing::debug!(%err, "abandoned uploads cannot be looked for"),
-        };
-        let same_key = listed.uploads().iter().filter(|upload| upload.key() == Some(key));
-        for id in same_key.filter_map(|upload| upload.upload_id()) {
-            let (remote, bucket) = (self.remote.clone(), self.bucket.clone());
-            UploadId { remote, bucket, key: key.to_owned(), id: id.to_owned() }.abort().await;
-        }
+        let (remote, bucket, key) = (self.remote.clone(), self.bucket.clone(), key.to_owned());
+        tidy(&self.aborts, move || sweep(remote.clone(), bucket.clone(), key.clone())).await;
     }
+}
+
+async fn sweep(remote: Remote, bucket: String, key: String) -> Result<(), StoreError> {
+    let request = remote.client().list_multipart_uploads().bucket(&bucket).prefix(&key);
+    let listed = match request.send().await.map_err(|err| classify("list uploads", err)) {
+        Ok(listed) => listed,
+        Err(err @ StoreError::Unavailable { .. }) => return Err(err),
+        Err(err) => {
+            // Not every server can list them, and not everybody may.
+            tracing::debug!(%err, "abandoned uploads cannot be looked for");
+            return Ok(());
+        }
+    };
+    let same_key = listed.uploads().iter().filter(|upload| upload.key() == Some(&key));
+    for id in same_key.filter_map(|upload| upload.upload_id()) {
+        let (remote, bucket, key) = (remote.clone(), bucket.clone(), key.clone());
+        UploadId { remote, bucket, key, id: id.to_owned() }.abort().await?;
+    }
+    Ok(())
 }
 
 /// An upload that is gone was aborted by somebody else: that passes.
