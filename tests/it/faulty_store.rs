@@ -76,14 +76,19 @@ fn from_s3_to_s3() {
     assert_eq!(block_on(s3.pending_uploads()), 0);
 }
 
-/// Every third request meets the fault, for as long as there are jobs.
+/// Every third request meets the fault, for as long as there are jobs. Not what begins an upload: this server lists none,
+/// so that nobody finds one again whose beginning was done and not heard of (`store::multipart` has one that does).
 fn survives(name: &str, acts: &'static [Act]) {
     let s3 = S3::start();
     let healthy = Arc::new(AtomicBool::new(false));
     let (calm, count) = (Arc::clone(&healthy), AtomicUsize::new(0));
-    let gate = Gate::start(&s3.endpoint(), move |_| {
+    let gate = Gate::start(&s3.endpoint(), move |seen| {
         let nth = count.fetch_add(1, Ordering::SeqCst);
-        if calm.load(Ordering::SeqCst) || nth % 3 != 2 { Act::Pass } else { acts[nth / 3 % acts.len()] }
+        if calm.load(Ordering::SeqCst) || nth % 3 != 2 || seen.is_begin() {
+            Act::Pass
+        } else {
+            acts[nth / 3 % acts.len()]
+        }
     });
     let Some(mut rig) = rig(&s3.access().via(&gate.url())) else { return };
     let workers = [rig.worker(), rig.worker()];

@@ -124,7 +124,7 @@ async fn what_a_killed_worker_began_is_cleared_away_by_the_next_one() {
 async fn a_beginning_whose_answer_is_lost_leaves_nothing() {
     let Some(s3) = S3::moto().await else { return };
     let lost = |act: Act| {
-        move |seen: crate::support::gate::Seen<'_>| match seen.path.ends_with("?uploads") && seen.method == "POST" {
+        move |seen: crate::support::gate::Seen<'_>| match seen.is_begin() {
             true if seen.nth == 0 || matches!(act, Act::LoseAnswer) => Act::LoseAnswer,
             _ => Act::Pass,
         }

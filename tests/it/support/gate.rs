@@ -49,6 +49,11 @@ pub struct Seen<'a> {
 }
 
 impl Seen<'_> {
+    /// Whether it begins a multipart upload.
+    pub fn is_begin(&self) -> bool {
+        self.method == "POST" && self.path.ends_with("?uploads")
+    }
+
     /// Whether it ends a multipart upload.
     pub fn is_complete(&self) -> bool {
         self.method == "POST" && self.path.contains("uploadId=")
