@@ -53,21 +53,22 @@ impl UploadId {
 /// Tidies up now; in the background, and more than once, where the store is not well.
 async fn tidy<F: Future<Output = Result<(), StoreError>> + Send>(
     aborts: &TaskTracker,
+    key: String,
     attempt: impl Fn() -> F + Send + Sync + 'static,
 ) {
-    let Err(StoreError::Unavailable { .. }) = attempt().await.inspect_err(left) else { return };
+    let Err(StoreError::Unavailable { .. }) = attempt().await.inspect_err(|err| left(&key, err)) else { return };
     aborts.spawn(async move {
         for pause in PAUSES {
             sleep(pause).await;
-            if !matches!(attempt().await.inspect_err(left), Err(StoreError::Unavailable { .. })) {
+            if !matches!(attempt().await.inspect_err(|err| left(&key, err)), Err(StoreError::Unavailable { .. })) {
                 return;
             }
         }
     });
 }
 
-fn left(err: &StoreError) {
-    tracing::warn!(%err, "uploads may be left behind: the bucket's lifecycle has to abort them");
+fn left(key: &str, err: &StoreError) {
+    tracing::warn!(key, %err, "uploads may be left behind: the bucket's lifecycle has to abort them");
 }
 
 impl Drop for Upload {
@@ -76,7 +77,8 @@ impl Drop for Upload {
         if !self.settled {
             let id = self.id.clone();
             let aborts = self.aborts.clone();
-            self.aborts.spawn_on(async move { tidy(&aborts, move || id.clone().abort()).await }, &runtime);
+            self.aborts
+                .spawn_on(async move { tidy(&aborts, id.key.clone(), move || id.clone().abort()).await }, &runtime);
         }
     }
 }
@@ -102,7 +104,7 @@ impl Inner {
             Err(_) => {
                 upload.settled = true;
                 let id = upload.id.clone();
-                tidy(&self.aborts, move || id.clone().abort()).await;
+                tidy(&self.aborts, id.key.clone(), move || id.clone().abort()).await;
             }
         }
         result
@@ -217,7 +219,7 @@ impl Inner {
     /// tries again.
     async fn sweep(&self, key: &str) {
         let (remote, bucket, key) = (self.remote.clone(), self.bucket.clone(), key.to_owned());
-        tidy(&self.aborts, move || sweep(remote.clone(), bucket.clone(), key.clone())).await;
+        tidy(&self.aborts, key.clone(), move || sweep(remote.clone(), bucket.clone(), key.clone())).await;
     }
 }
 
