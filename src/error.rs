@@ -69,6 +69,7 @@ codes! {
     BrokerUnavailable = "broker.unavailable", "the broker could not be reached or did not confirm";
     WorkerSandbox = "worker.sandbox", "the jailed child could not be started or broke its protocol";
     WorkerScratch = "worker.scratch", "the scratch directory is full or cannot be written";
+    WorkerOutdated = "worker.outdated", "the file was done by a worker of another version, and this one cannot read its manifest";
     WorkerBroken = "worker.broken", "a part of the worker is missing or wrong: an encoder, the configuration, a bug";
 }
 

@@ -5,7 +5,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::{Delivery, Topology};
 use crate::error::Code;
-use crate::events::{Event, STRUCTURED, Stage, TRACEPARENT};
+use crate::events::{Event, STRUCTURED, Stage, TraceContext};
 
 /// Our own headers. All start with [`OURS`], and replaying a message removes them.
 const OURS: &str = "x-mediamill-";
@@ -51,8 +51,8 @@ impl Message {
     #[must_use]
     pub fn event(topology: &Topology, routing_key: &str, event: &Event) -> Self {
         let mut headers = FieldTable::default();
-        if let Some(traceparent) = &event.traceparent {
-            headers.insert(TRACEPARENT.into(), text(traceparent));
+        for (name, value) in event.trace.iter().flat_map(TraceContext::fields) {
+            headers.insert(name.into(), text(value));
         }
         let mut properties = persistent().with_content_type(STRUCTURED.into()).with_headers(headers);
         if let Ok(id) = ShortString::try_new(event.id.as_str()) {

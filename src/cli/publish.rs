@@ -59,7 +59,7 @@ async fn publish(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
         kind: RECEIVED_TYPE.to_owned(),
         subject: None,
         time: Some(Timestamp::now().to_string()),
-        traceparent: None,
+        trace: None,
         data: serde_json::to_value(&received).map_err(io::Error::other)?,
     };
     publisher.publish(&Message::event(&topology, &routing_key, &event)).await?;

@@ -150,6 +150,7 @@ fn envelope(event_type: &str, data: &Schema) -> Map<String, Value> {
             "time": { "type": "string", "format": "date-time" },
             "datacontenttype": { "const": "application/json" },
             "traceparent": text("W3C Trace Context, taken over into the outcome."),
+            "tracestate": text("Goes with `traceparent`; up to 512 characters are taken over."),
             "data": data,
         },
     });

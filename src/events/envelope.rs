@@ -9,13 +9,11 @@ use base64::Engine;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{RECEIVED_TYPE, Received};
+use super::{RECEIVED_TYPE, Received, TraceContext};
 use crate::error::{Code, Fault};
 
 /// Content type of structured mode.
 pub const STRUCTURED: &str = "application/cloudevents+json";
-/// Name of the W3C Trace Context header, both ways.
-pub const TRACEPARENT: &str = "traceparent";
 /// Larger messages are not read. Files travel by reference, so that an event is a few kilobytes.
 pub const MAX_EVENT_BYTES: usize = 1 << 20;
 
@@ -35,8 +33,8 @@ pub struct Event {
     pub subject: Option<String>,
     /// When it happened (RFC 3339).
     pub time: Option<String>,
-    /// W3C Trace Context, where the message carried a valid one.
-    pub traceparent: Option<String>,
+    /// Its place in a trace, where the message has a valid one.
+    pub trace: Option<TraceContext>,
     /// The payload.
     pub data: Value,
 }
@@ -112,8 +110,7 @@ impl Event {
         } else {
             return Err(EnvelopeError::NotAnEvent("neither its content type nor its headers say so"));
         };
-        let traceparent = headers.get(TRACEPARENT).cloned().or(event.traceparent);
-        event.traceparent = traceparent.filter(|text| is_traceparent(text));
+        event.trace = TraceContext::read(|name| headers.get(name).cloned()).or(event.trace);
         Ok(event)
     }
 
@@ -126,11 +123,13 @@ impl Event {
         put("id", &self.id);
         put("source", &self.source);
         put("type", &self.kind);
-        let optional = [("subject", &self.subject), ("time", &self.time), (TRACEPARENT, &self.traceparent)];
-        for (name, value) in optional {
+        for (name, value) in [("subject", &self.subject), ("time", &self.time)] {
             if let Some(value) = value {
                 put(name, value);
             }
+        }
+        for (name, value) in self.trace.iter().flat_map(TraceContext::fields) {
+            put(name, value);
         }
         put("datacontenttype", "application/json");
         map.insert("data".to_owned(), self.data.clone());
@@ -206,7 +205,7 @@ fn from_attributes(get: &dyn Fn(&'static str) -> Option<String>, data: Value) ->
         kind: required("type")?,
         subject: get("subject"),
         time: get("time"),
-        traceparent: get(TRACEPARENT),
+        trace: TraceContext::read(get),
         data,
     })
 }
@@ -236,15 +235,6 @@ fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }
 
-/// <https://www.w3.org/TR/trace-context/#traceparent-header>: version 00, and what later versions have in common.
-#[must_use]
-pub fn is_traceparent(text: &str) -> bool {
-    let lengths = [2, 32, 16, 2];
-    let hex = |part: &str| part.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
-    let parts: Vec<_> = text.split('-').collect();
-    parts.len() == 4 && parts.iter().zip(lengths).all(|(part, length)| part.len() == length && hex(part))
-}
-
 /// What serde says, without the value that it complains of.
 fn without_values(err: &serde_json::Error) -> String {
     let text = err.to_string();
@@ -260,6 +250,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::events::{TRACEPARENT, TRACESTATE};
+
+    const TRACE: [(&str, &str); 2] =
+        [(TRACEPARENT, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), (TRACESTATE, "rojo=1,congo=2")];
 
     fn request() -> Value {
         json!({ "tenant": "acme", "media_id": "m1", "origin": { "kind": "s3", "bucket": "inbox", "key": "a" } })
@@ -309,21 +303,28 @@ mod tests {
             kind: "t".into(),
             subject: Some("a/b".into()),
             time: Some("2026-11-22T10:00:00Z".into()),
-            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+            trace: TraceContext::read(|name| headers(&TRACE).get(name).cloned()),
             data: json!({ "ü": [1, null] }),
         };
         assert_eq!(Event::decode(Some(STRUCTURED), &Headers::new(), &event.to_structured()), Ok(event));
     }
 
     #[test]
-    fn the_header_of_the_trace_wins_and_nonsense_is_dropped() {
-        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let event = decode(None, &[(TRACEPARENT, good)], &envelope(&request())).expect("an event");
-        assert_eq!(event.traceparent.as_deref(), Some(good));
-        for bad in ["", "00-xyz", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", &good.repeat(2)] {
-            let event = decode(None, &[(TRACEPARENT, bad)], &envelope(&request())).expect("an event");
-            assert_eq!(event.traceparent, None, "{bad}");
-        }
+    fn the_trace_of_the_headers_wins_whole_where_it_is_one() {
+        let fields = |pairs: &[(&str, &str)], body: &Value| -> Vec<(String, String)> {
+            let trace = decode(None, pairs, body).expect("an event").trace.expect("a trace");
+            trace.fields().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect::<Vec<_>>();
+        let inside = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let mut event = envelope(&request());
+        event[TRACEPARENT] = inside.into();
+        event[TRACESTATE] = "inside=1".into();
+        assert_eq!(fields(&TRACE, &event), owned(&TRACE));
+        assert_eq!(fields(&TRACE[..1], &event), owned(&TRACE[..1]));
+        let inside = owned(&[(TRACEPARENT, inside), (TRACESTATE, "inside=1")]);
+        assert_eq!(fields(&[], &event), inside);
+        assert_eq!(fields(&[(TRACEPARENT, "00-xyz"), TRACE[1]], &event), inside);
     }
 
     #[test]

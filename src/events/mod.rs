@@ -10,10 +10,11 @@ mod normalized;
 mod peaks;
 mod received;
 mod rejected;
+mod trace;
 
-pub use envelope::{EnvelopeError, Event, Headers, MAX_EVENT_BYTES, STRUCTURED, TRACEPARENT, is_traceparent};
+pub use envelope::{EnvelopeError, Event, Headers, MAX_EVENT_BYTES, STRUCTURED};
 pub use facts::{Orientation, Stream, StreamDetail};
-pub use manifest::Manifest;
+pub use manifest::{Manifest, ManifestError};
 pub use normalized::{
     Action, Asset, Damage, Decision, Kind, Loudness, Normalized, Original, Reason, Role, SandboxStatus, Timings,
     WorkerInfo,
@@ -21,6 +22,7 @@ pub use normalized::{
 pub use peaks::Peaks;
 pub use received::{Declared, Message, Origin, Privacy, Received};
 pub use rejected::{Failed, Rejected, Stage};
+pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// `type` of the event that asks for work.
 pub const RECEIVED_TYPE: &str = "mediamill.media.received.v1";

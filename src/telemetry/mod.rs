@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{Log, LogFormat};
 
 pub use export::{Traces, TracesError};
-pub use spans::{SPANS, adopt, fail, trace_id, traceparent};
+pub use spans::{SPANS, adopt, fail, trace_context, trace_id};
 
 /// Sends log lines to standard error from now on. A second call does nothing.
 pub fn init(log: &Log) {

@@ -13,24 +13,20 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::error::Code;
-use crate::events::{TRACEPARENT, is_traceparent};
+use crate::events::TraceContext;
 
 /// Target of the spans that are exported.
 pub const SPANS: &str = "mediamill::spans";
 
-/// Makes `span` a child of the remote one that `traceparent` names. Before anything else is done with it; a traceparent
-/// that is none is passed over, and the span begins a trace of its own.
-pub fn adopt(span: &Span, traceparent: Option<&str>) {
-    // The SDK takes ids that are too short.
-    if let Some(text) = traceparent.filter(|text| is_traceparent(text)) {
-        // Fails where nothing is exported.
-        drop(span.set_parent(context(text)));
-    }
+/// Makes `span` a child of the remote one that `trace` names. Before anything else is done with it.
+pub fn adopt(span: &Span, trace: &TraceContext) {
+    // Fails where nothing is exported.
+    drop(span.set_parent(read(trace)));
 }
 
 /// What a message says that is sent from within `span`; nothing where nothing is exported.
 #[must_use]
-pub fn traceparent(span: &Span) -> Option<String> {
+pub fn trace_context(span: &Span) -> Option<TraceContext> {
     written(&span.context())
 }
 
@@ -49,69 +45,62 @@ pub fn fail(span: &Span, code: Code) {
     span.set_status(Status::error(code.as_str()));
 }
 
-fn context(traceparent: &str) -> Context {
-    let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
+fn read(trace: &TraceContext) -> Context {
+    let carrier: HashMap<_, _> = trace.fields().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
 }
 
-fn written(context: &Context) -> Option<String> {
+fn written(context: &Context) -> Option<TraceContext> {
     let mut carrier = HashMap::new();
     TraceContextPropagator::new().inject_context(context, &mut carrier);
-    carrier.remove(TRACEPARENT)
+    TraceContext::read(|name| carrier.get(name).cloned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::TRACEPARENT;
 
     const PRODUCER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    const STATE: &str = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE";
 
-    #[test]
-    fn a_traceparent_is_written_as_it_was_read() {
-        for text in [PRODUCER, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"] {
-            let context = context(text);
-            assert!(context.span().span_context().is_remote());
-            assert_eq!(written(&context).as_deref(), Some(text));
-        }
+    fn producer(traceparent: &str) -> TraceContext {
+        let text = |name| if name == TRACEPARENT { traceparent } else { STATE };
+        TraceContext::read(|name| Some(text(name).to_owned())).expect("valid")
     }
 
     #[test]
-    fn what_is_no_traceparent_is_nobodys_parent() {
-        let _exported = exported();
-        for text in [
-            "",
-            "00",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
-        ] {
-            let span = tracing::info_span!(target: SPANS, "process");
-            adopt(&span, Some(text));
-            let own = traceparent(&span).expect("a trace of its own");
-            assert!(!own.contains("4bf92f3577b34da6a3ce929d0e0e473"), "{text}: {own}");
+    fn a_context_is_written_as_it_was_read() {
+        for trace in [PRODUCER, UNSAMPLED].map(producer) {
+            let context = read(&trace);
+            assert!(context.span().span_context().is_remote());
+            assert_eq!(written(&context), Some(trace));
         }
     }
 
     #[test]
     fn where_nothing_is_exported_there_is_nothing_to_say() {
         let span = tracing::info_span!(target: SPANS, "process");
-        adopt(&span, Some(PRODUCER));
+        adopt(&span, &producer(PRODUCER));
         fail(&span, Code::MediaEmpty);
-        assert_eq!((traceparent(&span), trace_id(&span)), (None, None));
+        assert_eq!((trace_context(&span), trace_id(&span)), (None, None));
     }
 
     #[test]
     fn a_span_is_in_its_producers_trace_and_has_an_id_of_its_own() {
         let _exported = exported();
-        let span = tracing::info_span!(target: SPANS, "process");
-        adopt(&span, Some(PRODUCER));
-        let own = traceparent(&span).expect("a traceparent");
-        assert!(own.starts_with(&PRODUCER[..36]) && own.ends_with("-01") && own != PRODUCER, "{own}");
-        assert_eq!(trace_id(&span).as_deref(), Some(&PRODUCER[3..35]));
-        let unsampled = tracing::info_span!(target: SPANS, "process");
-        adopt(&unsampled, Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"));
-        assert!(traceparent(&unsampled).expect("a traceparent").ends_with("-00"));
+        let said = |traceparent| -> Vec<String> {
+            let span = tracing::info_span!(target: SPANS, "process");
+            adopt(&span, &producer(traceparent));
+            assert_eq!(trace_id(&span).as_deref(), Some(&PRODUCER[3..35]));
+            let own = trace_context(&span).expect("a context");
+            own.fields().map(|(_, value)| value.to_owned()).collect()
+        };
+        let sampled = said(PRODUCER);
+        assert!(sampled[0].starts_with(&PRODUCER[..36]) && sampled[0].ends_with("-01"), "{sampled:?}");
+        assert!(sampled[0] != PRODUCER && sampled[1] == STATE, "{sampled:?}");
+        assert!(said(UNSAMPLED)[0].ends_with("-00"));
     }
 
     /// Spans of this thread are made as if somebody wanted them.

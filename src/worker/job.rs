@@ -18,7 +18,7 @@ use super::workspace::{Scratch, Workspace};
 use crate::broker::Lane;
 use crate::config::{Config, Limits, Profile, Profiles};
 use crate::error::{Code, Fault};
-use crate::events::{Manifest, NORMALIZED_TYPE, Normalized, Received, Stage, Timings};
+use crate::events::{Manifest, ManifestError, NORMALIZED_TYPE, Normalized, Received, Stage, Timings};
 use crate::sandbox::Sandbox;
 use crate::sandbox::protocol::{INPUT, JobSpec, Report, Task};
 use crate::source::{Fetched, Sources};
@@ -210,12 +210,18 @@ impl Pipeline {
         }
         let found = brief.within(Stage::Store, self.store.get(&brief.folder.manifest())).await?;
         let Some(bytes) = found else { return Ok(None) };
-        match serde_json::from_slice(&bytes) {
+        match Manifest::read(&bytes) {
             Ok(manifest) => Ok(Some(manifest)),
-            // Not one that this version understands: doing the work again puts a good one in its place.
-            Err(err) => {
+            // Doing the work again puts a good one in its place.
+            Err(err @ ManifestError::Damaged(_)) => {
                 tracing::warn!(key = brief.folder.manifest(), %err, "a manifest cannot be read");
                 Ok(None)
+            }
+            // It names objects, and an event has named them too: they must not be replaced. A worker that can read it is
+            // about, or was.
+            Err(ManifestError::Foreign) => {
+                let message = "a worker of another version did this file, and its manifest cannot be read by this one";
+                Err(Failure { stage: Stage::Parse, fault: Fault::transient(Code::WorkerOutdated, message) })
             }
         }
     }
@@ -272,10 +278,9 @@ impl Pipeline {
 
     async fn finish(&self, brief: &Brief<'_>, data: Normalized) -> Result<Manifest, Failure> {
         let event_id = event_id(&data.tenant, &data.media_id, &data.decision.profile_version, NORMALIZED_TYPE);
-        let manifest = Manifest { event_id, time: Timestamp::now().to_string(), data };
-        let json = serde_json::to_vec_pretty(&manifest)
-            .map_err(|err| Fault::broken(Code::WorkerBroken, format!("the manifest does not turn into JSON: {err}")))
-            .at(Stage::Store)?;
+        let no_json = |err| Fault::broken(Code::WorkerBroken, format!("the manifest does not turn into JSON: {err}"));
+        let manifest = Manifest::new(event_id, Timestamp::now().to_string(), data).map_err(no_json).at(Stage::Store)?;
+        let json = manifest.to_json().map_err(no_json).at(Stage::Store)?;
         let key = brief.folder.manifest();
         let options = PutOptions { content_type: "application/json", sha256: None };
         brief.within(Stage::Store, self.store.put_bytes(&key, Bytes::from(json), options)).await?;

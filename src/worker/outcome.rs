@@ -4,7 +4,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::{Code, Fault};
-use crate::events::{Event, FAILED_TYPE, Failed, Manifest, NORMALIZED_TYPE, REJECTED_TYPE, Received, Rejected, Stage};
+use crate::events::{
+    Event, FAILED_TYPE, Failed, Manifest, NORMALIZED_TYPE, REJECTED_TYPE, Received, Rejected, Stage, TraceContext,
+};
 
 /// The namespace of outcome event ids (a random UUID of this project's own, RFC 9562 section 5.5).
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6469_616d_4c1c_8f3e_2a51_7b90_d4e6);
@@ -81,32 +83,32 @@ impl Outcome {
         }
     }
 
-    /// The event itself. `source` is this worker's name for itself, `traceparent` the received event's.
+    /// The event itself. `source` is this worker's name for itself, `trace` the received event's.
     #[must_use]
-    pub fn event(&self, source: &str, traceparent: Option<&str>) -> Event {
+    pub fn event(&self, source: &str, trace: Option<TraceContext>) -> Event {
         let (id, time, kind, tenant, media_id, data) = match self {
             Self::Normalized(manifest) => {
                 let data = &manifest.data;
-                let time = manifest.time.clone();
-                (&manifest.event_id, time, NORMALIZED_TYPE, &data.tenant, &data.media_id, to_value(data))
+                let time = manifest.time().to_owned();
+                (manifest.event_id(), time, NORMALIZED_TYPE, &data.tenant, &data.media_id, manifest.said().clone())
             }
             Self::Rejected(ended) => ended.parts(REJECTED_TYPE),
             Self::Failed(ended) => ended.parts(FAILED_TYPE),
         };
         Event {
-            id: id.clone(),
+            id: id.to_owned(),
             source: source.to_owned(),
             kind: kind.to_owned(),
             subject: Some(format!("{tenant}/{media_id}")),
             time: Some(time),
-            traceparent: traceparent.map(str::to_owned),
+            trace,
             data,
         }
     }
 }
 
 impl Ended {
-    fn parts(&self, kind: &'static str) -> (&String, String, &'static str, &String, &String, Value) {
+    fn parts(&self, kind: &'static str) -> (&str, String, &'static str, &String, &String, Value) {
         let Self { event_id, data } = self;
         (event_id, jiff::Timestamp::now().to_string(), kind, &data.tenant, &data.media_id, to_value(data))
     }
@@ -198,10 +200,9 @@ mod tests {
         .expect("valid");
         let subject = Subject { cause: "e1", received: &received, profile_version: "v", attempts: 3 };
         let outcome = subject.rejected(Stage::Fetch, Code::SourceNotFound, "gone");
-        let event = outcome.event("mediamill", Some("00-1-2-01"));
+        let event = outcome.event("mediamill", None);
         assert_eq!(outcome.routing_key(), "media.rejected");
         assert_eq!((event.kind.as_str(), event.subject.as_deref()), (REJECTED_TYPE, Some("acme/m")));
-        assert_eq!(event.traceparent.as_deref(), Some("00-1-2-01"));
         assert_eq!(
             event.data,
             serde_json::json!({

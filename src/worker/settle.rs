@@ -14,7 +14,7 @@ use super::retry::{Decision, decide};
 use super::spans;
 use crate::broker::{BrokerError, Delivery, Message, Note, Publisher, Topology};
 use crate::error::{Code, Fault};
-use crate::events::{EnvelopeError, Event, Manifest, Received, Stage};
+use crate::events::{EnvelopeError, Event, Manifest, Received, Stage, TraceContext};
 use crate::telemetry;
 
 /// A message that asks for work.
@@ -24,8 +24,8 @@ pub(super) struct Request {
     pub(super) cause: String,
     /// Its `time`.
     pub(super) asked_at: Option<Timestamp>,
-    /// Its trace.
-    pub(super) traceparent: Option<String>,
+    /// Its place in a trace.
+    pub(super) trace: Option<TraceContext>,
     /// Its data.
     pub(super) received: Received,
 }
@@ -50,7 +50,7 @@ impl Reading {
         let request = |received| Request {
             cause: event.id.clone(),
             asked_at: event.timestamp(),
-            traceparent: event.traceparent.clone(),
+            trace: event.trace.clone(),
             received,
         };
         match event.received() {
@@ -157,10 +157,10 @@ impl Settler {
         attempts: u32,
         outcome: Outcome,
     ) -> Result<(), Failure> {
-        let mut event = outcome.event(&self.event_source, request.traceparent.as_deref());
+        let mut event = outcome.event(&self.event_source, request.trace.clone());
         let routing_key = outcome.routing_key();
         let span = spans::publish(self.topology.exchange(), &routing_key, Some(&event.id));
-        event.traceparent = telemetry::traceparent(&span).or(event.traceparent);
+        event.trace = telemetry::trace_context(&span).or(event.trace);
         let message = Message::event(&self.topology, &routing_key, &event);
         let (started, lane) = (Instant::now(), delivery.lane());
         let delivered = self.publisher.deliver(&message).instrument(span.clone()).await;

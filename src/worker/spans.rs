@@ -11,7 +11,7 @@ use super::outcome::Failure;
 use super::settle::Reading;
 use crate::broker::Delivery;
 use crate::error::Code;
-use crate::events::{Headers, Stage, TRACEPARENT};
+use crate::events::{Stage, TraceContext};
 use crate::telemetry::{self, SPANS};
 
 /// The span of a delivery from `queue`, in its sender's trace.
@@ -37,10 +37,16 @@ pub(super) fn process(delivery: &Delivery, queue: &str, reading: &Reading) -> Sp
         "mediamill.attempt" = i64::from(delivery.tries().attempts) + 1,
         "mediamill.outcome" = field::Empty,
     );
-    match request {
-        Some(request) => telemetry::adopt(&span, request.traceparent.as_deref()),
+    let trace = match request {
+        Some(request) => request.trace.clone(),
         // What is no event may have come from somebody who traces all the same.
-        None => telemetry::adopt(&span, header(&delivery.headers())),
+        None => {
+            let headers = delivery.headers();
+            TraceContext::read(|name| headers.get(name).cloned())
+        }
+    };
+    if let Some(trace) = trace {
+        telemetry::adopt(&span, &trace);
     }
     span
 }
@@ -96,10 +102,6 @@ pub(super) fn ended(outcome: &str, code: Option<Code>) {
 /// Ids that are too long for a job are too long for every line and span of it.
 fn id(text: &str) -> Option<&str> {
     (text.len() <= MAX_ID_BYTES).then_some(text)
-}
-
-fn header(headers: &Headers) -> Option<&str> {
-    headers.get(TRACEPARENT).map(String::as_str)
 }
 
 /// `exchange:routing key:queue` without what is empty, and without the queue where the routing key is its name.

@@ -39,3 +39,4 @@ mod source;
 mod store;
 mod support;
 mod traces;
+mod versions;

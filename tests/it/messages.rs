@@ -10,6 +10,7 @@ use crate::support::rabbit::calm;
 use crate::support::rig::{Rig, SOON, event, fixture, headers, letter};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const STATE: &str = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE";
 
 fn raw(body: impl Into<Vec<u8>>, properties: BasicProperties) -> Letter {
     Letter { routing_key: "media.received".to_owned(), properties, body: body.into() }
@@ -33,13 +34,14 @@ fn binary_mode_in_both_spellings_and_its_trace() {
         let names = ["specversion", "id", "source", "type", "time"].map(|name| (format!("{mark}{name}"), name));
         let mut pairs: Vec<_> =
             names.iter().map(|(header, name)| (header.as_str(), event[*name].as_str().expect("text"))).collect();
-        pairs.push(("traceparent", TRACE));
+        pairs.extend([("traceparent", TRACE), ("tracestate", STATE)]);
         let properties =
             BasicProperties::default().with_content_type("application/json".into()).with_headers(headers(&pairs));
         rig.bus.publish(&raw(event["data"].to_string(), properties));
         let outcome = rig.bus.ledger().wait(&media_id, SOON);
         assert_eq!(outcome.word, "normalized", "{:#}", outcome.event);
-        assert_eq!(outcome.traceparent.as_deref(), Some(TRACE));
+        assert_eq!((outcome.traceparent.as_deref(), outcome.tracestate.as_deref()), (Some(TRACE), Some(STATE)));
+        assert_eq!((&outcome.event["traceparent"], &outcome.event["tracestate"]), (&json!(TRACE), &json!(STATE)));
         assert_eq!(outcome.data()["cause"], event["id"]);
     }
     worker.stops();
@@ -55,6 +57,7 @@ fn structured_mode_needs_no_headers_and_passes_its_trace_on() {
     rig.bus.publish(&raw(event.to_string(), BasicProperties::default()));
     let outcome = rig.bus.ledger().wait("bare", SOON);
     assert_eq!((outcome.word.as_str(), outcome.traceparent.as_deref()), ("normalized", Some(TRACE)));
+    assert_eq!((outcome.tracestate, outcome.event.get("tracestate")), (None, None));
     assert_eq!(outcome.event["subject"], "acme/bare");
 }
 

@@ -187,7 +187,7 @@ async fn outcome_of(example: &Value, fixture: &str) -> Value {
     let job = Job::new(event.id.clone(), event.timestamp(), received, 0);
     let job = Job { local: Some(repo_file("fixtures").join(fixture)), ..job };
     let outcome = Pipeline::new(&config, parts, 1).run_at_once(&job, |_| ()).await;
-    let said = outcome.event("mediamill", event.traceparent.as_deref());
+    let said = outcome.event("mediamill", event.trace.clone());
     serde_json::from_slice(&said.to_structured()).expect("JSON")
 }
 

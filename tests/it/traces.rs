@@ -16,6 +16,7 @@ use crate::support::worker::Worker;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PRODUCER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const STATE: &str = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE";
 /// How long the worker gives one request to the collector.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,7 +37,7 @@ fn eager_worker(rig: &Rig) -> Worker {
 
 fn traced(event: &Value) -> Letter {
     let letter = letter(event);
-    let properties = letter.properties.with_headers(headers(&[("traceparent", PRODUCER)]));
+    let properties = letter.properties.with_headers(headers(&[("traceparent", PRODUCER), ("tracestate", STATE)]));
     Letter { properties: properties.with_message_id("message-1".into()), ..letter }
 }
 
@@ -84,6 +85,7 @@ fn the_steps_of_a_job_are_spans_in_its_senders_trace() {
     assert_eq!(publish.attribute("messaging.operation.type"), "send");
     assert_eq!(publish.attribute("messaging.message.id"), outcome.id());
     assert_eq!(outcome.traceparent, Some(publish.traceparent()));
+    assert_eq!(outcome.tracestate.as_deref(), Some(STATE));
     assert_eq!(outcome.event["traceparent"], publish.traceparent());
     assert_eq!(job.children.len(), 4, "{job:#?}");
     let told = format!("{:?}", collector.spans());

@@ -18,6 +18,8 @@ pub struct Outcome {
     pub event: Value,
     /// The header of the trace.
     pub traceparent: Option<String>,
+    /// The other header of the trace.
+    pub tracestate: Option<String>,
     /// The message's content type.
     pub content_type: Option<String>,
     /// When it was heard.
@@ -31,14 +33,15 @@ impl Outcome {
         let kind = event["type"].as_str().expect("a type");
         let word = kind.strip_prefix("mediamill.media.").and_then(|rest| rest.strip_suffix(".v1")).expect(kind);
         let headers = delivery.properties.headers().as_ref();
-        let traceparent = headers.and_then(|headers| match headers.inner().get("traceparent") {
+        let header = |name| match headers?.inner().get(name) {
             Some(AMQPValue::LongString(text)) => Some(text.to_string()),
             _ => None,
-        });
+        };
         Self {
             word: word.to_owned(),
             routing_key: delivery.routing_key.to_string(),
-            traceparent,
+            traceparent: header("traceparent"),
+            tracestate: header("tracestate"),
             content_type: delivery.properties.content_type().as_ref().map(ToString::to_string),
             event,
             at: Instant::now(),
