@@ -1,4 +1,4 @@
-.PHONY: bench check-docker cluster demo fuzz parity savings faults soak test
+.PHONY: bench check-docker cluster compose-smoke demo fuzz parity savings faults soak test
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -51,6 +51,11 @@ cluster:
 # Mixed load and random faults for MINUTES; at the end every job has its outcome, and memory and descriptors are flat.
 soak:
 	@MINUTES=$(or $(MINUTES),10) REQUIRE_SERVICES=1 cargo test --release --locked --test it faults::soak -- --ignored --nocapture
+
+# docker/compose.yaml built, brought up and used: fixtures, objects, metrics; three workers, one killed and one drained under
+# load. Where no image registry is reachable, with images of Debian's packages. Without Docker it says so and fails.
+compose-smoke:
+	@scripts/compose-smoke.py
 
 # What is below docker/, each by its own validator; says which validators are not installed.
 check-docker:

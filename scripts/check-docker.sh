@@ -15,15 +15,14 @@ check() { # program command…
   fi
 }
 
-compose() {
-  if docker compose version >/dev/null 2>&1; then
-    docker compose --file compose.yaml config --quiet
-  else
-    docker-compose --file compose.yaml config --quiet
-  fi && echo "compose.yaml: valid"
+compose() { # file…
+  local compose=(docker compose)
+  docker compose version >/dev/null 2>&1 || compose=(docker-compose)
+  "${compose[@]}" "${@/#/--file=}" config --quiet && echo "$*: valid"
 }
 
-check docker compose
+check docker compose compose.yaml
+check docker compose compose.yaml compose.debian.yaml
 check promtool promtool check config prometheus/prometheus.yml
 check promtool promtool test rules prometheus/rules.test.yml
 check python3 python3 -c 'import json, sys; [json.load(open(name)) for name in sys.argv[1:]]; print("JSON: valid")' \

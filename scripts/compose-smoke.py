@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""docker/compose.yaml, brought up and used: fixtures, objects, metrics, dashboard, alerts; then three workers, one killed and
+one drained under load. Everything is taken down again.
+
+Images come from their registries where those answer, and otherwise from Debian's packages (docker/compose.debian.yaml).
+IMAGES=registry or IMAGES=debian decides it. Ends with exit code 1 at the first thing that is not as it should be.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROJECT = "mediamill-smoke"
+PROMETHEUS = "http://127.0.0.1:9090"
+# Fixtures that are broken on purpose.
+REJECTED = {"garbage.bin": "media.unsupported", "truncated.mp4": "media.unreadable"}
+SENDERS, FILES_EACH = 6, 20
+BEGUN = time.monotonic()
+
+
+def say(text):
+    print(f"{time.monotonic() - BEGUN:6.1f} s  {text}", flush=True)
+
+
+def expect(holds, text):
+    if not holds:
+        raise SystemExit(f"FAILED: {text}")
+    say(f"ok: {text}")
+
+
+def out(*command, **options):
+    """Standard output of a command that has to succeed."""
+    run = subprocess.run(command, text=True, stdout=subprocess.PIPE, **options)
+    if run.returncode:
+        raise SystemExit(f"FAILED: {' '.join(map(str, command))} (exit code {run.returncode})")
+    return run.stdout
+
+
+def until(what, seconds, question):
+    """Asks until the answer is true, and gives it back."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"FAILED: no {what} within {seconds} s")
+        time.sleep(0.5)
+    return answer
+
+
+def pulls(image):
+    return subprocess.run(["docker", "pull", "--quiet", image], capture_output=True).returncode == 0
+
+
+class Compose:
+    def __init__(self):
+        if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True).returncode:
+            raise SystemExit("Docker is missing: no engine answers `docker info`, and this test is of containers")
+        plugin = subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
+        if not plugin and not shutil.which("docker-compose"):
+            raise SystemExit("Docker Compose is missing: neither `docker compose` nor `docker-compose` is installed")
+        images = os.environ.get("IMAGES") or ("registry" if pulls("debian:trixie-slim") else "debian")
+        say(f"images from: {images}")
+        files = ["--file", ROOT / "docker/compose.yaml"]
+        self.services = ["rabbitmq", "s3", "bucket", "worker", "prometheus"]
+        if images == "debian":
+            subprocess.run([ROOT / "scripts/base-images.sh"], check=True)
+            files += ["--file", ROOT / "docker/compose.debian.yaml"]
+            say("Debian has no Grafana: its dashboard's questions are put to Prometheus all the same")
+        else:
+            self.services.append("grafana")
+        self.base = [*(["docker", "compose"] if plugin else ["docker-compose"]), "--project-name", PROJECT, *files]
+
+    def __call__(self, *args, quiet=True, **options):
+        return out(*self.base, *args, **({"stderr": subprocess.DEVNULL} if quiet else {}), **options)
+
+    def workers(self):
+        """Ids of the workers' containers, without those that only publish."""
+        labels = {"project": PROJECT, "service": "worker", "oneoff": "False"}
+        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        return out("docker", "ps", "--quiet", *filters).split()
+
+    def in_worker(self, script, *mounts):
+        """A command in a container like a worker's, which is started and not awaited."""
+        run = ["run", "--rm", "--no-deps", *mounts, "--entrypoint", "sh", "worker", "-c", script]
+        if self.base[0] == "docker-compose":
+            run.insert(1, "-T")
+        return subprocess.Popen([*self.base, *run], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def query(expression):
+    """What Prometheus answers: labels and value of each series."""
+    url = f"{PROMETHEUS}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return [(series["metric"], float(series["value"][1])) for series in json.load(answer)["data"]["result"]]
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"FAILED: Prometheus does not understand {expression}: {error.read().decode()}")
+    except OSError:
+        return []
+
+
+def number(expression):
+    answer = query(expression)
+    return answer[0][1] if answer else 0.0
+
+
+def metric(container, name):
+    """Sum of a metric over its labels, from the worker itself."""
+    network = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    address = out("docker", "inspect", "--format", network, container).strip()
+    with urllib.request.urlopen(f"http://{address}:9464/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
+
+def publish(sender, names):
+    """A script that asks for fixtures one after another, and says with which exit code each was answered."""
+    return "\n".join(
+        f'echo "== {name}"; mediamill publish --wait --media-id "{sender}-{n}" /fixtures/{name}; echo "== $?"'
+        for n, name in enumerate(names)
+    )
+
+
+def outcomes(process):
+    """Fixture, exit code and data of each outcome that a publishing process printed."""
+    text, errors = process.communicate()
+    parts = [part.strip() for part in text.split("== ")[1:]]
+    found = []
+    for told, code in zip(parts[::2], parts[1::2]):
+        name, _, data = told.partition("\n")
+        if not data:
+            raise SystemExit(f"FAILED: no outcome for {name}: {errors}")
+        found.append((name, int(code), json.loads(data)))
+    return found
+
+
+def is_right(name, code, data):
+    return code == 3 and data["code"] == REJECTED[name] if name in REJECTED else code == 0 and bool(data["assets"])
+
+
+def check_fixtures(compose, fixtures):
+    names = sorted(path.name for path in (ROOT / "fixtures").iterdir())
+    told = outcomes(compose.in_worker(publish("fixture", names), *fixtures))
+    wrong = [(name, code, data.get("code")) for name, code, data in told if not is_right(name, code, data)]
+    expect(len(told) == len(names) and not wrong, f"{len(names)} fixtures have their outcomes {wrong or ''}")
+    return told
+
+
+def check_objects(compose, told):
+    assets = {asset["key"]: asset for _, _, data in told for asset in data.get("assets", [])}
+    with tempfile.TemporaryDirectory() as folder:
+        # For whoever the container runs as.
+        os.chmod(folder, 0o777)
+        copy = ["s3", "cp", "--quiet", "--recursive", "s3://mediamill/", "/objects", "--endpoint-url", "http://s3:8333"]
+        run = ["run", "--rm", "--no-deps", "--volume", f"{folder}:/objects", "--entrypoint", "aws", "bucket", *copy]
+        compose(*run)
+        path = {key: pathlib.Path(folder, key) for key in assets}
+        wrong = [
+            key
+            for key, asset in assets.items()
+            if not path[key].exists() or hashlib.sha256(path[key].read_bytes()).hexdigest() != asset["sha256"]
+        ]
+    expect(assets and not wrong, f"{len(assets)} objects that events name are stored with their SHA-256 {wrong or ''}")
+
+
+def check_metrics(told):
+    normalized = sum(code == 0 for _, code, _ in told)
+    for outcome, count in [("normalized", normalized), ("rejected", len(told) - normalized)]:
+        counted = f'sum(mediamill_jobs_total{{outcome="{outcome}"}})'
+        until(f"{counted} = {count}", 60, lambda: number(counted) == count)
+    say(f"ok: Prometheus counts {normalized} normalized, {len(told) - normalized} rejected")
+    sandbox = query("mediamill_sandbox_info")
+    full = all(labels["landlock"] == "full" and labels["seccomp"] == "true" for labels, _ in sandbox)
+    expect(sandbox and full, f"the jail is in force: Landlock ABI {sandbox[0][0]['landlock_abi']} and seccomp")
+
+
+def check_dashboard():
+    panels = json.loads((ROOT / "docker/grafana/dashboards/mediamill.json").read_text())["panels"]
+    asked = [target["expr"].replace("$__rate_interval", "2m") for panel in panels for target in panel["targets"]]
+    silent = [expression for expression in asked if not query(expression)]
+    expect(len(silent) < len(asked) / 4, f"of {len(asked)} questions of the dashboard {len(silent)} have no answer")
+    for expression in silent:
+        say(f"    nothing to show: {expression}")
+
+
+def check_alerts():
+    with urllib.request.urlopen(f"{PROMETHEUS}/api/v1/rules", timeout=10) as answer:
+        groups = json.load(answer)["data"]["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    sick = [rule["name"] for rule in rules if rule["health"] not in ("ok", "unknown")]
+    loud = [rule["name"] for rule in rules if rule["state"] == "firing" and rule["labels"]["severity"] == "critical"]
+    expect(rules and not sick and not loud, f"{len(rules)} alert rules are evaluated {sick + loud or ''}")
+
+
+def check_scaling(compose, fixtures):
+    compose("up", "--detach", "--no-recreate", "--scale", "worker=3", *compose.services)
+    until("third worker in Prometheus", 90, lambda: number('count(up{job="mediamill"} == 1)') == 3)
+    say("ok: Prometheus has found 3 workers")
+    mix = ["voice-note.ogg", "conforming.mp4", "picture.png", "invoice.pdf", "voice-amr.amr"]
+    names = [mix[n % len(mix)] for n in range(FILES_EACH)]
+    senders = [compose.in_worker(publish(f"load-{n}", names), *fixtures) for n in range(SENDERS)]
+    killed, drained, left = compose.workers()
+    until("job in the worker that is to die", 60, lambda: metric(killed, "mediamill_slots_busy"))
+    out("docker", "kill", "--signal", "KILL", killed)
+    say("killed a worker with a job in it")
+
+    until("job in the worker that is to stop", 60, lambda: metric(drained, "mediamill_slots_busy"))
+    stopping = time.monotonic()
+    out("docker", "stop", "--time", "90", drained)
+    code = out("docker", "inspect", "--format", "{{.State.ExitCode}}", drained).strip()
+    expect(code == "0", f"a worker with a job in it drained within {time.monotonic() - stopping:.1f} s, exit code {code}")
+
+    told = [outcome for sender in senders for outcome in outcomes(sender)]
+    asked = SENDERS * FILES_EACH
+    wrong = [(name, code) for name, code, data in told if not is_right(name, code, data)]
+    expect(len(told) == asked and not wrong, f"{len(told)} of {asked} jobs under load have their outcomes {wrong or ''}")
+    waiting = metric(left, "mediamill_queue_messages")
+    expect(waiting == 0, f"{waiting:.0f} messages are left, the dead queue included")
+    return told
+
+
+def main():
+    compose = Compose()
+    fixtures = ["--volume", f"{ROOT / 'fixtures'}:/fixtures:ro"]
+    try:
+        say("building images")
+        compose("build", quiet=False)
+        say("starting")
+        compose("up", "--detach", *compose.services, quiet=False)
+        healthy = ["docker", "inspect", "--format", "{{.State.Health.Status}}"]
+        until("healthy worker", 120, lambda: out(*healthy, compose.workers()[0]).strip() == "healthy")
+        say("ok: the worker is healthy")
+        until("ready worker", 120, lambda: number("count(mediamill_ready == 1)") == 5)
+        say("ok: the worker is ready, part by part")
+        told = check_fixtures(compose, fixtures)
+        check_objects(compose, told)
+        check_metrics(told)
+        check_objects(compose, check_scaling(compose, fixtures))
+        check_dashboard()
+        check_alerts()
+        if len(sys.argv) > 1 and sys.argv[1] == "--stay":
+            input("all is well; Enter takes it down")
+    except BaseException:
+        subprocess.run([*compose.base, "logs", "--tail", "20"])
+        raise
+    finally:
+        subprocess.run([*compose.base, "down", "--volumes", "--timeout", "90"], capture_output=True)
+
+
+main()
