@@ -1,4 +1,4 @@
-.PHONY: bench check-docker cluster compose-smoke demo fuzz parity savings faults soak test
+.PHONY: bench check-docker cluster compose-smoke demo fuzz parity savings faults soak test upgrade
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -47,6 +47,11 @@ faults:
 # what it took to recover is printed. Without RabbitMQ it says so and fails.
 cluster:
 	@JOBS=$(or $(JOBS),500) REQUIRE_SERVICES=1 cargo test --quiet --locked --test it faults::cluster -- --ignored --nocapture
+
+# Workers of the older revision FROM beside this one's at the same queues: an upgrade and a way back while JOBS jobs are
+# asked for. Nothing is lost, and what one version did the other says again.
+upgrade:
+	@scripts/upgrade.sh
 
 # Mixed load and random faults for MINUTES; at the end every job has its outcome, and memory and descriptors are flat.
 soak:

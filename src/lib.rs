@@ -1,4 +1,31 @@
 //! mediamill takes customer media from a queue, makes it small and playable everywhere, stores it, and says what it did.
+//!
+//! # Map
+//! A message's way through the code, and who may know what on it:
+//!
+//! | module | does | alone knows |
+//! |---|---|---|
+//! | [`broker`] | takes messages, publishes with confirms, declares exchange and queues | lapin |
+//! | [`events`] | reads and writes what is on the wire and next to the assets | CloudEvents, the contract |
+//! | [`worker`] | the story of a job (`worker/job.rs`), slots and lanes, retries, outcomes, metrics | what is tried again |
+//! | [`source`] | fetches originals, capped and hashed on the way | reqwest |
+//! | [`sandbox`] | starts a jailed child for each job and reads how it ended | fork, Landlock, seccomp |
+//! | [`transcode`] | the work in the child: sniff, probe, decode, encode, prove | libav |
+//! | [`domain`] | what to make of a file, decided without any of the above | nothing but facts |
+//! | [`store`] | puts assets where they stay, in S3 or a directory | the AWS SDK |
+//! | [`config`] | configuration and profiles, from raw to validated | TOML, the environment |
+//! | [`error`] | every stable code, and what each fault means for a job | |
+//! | [`telemetry`], [`http`] | logs and spans; health and metrics | OpenTelemetry; axum |
+//! | [`bench`] | what compression profiles cost and keep | ViSQOL, SSIMULACRA 2 |
+//! | [`cli`] | one file a command; `normalize` runs the worker's own story without broker and store | clap |
+//!
+//! # What always holds
+//! - A message is acknowledged only after its outcome is confirmed by the broker.
+//! - An outcome names only objects that are stored; `manifest.json` is written last, and where it is the job is done.
+//! - The worker process never demuxes or decodes: customers' bytes meet libav in a child that has no network, cannot
+//!   execute anything, and opens nothing but its scratch directory.
+//! - No type of the queue, the store or the codecs leaves its module; `tests/it/architecture.rs` reads the source for it.
+//! - Nothing logs secrets, captions or names.
 
 pub mod bench;
 pub mod broker;

@@ -15,7 +15,8 @@ use crate::support::{cmd, jail, judge};
 const PIXELS: &[&str] = &["media.limit-pixels"];
 /// libav says of a size that it will not allocate no more than that the data is invalid.
 const PIXELS_UNSAID: &[&str] = &["media.limit-pixels", "media.unreadable"];
-const DURATION: &[&str] = &["media.limit-duration"];
+/// FFmpeg 7.1 goes by the tables, which are right.
+const DURATION_OF_HEADER: &[&str] = &["media.limit-duration", "Encoded"];
 const TIME: &[&str] = &["media.limit-time"];
 const UNREADABLE: &[&str] = &["media.unreadable"];
 /// libav has a limit of its own, 1000, and calls what is beyond it out of memory.
@@ -62,7 +63,11 @@ fn bombs() -> Vec<Bomb> {
         ("GIF of 60000x60000, animated", PIXELS_UNSAID, gif(60_000, 60_000, 2)),
         ("GIF of 8000x8000, 20000 frames of one pixel", TIME, gif(8000, 8000, 20_000)),
         ("six minutes of 4K at 60 frames a second", TIME, long_4k60()),
-        ("a header that claims 143165 s", DURATION, Film { declared: 143_165 * 8000, ..Film::sound() }.file()),
+        (
+            "a header that claims 143165 s",
+            DURATION_OF_HEADER,
+            Film { declared: 143_165 * 8000, ..Film::sound() }.file(),
+        ),
         ("tables that promise 2^31 samples of sound", HARMLESS, Film { samples: huge, ..Film::sound() }.file()),
         ("tables that promise 20 M pictures", UNREADABLE, Film { samples: 20_000_000, ..Film::picture() }.file()),
         ("tables that promise 2^31 pictures", UNREADABLE, Film { samples: huge, ..Film::picture() }.file()),

@@ -189,7 +189,15 @@ impl StreamView<'_> {
 
     pub(in crate::transcode) fn profile_name(&self) -> Option<String> {
         // SAFETY: parameters are valid; an unknown profile gives null.
-        text(unsafe { ffi::avcodec_profile_name((*self.par()).codec_id, (*self.par()).profile) })
+        let name = text(unsafe { ffi::avcodec_profile_name((*self.par()).codec_id, (*self.par()).profile) });
+        if self.has_sbr() && name.as_deref() == Some("LC") { Some("HE-AAC".to_owned()) } else { name }
+    }
+
+    /// Whether AAC has spectral band replication: frames of twice 1024 samples come out of it. FFmpeg 7.1 calls such a
+    /// stream by its core's profile where the container has no word of its own on it, as in ADTS.
+    fn has_sbr(&self) -> bool {
+        // SAFETY: parameters are valid.
+        unsafe { (*self.par()).codec_id == ffi::AVCodecID::AV_CODEC_ID_AAC && (*self.par()).frame_size == 2048 }
     }
 
     pub(in crate::transcode) fn level(&self) -> Option<i32> {

@@ -17,11 +17,21 @@ pub(super) fn text(pointer: *const c_char) -> Option<String> {
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
 }
 
-/// The decoder that libav uses for this codec: `av1` → `libdav1d`.
+/// Decoders that are taken where libav has them, instead of the one that it would take: its own for Speex gives wide band
+/// twice as many samples in FFmpeg 7.1 (7.1.5), the second half of each frame zeros.
+const PREFERRED: [(&str, &CStr); 1] = [("speex", c"libspeex")];
+
+/// The decoder that is used for this codec: `av1` → `libdav1d`.
 pub(in crate::transcode) fn decoder_for(codec: &str) -> Option<ff::Codec> {
     let name = CString::new(codec).ok()?;
-    // SAFETY: `name` is terminated; the descriptor and the codec are static tables, or null.
+    // SAFETY: names are terminated; the descriptor and the codecs are static tables, or null.
     unsafe {
+        for (_, better) in PREFERRED.iter().filter(|(of, _)| *of == codec) {
+            let decoder = ffi::avcodec_find_decoder_by_name(better.as_ptr());
+            if !decoder.is_null() {
+                return Some(ff::Codec::wrap(decoder));
+            }
+        }
         let descriptor = ffi::avcodec_descriptor_get_by_name(name.as_ptr());
         if descriptor.is_null() {
             return None;

@@ -3,16 +3,12 @@
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use super::trial::{Trial, jobs};
-use crate::support::bus::Letter;
+use super::trial::{Trial, jobs, spread};
 use crate::support::cluster::Cluster;
 use crate::support::rig::Rig;
 use crate::support::say::say;
 use crate::support::worker::Worker;
 
-/// The load goes on before, while and after the node is away: so many jobs at a time, with a pause between.
-const HANDFUL: usize = 10;
-const PAUSE: Duration = Duration::from_millis(500);
 /// How long the node stays away.
 const AWAY: Duration = Duration::from_secs(5);
 
@@ -29,7 +25,7 @@ fn the_leader_killed() {
     let [leader, other] = [&lanes[0], &lanes[1]].map(|lane| cluster.leader_of(lane));
     assert_eq!(leader, other, "where they were declared");
     let killed = scope(|scope| {
-        let load = scope.spawn(|| ask(&rig, &letters));
+        let load = scope.spawn(|| spread(&rig, &letters));
         trial.heard(jobs() / 8);
         cluster.node(leader).kill();
         trial.is_over();
@@ -54,12 +50,4 @@ fn the_leader_killed() {
     trial.ends(workers);
     let silence_s = rig.bus.ledger().longest_silence(killed).as_secs_f64();
     say(format_args!("{silence_s:.1} s at most between two outcomes, from the SIGKILL to the end"));
-}
-
-/// Asks for all, spread over time.
-fn ask(rig: &Rig, letters: &[Letter]) {
-    for handful in letters.chunks(HANDFUL) {
-        rig.bus.publish_all(handful);
-        sleep(PAUSE);
-    }
 }

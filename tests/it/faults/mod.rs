@@ -11,4 +11,5 @@ mod soak;
 mod source;
 mod store;
 mod trial;
+mod upgrade;
 mod worker;

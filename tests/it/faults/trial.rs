@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use mediamill::store::Store;
@@ -25,6 +26,17 @@ pub fn jobs() -> usize {
 /// How long so many jobs may take in the end.
 pub fn patience() -> Duration {
     Duration::from_secs(60) + Duration::from_millis(300) * u32::try_from(jobs()).expect("a sensible number")
+}
+
+/// Asks for all, spread over time, so that the load goes on before, while and after something happens: so many at a time,
+/// with a pause between.
+pub fn spread(rig: &Rig, letters: &[Letter]) {
+    const HANDFUL: usize = 10;
+    const PAUSE: Duration = Duration::from_millis(500);
+    for handful in letters.chunks(HANDFUL) {
+        rig.bus.publish_all(handful);
+        sleep(PAUSE);
+    }
 }
 
 /// A trial that is going on.

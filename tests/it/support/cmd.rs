@@ -41,7 +41,12 @@ impl Dir {
 
 /// The program, without any of our variables in its environment.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mediamill"));
+    program_at(Path::new(env!("CARGO_BIN_EXE_mediamill")))
+}
+
+/// As [`program`], but another one.
+pub fn program_at(path: &Path) -> Command {
+    let mut command = Command::new(path);
     let ours = std::env::vars_os().map(|(name, _)| name);
     for name in ours.filter(|name| name.to_string_lossy().starts_with("MEDIAMILL_")) {
         command.env_remove(name);
