@@ -44,6 +44,9 @@ pub enum BrokerError {
         /// Where it should have gone.
         routing_key: String,
     },
+    /// Given up: what it was about had changed before the broker could be reached.
+    #[error("a message was no longer wanted when the broker could be reached")]
+    Unwanted,
 }
 
 impl BrokerError {
@@ -80,9 +83,10 @@ impl From<BrokerError> for Fault {
         match err {
             BrokerError::Config(_) => Self::broken(Code::WorkerBroken, message),
             BrokerError::Refused { .. } => Self::broken(Code::BrokerUnavailable, message),
-            BrokerError::Unavailable { .. } | BrokerError::Timeout { .. } | BrokerError::NotTaken { .. } => {
-                Self::transient(Code::BrokerUnavailable, message)
-            }
+            BrokerError::Unavailable { .. }
+            | BrokerError::Timeout { .. }
+            | BrokerError::NotTaken { .. }
+            | BrokerError::Unwanted => Self::transient(Code::BrokerUnavailable, message),
             BrokerError::Unroutable { .. } => Self::transient(Code::BrokerUnroutable, message),
         }
     }

@@ -21,6 +21,8 @@ const MAX_REASON_CHARS: usize = 500;
 /// Headers go into one frame, and frames end at 128 KiB. Foreign headers beyond this are left behind: a frame that is
 /// too long would close the connection, every time anew.
 const MAX_FOREIGN_BYTES: usize = 64 << 10;
+/// Of those that are left then, none is larger: an event has a dozen attributes, and none is a page of text.
+const MAX_EVENT_HEADER_BYTES: usize = 4 << 10;
 
 /// A message to be published.
 #[derive(Debug, Clone)]
@@ -131,8 +133,9 @@ fn persistent() -> BasicProperties {
 
 /// The properties that a message keeps when it is passed on.
 ///
-/// Not among them: `expiration` (would end it in the dead queue), `user_id` and `reply_to` (RabbitMQ checks both
-/// against the connection that publishes, and closes the channel).
+/// Not among them: `expiration` (would end it in the dead queue), `priority` (a rung of the ladder expires from its front
+/// only, and would be held up by whoever is put before it), `user_id` and `reply_to` (RabbitMQ checks both against the
+/// connection that publishes, and closes the channel).
 fn passed_on(from: &BasicProperties) -> BasicProperties {
     let mut to = persistent();
     if let Some(value) = from.content_type() {
@@ -140,9 +143,6 @@ fn passed_on(from: &BasicProperties) -> BasicProperties {
     }
     if let Some(value) = from.content_encoding() {
         to = to.with_content_encoding(value.clone());
-    }
-    if let Some(value) = from.priority() {
-        to = to.with_priority(*value);
     }
     if let Some(value) = from.correlation_id() {
         to = to.with_correlation_id(value.clone());
@@ -179,11 +179,19 @@ fn foreign(from: &BasicProperties) -> FieldTable {
         size_bytes += name.as_str().len() + size_of(value);
         headers.insert(name.clone(), value.clone());
     }
-    if size_bytes > MAX_FOREIGN_BYTES {
-        tracing::warn!(size_bytes, "a message is passed on without its headers: they are too large");
-        return FieldTable::default();
+    if size_bytes <= MAX_FOREIGN_BYTES {
+        return headers;
     }
-    headers
+    tracing::warn!(size_bytes, "a message is passed on without most of its headers: they are too large");
+    // In binary mode some of them are the event.
+    let mut event = FieldTable::default();
+    for (name, value) in &headers {
+        let ours = Event::reads(name.as_str());
+        if ours && size_of(value) <= MAX_EVENT_HEADER_BYTES {
+            event.insert(name.clone(), value.clone());
+        }
+    }
+    event
 }
 
 /// Bytes that a value takes in a frame, or a few more.
@@ -233,6 +241,9 @@ mod tests {
     #[test]
     fn headers_that_would_not_fit_a_frame_are_left_behind() {
         let large = text(&"x".repeat(MAX_FOREIGN_BYTES));
-        assert!(foreign(&with_headers(vec![("large", large)])).inner().is_empty());
+        let headers = vec![("large", large), ("cloudEvents:id", text("1")), ("traceparent", text("00"))];
+        let kept = foreign(&with_headers(headers));
+        let names: Vec<_> = kept.inner().keys().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["cloudEvents:id", "traceparent"]);
     }
 }

@@ -63,9 +63,21 @@ impl Publisher {
     /// # Errors
     /// [`BrokerError::Unroutable`] where nobody has bound a queue, [`BrokerError::NotTaken`] where a queue refuses.
     pub async fn deliver(&self, message: &Message) -> Result<(), BrokerError> {
+        self.deliver_while(message, || true).await
+    }
+
+    /// As [`Publisher::deliver`], but gives up before an attempt when it is no longer `wanted`.
+    ///
+    /// # Errors
+    /// Also [`BrokerError::Unwanted`].
+    pub async fn deliver_while(
+        &self,
+        message: &Message,
+        wanted: impl Fn() -> bool + Send,
+    ) -> Result<(), BrokerError> {
         let mut backoff = Backoff::new(&self.0.config);
         let mut not_taken = 0;
-        loop {
+        while wanted() {
             let error = match self.publish(message).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -80,6 +92,7 @@ impl Publisher {
             tracing::warn!(%error, "publishing again");
             backoff.pause().await;
         }
+        Err(BrokerError::Unwanted)
     }
 
     /// Publishes once, and waits for the confirm.

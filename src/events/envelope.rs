@@ -9,7 +9,7 @@ use base64::Engine;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{RECEIVED_TYPE, Received, TraceContext};
+use super::{RECEIVED_TYPE, Received, TRACEPARENT, TRACESTATE, TraceContext};
 use crate::error::{Code, Fault};
 
 /// Content type of structured mode.
@@ -114,6 +114,12 @@ impl Event {
         Ok(event)
     }
 
+    /// Whether a header of this name is read at all.
+    #[must_use]
+    pub fn reads(header: &str) -> bool {
+        attribute_in(header).is_some() || [TRACEPARENT, TRACESTATE].contains(&header)
+    }
+
     /// The event in structured mode.
     #[must_use]
     pub fn to_structured(&self) -> Vec<u8> {
@@ -210,13 +216,14 @@ fn from_attributes(get: &dyn Fn(&'static str) -> Option<String>, data: Value) ->
     })
 }
 
-/// Attributes in headers: `cloudEvents:id`, or `cloudEvents_id` where a broker does not like colons.
+/// The attribute that a header has: `cloudEvents:id`, or `cloudEvents_id` where a broker does not like colons.
+fn attribute_in(header: &str) -> Option<String> {
+    let rest = header.strip_prefix("cloudEvents").or_else(|| header.strip_prefix("cloudevents"))?;
+    rest.strip_prefix([':', '_']).map(str::to_ascii_lowercase)
+}
+
 fn binary_attributes(headers: &Headers) -> Headers {
-    let name = |header: &str| {
-        let rest = header.strip_prefix("cloudEvents").or_else(|| header.strip_prefix("cloudevents"))?;
-        rest.strip_prefix([':', '_']).map(str::to_ascii_lowercase)
-    };
-    headers.iter().filter_map(|(header, value)| Some((name(header)?, value.clone()))).collect()
+    headers.iter().filter_map(|(header, value)| Some((attribute_in(header)?, value.clone()))).collect()
 }
 
 fn parse(part: &'static str, content_type: &str, bytes: &[u8]) -> Result<Value, EnvelopeError> {
@@ -250,7 +257,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::events::{TRACEPARENT, TRACESTATE};
 
     const TRACE: [(&str, &str); 2] =
         [(TRACEPARENT, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), (TRACESTATE, "rojo=1,congo=2")];

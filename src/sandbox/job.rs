@@ -25,6 +25,8 @@ const DEADLINE_GRACE: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How much of a child's standard error is kept: the end of it.
 const STDERR_TAIL_BYTES: usize = 4096;
+/// How much of a child's word for people is passed on.
+const MAX_MESSAGE_CHARS: usize = 300;
 
 /// Does one job in a child of `link`'s fork server. Whatever came of it, `on_used` hears what it cost.
 pub(super) async fn run(
@@ -102,6 +104,8 @@ fn told(verdict: Verdict, code: &str, message: String) -> SandboxError {
     let Some(code) = Code::parse(code) else {
         return SandboxError::Protocol("an unknown code".to_owned());
     };
+    // From a process that may be somebody else's by now: a line for people, not a way out for what is in the file.
+    let message: String = message.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE_CHARS).collect();
     SandboxError::Answered(match verdict {
         Verdict::Rejected => Fault::rejected(code, message),
         Verdict::Suspect => Fault::suspect(code, message),

@@ -163,6 +163,24 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Whether this machine could do a job at all.
+    ///
+    /// # Errors
+    /// What is in the way of every job: no fork server, no scratch space.
+    pub(super) fn able(&self) -> Result<(), Fault> {
+        if self.sandbox.server_pid().is_none() {
+            return Err(Fault::transient(Code::WorkerSandbox, "there is no fork server"));
+        }
+        Ok(self.workspace.check()?)
+    }
+
+    /// The manifest of a file, where somebody finished it and the store says so.
+    pub(super) async fn done(&self, received: &Received) -> Option<Manifest> {
+        let folder = self.store.folder(&received.tenant, &received.media_id);
+        let bytes = self.store.get(&folder.manifest()).await.ok()??;
+        Manifest::read(&bytes).ok()
+    }
+
     /// What is counted over all jobs.
     pub(super) const fn metrics(&self) -> &Metrics {
         &self.metrics

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::select;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -27,6 +27,8 @@ use crate::events::{Manifest, Stage};
 const BULK_NICE: i32 = 10;
 /// For what is still to be said to the broker when the grace period is over.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How often a worker that can do no job looks whether it can again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Consumes both lanes until told to stop.
 #[derive(Debug)]
@@ -101,6 +103,9 @@ impl Worker {
         let mut backoff = Backoff::new(&self.config);
         let mut consumed_before = false;
         while !shutdown.is_cancelled() {
+            if shutdown.run_until_cancelled(self.until_stored()).await.is_none() {
+                break;
+            }
             let error = match self.subscribe(&shutdown).await {
                 None => break,
                 Some(Ok(mut subscription)) => {
@@ -120,13 +125,15 @@ impl Worker {
                             subscription.close().await;
                             return Ok(());
                         }
-                        Err(error) => error,
+                        Err(error) => {
+                            self.desk.settler.metrics.disconnected();
+                            error
+                        }
                     }
                 }
                 Some(Err(error)) => error,
             };
             self.health.consumes(None);
-            self.desk.settler.metrics.disconnected();
             let hopeless = matches!(error, BrokerError::Refused { .. } | BrokerError::Config(_));
             if hopeless && !consumed_before {
                 return Err(error);
@@ -142,10 +149,36 @@ impl Worker {
         Ok(())
     }
 
+    /// Waits for a store that answers. A worker with a wrong key or bucket would else take the messages of those that have
+    /// the right one, faster than they do, and fail them all.
+    async fn until_stored(&self) {
+        let mut backoff = Backoff::new(&self.config);
+        while let Err(error) = self.desk.pipeline.store().check().await {
+            tracing::warn!(%error, "taking no messages: the store cannot be used");
+            backoff.pause().await;
+        }
+    }
+
     async fn subscribe(&self, shutdown: &CancellationToken) -> Option<Result<Subscription, BrokerError>> {
         let topology = &self.desk.settler.topology;
         let open = Subscription::open(&self.config, topology, self.slots.count(), self.slots.bulk_count());
         shutdown.run_until_cancelled(open).await
+    }
+
+    /// Waits until this worker could do a job. While its disk is full or its fork server gone, every message that it took
+    /// would lose a try, in no time, that another worker could use.
+    async fn until_able(&self) {
+        let mut said = false;
+        while let Err(fault) = self.desk.pipeline.able() {
+            if !said {
+                tracing::warn!(reason = fault.message(), "taking no messages until this has passed");
+                said = true;
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+        if said {
+            tracing::info!("taking messages again");
+        }
     }
 
     /// Takes deliveries until told to stop.
@@ -158,6 +191,9 @@ impl Worker {
         let Subscription { audio, bulk, .. } = subscription;
         loop {
             let Some(slot) = shutdown.run_until_cancelled(self.slots.free()).await else { return Ok(()) };
+            if shutdown.run_until_cancelled(self.until_able()).await.is_none() {
+                return Ok(());
+            }
             let next_bulk = async {
                 let slot = self.slots.free_for_bulk().await;
                 (slot, bulk.next().await)
@@ -229,7 +265,7 @@ impl Desk {
                 // Before the work: the profiles may be others when it ends.
                 let version = self.pipeline.profile_version(&request.received);
                 let result = match worn_out(delivery, self.delivery_limit) {
-                    Some(failure) => Err(failure),
+                    Some(failure) => self.pipeline.done(&request.received).await.ok_or(failure),
                     None => self.work(delivery, &request).await,
                 };
                 self.settler.settle(delivery, &request, &version, result).await;

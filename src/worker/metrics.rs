@@ -100,7 +100,7 @@ metrics! {
     child_memory: Gauge, "mediamill_child_peak_memory_bytes", [],
         "Peak resident memory of the largest jailed child since the worker started";
     reconnects: Counter, "mediamill_broker_reconnects_total", [],
-        "Times that the consuming connection was lost or could not be had";
+        "Times that the consuming connection was lost";
     ready: Gauge, "mediamill_ready", ["part"],
         "1 where /readyz finds nothing wrong with a part: lanes, broker, store, sandbox, scratch";
     scratch: Gauge, "mediamill_scratch_free_bytes", [],
@@ -279,7 +279,7 @@ impl Metrics {
         self.0.dead.at([lane.as_str(), stage.as_str(), code.as_str()]).inc();
     }
 
-    /// The consuming connection is gone, or was never had.
+    /// The consuming connection is gone.
     pub(super) fn disconnected(&self) {
         self.0.reconnects.at::<&str>([]).inc();
     }

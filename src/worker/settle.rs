@@ -124,6 +124,9 @@ impl Settler {
                 Decision::GiveUp => {
                     let outcome = subject.failed(*stage, note.code, &note.reason);
                     if let Err(unsaid) = self.say(delivery, request, attempts, outcome).await {
+                        if delivery.is_void() {
+                            return;
+                        }
                         // The dead queue keeps what the event would have said.
                         let Received { tenant, media_id, .. } = &request.received;
                         let Note { code, reason, .. } = &note;
@@ -163,7 +166,10 @@ impl Settler {
         event.trace = telemetry::trace_context(&span).or(event.trace);
         let message = Message::event(&self.topology, &routing_key, &event);
         let (started, lane) = (Instant::now(), delivery.lane());
-        let delivered = self.publisher.deliver(&message).instrument(span.clone()).await;
+        // A file that was done is said to be, whatever becomes of the message: its manifest says the same to whoever comes
+        // next. That it was not done is taken back by a try that goes better, so it is said for a message in hand only.
+        let wanted = || matches!(outcome, Outcome::Normalized(_)) || !delivery.is_void();
+        let delivered = self.publisher.deliver_while(&message, wanted).instrument(span.clone()).await;
         self.metrics.stage(Some(lane), Stage::Publish, started.elapsed());
         match delivered {
             Ok(()) => {

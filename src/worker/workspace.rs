@@ -3,13 +3,13 @@
 //! A worker holds a lock on its own directory for as long as it lives. Whoever can take the lock of a directory knows
 //! that its owner is gone, also across containers and after process ids have come round, and may remove it.
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open, statvfs};
 
@@ -62,7 +62,8 @@ struct Owned {
     dir: PathBuf,
     _lock: OwnedFd,
     min_free_bytes: u64,
-    promised_bytes: AtomicU64,
+    /// What running jobs may take, by their directories.
+    promised_bytes: Mutex<HashMap<PathBuf, u64>>,
 }
 
 impl Workspace {
@@ -81,7 +82,7 @@ impl Workspace {
             // Somebody's sweep may come between making and locking: then the directory is gone and another one is made.
             match lock(&dir) {
                 Ok(Some(lock)) if dir.exists() => {
-                    let promised_bytes = AtomicU64::new(0);
+                    let promised_bytes = Mutex::default();
                     return Ok(Self(Arc::new(Owned { dir, _lock: lock, min_free_bytes, promised_bytes })));
                 }
                 Ok(_) => {}
@@ -96,15 +97,19 @@ impl Workspace {
     /// # Errors
     /// [`WorkspaceError::Full`] below the floor, counting what was promised to running jobs.
     pub fn claim(&self, expected_bytes: u64) -> Result<Scratch, WorkspaceError> {
-        let promised = Promise::make(&self.0, expected_bytes);
+        let mut promised = self.0.promised();
         let free_bytes = self.free_bytes()?;
-        let needed_bytes = self.0.min_free_bytes.saturating_add(self.0.promised_bytes.load(Ordering::SeqCst));
+        // What a job has written is no longer free, and no longer to come.
+        let to_come = promised.iter().map(|(dir, bytes)| bytes.saturating_sub(written(dir)));
+        let to_come = to_come.fold(expected_bytes, u64::saturating_add);
+        let needed_bytes = self.0.min_free_bytes.saturating_add(to_come);
         if free_bytes < needed_bytes {
             return Err(WorkspaceError::Full { free_bytes, needed_bytes });
         }
         let dir =
             tempfile::Builder::new().prefix("job-").tempdir_in(&self.0.dir).map_err(WorkspaceError::io("create"))?;
-        Ok(Scratch { dir, _promised: promised })
+        promised.insert(dir.path().to_owned(), expected_bytes);
+        Ok(Scratch { dir, owned: Arc::clone(&self.0) })
     }
 
     /// Whether a job that takes next to nothing could start: for readiness.
@@ -125,6 +130,12 @@ impl Workspace {
     }
 }
 
+impl Owned {
+    fn promised(&self) -> MutexGuard<'_, HashMap<PathBuf, u64>> {
+        self.promised_bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Drop for Owned {
     fn drop(&mut self) {
         remove(&self.dir);
@@ -135,7 +146,7 @@ impl Drop for Owned {
 #[derive(Debug)]
 pub struct Scratch {
     dir: tempfile::TempDir,
-    _promised: Promise,
+    owned: Arc<Owned>,
 }
 
 impl Scratch {
@@ -146,26 +157,17 @@ impl Scratch {
     }
 }
 
-/// Bytes that nobody else may count on until this is dropped.
-#[derive(Debug)]
-struct Promise {
-    owned: Arc<Owned>,
-    bytes: u64,
-}
-
-impl Promise {
-    fn make(owned: &Arc<Owned>, bytes: u64) -> Self {
-        // Capped, so that a sum over all slots cannot overflow.
-        let bytes = bytes.min(u64::MAX >> 16);
-        owned.promised_bytes.fetch_add(bytes, Ordering::SeqCst);
-        Self { owned: Arc::clone(owned), bytes }
-    }
-}
-
-impl Drop for Promise {
+impl Drop for Scratch {
     fn drop(&mut self) {
-        self.owned.promised_bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        self.owned.promised().remove(self.dir.path());
     }
+}
+
+/// Bytes that a job's files take on the disk.
+fn written(dir: &Path) -> u64 {
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    // Blocks are of 512 bytes, whatever the file system's own are.
+    files.filter_map(|file| file.metadata().ok()).map(|meta| meta.blocks().saturating_mul(512)).sum()
 }
 
 /// Removes what dead workers left below `base`. What cannot be removed is somebody else's, or is tried again next time.
@@ -248,5 +250,19 @@ mod tests {
         assert!(matches!(workspace.claim(free), Err(WorkspaceError::Full { .. })));
         drop(first);
         assert!(workspace.claim(free / 2).is_ok());
+    }
+
+    #[test]
+    fn what_a_job_has_written_is_not_counted_twice() {
+        let base = tempfile::tempdir().expect("base");
+        let workspace = Workspace::open(base.path(), 0).expect("open");
+        // Much more than others are likely to write meanwhile.
+        let size: u64 = 256 << 20;
+        let job = workspace.claim(size).expect("fits");
+        let all_but_half = || workspace.free_bytes().expect("free") - size / 2;
+        assert!(matches!(workspace.claim(all_but_half()), Err(WorkspaceError::Full { .. })), "it is to come");
+        let file = fs::File::create(job.path().join("input")).expect("a file");
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size).expect("written");
+        assert!(workspace.claim(all_but_half()).is_ok(), "it is there");
     }
 }
