@@ -70,11 +70,7 @@ impl Publisher {
     ///
     /// # Errors
     /// Also [`BrokerError::Unwanted`].
-    pub async fn deliver_while(
-        &self,
-        message: &Message,
-        wanted: impl Fn() -> bool + Send,
-    ) -> Result<(), BrokerError> {
+    pub async fn deliver_while(&self, message: &Message, wanted: impl Fn() -> bool + Send) -> Result<(), BrokerError> {
         let mut backoff = Backoff::new(&self.0.config);
         let mut not_taken = 0;
         while wanted() {

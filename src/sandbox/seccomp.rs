@@ -93,6 +93,12 @@ fn conditions(when: When) -> Result<Vec<SeccompRule>, BackendError> {
         When::AskOwnLimit => {
             vec![rule(vec![check(0, Len::Dword, Op::Eq, 0)?, check(2, Len::Qword, Op::Eq, 0)?])?]
         }
+        When::Access(flags) => {
+            let mask = libc::O_ACCMODE.unsigned_abs().into();
+            let modes = [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR].map(|mode| u64::from(mode.unsigned_abs()));
+            let one = |mode: u64| rule(vec![check(flags, Len::Dword, Op::MaskedEq(mask), mode)?]);
+            modes.into_iter().map(one).collect::<Result<_, _>>()?
+        }
         When::Command(commands) => {
             let one = |command: &u64| rule(vec![check(1, Len::Dword, Op::Eq, *command)?]);
             commands.iter().map(one).collect::<Result<_, _>>()?

@@ -20,6 +20,9 @@ pub(super) enum When {
     Self_,
     /// Only asking: argument 0 is 0 (this process) and argument 2, the new limit, is null.
     AskOwnLimit,
+    /// Reading, writing or both, by the flags in this argument. The fourth access mode, 3, is neither to Landlock, which then
+    /// asks for no right, and with O_TRUNC empties the file all the same where Landlock knows no truncation (ABI below 3).
+    Access(u8),
     /// Argument 1 is one of these commands.
     Command(&'static [u64]),
 }
@@ -27,7 +30,7 @@ pub(super) enum When {
 /// One line of the list: number, name, condition.
 pub(super) type Line = (l::c_long, &'static str, When);
 
-use When::{Always, AskOwnLimit, Command, NotExecutable, Self_, Thread};
+use When::{Access, Always, AskOwnLimit, Command, NotExecutable, Self_, Thread};
 
 macro_rules! lines {
     ($( $call:ident $when:expr, )*) => { &[ $( (l::$call, stringify!($call), $when), )* ] };
@@ -75,7 +78,7 @@ pub(super) const ALLOWED: &[Line] = lines! {
     SYS_nanosleep Always,
     SYS_gettimeofday Always,
     // Files that are open, and opening more: which ones is Landlock's decision.
-    SYS_openat Always,
+    SYS_openat Access(2),
     SYS_close Always,
     SYS_read Always,
     SYS_readv Always,
@@ -116,7 +119,7 @@ pub(super) const ALLOWED: &[Line] = lines! {
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 pub(super) const ALLOWED_HERE: &[Line] = lines! {
-    SYS_open Always,
+    SYS_open Access(1),
     SYS_stat Always,
     SYS_lstat Always,
     SYS_access Always,

@@ -171,7 +171,7 @@ impl Stage {
         let Some(filter) = &mut self.filter else { return Ok(()) };
         filter.push(frame).map_err(av::reading("filtering the picture"))?;
         let mut filtered = ff::frame::Video::empty();
-        while filter.pull(&mut filtered).unwrap_or(false) {
+        while filter.pull(&mut filtered).map_err(av::reading("filtering the picture"))? {
             on_frame(&mut filtered, filter.time_base)?;
             filtered = ff::frame::Video::empty();
         }

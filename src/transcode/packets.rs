@@ -14,7 +14,7 @@ use crate::events::Damage;
 /// Hands on every packet until the container ends or breaks off, which is noted: what came before can be played.
 ///
 /// # Errors
-/// Those of `on_packet`.
+/// Those of `on_packet`, and running out of memory.
 pub(super) fn each_packet(
     input: &mut Input,
     damage: &mut Damage,
@@ -25,7 +25,10 @@ pub(super) fn each_packet(
         match input.read(&mut packet) {
             Ok(true) => on_packet(input, &mut packet)?,
             Ok(false) => return Ok(()),
-            Err(_) => {
+            Err(error) => {
+                if let Some(fault) = av::machine_fault(error, "reading the container") {
+                    return Err(fault);
+                }
                 damage.truncated = true;
                 return Ok(());
             }

@@ -39,7 +39,11 @@ pub(super) fn facts(input: &Input, container: Container, file: &mut File, limits
         return Err(Fault::rejected(Code::MediaEncrypted, "the samples are encrypted"));
     }
     check_pixels(&streams, limits)?;
-    let duration_ms = input.duration_ms();
+    let mut duration_ms = input.duration_ms();
+    if input.restarts() {
+        // What is really there is counted while it is read.
+        duration_ms = duration_ms.filter(|ms| check_duration(*ms, limits).is_ok());
+    }
     check_duration(duration_ms.unwrap_or(0), limits)?;
     let metadata = all_metadata(input);
     let layout =
@@ -221,10 +225,15 @@ fn is_harmless(key: &str) -> bool {
     known.contains(&key)
 }
 
+/// RFC 3339 with nanoseconds and a zone has 35.
+const MAX_TIME_BYTES: usize = 40;
+
 fn created_at(metadata: &BTreeMap<String, String>) -> Option<String> {
     // Apple's own key has the time zone that the standard field lacks.
     let value = metadata.get("com.apple.quicktime.creationdate").or_else(|| metadata.get("creation_time"))?;
     // Zero is 1904 or 1970: a clock that was never set.
     let year: i32 = value.get(..4)?.parse().ok()?;
-    (year > 1990).then(|| value.clone())
+    // Whatever else somebody has written there is not for an event.
+    let is_time = value.len() <= MAX_TIME_BYTES && value.bytes().all(|b| b.is_ascii_digit() || b"TZ:+-. ".contains(&b));
+    (year > 1990 && is_time).then(|| value.clone())
 }

@@ -63,6 +63,8 @@ pub(super) fn copy_streams(
 struct Copier {
     muxer: Option<Muxer>,
     time_bases: Vec<ff::Rational>,
+    /// Tracks whose packets have to say when they are shown.
+    reorder: Vec<bool>,
     /// The file's start, in each track's time base: outputs start at zero.
     offsets: Vec<i64>,
     first_us: i64,
@@ -80,6 +82,7 @@ impl Copier {
     ) -> Result<Self, Fault> {
         let streams: Vec<_> = tracks.iter().filter_map(|index| input.stream(*index)).collect();
         let time_bases: Vec<_> = streams.iter().map(|s| s.time_base()).collect();
+        let reorder = streams.iter().map(av::StreamView::reorders).collect();
         let offsets = time_bases.iter().map(|tb| av::rescale(input.start_us(), US, *tb)).collect();
         let muxer = match target {
             Target::Nowhere => None,
@@ -96,16 +99,25 @@ impl Copier {
                     })
                     .collect::<Vec<_>>();
                 Some(match (*format, outputs.len()) {
-                    ("mp3", 1) => create_mp3(path, outputs.swap_remove(0), facts)?,
+                    ("mp3", 1) => {
+                        let mut output = outputs.swap_remove(0);
+                        // Where libav starts an MP3 is behind what the encoder put in front, as its tag says: so says ours.
+                        let start = streams.first().and_then(av::StreamView::start).unwrap_or(0);
+                        let rate = streams.first().map_or(1, |stream| stream.sample_rate().max(1).cast_signed());
+                        let padding = av::rescale(start, output.time_base, ff::Rational::new(1, rate));
+                        av::set_initial_padding(&mut output.parameters, padding);
+                        create_mp3(path, output, facts)?
+                    }
                     _ => Muxer::create(path, format, outputs, &[], MP4_OPTIONS)
                         .map_err(av::copying("starting the output"))?,
                 })
             }
         };
-        Ok(Self { muxer, time_bases, offsets, first_us: i64::MAX, last_us: 0 })
+        Ok(Self { muxer, time_bases, reorder, offsets, first_us: i64::MAX, last_us: 0 })
     }
 
     fn take(&mut self, track: usize, packet: &mut ff::Packet) -> Result<(), Fault> {
+        av::check_order(self.reorder[track], packet)?;
         let (time_base, offset) = (self.time_bases[track], self.offsets[track]);
         let shift = |timestamp: Option<i64>| timestamp.map(|t| t.saturating_sub(offset));
         packet.set_pts(shift(packet.pts()));

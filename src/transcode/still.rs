@@ -37,11 +37,13 @@ pub(super) fn facts(container: Container, limits: &Limits) -> Result<Still, Faul
         .unwrap_or((0, 0));
     probe::check_size(width, height, limits)?;
     let row = container.row();
+    // HEIF says by properties of the item how a picture is turned, which its size here respects, and EXIF repeats it.
+    let by_container = matches!(container, Container::Heic | Container::Avif);
     let picture = Picture {
         coded_width: width,
         coded_height: height,
         sample_aspect_ratio: (1, 1),
-        orientation: exif.orientation,
+        orientation: if by_container { Orientation::default() } else { exif.orientation },
         pixel_format: String::new(),
         frame_rate: None,
         level: None,

@@ -21,7 +21,7 @@ const TABLE: [(&str, u64, Code); 8] = [
     ("wall_s", 600, Code::LimitTime),
     ("cpu_s", 900, Code::LimitCpu),
     ("memory_bytes", 3 << 30, Code::LimitMemory),
-    ("output_bytes", 4 << 30, Code::LimitOutput),
+    ("output_bytes", 6 << 30, Code::LimitOutput),
 ];
 
 fn as_table(limits: Limits) -> serde_json::Map<String, serde_json::Value> {

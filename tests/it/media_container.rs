@@ -162,6 +162,16 @@ fn place_owner_device_and_chapters_stay_behind_and_the_time_is_reported() {
     }
 }
 
+/// A tag for a time may hold anything.
+#[test]
+fn what_stands_where_a_time_should_is_not_passed_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for tag in ["2024_Ada_Smith_+49_123", &"2024-01-01".repeat(100)] {
+        let arguments = format!("-f lavfi -i sine=duration=1 -c:a libopus -metadata creation_time={tag}");
+        assert_eq!(make(&synthesise(&dir, "tagged.ogg", &arguments)).report.created_at, None, "{tag}");
+    }
+}
+
 #[test]
 fn a_picture_s_place_and_artist_are_not_in_its_thumbnail() {
     let made = make(&fixture("photo-exif.jpg"));

@@ -6,7 +6,8 @@ use mediamill::error::Code;
 use mediamill::events::Action;
 
 use crate::support::media::{
-    Made, decodes, entries, ffmpeg, fixture, frame_times, make, make_with, number, rejection, sound, stream, synthesise,
+    Made, Shown, decodes, entries, ffmpeg, fixture, frame_times, make, make_with, number, rejection, sound, stream,
+    synthesise,
 };
 use crate::support::oracle::{decoded_ms, facts};
 
@@ -91,6 +92,56 @@ fn sound_and_picture_stay_together_to_the_end_of_a_long_film() {
     let made = make_with(&film, |profile| profile.larger_tolerance_percent = 1000.0);
     assert_eq!(made.report.action, Action::Encoded);
     assert_in_step(&film, &made, 290, "five minutes");
+}
+
+/// `cat a.ts b.ts`, as camcorders and recorders of broadcasts leave it: each part has a clock of its own.
+#[test]
+fn what_was_joined_without_a_thought_for_clocks_plays_from_end_to_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let source = fixture("flash-beep.mkv").display().to_string();
+    let part = |name: &str, offset: &str| {
+        let coded = "-t 4 -c:v libx264 -bf 2 -g 25 -pix_fmt yuv420p -vf fps=25 -c:a aac";
+        let film = synthesise(&dir, name, &format!("-i {source} {coded} -output_ts_offset {offset}"));
+        std::fs::read(film).expect("made")
+    };
+    let [early, late, first] = [part("early.ts", "0"), part("late.ts", "500"), part("first.ts", "0")];
+    for (name, parts) in [("back", [&first, &early]), ("far back", [&late, &early]), ("ahead", [&early, &late])] {
+        let joined = dir.path().join(format!("{name}.ts"));
+        std::fs::write(&joined, [&parts[0][..], &parts[1][..]].concat()).expect("written");
+        for (how, short_side) in [("copied", 720), ("encoded", 120)] {
+            let made = make_with(&joined, |profile| profile.video.max_short_side = short_side);
+            let output = made.playback();
+            decodes(&output);
+            let seconds = number(&facts(&output)["format"]["duration"]);
+            assert!((7.8..8.3).contains(&seconds), "{name}, {how}: {seconds} s");
+            let offsets = offsets(&output);
+            assert!(offsets.len() >= 6, "{name}, {how}: {} flashes with a beep", offsets.len());
+            assert!(offsets.iter().all(|offset| offset.abs() < 80.0), "{name}, {how}: {offsets:?}");
+            let longest = frame_times(&output, "v").windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+            assert!(longest < 0.3, "{name}, {how}: a picture stands for {longest} s");
+        }
+    }
+}
+
+/// AVI has no word for when a picture is shown: copied into MP4, pictures that are not in order would judder.
+#[test]
+fn pictures_without_times_find_their_order() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let moving = "testsrc2=s=320x240:r=25:d=3";
+    let whole = synthesise(
+        &dir,
+        "whole.mp4",
+        &format!("-f lavfi -i {moving} -c:v libx264 -bf 3 -g 50 -pix_fmt yuv420p -profile:v main"),
+    );
+    let film = synthesise(&dir, "film.avi", &format!("-i {} -c copy -bsf:v h264_mp4toannexb", whole.display()));
+    let made = make(&film);
+    let times = frame_times(&made.playback(), "v");
+    assert!(times.len() >= 74, "{} pictures", times.len());
+    // The last ones have nothing behind them to be told apart by.
+    let inner = &times[..times.len() - 3];
+    assert!(inner.windows(2).all(|pair| (pair[1] - pair[0] - 0.04).abs() < 0.011), "{times:?}");
+    let [shown, wanted] = [&made.playback(), &whole].map(|film| Shown::of(film, 1.52));
+    assert!(shown.difference(&wanted) < 12.0, "another picture is shown: {}", shown.difference(&wanted));
 }
 
 #[test]

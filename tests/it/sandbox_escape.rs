@@ -106,6 +106,8 @@ async fn forbidden_calls_end_the_child() {
         ("socketpair", format!("{} 1 1 0 0", l::SYS_socketpair)),
         ("connect", format!("{} 3 0 0", l::SYS_connect)),
         ("bind", format!("{} 3 0 0", l::SYS_bind)),
+        // To Landlock neither reading nor writing, and the file is emptied.
+        ("open for nothing", format!("{} {} 0 {}", l::SYS_openat, l::AT_FDCWD, l::O_ACCMODE | l::O_TRUNC)),
         ("listen", format!("{} 3 1", l::SYS_listen)),
         ("sendmsg", format!("{} 3 0 0", l::SYS_sendmsg)),
         ("exec", format!("{} 0 0 0", l::SYS_execve)),

@@ -21,6 +21,9 @@ pub(in crate::transcode) fn warm() {
     }
 }
 
+/// Errors in a row at the end of a stream. libav ends it by itself after as many as there are threads and held frames.
+const MAX_BAD_AT_END: u64 = 256;
+
 /// Audio or video frames.
 pub(in crate::transcode) trait FrameKind: std::ops::DerefMut<Target = ff::Frame> {
     /// A frame without buffers.
@@ -115,11 +118,12 @@ impl<F: FrameKind> Decoder<F> {
             Err(error @ ff::Error::Other { errno: libc::ENOMEM }) => return Err(super::reading("decoding")(error)),
             Err(_) => self.bad += 1,
         }
-        self.drain(on_frame)
+        self.drain(packet.is_none(), on_frame)
     }
 
-    fn drain(&mut self, on_frame: &mut dyn FnMut(&mut F) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn drain(&mut self, to_the_end: bool, on_frame: &mut dyn FnMut(&mut F) -> Result<(), Fault>) -> Result<(), Fault> {
         let mut frame = F::blank();
+        let bad_before = self.bad;
         loop {
             match self.inner.receive_frame(&mut frame) {
                 Ok(()) => on_frame(&mut frame)?,
@@ -128,7 +132,10 @@ impl<F: FrameKind> Decoder<F> {
                 // The decoder has dropped what it could not read and goes on with the next packet.
                 Err(_) => {
                     self.bad += 1;
-                    return Ok(());
+                    // At the end there is no next packet, and frames of other threads may be behind this one.
+                    if !to_the_end || self.bad - bad_before > MAX_BAD_AT_END {
+                        return Ok(());
+                    }
                 }
             }
         }

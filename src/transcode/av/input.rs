@@ -9,10 +9,14 @@ use ff::ffi;
 use ffmpeg_next as ff;
 
 use super::names::text;
+use super::rescale;
+use super::timeline::Timeline;
 use crate::events::Orientation;
 
-/// An opened input.
-pub(in crate::transcode) struct Input(ff::format::context::Input);
+/// An opened input, and its timeline where the format lets clocks begin anew.
+pub(in crate::transcode) struct Input(ff::format::context::Input, Option<Timeline>);
+
+const US: ff::Rational = ff::Rational(1, 1_000_000);
 
 impl Input {
     /// Opens `path` with this demuxer and no other; only these codecs may be decoded while probing.
@@ -43,7 +47,13 @@ impl Input {
         };
         // SAFETY: the context is open; no per-stream options are passed.
         let result = unsafe { ffi::avformat_find_stream_info(input.as_mut_ptr(), ptr::null_mut()) };
-        if result < 0 { Err(ff::Error::from(result)) } else { Ok(Self(input)) }
+        if result < 0 {
+            return Err(ff::Error::from(result));
+        }
+        // SAFETY: an open context has its format.
+        let flags = unsafe { (*(*input.as_ptr()).iformat).flags };
+        let restarts = flags.cast_unsigned() & ffi::AVFMT_TS_DISCONT.cast_unsigned() != 0;
+        Ok(Self(input, restarts.then(Timeline::default)))
     }
 
     /// The next packet; false at the end of the file.
@@ -52,21 +62,43 @@ impl Input {
     /// libav's, where the container breaks off or is damaged.
     pub(in crate::transcode) fn read(&mut self, packet: &mut ff::Packet) -> Result<bool, ff::Error> {
         match packet.read(&mut self.0) {
-            Ok(()) => Ok(true),
-            Err(ff::Error::Eof) => Ok(false),
-            Err(error) => Err(error),
+            Ok(()) => {}
+            Err(ff::Error::Eof) => return Ok(false),
+            Err(error) => return Err(error),
         }
+        if let (Some(timeline), Some(stream)) = (&mut self.1, self.0.stream(packet.stream()))
+            && let Some(dts) = packet.dts().or(packet.pts())
+            && matches!(StreamView(stream).kind(), StreamType::Video | StreamType::Audio)
+        {
+            let time_base = self.0.stream(packet.stream()).map_or(US, |stream| stream.time_base());
+            let us = |ticks| rescale(ticks, time_base, US);
+            let offset_us = timeline.place(packet.stream(), us(dts), us(packet.duration()));
+            if offset_us != 0 {
+                let moved = |ticks: i64| ticks.saturating_add(rescale(offset_us, US, time_base));
+                packet.set_pts(packet.pts().map(moved));
+                packet.set_dts(packet.dts().map(moved));
+            }
+        }
+        Ok(true)
     }
 
     /// Goes to the keyframe at or before this time (in ms from the start of the file).
     pub(in crate::transcode) fn seek_ms(&mut self, ms: i64) -> Result<(), ff::Error> {
         let target = self.start_us().saturating_add(ms.saturating_mul(1000));
+        if let Some(timeline) = &mut self.1 {
+            *timeline = Timeline::default();
+        }
         self.0.seek(target, ..target)
     }
 
     /// Declared length in ms.
     pub(in crate::transcode) fn duration_ms(&self) -> Option<u64> {
         u64::try_from(self.0.duration()).ok().filter(|us| *us > 0).map(|us| us / 1000)
+    }
+
+    /// Whether its format lets clocks begin anew, so that the declared length may be the distance of two clocks.
+    pub(in crate::transcode) fn restarts(&self) -> bool {
+        self.1.is_some()
     }
 
     /// Declared start of the earliest stream in µs.
@@ -276,6 +308,12 @@ impl StreamView<'_> {
 
     pub(in crate::transcode) fn duration(&self) -> Option<i64> {
         Some(self.0.duration()).filter(|duration| *duration != ffi::AV_NOPTS_VALUE && *duration > 0)
+    }
+
+    /// Whether its pictures are shown in another order than they are decoded in.
+    pub(in crate::transcode) fn reorders(&self) -> bool {
+        // SAFETY: parameters are valid.
+        unsafe { (*self.par()).video_delay > 0 }
     }
 
     pub(in crate::transcode) fn is_default(&self) -> bool {

@@ -9,6 +9,7 @@ mod mux;
 mod names;
 mod pair;
 mod resample;
+mod timeline;
 
 use ffmpeg_next as ff;
 
@@ -16,7 +17,7 @@ pub(super) use decode::{Decoder, warm};
 pub(super) use encode::{AudioEncoder, VideoEncoder, encode_still};
 pub(super) use filter::{PictureFilter, assume_color};
 pub(super) use input::{Input, StreamType, StreamView};
-pub(super) use mux::{Muxer, OutputStream, set_trim, trim};
+pub(super) use mux::{Muxer, OutputStream, set_initial_padding, set_trim, trim};
 pub(super) use names::{
     decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name, prepare_for_encoder,
     reference, set_frame_color, silence,
@@ -53,7 +54,20 @@ pub(super) fn copying(doing: &'static str) -> impl Fn(ff::Error) -> Fault {
     }
 }
 
-fn machine_fault(error: ff::Error, doing: &str) -> Option<Fault> {
+/// Packets whose pictures are shown in another order than they stand in have to say when. AVI has no word for it: copied,
+/// they would judder; decoded, they find their order.
+///
+/// # Errors
+/// [`Code::MediaProofFailed`]
+pub(super) fn check_order(reorders: bool, packet: &ff::Packet) -> Result<(), Fault> {
+    if reorders && packet.pts().is_none() {
+        return Err(Fault::rejected(Code::MediaProofFailed, "its packets do not say when their pictures are shown"));
+    }
+    Ok(())
+}
+
+/// Where this machine is to blame rather than the file.
+pub(super) fn machine_fault(error: ff::Error, doing: &str) -> Option<Fault> {
     let ff::Error::Other { errno } = error else { return None };
     match errno {
         libc::ENOMEM => Some(Fault::suspect(Code::LimitMemory, format!("{doing}: out of memory"))),

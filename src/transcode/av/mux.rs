@@ -154,6 +154,13 @@ fn add_stream(output: &mut ff::format::context::Output, stream: OutputStream) ->
     Ok(())
 }
 
+/// How many samples an encoder has put in front: what the tag of an MP3 says.
+pub(in crate::transcode) fn set_initial_padding(parameters: &mut ff::codec::Parameters, samples: i64) {
+    let samples = i32::try_from(samples).unwrap_or(0).max(0);
+    // SAFETY: the parameters are ours.
+    unsafe { (*parameters.as_mut_ptr()).initial_padding = samples };
+}
+
 const TRIM: ffi::AVPacketSideDataType = ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES;
 
 /// How many samples at a packet's start and end are not to be heard, as libav packs it.

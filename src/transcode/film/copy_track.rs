@@ -12,6 +12,7 @@ use crate::error::Fault;
 pub(super) struct CopyTrack {
     packets: PacketSpool,
     stream: OutputStream,
+    reorders: bool,
     offset: i64,
     end: i64,
     /// Packets that were left out.
@@ -32,6 +33,7 @@ impl CopyTrack {
                 frame_rate: is_picture.then(|| stream.frame_rates().0).flatten(),
                 sample_aspect_ratio: is_picture.then(|| stream.sample_aspect_ratio()),
             },
+            reorders: stream.reorders(),
             offset: av::rescale(offset_ms, ff::Rational::new(1, 1000), time_base),
             end: 0,
             corrupt: 0,
@@ -44,6 +46,7 @@ impl CopyTrack {
             self.corrupt += 1;
             return Ok(());
         }
+        av::check_order(self.reorders, packet)?;
         let mut packet = packet.clone();
         packet.set_pts(packet.pts().map(|pts| pts.saturating_sub(self.offset)));
         packet.set_dts(packet.dts().map(|dts| dts.saturating_sub(self.offset)));

@@ -137,6 +137,7 @@ impl SoundTrack {
                 findings.damage.packets += copy.len() + copy.corrupt;
                 findings.damage.bad_packets += copy.corrupt;
                 let duration_ms = u64::try_from(copy.end_ms()).unwrap_or(0);
+                check_duration(duration_ms, job.limits)?;
                 Ok((copy.len() > 0).then(|| FinishedSound { track: copy.finish(), duration_ms }))
             }
             Way::Encode(reader) => {

@@ -107,7 +107,8 @@ fn keep_streams(facts: &Facts, mut plan: Plan, made: &mut Film, job: &mut Job<'_
         let input = probe::open(INPUT, facts.container)?;
         let kept = encode_once(input, facts, &mut plan, ORIGINAL_STREAMS, job).and_then(|kept| {
             prove(&expectation(ORIGINAL_STREAMS, &plan, &kept))?;
-            Ok(kept.findings)
+            let fits = job.profile.max_bytes.is_none_or(|max| size_of(ORIGINAL_STREAMS).is_ok_and(|size| size <= max));
+            if fits { Ok(kept.findings) } else { Err(Fault::rejected(Code::MediaProofFailed, "above max_bytes")) }
         });
         or_why_not(kept)?.ok()
     } else {

@@ -4,7 +4,7 @@ mod film;
 mod sound;
 
 use super::av::Input;
-use super::job::{Findings, Job};
+use super::job::{Findings, Job, size_of};
 use super::probe;
 use super::prove::{Expectation, prove};
 use super::remux::{Target, copy_streams};
@@ -55,6 +55,12 @@ fn keep(facts: &Facts, plan: &Plan, file: &str, duration_ms: Option<u64>, job: &
     if copied && facts.kind == Kind::Audio {
         // Every packet was decoded on the way to the waveform.
         return Ok(Kept::Proven(findings));
+    }
+    if let Some(max_bytes) = job.profile.max_bytes
+        && !copied
+        && size_of(file)? > max_bytes
+    {
+        return Ok(Kept::Not("budget", format!("another container takes it above {max_bytes} bytes")));
     }
     let duration_ms = duration_ms.or(findings.duration_ms).unwrap_or(0);
     let frame_ms = if facts.kind == Kind::Audio { AUDIO_FRAME_MS } else { facts.frame_ms() };

@@ -129,7 +129,9 @@ fn encode_sound(
         if size_of(ENCODED)? > max_bytes {
             return Err(cannot_fit);
         }
-    } else if let Some(remux) = remux_if_larger(facts, size, job)
+    } else if sound.bad_packets == 0
+        // Damage that a decoder steps over would go out as it came.
+        && let Some(remux) = remux_if_larger(facts, size, job)
         && let Kept::Proven(_) = keep(facts, &remux, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?
     {
         let file = kept_file(&remux);

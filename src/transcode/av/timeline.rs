@@ -1,0 +1,88 @@
+//! One timeline out of clocks that begin anew: MPEG program and transport streams are cut and joined without a thought for
+//! timestamps (camcorders, recorded broadcasts, `cat a.ts b.ts`).
+
+/// DTS never goes back within a stream; so much is rounding, and the interleaving of what was joined.
+const BACK_US: i64 = 100_000;
+/// A gap that is longer is another clock, as the `ffmpeg` program has it (`dts_delta_threshold`).
+const AHEAD_US: i64 = 10_000_000;
+/// Streams that were joined end within this of one another.
+const RAGGED_US: i64 = 1_000_000;
+
+/// What is added to each stream's timestamps, so that they go on where they were.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    tracks: Vec<Track>,
+    /// Of the clock that began last.
+    newest_us: i64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Track {
+    offset_us: i64,
+    /// Where the next packet is expected.
+    next_us: Option<i64>,
+}
+
+impl Timeline {
+    /// What to add to a packet's timestamps, by its stream, its DTS and its duration.
+    pub(super) fn place(&mut self, stream: usize, dts_us: i64, duration_us: i64) -> i64 {
+        if self.tracks.len() <= stream {
+            self.tracks.resize(stream + 1, Track::default());
+        }
+        let track = &mut self.tracks[stream];
+        if let Some(next_us) = track.next_us {
+            let leap = |offset_us: i64| dts_us.saturating_add(offset_us).saturating_sub(next_us);
+            if !(-BACK_US..=AHEAD_US).contains(&leap(track.offset_us)) {
+                // The first stream to leap says where the new clock belongs; the others keep their distance from it.
+                if leap(self.newest_us).abs() > RAGGED_US {
+                    self.newest_us = next_us.saturating_sub(dts_us);
+                }
+                track.offset_us = self.newest_us;
+            }
+        }
+        let end_us = dts_us.saturating_add(track.offset_us).saturating_add(duration_us.max(0));
+        track.next_us = Some(track.next_us.map_or(end_us, |next_us| next_us.max(end_us)));
+        track.offset_us
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: i64 = 1_000_000;
+
+    /// Packets of a second each, from `from` on: where they are shown.
+    fn shown(timeline: &mut Timeline, stream: usize, from: i64, count: i64) -> Vec<i64> {
+        (from..from + count).map(|n| n + timeline.place(stream, n * S, S) / S).collect()
+    }
+
+    #[test]
+    fn a_clock_that_goes_on_is_left_alone() {
+        let mut timeline = Timeline::default();
+        assert_eq!(shown(&mut timeline, 0, 5, 4), [5, 6, 7, 8]);
+        // A slide show of five seconds a slide.
+        assert_eq!(shown(&mut timeline, 0, 14, 2), [14, 15]);
+    }
+
+    #[test]
+    fn a_clock_that_begins_anew_goes_on_where_the_last_one_was() {
+        for again in [0, 1, 500, 95_444] {
+            let mut timeline = Timeline::default();
+            shown(&mut timeline, 0, 100, 5);
+            assert_eq!(shown(&mut timeline, 0, again, 3), [105, 106, 107], "{again}");
+        }
+    }
+
+    #[test]
+    fn sound_keeps_its_distance_from_the_picture() {
+        let mut timeline = Timeline::default();
+        assert_eq!(timeline.place(0, 10 * S, S), 0);
+        assert_eq!(timeline.place(1, 10 * S, S * 9 / 10), 0);
+        // Both begin anew at 1 s; sound was a tenth shorter.
+        assert_eq!(timeline.place(0, S, S), 10 * S);
+        // What is left of the old clock, in between.
+        assert_eq!(timeline.place(1, 10 * S + S * 9 / 10, S / 20), 0);
+        assert_eq!(timeline.place(1, S, S), 10 * S);
+    }
+}
