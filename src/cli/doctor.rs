@@ -9,7 +9,6 @@ use url::Url;
 use super::{CliError, EXIT_FAILED, Format, Global, runtime, units};
 use crate::broker::{Publisher, Topology};
 use crate::config::{Config, Profiles};
-use crate::domain;
 use crate::sandbox::protocol::Component;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::store::Store;
@@ -126,17 +125,9 @@ fn profiles(config: &Config) -> Finding {
         Ok(profiles) => profiles,
         Err(errors) => return bad("profiles", errors.to_string().replace('\n', "; "), "correct the files named here"),
     };
-    let mut wrong = Vec::new();
-    for profile in profiles.iter() {
-        if let Err(errors) = domain::Profile::from_raw(&profile.raw) {
-            wrong.extend(errors.iter().map(|error| format!("{}: {error}", profile.raw.name)));
-        }
-    }
     let names: Vec<_> = profiles.iter().map(|profile| profile.raw.name.as_str()).collect();
     let default = &config.worker.profile;
-    if !wrong.is_empty() {
-        bad("profiles", wrong.join("; "), "correct the profiles named here")
-    } else if profiles.get(default).is_none() {
+    if profiles.get(default).is_none() {
         bad("profiles", format!("there is no {default:?}"), "worker.profile must be one of `mediamill profiles`")
     } else {
         good("profiles", format!("{}; {default} by default", names.join(", ")))

@@ -23,7 +23,7 @@ pub(super) struct Args {
 
 /// Prints what the worker at `http.listen` answers. Exit codes: 0 all is well, 1 it is not, or nobody answers.
 pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
-    let listen = global.load()?.http.listen;
+    let listen = global.listen()?;
     let address: SocketAddr = listen
         .parse()
         .ok()

@@ -141,21 +141,30 @@ pub fn main() -> ExitCode {
         // `mediamill … | head` is no failure.
         Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let code = match &error {
-                CliError::Config(_) | CliError::Usage(_) | CliError::Bench(BenchError::Usage(_)) => EXIT_USAGE,
-                CliError::Io(_)
-                | CliError::Broker(_)
-                | CliError::Store(_)
-                | CliError::Source(_)
-                | CliError::Sandbox(_)
-                | CliError::Workspace(_)
-                | CliError::Traces(_)
-                | CliError::Bench(BenchError::Io(_)) => EXIT_FAILED,
-            };
             // Nothing is left to be done where standard error is closed.
             drop(writeln!(io::stderr(), "{}", indent(&error.to_string())));
-            ExitCode::from(code)
+            error.exit_code()
         }
+    }
+}
+
+impl CliError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Config(_)
+            | Self::Usage(_)
+            | Self::Bench(BenchError::Usage(_))
+            | Self::Broker(BrokerError::Config(_))
+            | Self::Store(StoreError::Config(_)) => EXIT_USAGE,
+            Self::Io(_)
+            | Self::Broker(_)
+            | Self::Store(_)
+            | Self::Source(_)
+            | Self::Sandbox(_)
+            | Self::Workspace(_)
+            | Self::Traces(_)
+            | Self::Bench(BenchError::Io(_)) => EXIT_FAILED,
+        })
     }
 }
 
@@ -180,6 +189,11 @@ impl Global {
     /// The configuration of this invocation.
     pub(crate) fn load(&self) -> Result<Config, CliError> {
         Ok(config::load(self.config.as_deref(), std::env::vars_os(), &self.set)?)
+    }
+
+    /// Where a worker with this configuration listens, whatever else is wrong with it: it may run with what it was before.
+    pub(crate) fn listen(&self) -> Result<String, CliError> {
+        Ok(config::listen(self.config.as_deref(), std::env::vars_os(), &self.set)?)
     }
 
     /// The configuration, and its profiles.

@@ -19,10 +19,20 @@ use crate::worker::{Parts, Pipeline, Slots, Worker, Workspace};
 pub(super) struct Args {}
 
 /// Works until SIGTERM or SIGINT, then finishes or puts back what it has. Exit code 0.
+///
+/// What ends it early is a line of the log like any other, once there is a log: whoever is woken by it reads that.
 pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let (config, profiles) = global.load_with_profiles()?;
     let traces = Traces::new(&config.traces);
     telemetry::init_with_traces(&config.log, &traces);
+    telemetry::log_panics();
+    Ok(start(global, config, profiles, &traces).unwrap_or_else(|error| {
+        tracing::error!(%error, "the worker ends");
+        error.exit_code()
+    }))
+}
+
+fn start(global: &Global, config: Config, profiles: Profiles, traces: &Traces) -> Result<ExitCode, CliError> {
     // Before the runtime and the exporter: the fork server is started while there are few threads.
     let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode))?;
     let runtime = runtime()?;

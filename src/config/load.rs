@@ -27,12 +27,7 @@ pub fn load(
 ) -> Result<Config, ConfigErrors> {
     let mut errors = ConfigErrors::default();
     let defaults = defaults()?;
-    let mut settings = Vec::new();
-    if let Some(path) = file {
-        settings.extend(layer::from_file(path, &defaults, &mut errors));
-    }
-    settings.extend(layer::from_env(env, &defaults, &mut errors));
-    settings.extend(layer::from_flags(flags, &defaults, &mut errors));
+    let settings = settings(file, env, flags, &defaults, &mut errors);
 
     let mut merged = defaults.clone();
     let mut places = Places::default();
@@ -52,6 +47,47 @@ pub fn load(
             Err(errors)
         }
     }
+}
+
+/// `http.listen` alone, whatever is wrong with other keys.
+///
+/// # Errors
+/// Where that one key is wrong.
+pub fn listen(
+    file: Option<&Path>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: &[(String, String)],
+) -> Result<String, ConfigErrors> {
+    let defaults = defaults()?;
+    let settings = settings(file, env, flags, &defaults, &mut ConfigErrors::default());
+    let last = settings.into_iter().rfind(|setting| (&*setting.section, &*setting.key) == ("http", "listen"));
+    let value = match &last {
+        Some(setting) => Some(&setting.value),
+        None => defaults.get("http").and_then(|http| http.get("listen")),
+    };
+    value.and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
+        let mut errors = ConfigErrors::default();
+        let place = last.map_or(Place::Default, |setting| setting.place);
+        errors.push(place, "http.listen: is no text");
+        errors
+    })
+}
+
+/// What each layer sets, in order: later wins.
+fn settings(
+    file: Option<&Path>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: &[(String, String)],
+    defaults: &Table,
+    errors: &mut ConfigErrors,
+) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    if let Some(path) = file {
+        settings.extend(layer::from_file(path, defaults, errors));
+    }
+    settings.extend(layer::from_env(env, defaults, errors));
+    settings.extend(layer::from_flags(flags, defaults, errors));
+    settings
 }
 
 /// Where each key that is not at its default was set.

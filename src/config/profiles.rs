@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::layer::line_of;
 use super::{ConfigErrors, RawProfile};
+use crate::domain;
 
 const BUILT_IN: [(&str, &str); 4] = [
     ("crm.toml", include_str!("profiles/crm.toml")),
@@ -110,15 +111,14 @@ fn read(place: &str, text: &str, file: Option<PathBuf>, errors: &mut ConfigError
             return None;
         }
     };
-    if !is_kebab(&raw.name) {
-        errors.push(format!("{place}:{}", line_of_key(text, "name")), "name: must be of a-z, 0-9 and -");
+    // Here, where file and line are at hand: a job would find out too late, and every job would.
+    if let Err(wrong) = domain::Profile::from_raw(&raw) {
+        for domain::ProfileError { key, problem } in wrong {
+            errors.push(format!("{place}:{}", line_of_key(text, key)), format!("{key}: {problem}"));
+        }
         return None;
     }
     Some(Profile::new(raw, file))
-}
-
-fn is_kebab(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// Line of a key such as `video.crf`, from 1; the table's line, or 1, where the key is not written.
@@ -210,6 +210,7 @@ mod tests {
             ("c.toml", &crm_with("name = \"crm\"", "name = \"My CRM\"")),
             ("d.toml", &crm_with("name = \"crm\"", "name = \"d\"")),
             ("e.toml", &crm_with("name = \"crm\"", "name = \"d\"")),
+            ("f.toml", &crm_with("crf = 25.0", "crf = 99.0").replace("preset = \"veryfast", "preset = \"quick")),
         ]);
         let text = Profiles::load(dir.path()).expect_err("wrong").to_string();
         let line = |needle: &str| 1 + BUILT_IN[0].1.lines().position(|line| line.contains(needle)).expect(needle);
@@ -217,6 +218,8 @@ mod tests {
             format!("a.toml:{}: unknown field `max_channls`", line("max_channels")),
             format!("b.toml:{}: invalid type", line("crf = ")),
             format!("c.toml:{}: name: must be", line("name")),
+            format!("f.toml:{}: video.crf: ", line("crf = ")),
+            format!("f.toml:{}: video.preset: ", line("preset = ")),
             "e.toml: profile \"d\" is also in".to_owned(),
         ] {
             assert!(text.contains(&expected), "{expected} is not in:\n{text}");

@@ -33,6 +33,15 @@ pub fn init_with_traces(log: &Log, traces: &Traces) {
     drop(tracing_subscriber::registry().with(exported).with(lines(log)).try_init());
 }
 
+/// Panics are lines of the log from now on, with their place and without their message: it may quote what was in a message
+/// or a file.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panicked");
+    }));
+}
+
 fn lines<S>(log: &Log) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,

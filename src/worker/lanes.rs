@@ -27,8 +27,9 @@ use crate::events::{Manifest, Stage};
 const BULK_NICE: i32 = 10;
 /// For what is still to be said to the broker when the grace period is over.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// How often a worker that can do no job looks whether it can again.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often, and how many times, a worker that can do no job looks whether it can again before it lets go of its lanes.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const LOOKS: usize = 10;
 
 /// Consumes both lanes until told to stop.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ impl Worker {
         let mut backoff = Backoff::new(&self.config);
         let mut consumed_before = false;
         while !shutdown.is_cancelled() {
-            if shutdown.run_until_cancelled(self.until_stored()).await.is_none() {
+            if shutdown.run_until_cancelled(self.until_able()).await.is_none() {
                 break;
             }
             let error = match self.subscribe(&shutdown).await {
@@ -114,7 +115,18 @@ impl Worker {
                     backoff.reset();
                     self.health.consumes(Some(subscription.lookout()));
                     match self.consume(&mut subscription, &jobs, &shutdown).await {
-                        Ok(()) => {
+                        Ok(End::Unable) => {
+                            self.health.consumes(None);
+                            subscription.stop().await;
+                            if shutdown.run_until_cancelled(jobs.idle()).await.is_none() {
+                                self.health.stops();
+                                jobs.finish(self.grace).await;
+                            }
+                            // What was sent here and not begun goes to somebody else.
+                            subscription.close().await;
+                            continue;
+                        }
+                        Ok(End::Shutdown) => {
                             self.health.stops();
                             let stop = async {
                                 subscription.stop().await;
@@ -149,12 +161,15 @@ impl Worker {
         Ok(())
     }
 
-    /// Waits for a store that answers. A worker with a wrong key or bucket would else take the messages of those that have
-    /// the right one, faster than they do, and fail them all.
-    async fn until_stored(&self) {
+    /// Waits until this worker could do a job. With a wrong key, a full disk or no fork server it would else take the
+    /// messages of those that are well, faster than they do, and each would lose a try.
+    async fn until_able(&self) {
         let mut backoff = Backoff::new(&self.config);
-        while let Err(error) = self.desk.pipeline.store().check().await {
-            tracing::warn!(%error, "taking no messages: the store cannot be used");
+        loop {
+            // Boxed, as everything that has the store's futures in it.
+            let stored = Box::pin(self.desk.pipeline.store().check()).await.map_err(Fault::from);
+            let Err(fault) = stored.and_then(|()| self.desk.pipeline.able()) else { return };
+            tracing::warn!(reason = fault.message(), "taking no messages until this has passed");
             backoff.pause().await;
         }
     }
@@ -165,20 +180,15 @@ impl Worker {
         shutdown.run_until_cancelled(open).await
     }
 
-    /// Waits until this worker could do a job. While its disk is full or its fork server gone, every message that it took
-    /// would lose a try, in no time, that another worker could use.
-    async fn until_able(&self) {
-        let mut said = false;
-        while let Err(fault) = self.desk.pipeline.able() {
-            if !said {
-                tracing::warn!(reason = fault.message(), "taking no messages until this has passed");
-                said = true;
+    /// Whether this worker could do a job, after a while in which a fork server may start again or a job make room.
+    async fn is_able(&self) -> bool {
+        for _ in 0..LOOKS {
+            if self.desk.pipeline.able().is_ok() {
+                return true;
             }
             sleep(LOOK_AGAIN).await;
         }
-        if said {
-            tracing::info!("taking messages again");
-        }
+        false
     }
 
     /// Takes deliveries until told to stop.
@@ -187,25 +197,37 @@ impl Worker {
         subscription: &mut Subscription,
         jobs: &Jobs,
         shutdown: &CancellationToken,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<End, BrokerError> {
         let Subscription { audio, bulk, .. } = subscription;
         loop {
-            let Some(slot) = shutdown.run_until_cancelled(self.slots.free()).await else { return Ok(()) };
-            if shutdown.run_until_cancelled(self.until_able()).await.is_none() {
-                return Ok(());
+            let Some(slot) = shutdown.run_until_cancelled(self.slots.free()).await else {
+                return Ok(End::Shutdown);
+            };
+            match shutdown.run_until_cancelled(self.is_able()).await {
+                Some(true) => {}
+                Some(false) => return Ok(End::Unable),
+                None => return Ok(End::Shutdown),
             }
             let next_bulk = async {
                 let slot = self.slots.free_for_bulk().await;
                 (slot, bulk.next().await)
             };
             let (delivery, bulk_slot) = select! {
-                () = shutdown.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => return Ok(End::Shutdown),
                 delivery = audio.next() => (delivery?, None),
                 (slot, delivery) = next_bulk => (delivery?, Some(slot)),
             };
             jobs.start(Arc::clone(&self.desk), delivery, [Some(slot), bulk_slot]);
         }
     }
+}
+
+/// Why no more deliveries are taken.
+enum End {
+    /// For good.
+    Shutdown,
+    /// For now: this worker cannot do what they ask for.
+    Unable,
 }
 
 /// Running deliveries.
@@ -225,6 +247,13 @@ impl Jobs {
             }
             drop((slots, busy));
         });
+    }
+
+    /// Waits for what runs, however long that takes.
+    async fn idle(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
     }
 
     /// Waits for what runs, and puts back what does not end in time: that attempt does not count.

@@ -72,7 +72,9 @@ fn a_hangup_reads_the_profiles_again_and_a_broken_one_changes_nothing() {
     let old = version("running");
     assert_ne!(old, new, "a job ends with the profile that it began with");
 
-    for broken in [profile("\"low\""), profile("25.0").replace("name = \"crm\"", "name = \"Not a name\"")] {
+    for broken in
+        [profile("\"low\""), profile("99.0"), profile("25.0").replace("name = \"crm\"", "name = \"Not a name\"")]
+    {
         let errors = worker.logged("the profiles stay as they were");
         write(&file, &broken);
         hangup();

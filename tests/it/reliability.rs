@@ -78,8 +78,13 @@ fn an_outcome_that_nobody_ever_waited_for_is_kept_with_the_dead_and_replayed() {
     rig.ask("unwanted", &fixture("voice-note.ogg"));
     wait_until("a dead letter", || rig.bus.depth("dead").ready == 1);
     rig.bus.listen();
-    let other = Run::of(&mut rig.command(&["replay", "--code", "source.timeout"])).exits(0);
-    assert_eq!(other.stdout, "0 replayed, 1 left\n");
+    let replay = |options: &[&str]| Run::of(&mut rig.command(&[&["replay"], options].concat()));
+    assert_eq!(replay(&["--code", "source.timeout"]).exits(0).stdout, "0 replayed, 1 left\n");
+    assert_eq!(replay(&["--code", "source.timeout", "--discard"]).exits(0).stdout, "0 discarded, 1 left\n");
+    let listed = replay(&["--list"]).exits(0).stdout;
+    assert_eq!(listed.split_whitespace().collect::<Vec<_>>(), ["1", "broker.unroutable", "audio"]);
+    // Everything, at one wrong key: not without saying what.
+    replay(&["--discard"]).exits(2);
     let replayed = Run::of(&mut rig.command(&["replay", "--code", "broker.unroutable"])).exits(0);
     assert_eq!(replayed.stdout, "1 replayed, 0 left\n");
     rig.vouch(&rig.bus.ledger().wait("unwanted", SOON));
@@ -103,6 +108,43 @@ fn passing_trouble_climbs_the_ladder_then_fails_and_a_replay_mends_it() {
     let outcomes = rig.bus.ledger().wait_for("stubborn", 2, SOON);
     rig.vouch(&outcomes[1]);
     worker.stops();
+}
+
+#[test]
+fn a_worker_without_its_store_takes_nothing_until_it_is_there() {
+    let Some(rabbit) = calm() else { return };
+    let rig = Rig::new(rabbit);
+    let (store, elsewhere) = (rig.dir.path().join("store"), rig.dir.path().join("elsewhere"));
+    std::fs::rename(&store, &elsewhere).expect("renamed");
+    rig.ask("patient", &fixture("contact.vcf"));
+    let mut worker = rig.spawn();
+    wait_until("a word", || worker.logged("taking no messages until this has passed") > 1);
+    assert_eq!(rig.bus.depth("bulk").ready, 1);
+    std::fs::rename(&elsewhere, &store).expect("renamed");
+    worker.consumes(1);
+    rig.vouch(&rig.bus.ledger().wait("patient", SOON));
+    worker.stops();
+}
+
+#[test]
+fn a_worker_without_room_takes_nothing_that_another_could_do() {
+    let Some(rabbit) = calm() else { return };
+    let mut rig = Rig::new(rabbit);
+    rig.set("WORKER_SCRATCH_MIN_FREE_BYTES", i64::MAX);
+    let full = rig.spawn();
+    wait_until("a word", || full.logged("taking no messages until this has passed") > 0);
+    rig.set("WORKER_SCRATCH_MIN_FREE_BYTES", 0);
+    let well = rig.worker();
+    let ids: Vec<_> = (0..20).map(|n| format!("room-{n}")).collect();
+    for id in &ids {
+        rig.ask(id, &fixture("contact.vcf"));
+    }
+    for id in &ids {
+        let outcome = rig.bus.ledger().wait(id, SOON);
+        assert_eq!((outcome.word.as_str(), rig.bus.depth("dead").ready), ("normalized", 0), "{:#}", outcome.event);
+    }
+    full.stops();
+    assert!(!well.stops().contains("worker.scratch"));
 }
 
 #[test]
