@@ -15,7 +15,7 @@ use crate::error::{Code, Fault};
 /// The picture of a film.
 pub(super) enum PictureTrack {
     Encode(Box<PictureEncoder>),
-    Copy(CopyTrack),
+    Copy(Box<CopyTrack>),
 }
 
 impl PictureTrack {
@@ -32,7 +32,7 @@ impl PictureTrack {
         }
         let missing = || Fault::broken(Code::WorkerBroken, "the planned picture is not in the file");
         let stream = input.stream(track.index).ok_or_else(missing)?;
-        Ok(Self::Copy(CopyTrack::new(&stream, offset_ms, "video.part")))
+        Ok(Self::Copy(Box::new(CopyTrack::new(&stream, offset_ms, "video.part"))))
     }
 
     /// Length of one frame, rounded up.
@@ -89,7 +89,7 @@ pub(super) struct SoundTrack {
 
 enum Way {
     Encode(Box<SoundReader>),
-    Copy(CopyTrack),
+    Copy(Box<CopyTrack>),
 }
 
 /// Sound that is done.
@@ -113,7 +113,7 @@ impl SoundTrack {
                 let reader = SoundReader::open(&stream, format, Some(offset_ms), job.limits.duration_s)?;
                 Way::Encode(Box::new(reader))
             }
-            None => Way::Copy(CopyTrack::new(&stream, offset_ms, "sound.part")),
+            None => Way::Copy(Box::new(CopyTrack::new(&stream, offset_ms, "sound.part"))),
         };
         Ok(Self { index: track.index, way })
     }
