@@ -98,9 +98,11 @@ fn meaning(err: StoreError) -> SourceError {
         StoreError::Checksum { .. } | StoreError::Unavailable { .. } => {
             SourceError::Unavailable { detail: err.to_string(), retry_after: None }
         }
-        StoreError::Config(_) | StoreError::Missing { .. } | StoreError::TooLarge { .. } | StoreError::Scratch(_) => {
-            SourceError::Store(err)
-        }
+        StoreError::Config(_)
+        | StoreError::Missing { .. }
+        | StoreError::Exists { .. }
+        | StoreError::TooLarge { .. }
+        | StoreError::Scratch(_) => SourceError::Store(err),
     }
 }
 

@@ -32,6 +32,12 @@ pub enum StoreError {
         /// What was being done.
         action: &'static str,
     },
+    /// There is an object of this name, and none was to be replaced.
+    #[error("{action}: it exists")]
+    Exists {
+        /// What was being done.
+        action: &'static str,
+    },
     /// The bytes that arrived are not those that were sent, or not those that the caller promised.
     #[error("{action}: checksum mismatch ({detail})")]
     Checksum {
@@ -79,7 +85,7 @@ impl From<StoreError> for Fault {
             StoreError::Forbidden { .. } => Self::broken(Code::StoreForbidden, message),
             StoreError::Missing { .. } => Self::broken(Code::StoreMissing, message),
             StoreError::Checksum { .. } => Self::transient(Code::StoreChecksum, message),
-            StoreError::NotFound { .. } | StoreError::Unavailable { .. } => {
+            StoreError::NotFound { .. } | StoreError::Exists { .. } | StoreError::Unavailable { .. } => {
                 Self::transient(Code::StoreUnavailable, message)
             }
             StoreError::TooLarge { .. } => Self::broken(Code::StoreChecksum, message),

@@ -44,10 +44,15 @@ impl Local {
         let expected = options.sha256.map(str::to_owned);
         blocking(move || {
             let from = open().map_err(StoreError::Scratch)?;
-            let (size_bytes, sha256) = write_whole(&root, &target, from, expected.as_deref())?;
+            let (size_bytes, sha256) = write_whole(&root, &target, from, Put::Any { expected: expected.as_deref() })?;
             Ok(Stored { key, size_bytes, sha256 })
         })
         .await
+    }
+
+    pub(super) async fn put_new(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let (root, target) = (Arc::clone(&self.root), self.path(key)?);
+        blocking(move || write_whole(&root, &target, &*bytes, Put::New).map(drop)).await
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
@@ -95,13 +100,17 @@ impl Local {
     }
 }
 
+/// What is to be written.
+#[derive(Debug, Clone, Copy)]
+enum Put<'a> {
+    /// Whatever was there before, bytes with this SHA-256 where one is given.
+    Any { expected: Option<&'a str> },
+    /// Only where nothing was there before.
+    New,
+}
+
 /// Writes next to the target, so that the rename stays on one file system and readers never see half an object.
-fn write_whole(
-    root: &Path,
-    target: &Path,
-    mut from: impl Read,
-    expected: Option<&str>,
-) -> Result<(u64, String), StoreError> {
+fn write_whole(root: &Path, target: &Path, mut from: impl Read, put: Put<'_>) -> Result<(u64, String), StoreError> {
     const ACTION: &str = "write an object";
     let failed = |err: io::Error| StoreError::local(ACTION, &err);
     let folder = target.parent().unwrap_or(root);
@@ -124,14 +133,20 @@ fn write_whole(
         size_bytes += n as u64;
     }
     let sha256 = hex::encode(hash.finalize());
-    if expected.is_some_and(|expected| expected != sha256) {
+    if matches!(put, Put::Any { expected: Some(expected) } if expected != sha256) {
         return Err(StoreError::Checksum {
             action: ACTION,
             detail: "the file changed before it was stored".to_owned(),
         });
     }
     temporary.as_file().sync_all().map_err(failed)?;
-    temporary.persist(target).map_err(|err| failed(err.error))?;
+    match put {
+        Put::Any { .. } => temporary.persist(target).map_err(|err| failed(err.error))?,
+        Put::New => temporary.persist_noclobber(target).map_err(|err| match err.error.kind() {
+            io::ErrorKind::AlreadyExists => StoreError::Exists { action: ACTION },
+            _ => failed(err.error),
+        })?,
+    };
     // The new name is durable when its directory is; a new directory when its parent is.
     for folder in std::iter::once(folder.to_owned()).chain(fresh) {
         File::open(folder).and_then(|dir| dir.sync_all()).map_err(failed)?;

@@ -127,6 +127,23 @@ impl Store {
         }
     }
 
+    /// Stores a few bytes where there is no such object yet: of two at the same time one is stored. Whether it was this one.
+    /// Where an S3 server knows no conditional writes (`If-None-Match: *`), the last one is.
+    ///
+    /// # Errors
+    /// As [`Store::put_file`].
+    pub async fn put_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<bool, StoreError> {
+        let stored = match &self.backend {
+            Backend::Local(local) => local.put_new(key, bytes).await,
+            Backend::S3(s3) => Box::pin(s3.put_new(key, bytes, content_type)).await,
+        };
+        match stored {
+            Ok(()) => Ok(true),
+            Err(StoreError::Exists { .. }) => Ok(false),
+            Err(err) => Err(err),
+        }
+    }
+
     /// A small object's bytes; nothing where there is no such object.
     ///
     /// # Errors

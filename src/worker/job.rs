@@ -24,6 +24,9 @@ use crate::sandbox::protocol::{INPUT, JobSpec, Report, Task};
 use crate::source::{Fetched, Sources};
 use crate::store::{Folder, PutOptions, Store};
 
+/// Most threads of a codec. More gain nothing at the sizes that profiles have, and their stacks count as the child's memory:
+/// on a machine of 64 cores a file would meet another limit than on a small one.
+const MAX_THREADS: u32 = 16;
 /// Longest tenant and media id in bytes: room for every channel's ids, and none for abuse.
 pub(super) const MAX_ID_BYTES: usize = 1024;
 
@@ -109,7 +112,7 @@ impl Pipeline {
             workspace,
             endpoints: Endpoints::default(),
             limits: config.limits,
-            threads: u32::try_from(cpus / slots.max(1)).unwrap_or(1).max(1),
+            threads: u32::try_from(cpus / slots.max(1)).unwrap_or(1).clamp(1, MAX_THREADS),
             deadline: Duration::from_secs(config.broker.ack_timeout_s).mul_f64(0.9),
             metrics: Metrics::default(),
         }
@@ -299,9 +302,19 @@ impl Pipeline {
         let no_json = |err| Fault::broken(Code::WorkerBroken, format!("the manifest does not turn into JSON: {err}"));
         let manifest = Manifest::new(event_id, Timestamp::now().to_string(), data).map_err(no_json).at(Stage::Store)?;
         let json = manifest.to_json().map_err(no_json).at(Stage::Store)?;
-        let key = brief.folder.manifest();
-        let options = PutOptions { content_type: "application/json", sha256: None };
-        brief.within(Stage::Store, self.store.put_bytes(&key, Bytes::from(json), options)).await?;
+        let (key, json, content_type) = (brief.folder.manifest(), Bytes::from(json), "application/json");
+        if !brief.job.again {
+            let put = self.store.put_new(&key, json.clone(), content_type);
+            if brief.within(Stage::Store, put).await? {
+                return Ok(manifest);
+            }
+            // Another worker was given the same file and was faster: what it said of it holds.
+            if let Some(done) = self.done_before(brief).await? {
+                return Ok(done);
+            }
+        }
+        let options = PutOptions { content_type, sha256: None };
+        brief.within(Stage::Store, self.store.put_bytes(&key, json, options)).await?;
         Ok(manifest)
     }
 }

@@ -69,6 +69,16 @@ impl S3 {
         self.put(key, Body::Bytes(bytes), &digests, o).await
     }
 
+    pub(super) async fn put_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), StoreError> {
+        let digests = Digests::of_bytes(&bytes);
+        let put = |only_new| self.0.put_whole(key, Body::Bytes(bytes.clone()), &digests, content_type, only_new);
+        match put(true).await {
+            // A server that does not know the condition; whatever else it does not take, it does not take without it either.
+            Err(StoreError::Config(_)) => put(false).await,
+            result => result,
+        }
+    }
+
     async fn put(
         &self,
         key: &str,
@@ -83,7 +93,7 @@ impl S3 {
             return Err(StoreError::Checksum { action: upload::ACTION, detail });
         }
         if digests.size_bytes < self.0.terms.multipart_bytes {
-            self.0.put_whole(key, body, digests, options.content_type).await?;
+            self.0.put_whole(key, body, digests, options.content_type, false).await?;
         } else {
             self.0.put_in_parts(key, body, digests, options.content_type).await?;
         }

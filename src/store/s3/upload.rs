@@ -43,6 +43,7 @@ impl Inner {
         body: Body<'_>,
         digests: &Digests,
         content_type: &str,
+        only_new: bool,
     ) -> Result<(), StoreError> {
         let part = &digests.parts[0];
         let terms = &self.terms;
@@ -59,12 +60,16 @@ impl Inner {
             .set_ssekms_key_id(terms.kms_key_id.clone())
             .set_storage_class(terms.storage_class.clone())
             .set_tagging(terms.tagging.clone())
-            .set_metadata(terms.metadata.clone());
+            .set_metadata(terms.metadata.clone())
+            .set_if_none_match(only_new.then(|| "*".to_owned()));
         let request = match terms.checksums {
             Checksums::Sha256 => request.checksum_algorithm(ChecksumAlgorithm::Sha256).checksum_sha256(part.sha256()),
             Checksums::Md5 => request.content_md5(part.content_md5()),
         };
-        let answer = request.send().await.map_err(|err| classify(ACTION, err))?;
+        let answer = request.send().await.map_err(|err| match err.raw_response().map(|raw| raw.status().as_u16()) {
+            Some(412) if only_new => StoreError::Exists { action: ACTION },
+            _ => classify(ACTION, err),
+        })?;
         let seen =
             Seen { sha256: answer.checksum_sha256(), e_tag: answer.e_tag(), sse: answer.server_side_encryption() };
         let sent = Sent { size_bytes: part.size_bytes, sha256: vec![part.sha256()], e_tag: part.e_tag() };

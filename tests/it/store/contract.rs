@@ -71,6 +71,7 @@ async fn keeps_the_contract(store: &Store) {
     let dir = Dir::new();
     comes_back_as_it_went(store, &dir).await;
     is_replaced_as_a_whole(store, &dir).await;
+    is_made_once(store).await;
     is_refused_with_another_hash(store, &dir).await;
     goes_in_parts(store, &dir).await;
     takes_any_id(store).await;
@@ -100,6 +101,16 @@ async fn is_replaced_as_a_whole(store: &Store, dir: &Dir) {
     store.put_file("r", &dir.write("f", "something long"), OGG).await.expect("stored");
     store.put_file("r", &dir.write("f", "short"), OGG).await.expect("stored");
     assert_eq!(store.get("r").await.expect("an answer").as_deref(), Some(&b"short"[..]));
+}
+
+async fn is_made_once(store: &Store) {
+    let put = |text: &'static str| store.put_new("once", Bytes::from(text), "text/plain");
+    assert!(put("first").await.expect("an answer"));
+    assert!(!put("second").await.expect("an answer"));
+    assert_eq!(store.get("once").await.expect("an answer").as_deref(), Some(&b"first"[..]));
+    store.delete("once").await.expect("removed");
+    assert!(put("third").await.expect("an answer"));
+    store.delete("once").await.expect("removed");
 }
 
 async fn is_refused_with_another_hash(store: &Store, dir: &Dir) {
