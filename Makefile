@@ -1,4 +1,4 @@
-.PHONY: bench check-docker cluster compose-smoke demo fuzz parity savings faults soak test upgrade
+.PHONY: bench check-docker cluster compose-smoke demo fuzz parity savings faults soak test test-debian-13 upgrade
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -12,6 +12,11 @@ test:
 	@scripts/install.sh test
 	@scripts/venv.sh test
 	@scripts/test.sh
+
+# The same on Debian 13, whose FFmpeg is 7.1 and whose RabbitMQ is 4: what is committed, in a root file system below target/.
+# Wants root and debootstrap.
+test-debian-13:
+	@scripts/test-debian-13.sh
 
 # N damaged files of SEED, from number FROM on, through the jailed child, on all cores: the files of MEDIAMILL_CORPUS or
 # else the fixtures.
