@@ -127,7 +127,8 @@ fn what_was_joined_without_a_thought_for_clocks_plays_from_end_to_end() {
 #[test]
 fn pictures_without_times_find_their_order() {
     let dir = tempfile::tempdir().expect("a directory");
-    let moving = "testsrc2=s=320x240:r=25:d=3";
+    // The program gives AVI twice the frame rate where there are B-frames, and that may not be above the profile's.
+    let moving = "testsrc2=s=320x240:r=10:d=6";
     let whole = synthesise(
         &dir,
         "whole.mp4",
@@ -135,13 +136,15 @@ fn pictures_without_times_find_their_order() {
     );
     let film = synthesise(&dir, "film.avi", &format!("-i {} -c copy -bsf:v h264_mp4toannexb", whole.display()));
     let made = make(&film);
+    assert!(made.report.action == Action::Encoded && made.says("encode", "proof"), "{:?}", made.report.reasons);
     let times = frame_times(&made.playback(), "v");
-    assert!(times.len() >= 74, "{} pictures", times.len());
+    assert!(times.len() >= 58, "{} pictures", times.len());
     // The last ones have nothing behind them to be told apart by.
     let inner = &times[..times.len() - 3];
-    assert!(inner.windows(2).all(|pair| (pair[1] - pair[0] - 0.04).abs() < 0.011), "{times:?}");
-    let [shown, wanted] = [&made.playback(), &whole].map(|film| Shown::of(film, 1.52));
-    assert!(shown.difference(&wanted) < 12.0, "another picture is shown: {}", shown.difference(&wanted));
+    assert!(inner.windows(2).all(|pair| (pair[1] - pair[0] - 0.1).abs() < 0.011), "{times:?}");
+    let shown = Shown::of(&made.playback(), 1.55);
+    let [wanted, before, after] = [1.55, 1.35, 1.75].map(|at| shown.difference(&Shown::of(&whole, at)));
+    assert!(wanted < before && wanted < after, "another picture is shown: {wanted}, {before}, {after}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod mux;
 mod names;
 mod pair;
 mod resample;
+mod stream;
 mod timeline;
 
 use ffmpeg_next as ff;
@@ -16,7 +17,7 @@ use ffmpeg_next as ff;
 pub(super) use decode::{Decoder, warm};
 pub(super) use encode::{AudioEncoder, VideoEncoder, encode_still};
 pub(super) use filter::{PictureFilter, assume_color};
-pub(super) use input::{Input, StreamType, StreamView};
+pub(super) use input::Input;
 pub(super) use mux::{Muxer, OutputStream, set_initial_padding, set_trim, trim};
 pub(super) use names::{
     decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name, prepare_for_encoder,
@@ -25,6 +26,7 @@ pub(super) use names::{
 pub use names::{inventory, libraries};
 pub(super) use pair::PairFilter;
 pub(super) use resample::Resampler;
+pub(super) use stream::{StreamType, StreamView};
 
 use crate::error::{Code, Fault};
 

@@ -105,7 +105,7 @@ pub(in crate::transcode) fn set_frame_color(frame: &mut ff::Frame, color: FrameC
 pub(in crate::transcode) fn has_alpha(frame: &ff::frame::Video) -> bool {
     // SAFETY: the frame is allocated; the descriptor is static or null.
     unsafe {
-        let descriptor = super::input::pixel_descriptor((*frame.as_ptr()).format);
+        let descriptor = super::stream::pixel_descriptor((*frame.as_ptr()).format);
         !descriptor.is_null() && (*descriptor).flags & ffi::AV_PIX_FMT_FLAG_ALPHA as u64 != 0
     }
 }
@@ -138,7 +138,7 @@ pub(in crate::transcode) fn prepare_for_encoder(frame: &mut ff::frame::Video) {
 pub(in crate::transcode) fn pixel_format_name(frame: &ff::frame::Video) -> String {
     // SAFETY: the frame is allocated; the descriptor is static or null.
     unsafe {
-        let descriptor = super::input::pixel_descriptor((*frame.as_ptr()).format);
+        let descriptor = super::stream::pixel_descriptor((*frame.as_ptr()).format);
         if descriptor.is_null() { None } else { text((*descriptor).name) }.unwrap_or_default()
     }
 }

@@ -1,0 +1,274 @@
+//! What a stream says of itself, before anything of it is decoded.
+#![expect(unsafe_code, reason = "stream parameters are reached through libav's C structs only")]
+
+use std::collections::BTreeMap;
+use std::ptr::{self, addr_of};
+
+use ff::ffi;
+use ffmpeg_next as ff;
+
+use super::names::text;
+use crate::events::Orientation;
+
+/// A stream's own account of itself.
+pub(in crate::transcode) struct StreamView<'a>(pub(super) ff::Stream<'a>);
+
+/// What kind of stream it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::transcode) enum StreamType {
+    Video,
+    Audio,
+    Subtitle,
+    Other,
+}
+
+impl StreamView<'_> {
+    pub(in crate::transcode) fn index(&self) -> usize {
+        self.0.index()
+    }
+
+    pub(in crate::transcode) fn time_base(&self) -> ff::Rational {
+        self.0.time_base()
+    }
+
+    pub(in crate::transcode) fn parameters(&self) -> ff::codec::Parameters {
+        self.0.parameters()
+    }
+
+    pub(in crate::transcode) fn kind(&self) -> StreamType {
+        match self.0.parameters().medium() {
+            ff::media::Type::Video => StreamType::Video,
+            ff::media::Type::Audio => StreamType::Audio,
+            ff::media::Type::Subtitle => StreamType::Subtitle,
+            _ => StreamType::Other,
+        }
+    }
+
+    fn par(&self) -> *const ffi::AVCodecParameters {
+        // SAFETY: the stream belongs to an open context; its parameters live as long.
+        unsafe { (*self.0.as_ptr()).codecpar }
+    }
+
+    /// libav's name of the codec; `none` where it is unknown.
+    pub(in crate::transcode) fn codec_name(&self) -> String {
+        // SAFETY: the id comes from libav itself.
+        text(unsafe { ffi::avcodec_get_name((*self.par()).codec_id) }).unwrap_or_default()
+    }
+
+    /// The four characters by which the container names the codec.
+    pub(in crate::transcode) fn codec_tag(&self) -> [u8; 4] {
+        // SAFETY: parameters are valid, see `par`.
+        unsafe { (*self.par()).codec_tag }.to_le_bytes()
+    }
+
+    pub(in crate::transcode) fn profile_name(&self) -> Option<String> {
+        // SAFETY: parameters are valid; an unknown profile gives null.
+        let name = text(unsafe { ffi::avcodec_profile_name((*self.par()).codec_id, (*self.par()).profile) });
+        if self.has_sbr() && name.as_deref() == Some("LC") { Some("HE-AAC".to_owned()) } else { name }
+    }
+
+    /// Whether AAC has spectral band replication: frames of twice 1024 samples come out of it. FFmpeg 7.1 calls such a
+    /// stream by its core's profile where the container has no word of its own on it, as in ADTS.
+    fn has_sbr(&self) -> bool {
+        // SAFETY: parameters are valid.
+        unsafe { (*self.par()).codec_id == ffi::AVCodecID::AV_CODEC_ID_AAC && (*self.par()).frame_size == 2048 }
+    }
+
+    pub(in crate::transcode) fn level(&self) -> Option<i32> {
+        // SAFETY: parameters are valid.
+        Some(unsafe { (*self.par()).level }).filter(|level| *level > 0)
+    }
+
+    pub(in crate::transcode) fn bit_rate(&self) -> Option<u64> {
+        // SAFETY: parameters are valid.
+        u64::try_from(unsafe { (*self.par()).bit_rate }).ok().filter(|rate| *rate > 0)
+    }
+
+    /// Width and height of the coded picture; negative ones count as none.
+    pub(in crate::transcode) fn size(&self) -> (u32, u32) {
+        // SAFETY: parameters are valid.
+        let (width, height) = unsafe { ((*self.par()).width, (*self.par()).height) };
+        (u32::try_from(width).unwrap_or(0), u32::try_from(height).unwrap_or(0))
+    }
+
+    pub(in crate::transcode) fn sample_aspect_ratio(&self) -> (u32, u32) {
+        // SAFETY: stream and parameters are valid.
+        let (of_stream, of_codec) =
+            unsafe { ((*self.0.as_ptr()).sample_aspect_ratio, (*self.par()).sample_aspect_ratio) };
+        let ratio = if of_stream.num > 0 { of_stream } else { of_codec };
+        match (u32::try_from(ratio.num), u32::try_from(ratio.den)) {
+            (Ok(num), Ok(den)) if num > 0 && den > 0 => (num, den),
+            _ => (1, 1),
+        }
+    }
+
+    pub(in crate::transcode) fn pixel_format(&self) -> Option<String> {
+        // SAFETY: the number is compared with the range of known formats before it is used as one.
+        unsafe {
+            let number = (*self.par()).format;
+            let descriptor = if number < 0 { ptr::null() } else { pixel_descriptor(number) };
+            if descriptor.is_null() { None } else { text((*descriptor).name) }
+        }
+    }
+
+    /// Transfer characteristics and matrix as numbers of ITU-T H.273.
+    pub(in crate::transcode) fn transfer_and_matrix(&self) -> (u32, u32) {
+        // SAFETY: parameters are valid; the enums are read as the integers they are in C.
+        unsafe {
+            let par = self.par();
+            (addr_of!((*par).color_trc).cast::<u32>().read(), addr_of!((*par).color_space).cast::<u32>().read())
+        }
+    }
+
+    /// Whether the fields say that it is interlaced.
+    pub(in crate::transcode) fn is_interlaced(&self) -> bool {
+        // SAFETY: parameters are valid; the enum is read as an integer. 0 is unknown, 1 progressive.
+        unsafe { addr_of!((*self.par()).field_order).cast::<u32>().read() > 1 }
+    }
+
+    pub(in crate::transcode) fn sample_rate(&self) -> u32 {
+        // SAFETY: parameters are valid.
+        u32::try_from(unsafe { (*self.par()).sample_rate }).unwrap_or(0)
+    }
+
+    pub(in crate::transcode) fn channels(&self) -> u32 {
+        // SAFETY: parameters are valid.
+        u32::try_from(unsafe { (*self.par()).ch_layout.nb_channels }).unwrap_or(0)
+    }
+
+    /// Average and nominal frame rate.
+    pub(in crate::transcode) fn frame_rates(&self) -> (Option<f64>, Option<f64>) {
+        let rate = |r: ff::Rational| {
+            (r.numerator() > 0 && r.denominator() > 0).then(|| f64::from(r.numerator()) / f64::from(r.denominator()))
+        };
+        (rate(self.0.avg_frame_rate()), rate(self.0.rate()))
+    }
+
+    pub(in crate::transcode) fn start(&self) -> Option<i64> {
+        Some(self.0.start_time()).filter(|start| *start != ffi::AV_NOPTS_VALUE)
+    }
+
+    pub(in crate::transcode) fn duration(&self) -> Option<i64> {
+        Some(self.0.duration()).filter(|duration| *duration != ffi::AV_NOPTS_VALUE && *duration > 0)
+    }
+
+    /// Whether its pictures are shown in another order than they are decoded in.
+    pub(in crate::transcode) fn reorders(&self) -> bool {
+        // SAFETY: parameters are valid.
+        unsafe { (*self.par()).video_delay > 0 }
+    }
+
+    pub(in crate::transcode) fn is_default(&self) -> bool {
+        self.0.disposition().contains(ff::format::stream::Disposition::DEFAULT)
+    }
+
+    pub(in crate::transcode) fn is_attached_picture(&self) -> bool {
+        self.0.disposition().contains(ff::format::stream::Disposition::ATTACHED_PIC)
+    }
+
+    pub(in crate::transcode) fn metadata(&self) -> BTreeMap<String, String> {
+        collect(&self.0.metadata())
+    }
+
+    /// The display matrix as the container has it.
+    pub(in crate::transcode) fn display_matrix(&self) -> Option<[i32; 9]> {
+        // SAFETY: the data belongs to the stream and is as long as `size` says.
+        unsafe {
+            let mut size = 0;
+            let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
+            let data = ffi::av_stream_get_side_data(self.0.as_ptr(), kind, &raw mut size);
+            (!data.is_null() && size >= 36).then(|| data.cast::<[i32; 9]>().read_unaligned())
+        }
+    }
+
+    /// How the picture has to be turned.
+    pub(in crate::transcode) fn orientation(&self) -> Orientation {
+        self.display_matrix().map(|m| orientation_of(&m)).unwrap_or_default()
+    }
+
+    /// Whether a container-level key says that the samples are encrypted.
+    pub(in crate::transcode) fn is_encrypted(&self) -> bool {
+        // SAFETY: as for the display matrix.
+        let has_init_info = unsafe {
+            let mut size = 0;
+            let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_ENCRYPTION_INIT_INFO;
+            !ffi::av_stream_get_side_data(self.0.as_ptr(), kind, &raw mut size).is_null()
+        };
+        has_init_info || matches!(&self.codec_tag(), b"encv" | b"enca")
+    }
+}
+
+/// A dictionary's entries, keys in lower case.
+pub(super) fn collect(dictionary: &ff::DictionaryRef<'_>) -> BTreeMap<String, String> {
+    // SAFETY: the dictionary belongs to an open context; the iteration ends with a null entry.
+    unsafe {
+        let mut entries = BTreeMap::new();
+        let mut entry: *mut ffi::AVDictionaryEntry = ptr::null_mut();
+        loop {
+            entry = ffi::av_dict_get(dictionary.as_ptr(), c"".as_ptr(), entry, ffi::AV_DICT_IGNORE_SUFFIX);
+            if entry.is_null() {
+                return entries;
+            }
+            // Not through ffmpeg-next's iterator, which takes the bytes for UTF-8 without looking.
+            let (Some(key), Some(value)) = (text((*entry).key), text((*entry).value)) else { continue };
+            entries.insert(key.to_ascii_lowercase(), value);
+        }
+    }
+}
+
+/// The descriptor of a pixel format by number, or null.
+pub(super) fn pixel_descriptor(number: i32) -> *const ffi::AVPixFmtDescriptor {
+    // SAFETY: walks libav's static table; no number is ever turned into the Rust enum.
+    unsafe {
+        let mut descriptor = ptr::null();
+        let mut n = -1;
+        loop {
+            descriptor = ffi::av_pix_fmt_desc_next(descriptor);
+            if descriptor.is_null() {
+                return ptr::null();
+            }
+            n += 1;
+            // Most numbers are positions; the comparison by id also holds where the table has gaps.
+            if n >= number && ffi::av_pix_fmt_desc_get_id(descriptor) as i32 == number {
+                return descriptor;
+            }
+        }
+    }
+}
+
+/// The rotation and mirroring that a display matrix (ISO/IEC 14496-12, 6.2.2) asks for, to the nearest right angle.
+fn orientation_of(m: &[i32; 9]) -> Orientation {
+    let (a, b, c, d) = (i64::from(m[0]), i64::from(m[1]), i64::from(m[3]), i64::from(m[4]));
+    let mirrored = a * d - b * c < 0;
+    // Undo the mirroring first (x -> -x), so that a pure rotation is left.
+    let (a, b) = if mirrored { (-a, -b) } else { (a, b) };
+    let rotation_degrees = if a.abs() + d.abs() >= b.abs() + c.abs() {
+        if a + d >= 0 { 0 } else { 180 }
+    } else if b - c > 0 {
+        90
+    } else {
+        270
+    };
+    Orientation { rotation_degrees, mirrored }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: i32 = 1 << 16;
+
+    #[test]
+    fn display_matrices_of_phones() {
+        let of = |a, b, c, d| orientation_of(&[a, b, 0, c, d, 0, 0, 0, 1 << 30]);
+        let turned = |rotation_degrees, mirrored| Orientation { rotation_degrees, mirrored };
+        assert_eq!(of(ONE, 0, 0, ONE), turned(0, false));
+        assert_eq!(of(0, ONE, -ONE, 0), turned(90, false));
+        assert_eq!(of(-ONE, 0, 0, -ONE), turned(180, false));
+        assert_eq!(of(0, -ONE, ONE, 0), turned(270, false));
+        assert_eq!(of(-ONE, 0, 0, ONE), turned(0, true));
+        assert_eq!(of(ONE, 0, 0, -ONE), turned(180, true));
+        assert_eq!(of(0, ONE, ONE, 0), turned(270, true));
+        assert_eq!(of(0, -ONE, -ONE, 0), turned(90, true));
+    }
+}
