@@ -107,8 +107,11 @@ fn keep_streams(facts: &Facts, mut plan: Plan, made: &mut Film, job: &mut Job<'_
         let input = probe::open(INPUT, facts.container)?;
         let kept = encode_once(input, facts, &mut plan, ORIGINAL_STREAMS, job).and_then(|kept| {
             prove(&expectation(ORIGINAL_STREAMS, &plan, &kept))?;
-            let fits = job.profile.max_bytes.is_none_or(|max| size_of(ORIGINAL_STREAMS).is_ok_and(|size| size <= max));
-            if fits { Ok(kept.findings) } else { Err(Fault::rejected(Code::MediaProofFailed, "above max_bytes")) }
+            let size = size_of(ORIGINAL_STREAMS)?;
+            match job.profile.max_bytes.filter(|max| size > *max) {
+                Some(_) => Err(Fault::rejected(Code::MediaProofFailed, "above max_bytes")),
+                None => Ok(kept.findings),
+            }
         });
         or_why_not(kept)?.ok()
     } else {
