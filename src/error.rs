@@ -64,6 +64,8 @@ codes! {
     EventMalformed = "event.malformed", "the message is not a CloudEvent in JSON";
     EventUnsupported = "event.unsupported", "the event's type or version is not one that the worker understands";
     EventInvalid = "event.invalid", "the event's data breaks the schema";
+    EventMediaIdReused = "event.media-id-reused", "the media_id stands for a file with other bytes already";
+    EventLimitRevisions = "event.limit-revisions", "the media was normalized again as often as is allowed";
     EventProfile = "event.profile", "the event names a profile that this worker does not have";
     BrokerUnroutable = "broker.unroutable", "no queue is bound for the outcome event";
     BrokerUnavailable = "broker.unavailable", "the broker could not be reached or did not confirm";

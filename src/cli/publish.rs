@@ -96,6 +96,7 @@ async fn received(args: &Args, config: &Config) -> Result<(Received, String), Cl
         origin,
         declared,
         profile: args.profile.clone(),
+        renormalize: false,
         message: None,
         privacy: None,
         tags: Vec::new(),

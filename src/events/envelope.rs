@@ -170,6 +170,7 @@ impl Event {
             origin: super::Origin::File { path: String::new() },
             declared: None,
             profile: id("profile"),
+            renormalize: false,
             message: serde_json::from_value(echo("message")).unwrap_or_default(),
             privacy: serde_json::from_value(echo("privacy")).unwrap_or_default(),
             tags: serde_json::from_value(echo("tags")).unwrap_or_default(),

@@ -1,25 +1,68 @@
-//! `manifest.json`: written last next to the assets. Where it exists the job is done.
+//! `manifest.json`: written last, next to the objects that it names. Where it exists the media has an outcome.
+//!
+//! A manifest is `{event_id, time, state, data, revisions}`. Its first four members are the current outcome; `revisions`
+//! lists every outcome that the media had, oldest first, so that an event that is delivered again is answered with the
+//! outcome that it had and not with a later one. Superseded revisions carry their data, the current one does not repeat it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Normalized;
+use super::{Normalized, Record, Rejected};
 
-/// Everything that is needed to say the same outcome again, word by word.
+/// Most revisions of one media. Each takes a few kilobytes of its manifest, which is read whole for every request.
+pub const MAX_REVISIONS: u32 = 100;
+
+/// The outcomes of one media, the current one last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
-    written: Written,
-    /// `data` of the outcome event, as far as this version knows it.
-    pub data: Normalized,
+    current: StoredOutcome,
+    profile: String,
+    superseded: Vec<Entry>,
 }
 
-/// What the file says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Written {
+/// An outcome that a manifest keeps.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StoredOutcome {
+    /// Assets are stored.
+    Normalized(Record<Normalized>),
+    /// The file was rejected after it had been fetched; its original is stored.
+    Rejected(Record<Rejected>),
+}
+
+/// The file as it is written.
+#[derive(Debug, Serialize, Deserialize)]
+struct Document {
     event_id: String,
     time: String,
-    /// Not as a type: an older worker that says an outcome again leaves nothing out of what a newer one said.
+    /// Version 0.1 wrote none, and kept normalized media only.
+    #[serde(default)]
+    state: State,
+    /// Not as a type: an older worker that repeats an outcome leaves nothing out of what a newer one wrote.
     data: Value,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    revisions: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    #[default]
+    Normalized,
+    Rejected,
+}
+
+/// One revision in the list of a manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    number: u32,
+    cause: String,
+    event_id: String,
+    time: String,
+    #[serde(default)]
+    state: State,
+    profile: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
 }
 
 /// Why a manifest is of no use.
@@ -28,19 +71,18 @@ pub enum ManifestError {
     /// Not what any version writes: damaged.
     #[error("it is no manifest ({0})")]
     Damaged(serde_json::Error),
-    /// Of a version whose outcomes this one does not know. Where it differs is not said: the parser would quote what
-    /// customers wrote.
+    /// In a state, or with data, that this version does not know. What it says is not quoted: it may be what customers wrote.
     #[error("it is of another version")]
     Foreign,
 }
 
 impl Manifest {
-    /// The manifest of a job that is done now. `event_id` is that of the outcome event, `time` its time (RFC 3339).
-    ///
-    /// # Errors
-    /// Where `data` does not turn into JSON, which would be a bug.
-    pub fn new(event_id: String, time: String, data: Normalized) -> serde_json::Result<Self> {
-        Ok(Self { written: Written { event_id, time, data: serde_json::to_value(&data)? }, data })
+    /// The first manifest of a media, or the one that replaces all that `predecessor` had. `profile` is the name of the
+    /// profile that the outcome goes by.
+    #[must_use]
+    pub fn new(outcome: StoredOutcome, profile: String, predecessor: Option<&Self>) -> Self {
+        let superseded = predecessor.map(Self::all_superseded).unwrap_or_default();
+        Self { current: outcome, profile, superseded }
     }
 
     /// Reads what [`Manifest::to_json`] wrote, in this version or in another.
@@ -48,9 +90,20 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError`]
     pub fn read(json: &[u8]) -> Result<Self, ManifestError> {
-        let written: Written = serde_json::from_slice(json).map_err(ManifestError::Damaged)?;
-        let data = Normalized::deserialize(&written.data).map_err(|_| ManifestError::Foreign)?;
-        Ok(Self { written, data })
+        let value: Value = serde_json::from_slice(json).map_err(ManifestError::Damaged)?;
+        // Before anything else: what stands in a manifest of an unknown state is not for this version to judge.
+        if value.get("state").is_some_and(|state| State::deserialize(state).is_err()) {
+            return Err(ManifestError::Foreign);
+        }
+        let Document { event_id, time, state, data, mut revisions } =
+            serde_json::from_value(value).map_err(ManifestError::Damaged)?;
+        let current = StoredOutcome::read(state, event_id, time, data).map_err(|_| ManifestError::Foreign)?;
+        // The last entry is the current outcome; version 0.1 wrote no list.
+        let profile = match revisions.pop() {
+            Some(entry) => entry.profile,
+            None => current.profile().unwrap_or_default().to_owned(),
+        };
+        Ok(Self { current, profile, superseded: revisions })
     }
 
     /// The file's contents.
@@ -58,25 +111,122 @@ impl Manifest {
     /// # Errors
     /// None that is known: all of it is JSON already.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec_pretty(&self.written)
+        let (event_id, time, data) = self.current.parts();
+        let mut revisions = self.superseded.clone();
+        revisions.push(Entry { data: None, ..self.current_entry() });
+        serde_json::to_vec_pretty(&Document {
+            event_id: event_id.to_owned(),
+            time: time.to_owned(),
+            state: self.current.state(),
+            data: data.clone(),
+            revisions,
+        })
     }
 
-    /// `id` of the outcome event. Every repetition carries the same one, so that consumers can drop it.
+    /// The outcome that holds now.
     #[must_use]
-    pub fn event_id(&self) -> &str {
-        &self.written.event_id
+    pub const fn current(&self) -> &StoredOutcome {
+        &self.current
     }
 
-    /// `time` of the outcome event.
+    /// Name of the profile that the current outcome goes by.
     #[must_use]
-    pub fn time(&self) -> &str {
-        &self.written.time
+    pub fn profile(&self) -> &str {
+        &self.profile
     }
 
-    /// `data` of the outcome event, word by word.
+    /// Number of the revision that comes next; the first one is 1.
     #[must_use]
-    pub const fn said(&self) -> &Value {
-        &self.written.data
+    pub fn next_revision(&self) -> u32 {
+        self.current.revision().saturating_add(1)
+    }
+
+    /// The outcome that the event with this id had, where it made one.
+    ///
+    /// # Errors
+    /// [`ManifestError::Foreign`] where this version does not understand it.
+    pub fn outcome_of(&self, cause: &str) -> Result<Option<StoredOutcome>, ManifestError> {
+        if self.current.cause() == cause {
+            return Ok(Some(self.current.clone()));
+        }
+        let Some(entry) = self.superseded.iter().rev().find(|entry| entry.cause == cause) else { return Ok(None) };
+        let Entry { event_id, time, state, data, .. } = entry.clone();
+        let outcome = StoredOutcome::read(state, event_id, time, data.unwrap_or_default());
+        outcome.map(Some).map_err(|_| ManifestError::Foreign)
+    }
+
+    /// Keys of all objects that the current outcome names.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let (assets, original) = match &self.current {
+            StoredOutcome::Normalized(record) => (record.data.assets.as_slice(), record.data.original.key.as_deref()),
+            StoredOutcome::Rejected(record) => {
+                (&[][..], record.data.original.as_ref().and_then(|original| original.key.as_deref()))
+            }
+        };
+        assets.iter().map(|asset| asset.key.as_str()).chain(original)
+    }
+
+    fn all_superseded(&self) -> Vec<Entry> {
+        let mut all = self.superseded.clone();
+        all.push(self.current_entry());
+        all
+    }
+
+    fn current_entry(&self) -> Entry {
+        let (event_id, time, data) = self.current.parts();
+        Entry {
+            number: self.current.revision(),
+            cause: self.current.cause().to_owned(),
+            event_id: event_id.to_owned(),
+            time: time.to_owned(),
+            state: self.current.state(),
+            profile: self.profile.clone(),
+            data: Some(data.clone()),
+        }
+    }
+}
+
+impl StoredOutcome {
+    fn read(state: State, event_id: String, time: String, data: Value) -> serde_json::Result<Self> {
+        match state {
+            State::Normalized => Record::stored(event_id, time, data).map(Self::Normalized),
+            State::Rejected => Record::stored(event_id, time, data).map(Self::Rejected),
+        }
+    }
+
+    const fn state(&self) -> State {
+        match self {
+            Self::Normalized(_) => State::Normalized,
+            Self::Rejected(_) => State::Rejected,
+        }
+    }
+
+    fn parts(&self) -> (&str, &str, &Value) {
+        match self {
+            Self::Normalized(record) => (record.event_id(), record.time(), record.value()),
+            Self::Rejected(record) => (record.event_id(), record.time(), record.value()),
+        }
+    }
+
+    fn cause(&self) -> &str {
+        match self {
+            Self::Normalized(record) => &record.data.cause,
+            Self::Rejected(record) => &record.data.cause,
+        }
+    }
+
+    fn revision(&self) -> u32 {
+        match self {
+            Self::Normalized(record) => record.data.revision,
+            Self::Rejected(record) => record.data.revision.unwrap_or(1),
+        }
+    }
+
+    fn profile(&self) -> Option<&str> {
+        match self {
+            Self::Normalized(record) => Some(&record.data.decision.profile),
+            Self::Rejected(_) => None,
+        }
     }
 }
 
@@ -118,24 +268,66 @@ mod tests {
         Manifest::read(json.to_string().as_bytes())
     }
 
-    #[test]
-    fn what_an_older_worker_wrote_is_said_again_word_by_word() {
-        let manifest = read(&written()).expect("a manifest");
-        assert_eq!((manifest.data.media_id.as_str(), manifest.time()), ("m", "2026-11-22T10:00:01Z"));
-        assert_eq!(*manifest.said(), written()["data"]);
-        let again: Value = serde_json::from_slice(&manifest.to_json().expect("JSON")).expect("JSON");
-        assert_eq!(again, written());
-        let made = Manifest::new("6c108181".into(), "2026".into(), manifest.data).expect("JSON");
-        assert_eq!(*made.said(), written()["data"]);
+    fn normalized(manifest: &Manifest) -> &Record<Normalized> {
+        match manifest.current() {
+            StoredOutcome::Normalized(record) => record,
+            StoredOutcome::Rejected(_) => panic!("a rejection"),
+        }
+    }
+
+    fn again(manifest: &Manifest) -> Value {
+        serde_json::from_slice(&manifest.to_json().expect("JSON")).expect("JSON")
     }
 
     #[test]
-    fn what_only_a_newer_worker_knows_is_said_too() {
+    fn what_an_older_worker_wrote_is_repeated_word_by_word() {
+        let manifest = read(&written()).expect("a manifest");
+        let record = normalized(&manifest);
+        assert_eq!(
+            (record.data.media_id.as_str(), record.time(), manifest.profile()),
+            ("m", "2026-11-22T10:00:01Z", "crm")
+        );
+        assert_eq!(*record.value(), written()["data"]);
+        assert_eq!((again(&manifest)["data"].clone(), manifest.next_revision()), (written()["data"].clone(), 2));
+        assert_eq!(manifest.outcome_of("e").expect("known").as_ref(), Some(manifest.current()));
+    }
+
+    #[test]
+    fn what_only_a_newer_worker_knows_is_repeated_too() {
         let mut newer = written();
         newer["data"]["transcript"] = json!({ "language": "pt" });
         newer["data"]["assets"][0]["language"] = json!("pt");
         newer["signature"] = json!("not this version's to keep");
-        assert_eq!(*read(&newer).expect("a manifest").said(), newer["data"]);
+        let manifest = read(&newer).expect("a manifest");
+        assert_eq!(*normalized(&manifest).value(), newer["data"]);
+        let edit = |data: &mut Value| data["cause"] = json!("other");
+        let retold = normalized(&manifest).retold("id".to_owned(), edit).expect("JSON");
+        assert_eq!(
+            (retold.value()["transcript"]["language"].as_str(), retold.data.cause.as_str()),
+            (Some("pt"), "other")
+        );
+    }
+
+    #[test]
+    fn every_event_finds_its_own_revision() {
+        let first = read(&written()).expect("a manifest");
+        let edit = |data: &mut Value| {
+            data["cause"] = json!("later");
+            data["revision"] = json!(2);
+            data["decision"]["profile"] = json!("voice");
+        };
+        let second = normalized(&first).retold("id-2".to_owned(), edit).expect("JSON");
+        let manifest = Manifest::new(StoredOutcome::Normalized(second), "voice".to_owned(), Some(&first));
+        let json = again(&manifest);
+        let list: Vec<_> = json["revisions"].as_array().expect("a list").iter().collect();
+        let row = |n: usize| (list[n]["number"].as_u64(), list[n]["cause"].as_str(), list[n]["profile"].as_str());
+        assert_eq!((row(0), row(1)), ((Some(1), Some("e"), Some("crm")), (Some(2), Some("later"), Some("voice"))));
+        assert_eq!((list[0]["data"].clone(), list[1].get("data")), (written()["data"].clone(), None));
+        let read = read(&json).expect("a manifest");
+        assert_eq!((&read, read.next_revision()), (&manifest, 3));
+        let of = |cause| read.outcome_of(cause).expect("known").map(|outcome| outcome.parts().0.to_owned());
+        assert_eq!(of("e").as_deref(), written()["event_id"].as_str());
+        assert_eq!((of("later").as_deref(), of("never")), (Some("id-2"), None));
     }
 
     #[test]
@@ -143,6 +335,9 @@ mod tests {
         let mut other = written();
         other["data"]["kind"] = json!("hologram");
         assert!(matches!(read(&other), Err(ManifestError::Foreign)));
+        for tombstone in [json!({ "state": "erased" }), json!({ "state": 7, "data": null })] {
+            assert!(matches!(read(&tombstone), Err(ManifestError::Foreign)), "{tombstone}");
+        }
         let cut = &written().to_string().into_bytes()[..100];
         for bytes in [cut, b"", b"{}", b"null", b"[1]"] {
             assert!(matches!(Manifest::read(bytes), Err(ManifestError::Damaged(_))));

@@ -9,19 +9,21 @@ mod manifest;
 mod normalized;
 mod peaks;
 mod received;
+mod record;
 mod rejected;
 mod trace;
 
 pub use envelope::{EnvelopeError, Event, Headers, MAX_EVENT_BYTES, STRUCTURED};
 pub use facts::{Orientation, Stream, StreamDetail};
-pub use manifest::{Manifest, ManifestError};
+pub use manifest::{MAX_REVISIONS, Manifest, ManifestError, StoredOutcome};
 pub use normalized::{
     Action, Asset, Damage, Decision, Kind, Loudness, Normalized, Original, Reason, Role, SandboxStatus, Timings,
     WorkerInfo,
 };
 pub use peaks::Peaks;
 pub use received::{Declared, Message, Origin, Privacy, Received};
-pub use rejected::{Failed, Rejected, Stage};
+pub use record::Record;
+pub use rejected::{Failed, Rejected, RejectedOriginal, Stage};
 pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// `type` of the event that asks for work.

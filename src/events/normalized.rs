@@ -17,6 +17,10 @@ pub struct Normalized {
     pub media_id: String,
     /// `id` of the received event that led to this one.
     pub cause: String,
+    /// Which of the media's outcomes this is, from 1: normalizing it again by another profile, or with `renormalize`, makes
+    /// the next one. Events of version 0.1 have none and are the first.
+    #[serde(default = "first")]
+    pub revision: u32,
     /// What the file is, by its content.
     pub kind: Kind,
     /// The file as it came.
@@ -44,6 +48,11 @@ pub struct Normalized {
     pub timings_ms: Timings,
     /// Which worker did it, with which libraries, in which sandbox.
     pub worker: WorkerInfo,
+}
+
+/// The revision of an event that names none.
+const fn first() -> u32 {
+    1
 }
 
 /// What a file is, by its content.

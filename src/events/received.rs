@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The data of a *media received* event. `(tenant, media_id)` is the idempotency key.
+/// The data of a *media received* event. `(tenant, media_id)` names one file: it is fetched and normalized once, whatever
+/// number of events ask for it, unless one names another profile or asks to `renormalize`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Received {
     /// Whose media it is; first part of every object key.
@@ -19,6 +20,9 @@ pub struct Received {
     /// Name of the compression profile; the worker's default where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// Whether to normalize the media again although it has an outcome: a new revision takes the old one's place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renormalize: bool,
     /// The chat message that carried the file; echoed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,

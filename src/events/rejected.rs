@@ -53,6 +53,12 @@ pub struct Rejected {
     pub explanation: String,
     /// How often the job was tried.
     pub attempts: u32,
+    /// The file as it came, where it was fetched and is kept although nothing could be made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<RejectedOriginal>,
+    /// Which of the media's outcomes this is, from 1, where its original is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
     /// Echoed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
@@ -65,6 +71,29 @@ pub struct Rejected {
     /// Echoed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Value>,
+}
+
+/// A file that was fetched, kept and rejected: what is known of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RejectedOriginal {
+    /// MIME type by content; `application/octet-stream` where nothing recognised it.
+    pub mime_type: String,
+    /// MIME type as declared, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_mime_type: Option<String>,
+    /// File name as declared, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 in hex.
+    pub sha256: String,
+    /// Short name of the container, where it was recognised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Key of the stored original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// The data of a *media failed* event: the same shape, but trying again later may help (`mediamill replay`).

@@ -30,6 +30,14 @@ pub struct Fetched {
     pub sha256: String,
 }
 
+/// The SHA-256 that was declared, in lower-case hex.
+///
+/// # Errors
+/// [`SourceError::DeclaredHash`] where what was declared is none.
+pub(crate) fn declared_sha256(declared: &Declared) -> Result<Option<String>, SourceError> {
+    Ok(declared.sha256.as_deref().map(sink::parse_sha256).transpose()?.map(hex::encode))
+}
+
 /// Everything that can fetch. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sources(Arc<Inner>);

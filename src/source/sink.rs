@@ -102,7 +102,7 @@ impl Sink {
 }
 
 /// A declared SHA-256: 64 hex digits of either case, or base64, standard or URL-safe, padded or not.
-fn parse_sha256(text: &str) -> Result<[u8; 32], SourceError> {
+pub(super) fn parse_sha256(text: &str) -> Result<[u8; 32], SourceError> {
     let bytes = match text.len() {
         64 => hex::decode(text).ok(),
         _ => STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok(),

@@ -1,4 +1,8 @@
-//! Object keys: `<prefix>/<tenant>/<media_id>/<object>`.
+//! Object keys: `<prefix>/<tenant>/<media_id>/<first 32 hex digits of the object's SHA-256>/<object>`, and the manifest at
+//! `<prefix>/<tenant>/<media_id>/manifest.json`.
+//!
+//! The bytes of an object are part of its key, so that two workers, or two revisions of one media, never write different
+//! bytes to one key: an event that names an object stays true. Only the manifest is ever replaced.
 //!
 //! Ids come from other people's systems and may hold anything. Each becomes exactly one path segment of unreserved
 //! ASCII that is also a safe file name, and no two ids become the same one.
@@ -11,6 +15,9 @@ pub const MANIFEST: &str = "manifest.json";
 
 /// RFC 3986's unreserved characters stay, without `~`: that one marks what [`segment`] itself adds.
 const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
+/// Hex digits of an object's SHA-256 in its key: 128 bits.
+const ADDRESS_DIGITS: usize = 32;
 
 /// File names end at 255 bytes and whole keys at 1024; the temporary name of the local store is a little longer.
 const MAX_SEGMENT_BYTES: usize = 200;
@@ -26,16 +33,17 @@ impl Folder {
         Self(below(prefix, &format!("{}/{}", segment(tenant), segment(media_id))))
     }
 
-    /// Key of an object by its name: `audio.mp3`, `thumbnail.jpg`, …
+    /// Key of an object by the SHA-256 of its bytes in lower-case hex and its name: `audio.mp3`, `thumbnail.jpg`, …
     #[must_use]
-    pub fn key(&self, object: &str) -> String {
-        format!("{}/{}", self.0, segment(object))
+    pub fn key(&self, sha256: &str, object: &str) -> String {
+        let digits = sha256.get(..ADDRESS_DIGITS).unwrap_or(sha256);
+        format!("{}/{}/{}", self.0, segment(digits), segment(object))
     }
 
     /// Key of [`MANIFEST`].
     #[must_use]
     pub fn manifest(&self) -> String {
-        self.key(MANIFEST)
+        format!("{}/{MANIFEST}", self.0)
     }
 
     /// The folder itself, without a slash at the end.
@@ -83,9 +91,11 @@ mod tests {
 
     #[test]
     fn ordinary_ids_stay_readable() {
-        let folder = Folder::new("media", "acme", "wamid.HBgL1");
-        assert_eq!(folder.key("audio.mp3"), "media/acme/wamid.HBgL1/audio.mp3");
-        assert_eq!(folder.manifest(), "media/acme/wamid.HBgL1/manifest.json");
+        let folder = Folder::new("media", "acme", "whatsapp-9f2c");
+        let sha256 = "debc3cd050845b511bfb30b81d233daa1ad37c2e80a239d7191a93a585289cc1";
+        let key = "media/acme/whatsapp-9f2c/debc3cd050845b511bfb30b81d233daa/audio.mp3";
+        assert_eq!(folder.key(sha256, "audio.mp3"), key);
+        assert_eq!(folder.manifest(), "media/acme/whatsapp-9f2c/manifest.json");
         assert_eq!(Folder::new("", "acme", "1").as_str(), "acme/1");
     }
 

@@ -7,9 +7,11 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
-use super::{Head, MAX_GET_BYTES, PutOptions, StoreError, Stored};
+use super::{Folder, Head, MAX_GET_BYTES, PutOptions, StoreError, Stored, Version};
 
 const CHUNK_BYTES: usize = 256 << 10;
 
@@ -38,21 +40,99 @@ impl Local {
         options: PutOptions<'_>,
         open: impl FnOnce() -> io::Result<R> + Send + 'static,
     ) -> Result<Stored, StoreError> {
-        let root = Arc::clone(&self.root);
-        let target = self.path(key)?;
+        let (root, target) = (Arc::clone(&self.root), self.path(key)?);
         let key = key.to_owned();
         let expected = options.sha256.map(str::to_owned);
         blocking(move || {
-            let from = open().map_err(StoreError::Scratch)?;
-            let (size_bytes, sha256) = write_whole(&root, &target, from, Put::Any { expected: expected.as_deref() })?;
-            Ok(Stored { key, size_bytes, sha256 })
+            let new = NewObject::write(&root, folder_of(&root, &target), open().map_err(StoreError::Scratch)?)?;
+            new.expect(expected.as_deref())?;
+            let stored = Stored { key, size_bytes: new.size_bytes, sha256: new.sha256.clone() };
+            new.persist(&root, &target, Existing::Replaced)?;
+            Ok(stored)
+        })
+        .await
+    }
+
+    pub(super) async fn put_addressed(
+        &self,
+        folder: &Folder,
+        object: &str,
+        path: &Path,
+        options: PutOptions<'_>,
+    ) -> Result<Stored, StoreError> {
+        let (this, folder, object, path) = (self.clone(), folder.clone(), object.to_owned(), path.to_owned());
+        let expected = options.sha256.map(str::to_owned);
+        blocking(move || {
+            let root = &this.root;
+            let from = File::open(path).map_err(StoreError::Scratch)?;
+            let new = NewObject::write(root, &this.path(folder.as_str())?, from)?;
+            new.expect(expected.as_deref())?;
+            let key = folder.key(&new.sha256, &object);
+            let target = this.path(&key)?;
+            let stored = Stored { key, size_bytes: new.size_bytes, sha256: new.sha256.clone() };
+            // The bytes are in the key: what is there already is the same, unless somebody has changed it since.
+            let as_it_was = File::open(&target).and_then(sha256_of).is_ok_and(|sha256| sha256 == stored.sha256);
+            if !as_it_was {
+                new.persist(root, &target, Existing::Replaced)?;
+            }
+            Ok(stored)
         })
         .await
     }
 
     pub(super) async fn put_new(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
         let (root, target) = (Arc::clone(&self.root), self.path(key)?);
-        blocking(move || write_whole(&root, &target, &*bytes, Put::New).map(drop)).await
+        blocking(move || {
+            NewObject::write(&root, folder_of(&root, &target), &*bytes)?.persist(&root, &target, Existing::Kept)
+        })
+        .await
+    }
+
+    pub(super) async fn get_versioned(&self, key: &str) -> Result<Option<(Bytes, Version)>, StoreError> {
+        let found = self.get(key).await?;
+        Ok(found.map(|bytes| {
+            let version = version_of(&bytes);
+            (bytes, version)
+        }))
+    }
+
+    /// Under a lock of the object's folder, which everybody takes who replaces something in it.
+    pub(super) async fn replace(&self, key: &str, bytes: Bytes, read: &Version) -> Result<bool, StoreError> {
+        let (root, target, read) = (Arc::clone(&self.root), self.path(key)?, read.clone());
+        blocking(move || {
+            let failed = |err: io::Error| StoreError::local("replace an object", &err);
+            let folder = folder_of(&root, &target);
+            let Some(lock) = found(&root, "replace an object", File::open(folder))? else { return Ok(false) };
+            flock(&lock, FlockOperation::LockExclusive).map_err(io::Error::from).map_err(failed)?;
+            let Some(now) = found(&root, "replace an object", fs::read(&target))? else { return Ok(false) };
+            if version_of(&now) != read {
+                return Ok(false);
+            }
+            NewObject::write(&root, folder, &*bytes)?.persist(&root, &target, Existing::Replaced)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    pub(super) async fn get_file(
+        &self,
+        key: &str,
+        path: &Path,
+        limit_bytes: u64,
+    ) -> Result<Option<Stored>, StoreError> {
+        let (root, from, to, key) = (Arc::clone(&self.root), self.path(key)?, path.to_owned(), key.to_owned());
+        blocking(move || {
+            let Some(file) = found(&root, "read an object", File::open(&from))? else { return Ok(None) };
+            let mut scratch = File::create(&to).map_err(StoreError::Scratch)?;
+            let size_bytes = io::copy(&mut file.take(limit_bytes.saturating_add(1)), &mut scratch)
+                .map_err(|err| StoreError::local("read an object", &err))?;
+            if size_bytes > limit_bytes {
+                return Err(StoreError::TooLarge { limit_bytes });
+            }
+            let sha256 = File::open(&to).and_then(sha256_of).map_err(StoreError::Scratch)?;
+            Ok(Some(Stored { key, size_bytes, sha256 }))
+        })
+        .await
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
@@ -82,7 +162,15 @@ impl Local {
 
     pub(super) async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let (root, path) = (Arc::clone(&self.root), self.path(key)?);
-        blocking(move || found(&root, "remove an object", fs::remove_file(&path)).map(drop)).await
+        blocking(move || {
+            found(&root, "remove an object", fs::remove_file(&path))?;
+            // The last object of a folder takes the folder along; one that is not empty, or the root, stays.
+            match folder_of(&root, &path) {
+                folder if folder == &*root => Ok(()),
+                folder => Ok(drop(fs::remove_dir(folder))),
+            }
+        })
+        .await
     }
 
     pub(super) fn url_for_display(&self) -> String {
@@ -100,58 +188,92 @@ impl Local {
     }
 }
 
-/// What is to be written.
-#[derive(Debug, Clone, Copy)]
-enum Put<'a> {
-    /// Whatever was there before, bytes with this SHA-256 where one is given.
-    Any { expected: Option<&'a str> },
-    /// Only where nothing was there before.
-    New,
+/// What becomes of an object that has the name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Existing {
+    Replaced,
+    Kept,
 }
 
-/// Writes next to the target, so that the rename stays on one file system and readers never see half an object.
-fn write_whole(root: &Path, target: &Path, mut from: impl Read, put: Put<'_>) -> Result<(u64, String), StoreError> {
-    const ACTION: &str = "write an object";
-    let failed = |err: io::Error| StoreError::local(ACTION, &err);
-    let folder = target.parent().unwrap_or(root);
-    let fresh = create_folders(root, folder)?;
-    // A name that no key has. Temporary files are private by themselves; objects get what the umask leaves.
-    let mode = Permissions::from_mode(0o666);
-    let mut temporary = tempfile::Builder::new().prefix(".~").permissions(mode).tempfile_in(folder).map_err(failed)?;
-    let mut hash = Sha256::new();
-    let mut size_bytes = 0;
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let n = match from.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(n) => n,
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
-            Err(err) => return Err(StoreError::Scratch(err)),
+const WRITE: &str = "write an object";
+
+/// An object that is written as a whole and has no name yet.
+struct NewObject {
+    file: NamedTempFile,
+    size_bytes: u64,
+    sha256: String,
+    /// Folders that gained a folder on the way.
+    parents: Vec<PathBuf>,
+}
+
+impl NewObject {
+    /// Writes next to the target, so that the rename stays on one file system and readers never see half an object.
+    fn write(root: &Path, folder: &Path, mut from: impl Read) -> Result<Self, StoreError> {
+        let failed = |err: io::Error| StoreError::local(WRITE, &err);
+        let parents = create_folders(root, folder)?;
+        // A name that no key has. Temporary files are private by themselves; objects get what the umask leaves.
+        let mode = Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new().prefix(".~").permissions(mode).tempfile_in(folder).map_err(failed)?;
+        let mut hash = Sha256::new();
+        let mut size_bytes = 0;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let n = match from.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+                Err(err) => return Err(StoreError::Scratch(err)),
+            };
+            hash.update(&chunk[..n]);
+            file.write_all(&chunk[..n]).map_err(failed)?;
+            size_bytes += n as u64;
+        }
+        Ok(Self { file, size_bytes, sha256: hex::encode(hash.finalize()), parents })
+    }
+
+    /// Refuses bytes that are not those that the caller promised.
+    fn expect(&self, sha256: Option<&str>) -> Result<(), StoreError> {
+        if sha256.is_some_and(|expected| expected != self.sha256) {
+            let detail = "the file changed before it was stored".to_owned();
+            return Err(StoreError::Checksum { action: WRITE, detail });
+        }
+        Ok(())
+    }
+
+    /// Gives the object its name, durably.
+    fn persist(self, root: &Path, target: &Path, existing: Existing) -> Result<(), StoreError> {
+        let failed = |err: io::Error| StoreError::local(WRITE, &err);
+        let folder = folder_of(root, target);
+        let mut parents = self.parents;
+        parents.extend(create_folders(root, folder)?);
+        self.file.as_file().sync_all().map_err(failed)?;
+        match existing {
+            Existing::Replaced => self.file.persist(target).map_err(|err| failed(err.error))?,
+            Existing::Kept => self.file.persist_noclobber(target).map_err(|err| match err.error.kind() {
+                io::ErrorKind::AlreadyExists => StoreError::Exists { action: WRITE },
+                _ => failed(err.error),
+            })?,
         };
-        hash.update(&chunk[..n]);
-        temporary.write_all(&chunk[..n]).map_err(failed)?;
-        size_bytes += n as u64;
+        // The new name is durable when its directory is; a new directory when its parent is.
+        for folder in std::iter::once(folder.to_owned()).chain(parents) {
+            File::open(folder).and_then(|dir| dir.sync_all()).map_err(failed)?;
+        }
+        Ok(())
     }
-    let sha256 = hex::encode(hash.finalize());
-    if matches!(put, Put::Any { expected: Some(expected) } if expected != sha256) {
-        return Err(StoreError::Checksum {
-            action: ACTION,
-            detail: "the file changed before it was stored".to_owned(),
-        });
-    }
-    temporary.as_file().sync_all().map_err(failed)?;
-    match put {
-        Put::Any { .. } => temporary.persist(target).map_err(|err| failed(err.error))?,
-        Put::New => temporary.persist_noclobber(target).map_err(|err| match err.error.kind() {
-            io::ErrorKind::AlreadyExists => StoreError::Exists { action: ACTION },
-            _ => failed(err.error),
-        })?,
-    };
-    // The new name is durable when its directory is; a new directory when its parent is.
-    for folder in std::iter::once(folder.to_owned()).chain(fresh) {
-        File::open(folder).and_then(|dir| dir.sync_all()).map_err(failed)?;
-    }
-    Ok((size_bytes, sha256))
+}
+
+fn folder_of<'a>(root: &'a Path, target: &'a Path) -> &'a Path {
+    target.parent().unwrap_or(root)
+}
+
+fn version_of(bytes: &[u8]) -> Version {
+    Version(hex::encode(Sha256::digest(bytes)))
+}
+
+fn sha256_of(mut file: File) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut file, &mut hash)?;
+    Ok(hex::encode(hash.finalize()))
 }
 
 /// Creates the folders between the root and this one. Returns the parents that gained an entry.

@@ -52,6 +52,18 @@ pub struct Head {
     pub size_bytes: u64,
 }
 
+/// Which contents of a key were read: [`Store::replace`] replaces these and no others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(String);
+
+#[cfg(test)]
+impl Version {
+    /// A version of this name.
+    pub(crate) fn of(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
 /// An object store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -116,6 +128,24 @@ impl Store {
         }
     }
 
+    /// Stores a file as `object` of a media, under a key that has the SHA-256 of its bytes in it. Where that key exists and
+    /// has these bytes, nothing is written.
+    ///
+    /// # Errors
+    /// As [`Store::put_file`].
+    pub async fn put_addressed(
+        &self,
+        folder: &Folder,
+        object: &str,
+        path: &Path,
+        options: PutOptions<'_>,
+    ) -> Result<Stored, StoreError> {
+        match &self.backend {
+            Backend::Local(local) => local.put_addressed(folder, object, path, options).await,
+            Backend::S3(s3) => Box::pin(s3.put_addressed(folder, object, path, options)).await,
+        }
+    }
+
     /// Stores a few bytes, as [`Store::put_file`] does.
     ///
     /// # Errors
@@ -152,6 +182,47 @@ impl Store {
         match &self.backend {
             Backend::Local(local) => local.get(key).await,
             Backend::S3(s3) => Box::pin(s3.get(key)).await,
+        }
+    }
+
+    /// A small object's bytes, and which version of it they are, for [`Store::replace`].
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn get_versioned(&self, key: &str) -> Result<Option<(Bytes, Version)>, StoreError> {
+        match &self.backend {
+            Backend::Local(local) => local.get_versioned(key).await,
+            Backend::S3(s3) => Box::pin(s3.get_versioned(key)).await,
+        }
+    }
+
+    /// Replaces an object that still is as it was read. Whether it was: of two who replace the same version one does.
+    /// Where an S3 server knows no conditional writes (`If-Match`), the last one does.
+    ///
+    /// # Errors
+    /// As [`Store::put_file`].
+    pub async fn replace(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        content_type: &str,
+        read: &Version,
+    ) -> Result<bool, StoreError> {
+        match &self.backend {
+            Backend::Local(local) => local.replace(key, bytes, read).await,
+            Backend::S3(s3) => Box::pin(s3.replace(key, bytes, content_type, read)).await,
+        }
+    }
+
+    /// Copies an object of at most `limit_bytes` into a file, which is created or emptied; nothing where there is no such
+    /// object.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::TooLarge`] above the limit, [`StoreError::Scratch`] where the file cannot be written.
+    pub async fn get_file(&self, key: &str, path: &Path, limit_bytes: u64) -> Result<Option<Stored>, StoreError> {
+        match &self.backend {
+            Backend::Local(local) => local.get_file(key, path, limit_bytes).await,
+            Backend::S3(s3) => Box::pin(s3.get_file(key, path, limit_bytes)).await,
         }
     }
 

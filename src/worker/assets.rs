@@ -8,7 +8,7 @@ use std::path::Path;
 use futures_util::future::try_join_all;
 
 use crate::error::{Code, Fault};
-use crate::events::{Action, Asset, Role};
+use crate::events::{Action, Asset, Received, RejectedOriginal, Role};
 use crate::sandbox::protocol::{INPUT, Produced, Report};
 use crate::source::Fetched;
 use crate::store::{Folder, PutOptions, Store, StoreError};
@@ -17,6 +17,10 @@ use crate::store::{Folder, PutOptions, Store, StoreError};
 const MAX_PRODUCED: usize = 6;
 /// Longest MIME type or file extension that is passed on.
 const MAX_NAME_BYTES: usize = 127;
+
+/// Name and MIME type of an original that nothing recognised.
+const UNKNOWN_OBJECT: &str = "original.bin";
+const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// What was stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +85,28 @@ pub(super) async fn put(
     Ok(Kept { assets, original_key })
 }
 
+/// Stores the original of a file that is rejected. What it is nobody can say, so it is stored as bytes to be saved.
+pub(super) async fn put_rejected(
+    store: &Store,
+    folder: &Folder,
+    scratch: &Path,
+    fetched: &Fetched,
+    received: &Received,
+) -> Result<RejectedOriginal, StoreError> {
+    let options = PutOptions { content_type: UNKNOWN_TYPE, sha256: Some(&fetched.sha256) };
+    let stored = store.put_addressed(folder, UNKNOWN_OBJECT, &scratch.join(INPUT), options).await?;
+    let declared = received.declared.clone().unwrap_or_default();
+    Ok(RejectedOriginal {
+        mime_type: UNKNOWN_TYPE.to_owned(),
+        declared_mime_type: declared.mime_type,
+        file_name: declared.file_name,
+        size_bytes: stored.size_bytes,
+        sha256: stored.sha256,
+        container: None,
+        key: Some(stored.key),
+    })
+}
+
 async fn put_one(
     store: &Store,
     folder: &Folder,
@@ -90,7 +116,7 @@ async fn put_one(
 ) -> Result<Asset, StoreError> {
     let sha256 = (produced.file == INPUT).then_some(fetched.sha256.as_str());
     let options = PutOptions { content_type: &produced.mime_type, sha256 };
-    let stored = store.put_file(&folder.key(&produced.object), &scratch.join(&produced.file), options).await?;
+    let stored = store.put_addressed(folder, &produced.object, &scratch.join(&produced.file), options).await?;
     Ok(Asset {
         role: produced.role,
         key: stored.key,

@@ -15,10 +15,13 @@ impl Pipeline {
     /// Runs a job to its outcome. Dropping the future ends it as dropping [`Pipeline::run`] does.
     pub async fn run_at_once(&self, job: &Job, mut on_progress: impl FnMut(f32) + Send) -> Outcome {
         let mut tries = Tries::default();
+        let mut job = job.clone();
         loop {
+            job.tries = tries;
+            job.suspect_ends = tries.suspicions > 0;
             let attempts = tries.attempts.saturating_add(1);
-            let failure = match self.run(job, &mut on_progress).await {
-                Ok(manifest) => return Outcome::Normalized(Box::new(manifest)),
+            let failure = match self.run(&job, &mut on_progress).await {
+                Ok(outcome) => return outcome,
                 Err(failure) => failure,
             };
             let profile_version = self.profile_version(&job.received);

@@ -4,25 +4,25 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
+use super::answer::{KeptBytes, Seen};
 use super::assets;
 use super::endpoints::Endpoints;
 use super::metrics::Metrics;
-use super::outcome::{At, Failure, event_id};
+use super::outcome::{About, At, Failure, Outcome, Subject};
 use super::record::normalized;
 use super::spans;
 use super::workspace::{Scratch, Workspace};
-use crate::broker::Lane;
+use crate::broker::{Lane, Tries};
 use crate::config::{Config, Limits, Profile, Profiles};
 use crate::error::{Code, Fault};
-use crate::events::{Manifest, ManifestError, NORMALIZED_TYPE, Normalized, Received, Stage, Timings};
+use crate::events::{Received, Record, Stage, StoredOutcome, Timings};
 use crate::sandbox::Sandbox;
 use crate::sandbox::protocol::{INPUT, JobSpec, Report, Task};
 use crate::source::{Fetched, Sources};
-use crate::store::{Folder, PutOptions, Store};
+use crate::store::{Folder, Store};
 
 /// Most threads of a codec. More gain nothing at the sizes that profiles have, and their stacks count as the child's memory:
 /// on a machine of 64 cores a file would meet another limit than on a small one.
@@ -41,8 +41,12 @@ pub struct Job {
     pub received: Received,
     /// A file that the person at the keyboard named: it is taken instead of the event's origin.
     pub local: Option<PathBuf>,
-    /// Whether to do the work even where a manifest says that it was done.
+    /// Whether to do the work whatever a manifest says, and to put the result in the place of all that was there.
     pub again: bool,
+    /// How often it was tried before.
+    pub tries: Tries,
+    /// Whether a fault for which the file may be to blame ends it: it had its second try, or there is none.
+    pub suspect_ends: bool,
     /// Added to the child's nice value.
     pub nice: i32,
     /// The lane that it came through; none where there is no broker.
@@ -53,7 +57,17 @@ impl Job {
     /// A job as an event asks for it.
     #[must_use]
     pub const fn new(cause: String, asked_at: Option<Timestamp>, received: Received, nice: i32) -> Self {
-        Self { cause, asked_at, received, local: None, again: false, nice, lane: None }
+        let tries = Tries { attempts: 0, suspicions: 0 };
+        Self { cause, asked_at, received, local: None, again: false, tries, suspect_ends: false, nice, lane: None }
+    }
+
+    /// Whether this fault is the end of the job, for a reason that is the file's.
+    const fn is_rejected_by(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::Rejected { .. } => true,
+            Fault::Suspect { .. } => self.suspect_ends,
+            Fault::Transient { .. } | Fault::Broken { .. } | Fault::Shutdown => false,
+        }
     }
 }
 
@@ -89,10 +103,10 @@ pub struct Parts {
 }
 
 /// What one run has to go by.
-struct Brief<'a> {
-    job: &'a Job,
-    profile: Profile,
-    folder: Folder,
+pub(super) struct Brief<'a> {
+    pub(super) job: &'a Job,
+    pub(super) profile: Profile,
+    pub(super) folder: Folder,
     /// Every step has its own timeouts; this is the one above them, so that a job never outlives its delivery.
     deadline: Instant,
 }
@@ -118,32 +132,51 @@ impl Pipeline {
         }
     }
 
-    /// Runs a job to its manifest, or to the step that ended it. `on_progress` hears of the child's work from 0 to 1.
-    /// Dropping the future kills the child and removes the scratch directory.
+    /// Runs a job to its manifest, or to the step that ended it. Where a manifest answers the request already, its outcome is
+    /// the result; a rejected file that was fetched is stored, and then the rejection is the result. `on_progress` hears of
+    /// the child's work from 0 to 1. Dropping the future kills the child and removes the scratch directory.
     ///
     /// # Errors
     /// The step, and what it means for the job.
-    pub async fn run(&self, job: &Job, on_progress: impl FnMut(f32) + Send) -> Result<Manifest, Failure> {
+    pub async fn run(&self, job: &Job, on_progress: impl FnMut(f32) + Send) -> Result<Outcome, Failure> {
         let started = Instant::now();
         let mut timings = Timings { queue: job.asked_at.map_or(0, waited_ms), ..Timings::default() };
         let brief = self.parse(job).at(Stage::Parse)?;
-        if let Some(done) = self.done_before(&brief).await? {
-            return Ok(done);
+        let seen = if job.again { Seen::Nothing } else { self.look(&brief).await? };
+        if let Some(outcome) = seen.answer(job, &brief.profile.raw.name).at(Stage::Parse)? {
+            return Ok(outcome);
         }
         let scratch = self.claim(&job.received).at(Stage::Fetch)?;
         let mut clock = Clock { metrics: &self.metrics, lane: job.lane, timings: &mut timings };
-        let fetched = clock.times(Stage::Fetch, self.fetch(&brief, &scratch)).await?;
-        let report = clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await?;
+        let fetched = clock.times(Stage::Fetch, self.fetch(&brief, &seen, &scratch)).await?;
+        seen.accepts(&fetched).at(Stage::Fetch)?;
+        let report = match clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await {
+            Ok(report) => report,
+            Err(failure) => return self.keep_rejected(&brief, seen, &scratch, &fetched, failure).await,
+        };
         assets::vet(&report, scratch.path()).at(Stage::Transcode)?;
-        // Another worker may have been given the same file: what its manifest names must not be replaced.
-        if let Some(done) = self.done_before(&brief).await? {
-            return Ok(done);
-        }
         let stored = clock.times(Stage::Store, self.store_assets(&brief, &scratch, &fetched, &report)).await?;
         timings.total = ms(started.elapsed());
-        let manifest = self.finish(&brief, normalized(job, &brief.profile, fetched, report, stored, timings)).await?;
-        self.metrics.made(job.lane, manifest.data.kind, &manifest.data.decision);
-        Ok(manifest)
+        let data = normalized(job, &brief.profile, fetched, report, stored, timings);
+        let (kind, decision) = (data.kind, data.decision.clone());
+        let make = |revision| {
+            let id = brief.about().normalized_id(revision);
+            let mut data = data.clone();
+            data.revision = revision;
+            let record = Record::new(id, Timestamp::now().to_string(), data);
+            record.map(StoredOutcome::Normalized).map_err(|error| {
+                Fault::broken(Code::WorkerBroken, format!("the outcome does not turn into JSON: {error}"))
+            })
+        };
+        let outcome = if job.again {
+            self.overwrite(&brief, make(1).at(Stage::Store)?).await?
+        } else {
+            // Only a rejection gives way.
+            let no_outcome = || Failure { stage: Stage::Store, fault: Fault::broken(Code::WorkerBroken, "no outcome") };
+            self.commit(&brief, seen, make).await?.ok_or_else(no_outcome)?
+        };
+        self.metrics.made(job.lane, kind, &decision);
+        Ok(outcome)
     }
 
     /// Version of the profile that the event asks for; empty where there is no such profile.
@@ -177,11 +210,11 @@ impl Pipeline {
         Ok(self.workspace.check()?)
     }
 
-    /// The manifest of a file, where somebody finished it and the store says so.
-    pub(super) async fn done(&self, received: &Received) -> Option<Manifest> {
-        let folder = self.store.folder(&received.tenant, &received.media_id);
-        let bytes = self.store.get(&folder.manifest()).await.ok()??;
-        Manifest::read(&bytes).ok()
+    /// The outcome of a request that some worker has given it already, where the store says so.
+    pub(super) async fn done(&self, job: &Job) -> Option<Outcome> {
+        let brief = self.parse(job).ok()?;
+        let seen = self.look(&brief).await.ok()?;
+        seen.answer(job, &brief.profile.raw.name).ok()?
     }
 
     /// What is counted over all jobs.
@@ -224,36 +257,53 @@ impl Pipeline {
         Ok(Brief { job, profile, folder, deadline: Instant::now() + self.deadline })
     }
 
-    /// The manifest of the same file, where somebody finished it before.
-    async fn done_before(&self, brief: &Brief<'_>) -> Result<Option<Manifest>, Failure> {
-        if brief.job.again {
-            return Ok(None);
-        }
-        let found = brief.within(Stage::Store, self.store.get(&brief.folder.manifest())).await?;
-        let Some(bytes) = found else { return Ok(None) };
-        match Manifest::read(&bytes) {
-            Ok(manifest) => Ok(Some(manifest)),
-            // Doing the work again puts a good one in its place.
-            Err(err @ ManifestError::Damaged(_)) => {
-                tracing::warn!(key = brief.folder.manifest(), %err, "a manifest cannot be read");
-                Ok(None)
-            }
-            // It names objects, and an event has named them too: they must not be replaced. A worker that can read it is
-            // about, or was.
-            Err(ManifestError::Foreign) => {
-                let message = "a worker of another version did this file, and its manifest cannot be read by this one";
-                Err(Failure { stage: Stage::Parse, fault: Fault::transient(Code::WorkerOutdated, message) })
-            }
-        }
-    }
-
     fn claim(&self, received: &Received) -> Result<Scratch, Fault> {
         let declared = received.declared.as_ref().and_then(|declared| declared.size_bytes).unwrap_or(0);
         // The original, and as much again for what is made of it.
         Ok(self.workspace.claim(declared.min(self.limits.input_bytes).saturating_mul(2))?)
     }
 
-    async fn fetch(&self, brief: &Brief<'_>, scratch: &Scratch) -> Result<Fetched, Failure> {
+    /// The bytes of the media: those that are kept where it is to be normalized again, and otherwise those of the origin. A
+    /// rejected media whose origin is gone, as a channel's is after some days, is tried again with what is kept of it.
+    async fn fetch(&self, brief: &Brief<'_>, seen: &Seen, scratch: &Scratch) -> Result<Fetched, Failure> {
+        let received = &brief.job.received;
+        let kept = seen.original().filter(|kept| kept.fits(received.declared.as_ref()));
+        let Some(kept) = kept else { return self.fetch_origin(brief, scratch).await };
+        if seen.normalized().is_some() || received.renormalize {
+            return match self.fetch_kept(brief, &kept, scratch).await? {
+                Some(fetched) => Ok(fetched),
+                None => self.fetch_origin(brief, scratch).await,
+            };
+        }
+        match self.fetch_origin(brief, scratch).await {
+            Err(failure) if matches!(failure.fault, Fault::Rejected { .. }) => {
+                self.fetch_kept(brief, &kept, scratch).await?.ok_or(failure)
+            }
+            result => result,
+        }
+    }
+
+    /// Nothing where the kept original is gone, or is not what the manifest says.
+    async fn fetch_kept(
+        &self,
+        brief: &Brief<'_>,
+        kept: &KeptBytes,
+        scratch: &Scratch,
+    ) -> Result<Option<Fetched>, Failure> {
+        let dest = scratch.path().join(INPUT);
+        let got = brief.within(Stage::Fetch, self.store.get_file(&kept.key, &dest, self.limits.input_bytes)).await?;
+        match got {
+            Some(got) if got.sha256 == kept.sha256 => {
+                Ok(Some(Fetched { size_bytes: got.size_bytes, sha256: got.sha256 }))
+            }
+            Some(_) | None => {
+                tracing::warn!(key = kept.key, "the kept original is missing or damaged; the origin is asked instead");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn fetch_origin(&self, brief: &Brief<'_>, scratch: &Scratch) -> Result<Fetched, Failure> {
         let Received { origin, declared, .. } = &brief.job.received;
         let (limit, dest) = (self.limits.input_bytes, scratch.path().join(INPUT));
         match &brief.job.local {
@@ -297,31 +347,47 @@ impl Pipeline {
         brief.within(Stage::Store, put).await
     }
 
-    async fn finish(&self, brief: &Brief<'_>, data: Normalized) -> Result<Manifest, Failure> {
-        let event_id = event_id(&data.tenant, &data.media_id, &data.decision.profile_version, NORMALIZED_TYPE);
-        let no_json = |err| Fault::broken(Code::WorkerBroken, format!("the manifest does not turn into JSON: {err}"));
-        let manifest = Manifest::new(event_id, Timestamp::now().to_string(), data).map_err(no_json).at(Stage::Store)?;
-        let json = manifest.to_json().map_err(no_json).at(Stage::Store)?;
-        let (key, json, content_type) = (brief.folder.manifest(), Bytes::from(json), "application/json");
-        if !brief.job.again {
-            let put = self.store.put_new(&key, json.clone(), content_type);
-            if brief.within(Stage::Store, put).await? {
-                return Ok(manifest);
-            }
-            // Another worker was given the same file and was faster: what it said of it holds.
-            if let Some(done) = self.done_before(brief).await? {
-                return Ok(done);
-            }
-        }
-        let options = PutOptions { content_type, sha256: None };
-        brief.within(Stage::Store, self.store.put_bytes(&key, json, options)).await?;
-        Ok(manifest)
+    /// Stores the original of a file that is rejected, so that it is not lost with its channel, and the rejection as the
+    /// media's outcome. The failure itself where the job goes on, where the profile keeps no originals, and where the
+    /// media was normalized before: that stands.
+    async fn keep_rejected(
+        &self,
+        brief: &Brief<'_>,
+        seen: Seen,
+        scratch: &Scratch,
+        fetched: &Fetched,
+        failure: Failure,
+    ) -> Result<Outcome, Failure> {
+        let job = brief.job;
+        let code = failure.fault.code().filter(|_| job.is_rejected_by(&failure.fault));
+        let is_kept = !job.again && brief.profile.raw.keep_original && seen.normalized().is_none();
+        let Some(code) = code.filter(|_| is_kept) else { return Err(failure) };
+        let put = assets::put_rejected(&self.store, &brief.folder, scratch.path(), fetched, &job.received);
+        let original = brief.within(Stage::Store, put).await?;
+        let subject = Subject {
+            cause: &job.cause,
+            received: &job.received,
+            profile_version: &brief.profile.version,
+            attempts: job.tries.attempts.saturating_add(1),
+        };
+        let make = |revision| {
+            let kept = (original.clone(), revision);
+            let record = subject.rejected_and_kept(failure.stage, code, failure.fault.message(), kept);
+            Ok(StoredOutcome::Rejected(record))
+        };
+        self.commit(brief, seen, make).await?.ok_or(failure)
     }
 }
 
 impl Brief<'_> {
+    /// What the ids of its outcomes are made of.
+    fn about(&self) -> About<'_> {
+        let Received { tenant, media_id, .. } = &self.job.received;
+        About { tenant, media_id, profile_version: &self.profile.version, cause: &self.job.cause }
+    }
+
     /// A step's result, unless the job's time is over before.
-    async fn within<T, E: Into<Fault>>(
+    pub(super) async fn within<T, E: Into<Fault>>(
         &self,
         stage: Stage,
         step: impl Future<Output = Result<T, E>>,

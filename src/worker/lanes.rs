@@ -14,14 +14,14 @@ use tracing::Instrument;
 use super::health::Health;
 use super::inflight::InFlight;
 use super::job::{Job, Pipeline};
-use super::outcome::Failure;
+use super::outcome::{Failure, Outcome};
 use super::settle::{Reading, Request, Settler, put_back, worn_out};
 use super::slots::{Slot, Slots};
 use super::spans;
 use crate::broker::{Backoff, BrokerError, Delivery, Lane, Publisher, Subscription, Topology};
 use crate::config::{self, Config};
 use crate::error::{Code, Fault};
-use crate::events::{Manifest, Stage};
+use crate::events::Stage;
 
 /// How much nicer bulk work is than voice: nine parts of a busy CPU to a voice note, one to a thread of a video.
 const BULK_NICE: i32 = 10;
@@ -293,24 +293,30 @@ impl Desk {
                 let _turn = self.inflight.turn(&request.received.tenant, &request.received.media_id).await;
                 // Before the work: the profiles may be others when it ends.
                 let version = self.pipeline.profile_version(&request.received);
+                let job = self.job(delivery, &request);
                 let result = match worn_out(delivery, self.delivery_limit) {
-                    Some(failure) => self.pipeline.done(&request.received).await.ok_or(failure),
-                    None => self.work(delivery, &request).await,
+                    Some(failure) => self.pipeline.done(&job).await.ok_or(failure),
+                    None => self.work(&job).await,
                 };
                 self.settler.settle(delivery, &request, &version, result).await;
             }
         }
     }
 
-    /// Runs the job. A panic in it is a bug, but a message must have an end all the same.
-    async fn work(&self, delivery: &Delivery, request: &Request) -> Result<Manifest, Failure> {
+    fn job(&self, delivery: &Delivery, request: &Request) -> Job {
         let nice = match delivery.lane() {
             Lane::Audio => 0,
             Lane::Bulk => BULK_NICE,
         };
         let job = Job::new(request.cause.clone(), request.asked_at, request.received.clone(), nice);
-        let job = Job { lane: Some(delivery.lane()), ..job };
-        let run = AssertUnwindSafe(self.pipeline.run(&job, |_fraction| {})).catch_unwind();
+        let tries = delivery.tries();
+        let suspect_ends = tries.suspicions > 0 || self.settler.delays_s.is_empty();
+        Job { lane: Some(delivery.lane()), tries, suspect_ends, ..job }
+    }
+
+    /// Runs the job. A panic in it is a bug, but a message must have an end all the same.
+    async fn work(&self, job: &Job) -> Result<Outcome, Failure> {
+        let run = AssertUnwindSafe(self.pipeline.run(job, |_fraction| {})).catch_unwind();
         run.await.unwrap_or_else(|_panic| {
             let fault = Fault::broken(Code::WorkerBroken, "the worker panicked over this job");
             Err(Failure { stage: Stage::Parse, fault })

@@ -1,5 +1,6 @@
 //! The work itself: one job from message to outcome, and the loop that takes messages and decides what is tried again.
 
+mod answer;
 mod assets;
 mod at_once;
 mod endpoints;
@@ -7,6 +8,7 @@ mod health;
 mod inflight;
 mod job;
 mod lanes;
+mod manifests;
 mod metrics;
 mod outcome;
 mod record;
@@ -20,6 +22,6 @@ pub use health::{Health, Part, Readiness};
 pub use job::{Job, Parts, Pipeline};
 pub use lanes::Worker;
 pub use metrics::{Described, METRICS, Metrics};
-pub use outcome::{Ended, Failure, Outcome, Subject, event_id};
+pub use outcome::{About, Failure, Outcome, Subject};
 pub use slots::Slots;
 pub use workspace::{Scratch, Workspace, WorkspaceError};

@@ -29,6 +29,7 @@ pub(super) fn normalized(
         tenant: received.tenant.clone(),
         media_id: received.media_id.clone(),
         cause: job.cause.clone(),
+        revision: 1,
         kind: report.kind,
         decision: Decision {
             action: report.action,

@@ -14,7 +14,7 @@ use super::retry::{Decision, decide};
 use super::spans;
 use crate::broker::{BrokerError, Delivery, Message, Note, Publisher, Topology};
 use crate::error::{Code, Fault};
-use crate::events::{EnvelopeError, Event, Manifest, Received, Stage, TraceContext};
+use crate::events::{EnvelopeError, Event, Received, Stage, TraceContext};
 use crate::telemetry;
 
 /// A message that asks for work.
@@ -89,7 +89,7 @@ impl Settler {
         delivery: &Delivery,
         request: &Request,
         profile_version: &str,
-        result: Result<Manifest, Failure>,
+        result: Result<Outcome, Failure>,
     ) {
         let before = delivery.tries();
         let attempts = before.attempts.saturating_add(1);
@@ -97,12 +97,10 @@ impl Settler {
         let mut failure = match result {
             // Said although the delivery may be void: whoever gets the message next says the same with the same id, and
             // where its queue was deleted nobody gets it.
-            Ok(manifest) => {
-                match self.say(delivery, request, attempts, Outcome::Normalized(Box::new(manifest))).await {
-                    Ok(()) => return acknowledge(delivery).await,
-                    Err(failure) => failure,
-                }
-            }
+            Ok(outcome) => match self.say(delivery, request, attempts, outcome).await {
+                Ok(()) => return acknowledge(delivery).await,
+                Err(failure) => failure,
+            },
             Err(failure) => failure,
         };
         // What is not done is decided by whoever gets the message next.
@@ -168,7 +166,7 @@ impl Settler {
         let (started, lane) = (Instant::now(), delivery.lane());
         // A file that was done is said to be, whatever becomes of the message: its manifest says the same to whoever comes
         // next. That it was not done is taken back by a try that goes better, so it is said for a message in hand only.
-        let wanted = || matches!(outcome, Outcome::Normalized(_)) || !delivery.is_void();
+        let wanted = || outcome.is_stored() || !delivery.is_void();
         let delivered = self.publisher.deliver_while(&message, wanted).instrument(span.clone()).await;
         self.metrics.stage(Some(lane), Stage::Publish, started.elapsed());
         match delivered {
@@ -237,8 +235,8 @@ pub(super) fn note(failure: &Failure, attempts: u32, suspicions: u32) -> Option<
 fn log(outcome: &Outcome, delivery: &Delivery, attempts: u32) {
     let (word, lane) = (outcome.as_str(), delivery.lane().as_str());
     match outcome {
-        Outcome::Normalized(manifest) => {
-            let data = &manifest.data;
+        Outcome::Normalized(record) => {
+            let data = &record.data;
             tracing::info!(
                 outcome = word,
                 tenant = data.tenant,

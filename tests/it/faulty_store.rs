@@ -66,7 +66,8 @@ fn from_s3_to_s3() {
     let note = rig.bus.ledger().wait("note", SOON);
     rig.vouch(&note);
     let key = note.asset("playback")["key"].as_str().expect("a key").to_owned();
-    assert_eq!(key, "assets/acme/note/audio.mp3");
+    let sha256 = note.asset("playback")["sha256"].as_str().expect("a hash");
+    assert_eq!(key, format!("assets/acme/note/{}/audio.mp3", &sha256[..32]));
     assert!(s3.file("assets/acme/note/manifest.json").exists());
     let large = rig.bus.ledger().wait("large", SOON);
     rig.vouch(&large);

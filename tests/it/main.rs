@@ -24,6 +24,7 @@ mod media_time;
 mod messages;
 mod mutations;
 mod normalize;
+mod outcomes;
 mod pipeline;
 mod playback;
 mod priority;

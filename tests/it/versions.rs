@@ -128,15 +128,34 @@ fn what_a_newer_worker_said_is_said_again_with_all_that_only_it_knows() {
 fn what_another_version_did_is_left_alone_where_it_cannot_be_read() {
     let Some(rabbit) = calm() else { return };
     let (rig, manifest) = done_elsewhere(rabbit, "foreign", |manifest| manifest["data"]["kind"] = json!("hologram"));
-    let object = rig.dir.path().join("store/acme/foreign/audio.mp3");
-    let written = || std::fs::metadata(&object).and_then(|meta| meta.modified()).expect("an object");
-    let before = written();
     let worker = rig.worker();
     rig.ask("foreign", &fixture("voice-note.ogg"));
     let outcome = &rig.bus.ledger().wait_for("foreign", 2, SOON)[1];
     assert_eq!((outcome.word.as_str(), outcome.code()), ("failed", "worker.outdated"), "{:#}", outcome.event);
     assert_eq!(outcome.data()["attempts"], 2, "a newer worker had its chance");
-    assert_eq!((written(), rig.object("acme/foreign/manifest.json")), (before, manifest.to_string().into_bytes()));
+    assert_eq!(rig.object("acme/foreign/manifest.json"), manifest.to_string().into_bytes());
+    worker.stops();
+}
+
+#[test]
+fn a_manifest_in_an_unknown_state_is_never_overwritten() {
+    let Some(rabbit) = calm() else { return };
+    let tombstone = json!({ "state": "erased", "time": "2026-11-22T10:00:01Z", "data": { "certificate": "c-1" } });
+    let (rig, _) = done_elsewhere(rabbit, "tombstone", |_| {});
+    let path = rig.dir.path().join("store/acme/tombstone/manifest.json");
+    std::fs::write(path, tombstone.to_string()).expect("written");
+    let worker = rig.worker();
+    for (id, change) in [("ask-tombstone", json!({})), ("other", json!({})), ("again", json!({ "renormalize": true }))]
+    {
+        let mut event = event("tombstone", &fixture("voice-note.ogg"));
+        event["id"] = json!(id);
+        event["data"].as_object_mut().expect("data").extend(change.as_object().expect("fields").clone());
+        rig.bus.publish(&letter(&event));
+    }
+    for outcome in &rig.bus.ledger().wait_for("tombstone", 4, SOON)[1..] {
+        assert_eq!((outcome.word.as_str(), outcome.code()), ("failed", "worker.outdated"), "{:#}", outcome.event);
+    }
+    assert_eq!(rig.object("acme/tombstone/manifest.json"), tombstone.to_string().into_bytes());
     worker.stops();
 }
 

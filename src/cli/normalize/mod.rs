@@ -139,6 +139,7 @@ fn job(args: &Args, input: &Input) -> Job {
         origin: Origin::File { path: input.path.to_string_lossy().into_owned() },
         declared: Some(declared),
         profile: args.profile.clone(),
+        renormalize: false,
         message: None,
         privacy: None,
         tags: Vec::new(),

@@ -10,6 +10,7 @@ use md5::{Digest as _, Md5};
 use sha2::{Digest as _, Sha256};
 
 use super::StoreError;
+use super::answer::Sent;
 
 /// S3's most parts of one upload.
 const MAX_PARTS: u64 = 10_000;
@@ -59,6 +60,23 @@ impl Digests {
             md5: Md5::digest(bytes).into(),
         };
         Self { size_bytes: part.size_bytes, sha256: part.sha256, parts: vec![part] }
+    }
+
+    /// What a server can say of the object where it was put whole.
+    pub(super) fn sent_whole(&self) -> Sent {
+        let part = &self.parts[0];
+        Sent { size_bytes: self.size_bytes, sha256: vec![self.whole_sha256()], e_tag: part.e_tag() }
+    }
+
+    /// What a server can say of the object where it was put in parts.
+    pub(super) fn sent_in_parts(&self) -> Sent {
+        let composite = self.composite_sha256();
+        let numbered = format!("{composite}-{}", self.parts.len());
+        Sent {
+            size_bytes: self.size_bytes,
+            sha256: vec![numbered, composite, self.whole_sha256()],
+            e_tag: self.composite_e_tag(),
+        }
     }
 
     /// SHA-256 as it stands in S3's headers, of an object that was put whole.

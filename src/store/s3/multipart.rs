@@ -22,6 +22,36 @@ const PAUSES: [Duration; 4] =
 /// Parts on their way at the same time.
 const PARTS_AT_ONCE: usize = 4;
 
+/// The uploads of one object of a media, whatever bytes they have: their keys differ in the SHA-256 alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Family<'a> {
+    pub(super) folder: &'a str,
+    pub(super) object: &'a str,
+}
+
+/// Which uploads are swept together.
+#[derive(Debug, Clone)]
+struct Scope {
+    prefix: String,
+    suffix: String,
+}
+
+impl Scope {
+    fn new(key: &str, family: Option<Family<'_>>) -> Self {
+        match family {
+            Some(Family { folder, object }) => Self { prefix: format!("{folder}/"), suffix: format!("/{object}") },
+            None => Self { prefix: key.to_owned(), suffix: String::new() },
+        }
+    }
+
+    fn has(&self, key: &str) -> bool {
+        key.strip_prefix(&self.prefix).is_some_and(|rest| match self.suffix.as_str() {
+            "" => rest.is_empty(),
+            suffix => rest.ends_with(suffix),
+        })
+    }
+}
+
 /// An upload that was begun. Dropped before it is settled, it is aborted in the background.
 #[derive(Debug)]
 struct Upload {
@@ -87,11 +117,13 @@ impl Inner {
     pub(super) async fn put_in_parts(
         &self,
         key: &str,
+        family: Option<Family<'_>>,
         body: Body<'_>,
         digests: &Digests,
         content_type: &str,
     ) -> Result<(), StoreError> {
-        let mut upload = self.begin(key, content_type).await?;
+        let scope = Scope::new(key, family);
+        let mut upload = self.begin(key, &scope, content_type).await?;
         let result = match self.send_parts(&upload.id, &body, digests).await {
             Ok(parts) => self.complete(&upload.id, parts, digests).await,
             Err(err) => Err(err),
@@ -99,7 +131,7 @@ impl Inner {
         match result {
             Ok(()) => {
                 upload.settled = true;
-                self.sweep(key).await;
+                self.sweep(&scope).await;
             }
             Err(_) => {
                 upload.settled = true;
@@ -110,7 +142,7 @@ impl Inner {
         result
     }
 
-    async fn begin(&self, key: &str, content_type: &str) -> Result<Upload, StoreError> {
+    async fn begin(&self, key: &str, scope: &Scope, content_type: &str) -> Result<Upload, StoreError> {
         let terms = &self.terms;
         let mut request = self
             .remote
@@ -130,7 +162,7 @@ impl Inner {
         let answer = request.send().await.map_err(|err| classify(ACTION, err));
         if matches!(answer, Err(StoreError::Unavailable { .. })) {
             // It may have begun, and only the answer was lost.
-            self.sweep(key).await;
+            self.sweep(scope).await;
         }
         let id = answer?.upload_id.filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| unusable("the store began an upload without an id"))?;
@@ -187,13 +219,7 @@ impl Inner {
         digests: &Digests,
     ) -> Result<(), StoreError> {
         let UploadId { bucket, key, id, .. } = upload;
-        let composite = digests.composite_sha256();
-        let numbered = format!("{composite}-{}", digests.parts.len());
-        let sent = Sent {
-            size_bytes: digests.size_bytes,
-            sha256: vec![numbered, composite, digests.whole_sha256()],
-            e_tag: digests.composite_e_tag(),
-        };
+        let sent = digests.sent_in_parts();
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.remote.client().complete_multipart_upload();
         let request = request.bucket(bucket).key(key).upload_id(id).multipart_upload(parts);
@@ -215,16 +241,17 @@ impl Inner {
         }
     }
 
-    /// Aborts what dead workers began for the same key. A living one that is at the same file finds it done when it
-    /// tries again.
-    async fn sweep(&self, key: &str) {
-        let (remote, bucket, key) = (self.remote.clone(), self.bucket.clone(), key.to_owned());
-        tidy(&self.aborts, key.clone(), move || sweep(remote.clone(), bucket.clone(), key.clone())).await;
+    /// Aborts what workers that ended began for the same object. One that still works on the same media finds it done when
+    /// it tries again.
+    async fn sweep(&self, scope: &Scope) {
+        let (remote, bucket, scope) = (self.remote.clone(), self.bucket.clone(), scope.clone());
+        let named = scope.prefix.clone();
+        tidy(&self.aborts, named, move || sweep(remote.clone(), bucket.clone(), scope.clone())).await;
     }
 }
 
-async fn sweep(remote: Remote, bucket: String, key: String) -> Result<(), StoreError> {
-    let request = remote.client().list_multipart_uploads().bucket(&bucket).prefix(&key);
+async fn sweep(remote: Remote, bucket: String, scope: Scope) -> Result<(), StoreError> {
+    let request = remote.client().list_multipart_uploads().bucket(&bucket).prefix(&scope.prefix);
     let listed = match request.send().await.map_err(|err| classify("list uploads", err)) {
         Ok(listed) => listed,
         Err(err @ StoreError::Unavailable { .. }) => return Err(err),
@@ -234,10 +261,10 @@ async fn sweep(remote: Remote, bucket: String, key: String) -> Result<(), StoreE
             return Ok(());
         }
     };
-    let same_key = listed.uploads().iter().filter(|upload| upload.key() == Some(&key));
-    for id in same_key.filter_map(|upload| upload.upload_id()) {
-        let (remote, bucket, key) = (remote.clone(), bucket.clone(), key.clone());
-        UploadId { remote, bucket, key, id: id.to_owned() }.abort().await?;
+    let named = listed.uploads().iter().filter_map(|upload| Some((upload.key()?, upload.upload_id()?)));
+    for (key, id) in named.filter(|(key, _)| scope.has(key)) {
+        let (remote, bucket) = (remote.clone(), bucket.clone());
+        UploadId { remote, bucket, key: key.to_owned(), id: id.to_owned() }.abort().await?;
     }
     Ok(())
 }

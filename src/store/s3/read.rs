@@ -59,6 +59,11 @@ impl ObjectReader {
         self.size_bytes
     }
 
+    /// The ETag of the object, where the server says so.
+    pub(super) fn e_tag(&self) -> Option<&str> {
+        self.e_tag.as_deref()
+    }
+
     /// The next bytes; nothing at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         loop {

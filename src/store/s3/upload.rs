@@ -22,6 +22,26 @@ pub(super) enum Body<'a> {
     Bytes(Bytes),
 }
 
+/// What has to hold for an object to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition<'a> {
+    /// Nothing.
+    None,
+    /// There is no such object.
+    IsNew,
+    /// The object has this ETag.
+    Is(&'a str),
+}
+
+impl Condition<'_> {
+    fn version(self) -> Option<String> {
+        match self {
+            Self::Is(e_tag) => Some(e_tag.to_owned()),
+            Self::None | Self::IsNew => None,
+        }
+    }
+}
+
 impl Body<'_> {
     /// A stretch of it as a body that can be sent more than once.
     pub(super) async fn stream(&self, part: &Part) -> Result<ByteStream, StoreError> {
@@ -43,7 +63,7 @@ impl Inner {
         body: Body<'_>,
         digests: &Digests,
         content_type: &str,
-        only_new: bool,
+        condition: Condition<'_>,
     ) -> Result<(), StoreError> {
         let part = &digests.parts[0];
         let terms = &self.terms;
@@ -61,13 +81,16 @@ impl Inner {
             .set_storage_class(terms.storage_class.clone())
             .set_tagging(terms.tagging.clone())
             .set_metadata(terms.metadata.clone())
-            .set_if_none_match(only_new.then(|| "*".to_owned()));
+            .set_if_none_match((condition == Condition::IsNew).then(|| "*".to_owned()))
+            .set_if_match(condition.version());
         let request = match terms.checksums {
             Checksums::Sha256 => request.checksum_algorithm(ChecksumAlgorithm::Sha256).checksum_sha256(part.sha256()),
             Checksums::Md5 => request.content_md5(part.content_md5()),
         };
         let answer = request.send().await.map_err(|err| match err.raw_response().map(|raw| raw.status().as_u16()) {
-            Some(412) if only_new => StoreError::Exists { action: ACTION },
+            Some(412) if condition != Condition::None => StoreError::Exists { action: ACTION },
+            // With If-Match, of an object that is gone.
+            Some(404) if condition.version().is_some() => StoreError::Exists { action: ACTION },
             _ => classify(ACTION, err),
         })?;
         let seen =

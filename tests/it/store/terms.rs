@@ -22,8 +22,8 @@ async fn every_object_has_its_terms() {
     assert_eq!(store.url_for_display(), "s3://media/assets");
     let options = PutOptions { content_type: "video/mp4", sha256: None };
     for (name, size) in [("small.mp4", 5), ("large.mp4", 6 << 20)] {
-        let key = store.folder("acme", "1").key(name);
-        assert_eq!(key, format!("assets/acme/1/{name}"));
+        let key = store.folder("acme", "1").key("00ff", name);
+        assert_eq!(key, format!("assets/acme/1/00ff/{name}"));
         store.put_file(&key, &dir.write("f", noise(size)), options).await.expect("stored");
         let url = format!("{}/{}/{key}", s3.endpoint(), s3.bucket());
         // moto shows objects to everybody who says who they are.
