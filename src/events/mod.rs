@@ -5,14 +5,16 @@
 
 mod envelope;
 mod facts;
+mod glance;
 mod manifest;
 mod normalized;
 mod peaks;
 mod received;
 mod rejected;
+mod request;
 mod trace;
 
-pub use envelope::{EnvelopeError, Event, Headers, MAX_EVENT_BYTES, STRUCTURED};
+pub use envelope::{EnvelopeError, Event, Headers, MAX_OUTCOME_BYTES, STRUCTURED};
 pub use facts::{Orientation, Stream, StreamDetail};
 pub use manifest::{Manifest, ManifestError};
 pub use normalized::{
@@ -22,6 +24,7 @@ pub use normalized::{
 pub use peaks::Peaks;
 pub use received::{Declared, Message, Origin, Privacy, Received};
 pub use rejected::{Failed, Rejected, Stage};
+pub use request::{Incoming, MAX_CONTEXT_BYTES, MAX_REQUEST_BYTES};
 pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// `type` of the event that asks for work.

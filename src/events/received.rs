@@ -1,10 +1,11 @@
 //! `mediamill.media.received.v1`: please process this file.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// The data of a *media received* event. `(tenant, media_id)` is the idempotency key.
+/// The data of a *media received* event. `(tenant, media_id)` is the idempotency key. The message as a whole has at most
+/// 1048576 bytes (`event.limit-bytes`). An optional field that is null counts as absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Received {
     /// Whose media it is; first part of every object key.
@@ -26,11 +27,17 @@ pub struct Received {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy: Option<Privacy>,
     /// Free labels; echoed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub tags: Vec<String>,
-    /// Anything; echoed untouched.
+    /// Anything with at most 65536 bytes of JSON without white space (`event.limit-context`); echoed untouched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Value>,
+}
+
+/// As optional fields of other types are read.
+fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Where the bytes are.

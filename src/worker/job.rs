@@ -259,8 +259,8 @@ impl Pipeline {
         match &brief.job.local {
             Some(path) => brief.within(Stage::Fetch, self.sources.fetch_local(path, limit, &dest)).await,
             None => {
-                let visit = self.endpoints.visit(origin).at(Stage::Fetch)?;
-                let fetch = self.sources.fetch(origin, declared.as_ref(), limit, &dest);
+                let visit = self.endpoints.visit(&brief.job.received.tenant, origin).at(Stage::Fetch)?;
+                let fetch = self.sources.fetch_by(&visit, origin, declared.as_ref(), limit, &dest);
                 let fetched = brief.within(Stage::Fetch, fetch).await;
                 let code = fetched.as_ref().err().and_then(|failure| failure.fault.code());
                 visit.ends(matches!(code, Some(Code::SourceTimeout | Code::SourceUnavailable)));
@@ -302,9 +302,9 @@ impl Pipeline {
         let no_json = |err| Fault::broken(Code::WorkerBroken, format!("the manifest does not turn into JSON: {err}"));
         let manifest = Manifest::new(event_id, Timestamp::now().to_string(), data).map_err(no_json).at(Stage::Store)?;
         let json = manifest.to_json().map_err(no_json).at(Stage::Store)?;
-        let (key, json, content_type) = (brief.folder.manifest(), Bytes::from(json), "application/json");
+        let (key, json, options) = (brief.folder.manifest(), Bytes::from(json), PutOptions::of("application/json"));
         if !brief.job.again {
-            let put = self.store.put_new(&key, json.clone(), content_type);
+            let put = self.store.put_new(&key, json.clone(), options);
             if brief.within(Stage::Store, put).await? {
                 return Ok(manifest);
             }
@@ -313,7 +313,6 @@ impl Pipeline {
                 return Ok(done);
             }
         }
-        let options = PutOptions { content_type, sha256: None };
         brief.within(Stage::Store, self.store.put_bytes(&key, json, options)).await?;
         Ok(manifest)
     }

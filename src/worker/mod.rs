@@ -8,6 +8,7 @@ mod inflight;
 mod job;
 mod lanes;
 mod metrics;
+mod objects;
 mod outcome;
 mod record;
 mod retry;

@@ -69,9 +69,10 @@ impl S3 {
         self.put(key, Body::Bytes(bytes), &digests, o).await
     }
 
-    pub(super) async fn put_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), StoreError> {
+    pub(super) async fn put_new(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<(), StoreError> {
         let digests = Digests::of_bytes(&bytes);
-        let put = |only_new| self.0.put_whole(key, Body::Bytes(bytes.clone()), &digests, content_type, only_new);
+        vet(options, &digests)?;
+        let put = |only_new| self.0.put_whole(key, Body::Bytes(bytes.clone()), &digests, options, only_new);
         match put(true).await {
             // A server that does not know the condition; whatever else it does not take, it does not take without it either.
             Err(StoreError::Config(_)) => put(false).await,
@@ -88,14 +89,11 @@ impl S3 {
     ) -> Result<Stored, StoreError> {
         let stored =
             Stored { key: key.to_owned(), size_bytes: digests.size_bytes, sha256: hex::encode(digests.sha256) };
-        if options.sha256.is_some_and(|expected| expected != stored.sha256) {
-            let detail = "the file changed before it was stored".to_owned();
-            return Err(StoreError::Checksum { action: upload::ACTION, detail });
-        }
+        vet(options, digests)?;
         if digests.size_bytes < self.0.terms.multipart_bytes {
-            self.0.put_whole(key, body, digests, options.content_type, false).await?;
+            self.0.put_whole(key, body, digests, options, false).await?;
         } else {
-            self.0.put_in_parts(key, body, digests, options.content_type).await?;
+            self.0.put_in_parts(key, body, digests, options).await?;
         }
         Ok(stored)
     }
@@ -143,6 +141,17 @@ impl S3 {
             tracing::warn!(uploads = self.0.aborts.len(), "uploads are left behind: the store does not answer");
         }
         self.0.aborts.reopen();
+    }
+}
+
+/// Refuses other bytes than the caller knows of, before they are sent.
+fn vet(options: PutOptions<'_>, digests: &Digests) -> Result<(), StoreError> {
+    match options.sha256 {
+        Some(expected) if expected != hex::encode(digests.sha256) => {
+            let detail = "the file changed before it was stored".to_owned();
+            Err(StoreError::Checksum { action: upload::ACTION, detail })
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::support::cmd::Dir;
 use crate::support::faults::{broken_as, transient_as};
 use crate::support::s3::S3;
 
-const OGG: PutOptions<'_> = PutOptions { content_type: "audio/ogg", sha256: None };
+const OGG: PutOptions<'_> = PutOptions::of("audio/ogg");
 
 /// Two parts of S3's smallest size, and a third one of a single byte.
 const LARGE_BYTES: usize = (10 << 20) + 1;
@@ -104,7 +104,7 @@ async fn is_replaced_as_a_whole(store: &Store, dir: &Dir) {
 }
 
 async fn is_made_once(store: &Store) {
-    let put = |text: &'static str| store.put_new("once", Bytes::from(text), "text/plain");
+    let put = |text: &'static str| store.put_new("once", Bytes::from(text), PutOptions::of("text/plain"));
     assert!(put("first").await.expect("an answer"));
     assert!(!put("second").await.expect("an answer"));
     assert_eq!(store.get("once").await.expect("an answer").as_deref(), Some(&b"first"[..]));
@@ -137,7 +137,7 @@ async fn is_too_large_for_memory(store: &Store) {
     let dir = Dir::new();
     let size = usize::try_from(MAX_GET_BYTES).expect("fits") + 1;
     store.put_file("huge", &dir.write("f", vec![0; size]), OGG).await.expect("stored");
-    broken_as(Code::StoreChecksum, store.get("huge").await);
+    broken_as(Code::StoreLimitBytes, store.get("huge").await);
     assert_eq!(store.head("huge").await.expect("an answer").expect("is there").size_bytes, size as u64);
 }
 

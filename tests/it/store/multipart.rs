@@ -11,7 +11,7 @@ use crate::support::s3::S3;
 
 /// A part of S3's smallest size, and one more.
 const SIZE: usize = (5 << 20) + 1;
-const OPTIONS: PutOptions<'_> = PutOptions { content_type: "video/mp4", sha256: None };
+const OPTIONS: PutOptions<'_> = PutOptions::of("video/mp4");
 
 async fn put(world: &Behind) -> Result<Stored, StoreError> {
     world.store.put_file("large", &world.dir.write("f", noise(SIZE)), OPTIONS).await
