@@ -55,6 +55,30 @@ mod tests {
     }
 
     #[test]
+    fn a_report_that_gives_a_thumbnail_another_type_is_refused() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        std::fs::write(scratch.path().join("thumbnail.jpg"), b"<script>").expect("a file");
+        let report = |mime_type: &str| -> crate::sandbox::protocol::Report {
+            let produced = serde_json::json!({
+                "role": "thumbnail", "file": "thumbnail.jpg", "object": "thumbnail.jpg", "mime_type": mime_type,
+                "codecs": [], "width": 1, "height": 1, "duration_ms": null, "bit_rate": null,
+            });
+            let report = serde_json::json!({
+                "kind": "image", "mime_type": "image/png", "extension": "png", "container": "png", "duration_ms": null,
+                "streams": [], "created_at": null, "damage": null, "action": "kept-original", "reasons": [],
+                "loudness": null, "produced": [produced], "quality": null, "cpu_s": 0.0, "peak_memory_bytes": 0,
+                "libav": {}, "sandbox": { "mode": "off", "landlock": "none", "landlock_abi": 0, "seccomp": false },
+            });
+            serde_json::from_value(report).expect("a report")
+        };
+        let vet = |mime_type| super::super::assets::vet(&report(mime_type), scratch.path());
+        assert_eq!(vet("image/jpeg"), Ok(()));
+        for other in ["text/html", "image/svg+xml", "image/png"] {
+            assert!(vet(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
     fn what_runs_scripts_is_saved_and_what_people_look_at_is_shown() {
         for active in [
             "text/html",
