@@ -53,6 +53,7 @@ codes! {
     SourceForbidden = "source.forbidden", "the origin refuses access with the credentials at hand";
     SourceDenied = "source.denied", "the origin's address, scheme, host or path is not allowed by the configuration";
     SourceInvalid = "source.invalid", "the origin's answer is no usable file: too many redirects, a broken URL, an unexpected status";
+    SourceNoBucket = "source.no-bucket", "the bucket that the event names does not exist";
     SourceSizeMismatch = "source.size-mismatch", "the bytes fetched are not as many as were declared";
     SourceHashMismatch = "source.hash-mismatch", "the bytes fetched have another SHA-256 than was declared";
     SourceTimeout = "source.timeout", "the origin was too slow";
@@ -61,11 +62,14 @@ codes! {
     StoreForbidden = "store.forbidden", "the object store refuses access with the credentials at hand";
     StoreMissing = "store.missing", "the bucket or directory of the object store does not exist";
     StoreChecksum = "store.checksum", "the object store holds other bytes than were sent";
+    StoreLimitBytes = "store.limit-bytes", "an object of the store, such as a manifest, has more bytes than are read into memory";
     EventMalformed = "event.malformed", "the message is not a CloudEvent in JSON";
     EventUnsupported = "event.unsupported", "the event's type or version is not one that the worker understands";
     EventInvalid = "event.invalid", "the event's data breaks the schema";
     EventMediaIdReused = "event.media-id-reused", "the media_id stands for a file with other bytes already";
     EventLimitRevisions = "event.limit-revisions", "the media was normalized again as often as is allowed";
+    EventLimitBytes = "event.limit-bytes", "the message has more bytes than an event may have: 1048576";
+    EventLimitContext = "event.limit-context", "the event's context has more than 65536 bytes of JSON";
     EventProfile = "event.profile", "the event names a profile that this worker does not have";
     BrokerUnroutable = "broker.unroutable", "no queue is bound for the outcome event";
     BrokerUnavailable = "broker.unavailable", "the broker could not be reached or did not confirm";

@@ -111,7 +111,7 @@ async fn upload(path: &Path, media_id: &str, config: &Config) -> Result<(Origin,
     let mime_type = mime_guess::from_path(path).first().map(|mime| mime.to_string());
     let store = Store::connect(&config.store).await?;
     let content_type = mime_type.as_deref().unwrap_or("application/octet-stream");
-    let options = PutOptions { content_type, sha256: None };
+    let options = PutOptions::of(content_type);
     let stored = store.put_file(&store.inbox_key(media_id, &file_name), path, options).await?;
     let declared = Declared {
         mime_type,
@@ -137,7 +137,7 @@ async fn await_outcome(mut outcomes: OutcomeQueue, asked: &Received, wait: Durat
         let Ok(body) = timeout_at(deadline, outcomes.next()).await else {
             return Err(CliError::Io(io::Error::new(io::ErrorKind::TimedOut, "no outcome in time")));
         };
-        let Ok(event) = Event::decode(None, &Headers::new(), &body?) else { continue };
+        let Ok(event) = Event::decode_outcome(None, &Headers::new(), &body?) else { continue };
         let is = |name: &str, id: &str| event.data.get(name).and_then(|value| value.as_str()) == Some(id);
         if !is("tenant", &asked.tenant) || !is("media_id", &asked.media_id) {
             continue;

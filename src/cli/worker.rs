@@ -48,6 +48,7 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     listen(shutdown.clone())?;
     let hangup = signal(SignalKind::hangup())?;
     let store = Store::connect(&config.store).await?;
+    store.sweep();
     let sources = Sources::new(&config, &store)?;
     let workspace = Workspace::open(&config.worker.scratch_dir, config.worker.scratch_min_free_bytes)?;
     let slots = Slots::new(&config.worker);

@@ -2,8 +2,9 @@
 
 use url::Url;
 
+use super::layer::Place;
 use super::load::Places;
-use super::{Broker, Config, ConfigErrors, Limits, Source, Store, Worker};
+use super::{Broker, Config, ConfigErrors, Limits, Source, Store, Worker, log_filter};
 
 /// S3's smallest part, but for the last one of an upload.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
@@ -19,8 +20,8 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
     checker.limits(&config.limits);
     checker.worker(&config.worker);
     checker.deadlines(config);
-    if tracing_subscriber::EnvFilter::try_new(&config.log.filter).is_err() {
-        checker.wrong("log.filter", "is no filter of tracing-subscriber");
+    if let Err(problem) = log_filter::check(&config.log.filter) {
+        checker.wrong("log.filter", &problem);
     }
     let listen = &config.http.listen;
     let listen_ok = listen.is_empty() || listen.parse::<std::net::SocketAddr>().is_ok();
@@ -50,6 +51,16 @@ impl Checker<'_> {
         }
     }
 
+    /// As [`Checker::expect`], where it takes several keys to be wrong: the mistake stands where one of them was set. The
+    /// first key names it.
+    fn expect_together(&mut self, holds: bool, keys: &[&str], problem: &str) {
+        if !holds {
+            let set = keys.iter().copied().find(|key| self.places.of(key) != Place::Default);
+            let place = self.places.of(set.unwrap_or(keys[0]));
+            self.errors.push(place, format!("{}: {problem}", keys[0]));
+        }
+    }
+
     fn positive(&mut self, keys: &[(&str, u64)]) {
         for (key, value) in keys {
             self.expect(*value > 0, key, "must be more than 0");
@@ -75,7 +86,8 @@ impl Checker<'_> {
             ("broker.reconnect_min_ms", broker.reconnect_min_ms),
         ]);
         let ordered = broker.reconnect_min_ms <= broker.reconnect_max_ms;
-        self.expect(ordered, "broker.reconnect_max_ms", "must not be below broker.reconnect_min_ms");
+        let keys = ["broker.reconnect_max_ms", "broker.reconnect_min_ms"];
+        self.expect_together(ordered, &keys, "must not be below broker.reconnect_min_ms");
     }
 
     fn store(&mut self, store: &Store) {
@@ -83,11 +95,13 @@ impl Checker<'_> {
         let endpoint_ok = store.endpoint.is_empty() || is_http(&store.endpoint);
         self.expect(endpoint_ok, "store.endpoint", "must be an http:// or https:// URL, or empty");
         let half = store.access_key_id.expose().is_empty() != store.secret_access_key.expose().is_empty();
-        self.expect(!half, "store.access_key_id", "goes together with store.secret_access_key: set both or neither");
+        let keys = ["store.access_key_id", "store.secret_access_key"];
+        self.expect_together(!half, &keys, "goes together with store.secret_access_key: set both or neither");
         let sse_ok = ["", "AES256", "aws:kms"].contains(&store.sse.as_str());
         self.expect(sse_ok, "store.sse", "must be \"\", \"AES256\" or \"aws:kms\"");
         let kms_ok = store.sse_kms_key_id.is_empty() || store.sse == "aws:kms";
-        self.expect(kms_ok, "store.sse_kms_key_id", "means nothing without store.sse = \"aws:kms\"");
+        let keys = ["store.sse_kms_key_id", "store.sse"];
+        self.expect_together(kms_ok, &keys, "means nothing without store.sse = \"aws:kms\"");
         let checksums_ok = ["sha256", "when-required"].contains(&store.checksums.as_str());
         self.expect(checksums_ok, "store.checksums", "must be \"sha256\" or \"when-required\"");
         self.expect(store.tags.len() <= MAX_TAGS, "store.tags", "S3 takes 10 tags at most");
@@ -111,6 +125,7 @@ impl Checker<'_> {
             ("source.connect_timeout_s", source.connect_timeout_s),
             ("source.read_timeout_s", source.read_timeout_s),
             ("source.total_timeout_s", source.total_timeout_s),
+            ("source.min_rate_window_s", source.min_rate_window_s),
         ]);
     }
 
@@ -129,7 +144,8 @@ impl Checker<'_> {
 
     fn worker(&mut self, worker: &Worker) {
         let starved = worker.slots > 1 && worker.audio_slots >= worker.slots;
-        self.expect(!starved, "worker.audio_slots", "must be below worker.slots, or nothing but audio is ever done");
+        let keys = ["worker.audio_slots", "worker.slots"];
+        self.expect_together(!starved, &keys, "must be below worker.slots, or nothing but audio is ever done");
         self.expect(!worker.profile.is_empty(), "worker.profile", "must name a profile");
         self.expect(!worker.event_source.is_empty(), "worker.event_source", "must not be empty (CloudEvents)");
     }
@@ -139,7 +155,8 @@ impl Checker<'_> {
         let job_s = config.limits.wall_s.saturating_add(config.source.total_timeout_s);
         let problem = "must be below broker.ack_timeout_s, together with source.total_timeout_s: \
                        RabbitMQ takes the message back from a slower worker";
-        self.expect(job_s < config.broker.ack_timeout_s, "limits.wall_s", problem);
+        let keys = ["limits.wall_s", "source.total_timeout_s", "broker.ack_timeout_s"];
+        self.expect_together(job_s < config.broker.ack_timeout_s, &keys, problem);
     }
 }
 
@@ -203,10 +220,30 @@ mod tests {
             &[("traces.endpoint", "127.0.0.1:4318")],
             &[("traces.endpoint", "https://u:p@collector:4318")],
             &[("log.filter", "a=b=c")],
+            &[("log.filter", "in fo=")],
+            &[("source.min_rate_window_s", "0")],
         ];
         for flags in wrong {
             let text = problem(flags);
             assert!(text.contains(flags[0].0), "{flags:?}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_of_two_keys_stands_where_one_of_them_was_set() {
+        for (key, value) in [
+            ("store.access_key_id", "a"),
+            ("store.secret_access_key", "x"),
+            ("broker.reconnect_min_ms", "9999999"),
+            ("broker.reconnect_max_ms", "1"),
+            ("store.sse_kms_key_id", "k"),
+            ("worker.slots", "1000"),
+            ("source.total_timeout_s", "1600"),
+            ("broker.ack_timeout_s", "700"),
+        ] {
+            let flags = [(key, value), ("worker.audio_slots", "1001")];
+            let text = problem(if key == "worker.slots" { &flags } else { &flags[..1] });
+            assert!(text.starts_with("--set ") && !text.contains("default.toml"), "{key}: {text:?}");
         }
     }
 

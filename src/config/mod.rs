@@ -6,6 +6,7 @@ mod check;
 mod error;
 mod layer;
 mod load;
+mod log_filter;
 mod profile;
 mod profiles;
 mod raw;

@@ -105,6 +105,8 @@ pub struct Source {
     pub connect_timeout_s: u64,
     pub read_timeout_s: u64,
     pub total_timeout_s: u64,
+    pub min_bytes_per_s: u64,
+    pub min_rate_window_s: u64,
 }
 
 /// `[limits]`; travels to the child as it is.

@@ -9,13 +9,17 @@ use base64::Engine;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{RECEIVED_TYPE, Received, TRACEPARENT, TRACESTATE, TraceContext};
+use super::{MAX_CONTEXT_BYTES, MAX_REQUEST_BYTES, RECEIVED_TYPE, TRACEPARENT, TRACESTATE, TraceContext};
 use crate::error::{Code, Fault};
 
 /// Content type of structured mode.
 pub const STRUCTURED: &str = "application/cloudevents+json";
-/// Larger messages are not read. Files travel by reference, so that an event is a few kilobytes.
-pub const MAX_EVENT_BYTES: usize = 1 << 20;
+/// Most bytes of an outcome that is read. It echoes a request, which JSON may write longer than it came, and has a
+/// report and a manifest of its own beside it.
+pub const MAX_OUTCOME_BYTES: usize = 8 << 20;
+/// What binary mode looks like over AMQP, for those who try the headers of HTTP.
+const MODES: &str =
+    "over AMQP, headers of binary mode begin with cloudEvents: or cloudEvents_ (not ce- or cloudEvents-)";
 
 /// Headers whose value is text, or can be written as text.
 pub type Headers = BTreeMap<String, String>;
@@ -42,15 +46,23 @@ pub struct Event {
 /// Why a message is not an event that asks for work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Not read at all.
-    #[error("the message has {size_bytes} bytes, {MAX_EVENT_BYTES} are read")]
+    /// Not read as a whole.
+    #[error("the message has {size_bytes} bytes, an event may have {limit_bytes}")]
     TooLarge {
         /// As many as it has.
         size_bytes: usize,
+        /// As many as are read.
+        limit_bytes: usize,
     },
+    /// A request whose `context` is too large to be stored and sent back.
+    #[error("context has more than {MAX_CONTEXT_BYTES} bytes of JSON")]
+    Context,
     /// Neither structured nor binary mode.
     #[error("the message is no CloudEvent: {0}")]
     NotAnEvent(&'static str),
+    /// Neither, and its headers look like those of another protocol's binary mode, or there are none.
+    #[error("the message is no CloudEvent: {0}; {MODES}")]
+    NoAttributes(&'static str),
     /// Something that should be JSON is not.
     #[error("{part} is not JSON ({error})")]
     Json {
@@ -77,8 +89,10 @@ impl From<EnvelopeError> for Fault {
     fn from(err: EnvelopeError) -> Self {
         let message = err.to_string();
         let code = match err {
-            EnvelopeError::TooLarge { .. }
-            | EnvelopeError::NotAnEvent(_)
+            EnvelopeError::TooLarge { .. } => Code::EventLimitBytes,
+            EnvelopeError::Context => Code::EventLimitContext,
+            EnvelopeError::NotAnEvent(_)
+            | EnvelopeError::NoAttributes(_)
             | EnvelopeError::Json { .. }
             | EnvelopeError::Attribute(_) => Code::EventMalformed,
             EnvelopeError::Unsupported(_) | EnvelopeError::Type => Code::EventUnsupported,
@@ -89,13 +103,30 @@ impl From<EnvelopeError> for Fault {
 }
 
 impl Event {
-    /// Reads a message. JSON nested deeper than 128 levels is refused (serde_json's limit).
+    /// Reads a message of up to [`MAX_REQUEST_BYTES`]. JSON nested deeper than 128 levels is refused (serde_json's limit).
     ///
     /// # Errors
     /// [`EnvelopeError`]
     pub fn decode(content_type: Option<&str>, headers: &Headers, body: &[u8]) -> Result<Self, EnvelopeError> {
-        if body.len() > MAX_EVENT_BYTES {
-            return Err(EnvelopeError::TooLarge { size_bytes: body.len() });
+        Self::decode_up_to(MAX_REQUEST_BYTES, content_type, headers, body)
+    }
+
+    /// Reads an outcome, which may be larger than the request that it echoes: up to [`MAX_OUTCOME_BYTES`].
+    ///
+    /// # Errors
+    /// As [`Event::decode`].
+    pub fn decode_outcome(content_type: Option<&str>, headers: &Headers, body: &[u8]) -> Result<Self, EnvelopeError> {
+        Self::decode_up_to(MAX_OUTCOME_BYTES, content_type, headers, body)
+    }
+
+    fn decode_up_to(
+        limit_bytes: usize,
+        content_type: Option<&str>,
+        headers: &Headers,
+        body: &[u8],
+    ) -> Result<Self, EnvelopeError> {
+        if body.len() > limit_bytes {
+            return Err(EnvelopeError::TooLarge { size_bytes: body.len(), limit_bytes });
         }
         let media_type = content_type.map(media_type).unwrap_or_default();
         let binary = binary_attributes(headers);
@@ -108,7 +139,7 @@ impl Event {
         } else if media_type.is_empty() || is_json(&media_type) {
             structured(body)?
         } else {
-            return Err(EnvelopeError::NotAnEvent("neither its content type nor its headers say so"));
+            return Err(EnvelopeError::NoAttributes("neither its content type nor its headers say so"));
         };
         event.trace = TraceContext::read(|name| headers.get(name).cloned()).or(event.trace);
         Ok(event)
@@ -147,36 +178,6 @@ impl Event {
     pub fn timestamp(&self) -> Option<Timestamp> {
         self.time.as_deref()?.parse().ok()
     }
-
-    /// The data as a request for work.
-    ///
-    /// # Errors
-    /// [`EnvelopeError::Type`] and [`EnvelopeError::Data`].
-    pub fn received(&self) -> Result<Received, EnvelopeError> {
-        if self.kind != RECEIVED_TYPE {
-            return Err(EnvelopeError::Type);
-        }
-        serde_json::from_value(self.data.clone()).map_err(|err| EnvelopeError::Data(without_values(&err)))
-    }
-
-    /// What can be told of a request whose data is invalid, so that its sender can be: the ids, and what is echoed.
-    #[must_use]
-    pub fn salvage(&self) -> Option<Received> {
-        let id = |name: &str| self.data.get(name)?.as_str().map(str::to_owned);
-        let echo = |name: &str| self.data.get(name).cloned().unwrap_or_default();
-        Some(Received {
-            tenant: id("tenant")?,
-            media_id: id("media_id")?,
-            origin: super::Origin::File { path: String::new() },
-            declared: None,
-            profile: id("profile"),
-            renormalize: false,
-            message: serde_json::from_value(echo("message")).unwrap_or_default(),
-            privacy: serde_json::from_value(echo("privacy")).unwrap_or_default(),
-            tags: serde_json::from_value(echo("tags")).unwrap_or_default(),
-            context: self.data.get("context").cloned(),
-        })
-    }
 }
 
 fn structured(body: &[u8]) -> Result<Event, EnvelopeError> {
@@ -184,7 +185,7 @@ fn structured(body: &[u8]) -> Result<Event, EnvelopeError> {
         return Err(EnvelopeError::NotAnEvent("its JSON is no object"));
     };
     if !map.contains_key("specversion") {
-        return Err(EnvelopeError::NotAnEvent("it has no specversion"));
+        return Err(EnvelopeError::NoAttributes("it has no specversion"));
     }
     let content_type = map.get("datacontenttype").and_then(Value::as_str).map(media_type).unwrap_or_default();
     let data = match (map.remove("data"), map.remove("data_base64")) {
@@ -201,7 +202,10 @@ fn structured(body: &[u8]) -> Result<Event, EnvelopeError> {
     from_attributes(&|name| map.get(name).and_then(Value::as_str).map(str::to_owned), data)
 }
 
-fn from_attributes(get: &dyn Fn(&'static str) -> Option<String>, data: Value) -> Result<Event, EnvelopeError> {
+pub(super) fn from_attributes(
+    get: &dyn Fn(&'static str) -> Option<String>,
+    data: Value,
+) -> Result<Event, EnvelopeError> {
     let required = |name| get(name).filter(|text: &String| !text.is_empty()).ok_or(EnvelopeError::Attribute(name));
     if required("specversion")? != "1.0" {
         return Err(EnvelopeError::Unsupported("this version of CloudEvents"));
@@ -223,7 +227,7 @@ fn attribute_in(header: &str) -> Option<String> {
     rest.strip_prefix([':', '_']).map(str::to_ascii_lowercase)
 }
 
-fn binary_attributes(headers: &Headers) -> Headers {
+pub(super) fn binary_attributes(headers: &Headers) -> Headers {
     headers.iter().filter_map(|(header, value)| Some((attribute_in(header)?, value.clone()))).collect()
 }
 
@@ -241,16 +245,6 @@ fn media_type(content_type: &str) -> String {
 
 fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
-}
-
-/// What serde says, without the value that it complains of.
-fn without_values(err: &serde_json::Error) -> String {
-    let text = err.to_string();
-    if text.starts_with("missing field") {
-        return text;
-    }
-    text.rsplit_once(", expected ")
-        .map_or_else(|| "a field is wrong".to_owned(), |(_, rest)| format!("expected {rest}"))
 }
 
 #[cfg(test)]
@@ -348,7 +342,7 @@ mod tests {
         assert_eq!(code(None, br#"{"secret":1}"#), Code::EventMalformed);
         assert_eq!(code(None, br#""secret""#), Code::EventMalformed);
         assert_eq!(code(Some("text/plain"), b"secret"), Code::EventMalformed);
-        assert_eq!(code(None, &vec![b' '; MAX_EVENT_BYTES + 1]), Code::EventMalformed);
+        assert_eq!(code(None, &vec![b' '; MAX_REQUEST_BYTES + 1]), Code::EventLimitBytes);
         assert_eq!(code(Some("application/cloudevents-batch+json"), b"[]"), Code::EventUnsupported);
         let old = envelope(&request()).to_string().replace("\"1.0\"", "\"0.3\"");
         assert_eq!(code(None, old.as_bytes()), Code::EventUnsupported);
@@ -357,18 +351,29 @@ mod tests {
     }
 
     #[test]
-    fn invalid_data_says_what_is_wrong_and_not_what_it_is() {
-        let event = |data: &Value| decode(None, &[], &envelope(data)).expect("an event");
-        let broken = json!({ "tenant": "acme", "media_id": "m1", "tags": ["t"], "message": { "caption": "secret", "voice": "secret" } });
-        let event = event(&broken);
-        let error = event.received().expect_err("invalid");
-        assert!(!error.to_string().contains("secret"), "{error}");
-        let salvaged = event.salvage().expect("ids");
-        assert_eq!((salvaged.tenant.as_str(), salvaged.tags.len()), ("acme", 1));
+    fn an_outcome_may_be_larger_than_the_request_that_it_echoes() {
+        let mut data = request();
+        data["message"] = json!({ "caption": "x".repeat(MAX_REQUEST_BYTES) });
+        let body = envelope(&data).to_string().into_bytes();
+        assert!(matches!(Event::decode(None, &Headers::new(), &body), Err(EnvelopeError::TooLarge { .. })));
+        let event = Event::decode_outcome(None, &Headers::new(), &body).expect("an event");
+        assert_eq!(event.data, data);
+        let endless = vec![b' '; MAX_OUTCOME_BYTES + 1];
+        assert!(Event::decode_outcome(None, &Headers::new(), &endless).is_err());
+    }
 
-        let other = envelope(&request()).to_string().replace("received.v1", "received.v2");
-        let event = Event::decode(None, &Headers::new(), other.as_bytes()).expect("an event");
-        assert_eq!(event.received(), Err(EnvelopeError::Type));
+    #[test]
+    fn headers_of_http_are_answered_with_those_of_amqp() {
+        for mark in ["ce-", "cloudEvents-"] {
+            let name = format!("{mark}specversion");
+            for (content_type, code) in
+                [(Some("application/json"), Code::EventMalformed), (Some("text/plain"), Code::EventMalformed)]
+            {
+                let error = decode(content_type, &[(name.as_str(), "1.0")], &request()).expect_err("no event");
+                assert!(error.to_string().contains("cloudEvents: or cloudEvents_"), "{error}");
+                assert_eq!(Fault::from(error).code(), Some(code));
+            }
+        }
     }
 
     #[test]

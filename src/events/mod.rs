@@ -5,15 +5,17 @@
 
 mod envelope;
 mod facts;
+mod glance;
 mod manifest;
 mod normalized;
 mod peaks;
 mod received;
 mod record;
 mod rejected;
+mod request;
 mod trace;
 
-pub use envelope::{EnvelopeError, Event, Headers, MAX_EVENT_BYTES, STRUCTURED};
+pub use envelope::{EnvelopeError, Event, Headers, MAX_OUTCOME_BYTES, STRUCTURED};
 pub use facts::{Orientation, Stream, StreamDetail};
 pub use manifest::{MAX_REVISIONS, Manifest, ManifestError, StoredOutcome};
 pub use normalized::{
@@ -24,6 +26,7 @@ pub use peaks::Peaks;
 pub use received::{Declared, Message, Origin, Privacy, Received};
 pub use record::Record;
 pub use rejected::{Failed, Rejected, RejectedOriginal, Stage};
+pub use request::{Incoming, MAX_CONTEXT_BYTES, MAX_REQUEST_BYTES};
 pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 /// `type` of the event that asks for work.

@@ -1,11 +1,12 @@
 //! `mediamill.media.received.v1`: please process this file.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// The data of a *media received* event. `(tenant, media_id)` names one file: it is fetched and normalized once, whatever
-/// number of events ask for it, unless one names another profile or asks to `renormalize`.
+/// number of events ask for it, unless one names another profile or asks to `renormalize`. The message as a whole has at
+/// most 1048576 bytes (`event.limit-bytes`). An optional field that is null counts as absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Received {
     /// Whose media it is; first part of every object key.
@@ -21,7 +22,8 @@ pub struct Received {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// Whether to normalize the media again although it has an outcome: a new revision takes the old one's place.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "bool")]
     pub renormalize: bool,
     /// The chat message that carried the file; echoed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,11 +32,17 @@ pub struct Received {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy: Option<Privacy>,
     /// Free labels; echoed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub tags: Vec<String>,
-    /// Anything; echoed untouched.
+    /// Anything with at most 65536 bytes of JSON without white space (`event.limit-context`); echoed untouched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Value>,
+}
+
+/// As optional fields of other types are read.
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Where the bytes are.

@@ -18,6 +18,12 @@ pub enum SourceError {
         /// Which origin, without secrets.
         origin: String,
     },
+    /// The bucket that the event names does not exist.
+    #[error("the bucket that the event names does not exist")]
+    NoBucket {
+        /// Whether the event alone chose it, so that nobody here can put it right.
+        chosen_by_event: bool,
+    },
     /// The origin refuses what the event gave us to ask with.
     ///
     /// For good: the signature in a URL that has expired never comes back, and nothing of the worker's own was refused.
@@ -93,6 +99,8 @@ impl From<SourceError> for Fault {
         match err {
             SourceError::Config(_) => Self::broken(Code::WorkerBroken, message),
             SourceError::NotFound { .. } => Self::rejected(Code::SourceNotFound, message),
+            SourceError::NoBucket { chosen_by_event: true } => Self::rejected(Code::SourceNoBucket, message),
+            SourceError::NoBucket { chosen_by_event: false } => Self::broken(Code::SourceNoBucket, message),
             SourceError::Forbidden { .. } => Self::rejected(Code::SourceForbidden, message),
             SourceError::Credentials { .. } => Self::broken(Code::SourceForbidden, message),
             SourceError::Denied(_) => Self::rejected(Code::SourceDenied, message),

@@ -11,6 +11,8 @@ use tokio::io::AsyncReadExt;
 
 use super::sink::{Sink, Wanted};
 use super::{Fetched, SourceError};
+use crate::store::keys::INBOX;
+use crate::store::{Place, Store};
 
 const CHUNK_BYTES: usize = 256 << 10;
 /// `openat2` gives up when directories are moved while it looks; the next look is likely to succeed.
@@ -19,11 +21,19 @@ const ORIGIN: &str = "the directory";
 
 /// The directories below which events may name files.
 #[derive(Debug, Clone)]
-pub(super) struct Roots(Vec<PathBuf>);
+pub(super) struct Roots {
+    allowed: Vec<PathBuf>,
+    /// The store's own directory, where it is one: what is there belongs to tenants.
+    own: Option<PathBuf>,
+}
 
 impl Roots {
-    pub(super) fn new(roots: &[PathBuf]) -> Self {
-        Self(roots.to_vec())
+    pub(super) fn new(roots: &[PathBuf], store: &Store) -> Self {
+        let own = match store.place() {
+            Place::Directory(root) => Some(root.to_owned()),
+            Place::Bucket { .. } => None,
+        };
+        Self { allowed: roots.to_vec(), own }
     }
 
     /// Copies the file that an event names.
@@ -40,7 +50,12 @@ impl Roots {
         if !path.is_absolute() || !plain || path.as_os_str().as_encoded_bytes().contains(&0) {
             return Err(SourceError::Denied("the file's path is not a plain absolute one".to_owned()));
         }
-        let holding = self.0.iter().filter_map(|root| Some((root, path.strip_prefix(root).ok()?)));
+        let in_store = self.own.as_ref().and_then(|own| path.strip_prefix(own).ok());
+        if in_store.is_some_and(|key| !key.starts_with(INBOX)) {
+            let text = "the file is below store.url, and only .inbox/ there may be read as an origin";
+            return Err(SourceError::Denied(text.to_owned()));
+        }
+        let holding = self.allowed.iter().filter_map(|root| Some((root, path.strip_prefix(root).ok()?)));
         let innermost = holding.max_by_key(|(root, _)| root.components().count());
         let (root, below) = innermost
             .filter(|(_, below)| !below.as_os_str().is_empty())

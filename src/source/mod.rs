@@ -3,6 +3,8 @@
 mod error;
 mod file;
 mod http;
+mod pace;
+mod peers;
 mod s3;
 mod sink;
 
@@ -11,9 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::SourceError;
+pub use peers::Peers;
 
 use file::Roots;
 use http::Http;
+use pace::Pace;
+use peers::Anybody;
 use s3::Buckets;
 use sink::Wanted;
 
@@ -47,6 +52,7 @@ struct Inner {
     roots: Roots,
     buckets: Buckets,
     http: Http,
+    pace: Pace,
     total_timeout: Duration,
 }
 
@@ -57,9 +63,10 @@ impl Sources {
     /// [`SourceError::Config`] where the `[source]` configuration cannot work.
     pub fn new(config: &Config, store: &Store) -> Result<Self, SourceError> {
         Ok(Self(Arc::new(Inner {
-            roots: Roots::new(&config.source.file_roots),
+            roots: Roots::new(&config.source.file_roots, store),
             buckets: Buckets::new(config, store),
             http: Http::new(&config.source),
+            pace: Pace::new(&config.source),
             total_timeout: Duration::from_secs(config.source.total_timeout_s),
         })))
     }
@@ -75,26 +82,68 @@ impl Sources {
         limit_bytes: u64,
         dest: &Path,
     ) -> Result<Fetched, SourceError> {
-        let wanted = Wanted::new(declared, limit_bytes)?;
-        let first = self.fetch_once(origin, wanted, dest).await;
+        self.fetch_by(&Anybody, origin, declared, limit_bytes, dest).await
+    }
+
+    /// As [`Sources::fetch`], under the eyes of `peers`.
+    ///
+    /// # Errors
+    /// As [`Sources::fetch`], and what `peers` says.
+    pub async fn fetch_by(
+        &self,
+        peers: &dyn Peers,
+        origin: &Origin,
+        declared: Option<&Declared>,
+        limit_bytes: u64,
+        dest: &Path,
+    ) -> Result<Fetched, SourceError> {
+        let wanted = Wanted::new(declared, limit_bytes)?.at(self.0.pace);
+        let first = self.fetch_once(peers, origin, wanted, dest).await;
         let Err(SourceError::HashMismatch { actual }) = &first else { return first };
         // Damaged on the way, or never what was declared: fetching it again tells.
-        match self.fetch_once(origin, wanted, dest).await {
+        match self.fetch_once(peers, origin, wanted, dest).await {
             Err(SourceError::HashMismatch { actual: again }) if again != *actual => Err(SourceError::Unavailable {
                 detail: "each fetch brings other bytes, and none those that were declared".to_owned(),
                 retry_after: None,
             }),
-            second @ (Ok(_) | Err(SourceError::Unavailable { .. } | SourceError::Timeout(_))) => second,
-            Err(_) => first,
+            // The file is not there again, or is another one: a link that works once. What is known is the first fetch.
+            Err(
+                SourceError::HashMismatch { .. }
+                | SourceError::NotFound { .. }
+                | SourceError::Forbidden { .. }
+                | SourceError::Denied(_)
+                | SourceError::Invalid(_)
+                | SourceError::Empty
+                | SourceError::TooLarge { .. }
+                | SourceError::SizeMismatch { .. }
+                | SourceError::NoBucket { .. }
+                | SourceError::DeclaredHash,
+            ) => first,
+            // It is there, or whether it is cannot be told now: nothing of that is the file's fault.
+            second @ (Ok(_)
+            | Err(
+                SourceError::Unavailable { .. }
+                | SourceError::Timeout(_)
+                | SourceError::Scratch(_)
+                | SourceError::Store(_)
+                | SourceError::Credentials { .. }
+                | SourceError::Config(_),
+            )) => second,
         }
     }
 
-    async fn fetch_once(&self, origin: &Origin, wanted: Wanted, dest: &Path) -> Result<Fetched, SourceError> {
+    async fn fetch_once(
+        &self,
+        peers: &dyn Peers,
+        origin: &Origin,
+        wanted: Wanted,
+        dest: &Path,
+    ) -> Result<Fetched, SourceError> {
         let fetch = async {
             match origin {
                 Origin::File { path } => self.0.roots.fetch(path, wanted, dest).await,
                 Origin::S3 { bucket, key } => Box::pin(self.0.buckets.fetch(bucket, key, wanted, dest)).await,
-                Origin::Http { url } => Box::pin(self.0.http.fetch(url, wanted, dest)).await,
+                Origin::Http { url } => Box::pin(self.0.http.fetch(url, wanted, dest, peers)).await,
             }
         };
         let total = self.0.total_timeout;

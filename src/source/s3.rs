@@ -8,7 +8,8 @@ use tokio::sync::OnceCell;
 use super::sink::{Sink, Wanted};
 use super::{Fetched, SourceError};
 use crate::config::Config;
-use crate::store::{Remote, Store, StoreError};
+use crate::store::keys::INBOX;
+use crate::store::{Place, Remote, Store, StoreError};
 
 /// S3's longest key.
 const MAX_KEY_BYTES: usize = 1024;
@@ -17,6 +18,8 @@ const MAX_KEY_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Buckets {
     allowed: Allowed,
+    /// The store's own bucket and prefix: what is there belongs to tenants.
+    own: Option<(String, String)>,
     read_timeout: Duration,
     store: crate::config::Store,
     /// The store's own client, or one with the same configuration where the store is a directory.
@@ -37,8 +40,13 @@ impl Buckets {
             Some((own, _)) if listed.is_empty() => Allowed::These(vec![own.to_owned()]),
             _ => Allowed::These(listed.clone()),
         };
+        let own = match store.place() {
+            Place::Bucket { bucket, prefix } => Some((bucket.to_owned(), prefix.to_owned())),
+            Place::Directory(_) => None,
+        };
         Self {
             allowed,
+            own,
             read_timeout: Duration::from_secs(config.source.read_timeout_s),
             store: config.store.clone(),
             remote: OnceCell::new_with(store.remote().map(|(_, remote)| remote.clone())),
@@ -53,11 +61,13 @@ impl Buckets {
         dest: &Path,
     ) -> Result<Fetched, SourceError> {
         self.vet(bucket, key)?;
-        let remote = self.remote.get_or_try_init(|| Remote::connect(&self.store)).await.map_err(meaning)?;
-        let mut reader = remote.open(bucket, key, self.read_timeout).await.map_err(meaning)?;
+        let remote = self.remote.get_or_try_init(|| Remote::connect(&self.store)).await;
+        let remote = remote.map_err(|err| self.meaning(bucket, err))?;
+        let opened = remote.open(bucket, key, self.read_timeout).await;
+        let mut reader = opened.map_err(|err| self.meaning(bucket, err))?;
         wanted.announced(reader.size_bytes().unwrap_or(0))?;
         let mut sink = Sink::create(dest, wanted).await?;
-        while let Some(bytes) = reader.next().await.map_err(meaning)? {
+        while let Some(bytes) = reader.next().await.map_err(|err| self.meaning(bucket, err))? {
             sink.write(&bytes).await?;
         }
         sink.finish().await
@@ -78,7 +88,42 @@ impl Buckets {
         if key.split('/').any(|part| part == "." || part == "..") {
             return Err(SourceError::Denied("the object's key has . or .. as a part".to_owned()));
         }
+        if self.is_a_tenants(bucket, key) {
+            let text = "the object is below store.url, and only .inbox/ there may be read as an origin";
+            return Err(SourceError::Denied(text.to_owned()));
+        }
         Ok(())
+    }
+
+    /// Whether this is an object that belongs to a tenant, who may be another than the event's.
+    fn is_a_tenants(&self, bucket: &str, key: &str) -> bool {
+        let Some((_, prefix)) = self.own.as_ref().filter(|(own, _)| own == bucket) else { return false };
+        // Some servers take several slashes for one.
+        let mut parts = key.split('/').filter(|part| !part.is_empty());
+        let below = prefix.split('/').filter(|part| !part.is_empty()).all(|part| parts.next() == Some(part));
+        below && parts.next() != Some(INBOX)
+    }
+
+    /// What trouble with a store means where it is an origin.
+    fn meaning(&self, bucket: &str, err: StoreError) -> SourceError {
+        let origin = "the bucket".to_owned();
+        match err {
+            StoreError::NotFound { .. } => SourceError::NotFound { origin },
+            StoreError::Forbidden { detail, .. } => SourceError::Credentials { origin, detail },
+            // Where assets could not go either, it is the store that is missing.
+            StoreError::Missing { .. } if self.own.as_ref().is_none_or(|(own, _)| own != bucket) => {
+                SourceError::NoBucket { chosen_by_event: matches!(self.allowed, Allowed::Every) }
+            }
+            // Bytes that were damaged on their way: the next try may bring them whole.
+            StoreError::Checksum { .. } | StoreError::Unavailable { .. } => {
+                SourceError::Unavailable { detail: err.to_string(), retry_after: None }
+            }
+            StoreError::Config(_)
+            | StoreError::Missing { .. }
+            | StoreError::Exists { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::Scratch(_) => SourceError::Store(err),
+        }
     }
 }
 
@@ -86,24 +131,6 @@ impl Buckets {
 fn is_bucket_name(bucket: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     (3..=63).contains(&bucket.len()) && bucket.bytes().all(plain) && !bucket.contains("..")
-}
-
-/// What trouble with a store means where it is an origin.
-fn meaning(err: StoreError) -> SourceError {
-    let origin = "the bucket".to_owned();
-    match err {
-        StoreError::NotFound { .. } => SourceError::NotFound { origin },
-        StoreError::Forbidden { detail, .. } => SourceError::Credentials { origin, detail },
-        // Bytes that were damaged on their way: the next try may bring them whole.
-        StoreError::Checksum { .. } | StoreError::Unavailable { .. } => {
-            SourceError::Unavailable { detail: err.to_string(), retry_after: None }
-        }
-        StoreError::Config(_)
-        | StoreError::Missing { .. }
-        | StoreError::Exists { .. }
-        | StoreError::TooLarge { .. }
-        | StoreError::Scratch(_) => SourceError::Store(err),
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
+use super::pace::{Pace, Pacer};
 use super::{Fetched, SourceError};
 use crate::events::Declared;
 
@@ -23,13 +25,20 @@ pub(super) struct Wanted {
     limit_bytes: u64,
     size_bytes: Option<u64>,
     sha256: Option<[u8; 32]>,
+    pace: Pace,
 }
 
 impl Wanted {
     /// Up to `limit_bytes`, and what the event declared.
     pub(super) fn new(declared: Option<&Declared>, limit_bytes: u64) -> Result<Self, SourceError> {
         let sha256 = declared.and_then(|declared| declared.sha256.as_deref()).map(parse_sha256).transpose()?;
-        Ok(Self { limit_bytes, size_bytes: declared.and_then(|declared| declared.size_bytes), sha256 })
+        let size_bytes = declared.and_then(|declared| declared.size_bytes);
+        Ok(Self { limit_bytes, size_bytes, sha256, pace: Pace::any() })
+    }
+
+    /// And not slower than this.
+    pub(super) const fn at(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 
     /// Refuses a size that the origin announces, before a byte is read.
@@ -75,21 +84,27 @@ pub(super) struct Sink {
     wanted: Wanted,
     hash: Sha256,
     size_bytes: u64,
+    pacer: Pacer,
 }
 
 impl Sink {
     /// Creates or empties `dest`.
     pub(super) async fn create(dest: &Path, wanted: Wanted) -> Result<Self, SourceError> {
         let file = File::create(dest).await.map_err(SourceError::Scratch)?;
-        Ok(Self { file, wanted, hash: Sha256::new(), size_bytes: 0 })
+        let pacer = wanted.pace.begin(Instant::now());
+        Ok(Self { file, wanted, hash: Sha256::new(), size_bytes: 0, pacer })
     }
 
-    /// Adds bytes, unless they are too many.
+    /// Adds bytes, unless they are too many or come too slowly.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+        let arrived = Instant::now();
         self.size_bytes += bytes.len() as u64;
         self.wanted.so_far(self.size_bytes)?;
+        self.pacer.took(bytes.len() as u64, arrived)?;
         self.hash.update(bytes);
-        self.file.write_all(bytes).await.map_err(SourceError::Scratch)
+        self.file.write_all(bytes).await.map_err(SourceError::Scratch)?;
+        self.pacer.excuse(arrived.elapsed());
+        Ok(())
     }
 
     /// The file as a whole, checked.

@@ -88,7 +88,7 @@ impl From<StoreError> for Fault {
             StoreError::NotFound { .. } | StoreError::Exists { .. } | StoreError::Unavailable { .. } => {
                 Self::transient(Code::StoreUnavailable, message)
             }
-            StoreError::TooLarge { .. } => Self::broken(Code::StoreChecksum, message),
+            StoreError::TooLarge { .. } => Self::broken(Code::StoreLimitBytes, message),
             StoreError::Scratch(_) => Self::transient(Code::WorkerScratch, message),
         }
     }

@@ -53,9 +53,12 @@ impl Folder {
     }
 }
 
-/// Key of a file that waits to be picked up. No tenant's folder starts with a dot.
+/// Folder below the prefix for files that wait to be picked up. No tenant's folder starts with a dot.
+pub(crate) const INBOX: &str = ".inbox";
+
+/// Key of a file that waits to be picked up.
 pub(super) fn inbox(prefix: &str, id: &str, file_name: &str) -> String {
-    below(prefix, &format!(".inbox/{}/{}", segment(id), segment(file_name)))
+    below(prefix, &format!("{INBOX}/{}/{}", segment(id), segment(file_name)))
 }
 
 /// Key of the object that shows whether the store works.

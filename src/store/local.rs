@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use rustix::fs::{FlockOperation, flock};
@@ -14,6 +15,10 @@ use tempfile::NamedTempFile;
 use super::{Folder, Head, MAX_GET_BYTES, PutOptions, StoreError, Stored, Version};
 
 const CHUNK_BYTES: usize = 256 << 10;
+/// What the names of temporary files begin with, and no segment of a key does.
+const TEMPORARY: &str = ".~";
+/// A writer that has not written for so long is not there any more: no job lasts a day.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, Clone)]
 pub(super) struct Local {
@@ -80,10 +85,13 @@ impl Local {
         .await
     }
 
-    pub(super) async fn put_new(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+    pub(super) async fn put_new(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<(), StoreError> {
         let (root, target) = (Arc::clone(&self.root), self.path(key)?);
+        let expected = options.sha256.map(str::to_owned);
         blocking(move || {
-            NewObject::write(&root, folder_of(&root, &target), &*bytes)?.persist(&root, &target, Existing::Kept)
+            let new = NewObject::write(&root, folder_of(&root, &target), &*bytes)?;
+            new.expect(expected.as_deref())?;
+            new.persist(&root, &target, Existing::Kept)
         })
         .await
     }
@@ -97,8 +105,15 @@ impl Local {
     }
 
     /// Under a lock of the object's folder, which everybody takes who replaces something in it.
-    pub(super) async fn replace(&self, key: &str, bytes: Bytes, read: &Version) -> Result<bool, StoreError> {
+    pub(super) async fn replace(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        options: PutOptions<'_>,
+        read: &Version,
+    ) -> Result<bool, StoreError> {
         let (root, target, read) = (Arc::clone(&self.root), self.path(key)?, read.clone());
+        let expected = options.sha256.map(str::to_owned);
         blocking(move || {
             let failed = |err: io::Error| StoreError::local("replace an object", &err);
             let folder = folder_of(&root, &target);
@@ -108,7 +123,9 @@ impl Local {
             if version_of(&now) != read {
                 return Ok(false);
             }
-            NewObject::write(&root, folder, &*bytes)?.persist(&root, &target, Existing::Replaced)?;
+            let new = NewObject::write(&root, folder, &*bytes)?;
+            new.expect(expected.as_deref())?;
+            new.persist(&root, &target, Existing::Replaced)?;
             Ok(true)
         })
         .await
@@ -133,6 +150,10 @@ impl Local {
             Ok(Some(Stored { key, size_bytes, sha256 }))
         })
         .await
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
@@ -173,6 +194,19 @@ impl Local {
         .await
     }
 
+    /// Removes the temporary files of writers that were killed, wherever they stand. In a thread that nothing waits for: a
+    /// large tree takes a while to walk through.
+    pub(super) fn sweep(&self) {
+        let root = Arc::clone(&self.root);
+        let now = SystemTime::now();
+        drop(std::thread::Builder::new().name("store sweep".to_owned()).spawn(move || {
+            let removed = sweep(&root, now);
+            if removed > 0 {
+                tracing::info!(removed, "half-written objects of killed writers are removed");
+            }
+        }));
+    }
+
     pub(super) fn url_for_display(&self) -> String {
         format!("file://{}", self.root.display())
     }
@@ -211,9 +245,10 @@ impl NewObject {
     fn write(root: &Path, folder: &Path, mut from: impl Read) -> Result<Self, StoreError> {
         let failed = |err: io::Error| StoreError::local(WRITE, &err);
         let parents = create_folders(root, folder)?;
-        // A name that no key has. Temporary files are private by themselves; objects get what the umask leaves.
+        // Temporary files are private by themselves; objects get what the umask leaves.
         let mode = Permissions::from_mode(0o666);
-        let mut file = tempfile::Builder::new().prefix(".~").permissions(mode).tempfile_in(folder).map_err(failed)?;
+        let mut file =
+            tempfile::Builder::new().prefix(TEMPORARY).permissions(mode).tempfile_in(folder).map_err(failed)?;
         let mut hash = Sha256::new();
         let mut size_bytes = 0;
         let mut chunk = vec![0; CHUNK_BYTES];
@@ -276,6 +311,26 @@ fn sha256_of(mut file: File) -> io::Result<String> {
     Ok(hex::encode(hash.finalize()))
 }
 
+/// Removes temporary files that nobody has written to for [`STALE`]. How many were removed.
+fn sweep(root: &Path, now: SystemTime) -> usize {
+    let mut folders = vec![root.to_owned()];
+    let mut removed = 0;
+    while let Some(folder) = folders.pop() {
+        // What cannot be read now is looked at again after the next start.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() && entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+                let modified = entry.metadata().and_then(|metadata| metadata.modified());
+                let stale = modified.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age >= STALE));
+                removed += usize::from(stale && fs::remove_file(entry.path()).is_ok());
+            }
+        }
+    }
+    removed
+}
+
 /// Creates the folders between the root and this one. Returns the parents that gained an entry.
 fn create_folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut parents = Vec::new();
@@ -314,4 +369,28 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|err| Err(StoreError::Unavailable { action: "use the directory", detail: err.to_string() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_killed_writers_left_is_removed_once_it_is_a_day_old() {
+        let root = tempfile::tempdir().expect("a directory");
+        let folder = root.path().join("acme/m1");
+        fs::create_dir_all(&folder).expect("folders");
+        for name in [".~half", "audio.mp3", ".hidden"] {
+            fs::write(folder.join(name), b"x").expect("a file");
+        }
+        fs::create_dir(folder.join(".~folder")).expect("a folder");
+        let now = SystemTime::now();
+        assert_eq!(sweep(root.path(), now), 0, "its writer may be at it");
+        assert_eq!(sweep(root.path(), now + STALE + Duration::from_secs(1)), 1);
+        let mut left: Vec<_> =
+            fs::read_dir(&folder).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".hidden", ".~folder", "audio.mp3"]);
+        assert_eq!(sweep(&root.path().join("none"), now), 0);
+    }
 }

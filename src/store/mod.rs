@@ -30,8 +30,18 @@ pub const MAX_GET_BYTES: u64 = 16 << 20;
 pub struct PutOptions<'a> {
     /// MIME type.
     pub content_type: &'a str,
+    /// `Content-Disposition` (RFC 6266), where a browser is to save the object rather than show it. A directory has none.
+    pub content_disposition: Option<&'a str>,
     /// SHA-256 in lower-case hex, where the caller knows it: other bytes are then refused before they are stored.
     pub sha256: Option<&'a str>,
+}
+
+impl<'a> PutOptions<'a> {
+    /// An object of this MIME type.
+    #[must_use]
+    pub const fn of(content_type: &'a str) -> Self {
+        Self { content_type, content_disposition: None, sha256: None }
+    }
 }
 
 /// An object that is stored, durably, with a checksum that was verified.
@@ -69,6 +79,20 @@ impl Version {
 pub struct Store {
     backend: Backend,
     prefix: String,
+}
+
+/// Where a store's objects are. Only those below [`keys::INBOX`] may be read as origins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// Everything below this directory.
+    Directory(&'a Path),
+    /// Everything in this bucket, below this prefix where there is one.
+    Bucket {
+        /// Its name.
+        bucket: &'a str,
+        /// Without slashes around it.
+        prefix: &'a str,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -162,10 +186,10 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::put_file`].
-    pub async fn put_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<bool, StoreError> {
+    pub async fn put_new(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<bool, StoreError> {
         let stored = match &self.backend {
-            Backend::Local(local) => local.put_new(key, bytes).await,
-            Backend::S3(s3) => Box::pin(s3.put_new(key, bytes, content_type)).await,
+            Backend::Local(local) => local.put_new(key, bytes, options).await,
+            Backend::S3(s3) => Box::pin(s3.put_new(key, bytes, options)).await,
         };
         match stored {
             Ok(()) => Ok(true),
@@ -205,12 +229,12 @@ impl Store {
         &self,
         key: &str,
         bytes: Bytes,
-        content_type: &str,
+        options: PutOptions<'_>,
         read: &Version,
     ) -> Result<bool, StoreError> {
         match &self.backend {
-            Backend::Local(local) => local.replace(key, bytes, read).await,
-            Backend::S3(s3) => Box::pin(s3.replace(key, bytes, content_type, read)).await,
+            Backend::Local(local) => local.replace(key, bytes, options, read).await,
+            Backend::S3(s3) => Box::pin(s3.replace(key, bytes, options, read)).await,
         }
     }
 
@@ -261,7 +285,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] says what is wrong.
     pub async fn check_write(&self) -> Result<(), StoreError> {
-        let options = PutOptions { content_type: "text/plain", sha256: None };
+        let options = PutOptions::of("text/plain");
         self.put_bytes(&keys::check(&self.prefix), Bytes::from_static(b"mediamill\n"), options).await.map(drop)
     }
 
@@ -281,6 +305,23 @@ impl Store {
         match &self.backend {
             Backend::Local(_) => {}
             Backend::S3(s3) => s3.settle().await,
+        }
+    }
+
+    /// Removes what killed workers left half written in a directory, in the background. Of S3, each upload does that for its
+    /// own key.
+    pub fn sweep(&self) {
+        match &self.backend {
+            Backend::Local(local) => local.sweep(),
+            Backend::S3(_) => {}
+        }
+    }
+
+    /// Where this store's own objects are, and those that wait to be picked up.
+    pub(crate) fn place(&self) -> Place<'_> {
+        match &self.backend {
+            Backend::Local(local) => Place::Directory(local.root()),
+            Backend::S3(s3) => Place::Bucket { bucket: s3.bucket(), prefix: &self.prefix },
         }
     }
 

@@ -6,9 +6,10 @@ mod spans;
 
 use std::io;
 
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{EnvFilter, Targets};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -16,6 +17,9 @@ use crate::config::{Log, LogFormat};
 
 pub use export::{Traces, TracesError};
 pub use spans::{SPANS, adopt, fail, trace_context, trace_id};
+
+/// Root of the targets of our own lines.
+const OURS: &str = "mediamill";
 
 /// Sends log lines to standard error from now on. A second call does nothing.
 pub fn init(log: &Log) {
@@ -47,13 +51,20 @@ where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    let filter = filter(&log.filter);
+    let filter = filter(&log.filter).and(filter_fn(|line| is_fit_to_print(line.target(), *line.level())));
     match log.format {
         LogFormat::Json => {
             layer.json().flatten_event(true).with_current_span(true).with_span_list(false).with_filter(filter).boxed()
         }
         LogFormat::Text => layer.with_filter(filter).boxed(),
     }
+}
+
+/// Whether a line may be logged, whatever the filter asks for. Below info, other crates write down what they send and get:
+/// credentials of the store, signed addresses, bodies. No directive can ask for that.
+fn is_fit_to_print(target: &str, level: Level) -> bool {
+    let ours = target == OURS || target.strip_prefix(OURS).is_some_and(|rest| rest.starts_with("::"));
+    ours || level <= Level::INFO
 }
 
 /// The configured filter, and what holds above it: lapin logs each message that is returned to it as a whole, captions
@@ -68,6 +79,17 @@ fn filter(configured: &str) -> EnvFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_crates_are_not_logged_below_info() {
+        for target in
+            ["aws_smithy_runtime::client::orchestrator", "aws_sigv4", "hyper_util::client", "mediamillion", ""]
+        {
+            assert!(is_fit_to_print(target, Level::INFO) && is_fit_to_print(target, Level::ERROR), "{target}");
+            assert!(!is_fit_to_print(target, Level::DEBUG) && !is_fit_to_print(target, Level::TRACE), "{target}");
+        }
+        assert!(is_fit_to_print("mediamill", Level::TRACE) && is_fit_to_print("mediamill::store", Level::TRACE));
+    }
 
     #[test]
     fn no_filter_lets_returned_messages_into_the_log() {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use futures_util::future::try_join_all;
 
+use super::objects::{content_disposition_of, content_type_of};
 use crate::error::{Code, Fault};
 use crate::events::{Action, Asset, Received, RejectedOriginal, Role};
 use crate::sandbox::protocol::{INPUT, Produced, Report};
@@ -47,6 +48,9 @@ pub(super) fn vet(report: &Report, scratch: &Path) -> Result<(), Fault> {
     for (n, produced) in report.produced.iter().enumerate() {
         if !object_fits(produced) || report.produced[..n].iter().any(|other| other.object == produced.object) {
             return broke("has an impossible object name");
+        }
+        if content_type_of(&produced.object, &report.mime_type) != Some(&produced.mime_type) {
+            return broke("gives an object another MIME type than its name has");
         }
         let name_ok = !produced.file.is_empty() && !produced.file.contains(['/', '\0']) && produced.file != "..";
         let is_file = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_file());
@@ -93,7 +97,8 @@ pub(super) async fn put_rejected(
     fetched: &Fetched,
     received: &Received,
 ) -> Result<RejectedOriginal, StoreError> {
-    let options = PutOptions { content_type: UNKNOWN_TYPE, sha256: Some(&fetched.sha256) };
+    let content_disposition = content_disposition_of(UNKNOWN_TYPE);
+    let options = PutOptions { content_type: UNKNOWN_TYPE, content_disposition, sha256: Some(&fetched.sha256) };
     let stored = store.put_addressed(folder, UNKNOWN_OBJECT, &scratch.join(INPUT), options).await?;
     let declared = received.declared.clone().unwrap_or_default();
     Ok(RejectedOriginal {
@@ -115,7 +120,8 @@ async fn put_one(
     produced: &Produced,
 ) -> Result<Asset, StoreError> {
     let sha256 = (produced.file == INPUT).then_some(fetched.sha256.as_str());
-    let options = PutOptions { content_type: &produced.mime_type, sha256 };
+    let content_disposition = content_disposition_of(&produced.mime_type);
+    let options = PutOptions { content_type: &produced.mime_type, content_disposition, sha256 };
     let stored = store.put_addressed(folder, &produced.object, &scratch.join(&produced.file), options).await?;
     Ok(Asset {
         role: produced.role,

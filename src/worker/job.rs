@@ -309,8 +309,8 @@ impl Pipeline {
         match &brief.job.local {
             Some(path) => brief.within(Stage::Fetch, self.sources.fetch_local(path, limit, &dest)).await,
             None => {
-                let visit = self.endpoints.visit(origin).at(Stage::Fetch)?;
-                let fetch = self.sources.fetch(origin, declared.as_ref(), limit, &dest);
+                let visit = self.endpoints.visit(&brief.job.received.tenant, origin).at(Stage::Fetch)?;
+                let fetch = self.sources.fetch_by(&visit, origin, declared.as_ref(), limit, &dest);
                 let fetched = brief.within(Stage::Fetch, fetch).await;
                 let code = fetched.as_ref().err().and_then(|failure| failure.fault.code());
                 visit.ends(matches!(code, Some(Code::SourceTimeout | Code::SourceUnavailable)));

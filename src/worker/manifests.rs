@@ -12,7 +12,7 @@ use crate::store::PutOptions;
 
 /// How often a manifest may be replaced by others while one outcome is about to be written.
 const MAX_RACES: usize = 8;
-const CONTENT_TYPE: &str = "application/json";
+const OPTIONS: PutOptions<'static> = PutOptions::of("application/json");
 
 impl Pipeline {
     /// What the store knows of the media.
@@ -69,8 +69,7 @@ impl Pipeline {
         let key = brief.folder.manifest();
         let before = brief.within(Stage::Store, self.store().get(&key)).await?;
         let manifest = Manifest::new(outcome.clone(), brief.profile.raw.name.clone(), None);
-        let options = PutOptions { content_type: CONTENT_TYPE, sha256: None };
-        brief.within(Stage::Store, self.store().put_bytes(&key, json(&manifest)?, options)).await?;
+        brief.within(Stage::Store, self.store().put_bytes(&key, json(&manifest)?, OPTIONS)).await?;
         let before = before.and_then(|bytes| Manifest::read(&bytes).ok());
         for key in before.iter().flat_map(Manifest::keys).filter(|key| !manifest.keys().any(|new| new == *key)) {
             brief.within(Stage::Store, self.store().delete(key)).await?;
@@ -82,9 +81,9 @@ impl Pipeline {
     async fn write(&self, brief: &Brief<'_>, seen: &Seen, manifest: &Manifest) -> Result<bool, Failure> {
         let (key, json) = (brief.folder.manifest(), json(manifest)?);
         match seen {
-            Seen::Nothing => brief.within(Stage::Store, self.store().put_new(&key, json, CONTENT_TYPE)).await,
+            Seen::Nothing => brief.within(Stage::Store, self.store().put_new(&key, json, OPTIONS)).await,
             Seen::Damaged(version) | Seen::Found(_, version) => {
-                brief.within(Stage::Store, self.store().replace(&key, json, CONTENT_TYPE, version)).await
+                brief.within(Stage::Store, self.store().replace(&key, json, OPTIONS, version)).await
             }
         }
     }

@@ -10,6 +10,7 @@ mod job;
 mod lanes;
 mod manifests;
 mod metrics;
+mod objects;
 mod outcome;
 mod record;
 mod retry;

@@ -14,7 +14,7 @@ use super::retry::{Decision, decide};
 use super::spans;
 use crate::broker::{BrokerError, Delivery, Message, Note, Publisher, Topology};
 use crate::error::{Code, Fault};
-use crate::events::{EnvelopeError, Event, Received, Stage, TraceContext};
+use crate::events::{EnvelopeError, Event, Incoming, Received, Stage, TraceContext};
 use crate::telemetry;
 
 /// A message that asks for work.
@@ -43,23 +43,16 @@ pub(super) enum Reading {
 impl Reading {
     /// Reads a delivery.
     pub(super) fn of(delivery: &Delivery) -> Self {
-        let event = match Event::decode(delivery.content_type(), &delivery.headers(), delivery.body()) {
-            Ok(event) => event,
-            Err(error) => return Self::Unreadable(error),
-        };
-        let request = |received| Request {
-            cause: event.id.clone(),
+        let request = |event: Event, received| Request {
             asked_at: event.timestamp(),
-            trace: event.trace.clone(),
+            cause: event.id,
+            trace: event.trace,
             received,
         };
-        match event.received() {
-            Ok(received) => Self::Request(request(received)),
-            Err(error @ EnvelopeError::Data(_)) => match event.salvage() {
-                Some(received) => Self::Invalid(request(received), error.into()),
-                None => Self::Unreadable(error),
-            },
-            Err(error) => Self::Unreadable(error),
+        match Incoming::read(delivery.content_type(), &delivery.headers(), delivery.body()) {
+            Incoming::Valid(event, received) => Self::Request(request(event, received)),
+            Incoming::Invalid(event, received, error) => Self::Invalid(request(event, received), error.into()),
+            Incoming::Unreadable(error) => Self::Unreadable(error),
         }
     }
 

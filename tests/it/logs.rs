@@ -3,12 +3,39 @@
 use serde_json::Value;
 
 use crate::support::bus::Letter;
+use crate::support::http::{Http, ok};
 use crate::support::processes::wait_until;
 use crate::support::rabbit::calm;
 use crate::support::rig::{Rig, SOON, event, event_from, fixture, letter};
+use crate::support::s3::S3;
 
 fn lines(log: &str) -> Vec<Value> {
     log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+}
+
+/// What the SDK of the store says of itself at `trace` has the access key id in it, and what HTTP clients say has addresses.
+#[test]
+fn no_filter_lets_credentials_and_addresses_into_the_log() {
+    let Some(rabbit) = calm() else { return };
+    let s3 = S3::start();
+    let mut rig = Rig::new(rabbit);
+    for (name, value) in s3.env() {
+        rig.set(name.strip_prefix("MEDIAMILL_").expect("a key of ours"), value);
+    }
+    rig.set("LOG_FILTER", "trace,aws_sigv4=trace,aws_smithy_runtime::client=trace,hyper_util=trace,lapin=trace");
+    rig.set("SOURCE_HTTP_ALLOW_PLAIN", "true");
+    let origin = Http::start(|_| ok("a text, fetched from a signed address"));
+    rig.set("SOURCE_HTTP_ALLOW_HOSTS", origin.authority());
+    let worker = rig.worker();
+    let signed = serde_json::json!({ "kind": "http", "url": origin.url("/canary-path?sig=s3cr3t") });
+    rig.bus.publish(&letter(&event_from("traced", signed)));
+    assert_eq!(rig.bus.ledger().wait("traced", SOON).word, "normalized");
+    let log = worker.stops();
+    assert!(log.contains("\"outcome\":\"normalized\""), "{log}");
+    for canary in ["tester", "not a secret", "s3cr3t", "canary-path", "Authorization", "guest"] {
+        let found: Vec<_> = log.lines().filter(|line| line.contains(canary)).collect();
+        assert!(found.is_empty(), "{canary}: {} lines, such as {}", found.len(), found[0]);
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ mod sandbox_escape;
 mod sandbox_kernel;
 mod source;
 mod store;
+mod stored_types;
 mod support;
 mod traces;
 mod versions;

@@ -78,7 +78,7 @@ fn bytes_that_are_no_event_are_buried_with_the_reason_and_the_next_message_is_se
         ("event.malformed", raw("", plain())),
         ("event.malformed", raw(b"\xff\xfe{\"a\":".as_slice(), plain())),
         ("event.malformed", raw(deep, plain())),
-        ("event.malformed", raw(format!("{{\"a\":\"{}\"}}", "x".repeat(3 << 20)), plain())),
+        ("event.limit-bytes", raw(format!("{{\"a\":\"{}\"}}", "x".repeat(3 << 20)), plain())),
         ("event.malformed", raw(good().to_string(), plain().with_content_type("text/plain".into()))),
         ("event.unsupported", raw(of_another_type.to_string(), plain())),
         ("event.unsupported", raw(of_another_version.to_string(), plain())),
@@ -116,6 +116,53 @@ fn data_that_breaks_the_schema_is_answered_where_there_is_somebody_to_answer() {
     let outcome = rig.bus.ledger().wait("invalid", SOON);
     assert_eq!((outcome.word.as_str(), outcome.code()), ("rejected", "event.invalid"), "{:#}", outcome.event);
     assert_eq!(outcome.data()["context"], event["data"]["context"]);
+}
+
+/// Sends, and gives back what the rejected event says.
+fn rejected(rig: &Rig, media_id: &str, event: &Value) -> Value {
+    rig.bus.publish(&letter(event));
+    let outcome = rig.bus.ledger().wait(media_id, SOON);
+    assert_eq!((outcome.word.as_str(), &outcome.data()["cause"]), ("rejected", &event["id"]), "{:#}", outcome.event);
+    outcome.data().clone()
+}
+
+#[test]
+fn an_id_that_is_a_number_or_missing_is_answered_with_the_other_one() {
+    let Some(rabbit) = calm() else { return };
+    let rig = Rig::new(rabbit);
+    let _worker = rig.worker();
+    let mut number = event("12345", &fixture("note.txt"));
+    number["data"]["media_id"] = json!(12345);
+    let data = rejected(&rig, "12345", &number);
+    assert_eq!((&data["code"], &data["tenant"]), (&json!("event.invalid"), &json!("acme")), "{data:#}");
+    let said = data["explanation"].as_str().expect("a text");
+    assert!(said.contains("media_id: expected a string") && !said.contains("12345"), "{said}");
+    let mut missing = event("no-tenant", &fixture("note.txt"));
+    missing["data"].as_object_mut().expect("data").remove("tenant");
+    let data = rejected(&rig, "no-tenant", &missing);
+    assert_eq!((&data["code"], &data["tenant"]), (&json!("event.invalid"), &json!("")), "{data:#}");
+}
+
+#[test]
+fn what_is_too_large_is_answered_with_a_code_of_its_own() {
+    let Some(rabbit) = calm() else { return };
+    let rig = Rig::new(rabbit);
+    let worker = rig.worker();
+    let mut large = event("large-context", &fixture("note.txt"));
+    large["data"]["context"] = json!({ "history": "x".repeat(64 << 10) });
+    large["data"]["tags"] = json!(["a"]);
+    large["data"]["message"] = json!({ "caption": "c", "of_their_own": 1 });
+    let data = rejected(&rig, "large-context", &large);
+    assert_eq!((&data["code"], data.get("context")), (&json!("event.limit-context"), None), "{data:#}");
+    assert_eq!((&data["tags"], &data["message"]), (&large["data"]["tags"], &large["data"]["message"]));
+
+    let mut larger = event("large-message", &fixture("note.txt"));
+    larger["data"]["context"] = json!("x".repeat(18 << 20));
+    let data = rejected(&rig, "large-message", &larger);
+    assert_eq!((&data["code"], &data["tenant"]), (&json!("event.limit-bytes"), &json!("acme")), "{data:#}");
+    assert_eq!(rig.bus.depth("dead").ready, 0);
+    assert_eq!(rig.outcome("after", &fixture("note.txt")).word, "normalized");
+    worker.stops();
 }
 
 #[test]

@@ -26,29 +26,55 @@ const SPECIAL_V4: &[(Ipv4Addr, u32)] = &[
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// The same within 2000::/3, outside of which nothing is public: not loopback, unspecified, mapped (::ffff:0:0/96),
-/// NAT64 (64:ff9b::/96, 64:ff9b:1::/48), unique local (fc00::/7), link-local (fe80::/10), multicast (ff00::/8).
+/// The same within 2000::/3, outside of which nothing is public: not loopback, unspecified, NAT64 of a network's own
+/// (64:ff9b:1::/48, RFC 8215), unique local (fc00::/7), link-local (fe80::/10), multicast (ff00::/8).
 const SPECIAL_V6: &[(Ipv6Addr, u32)] = &[
     // Protocol assignments: Teredo, which hides an IPv4 address, benchmarks, ORCHID.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     // Documentation, old and new.
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
-    // 6to4, which holds any IPv4 address.
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
+];
+
+/// First address and prefix length of what carries an IPv4 address, and how many bits follow that address: where a packet
+/// arrives is decided by what is carried.
+const CARRIERS: &[(Ipv6Addr, u32, u32)] = &[
+    // Mapped (RFC 4291, 2.5.5.2): a socket for both families writes IPv4 like this.
+    (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, 0),
+    // NAT64 (RFC 6052): what DNS64 makes of every host that has IPv4 only.
+    (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96, 0),
+    // 6to4 (RFC 3056).
+    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, 80),
 ];
 
 const GLOBAL_UNICAST: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// Whether this is an address of the public internet.
 pub(super) fn is_public(address: IpAddr) -> bool {
-    match address {
+    match unwrapped(address) {
         IpAddr::V4(v4) => !SPECIAL_V4.iter().any(|&(network, bits)| within_v4(v4, network, bits)),
         IpAddr::V6(v6) => {
             within_v6(v6, GLOBAL_UNICAST.0, GLOBAL_UNICAST.1)
                 && !SPECIAL_V6.iter().any(|&(network, bits)| within_v6(v6, network, bits))
         }
     }
+}
+
+/// What one machine has for itself: an IPv4 address, also where it is carried, or the first address of an IPv6 network of 64
+/// bits.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match unwrapped(address) {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// The IPv4 address that an IPv6 address carries, or the address itself.
+fn unwrapped(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let carrier = CARRIERS.iter().find(|&&(network, bits, _)| within_v6(v6, network, bits));
+    let carried = carrier.and_then(|&(_, _, after)| u32::try_from((v6.to_bits() >> after) & 0xffff_ffff).ok());
+    carried.map_or(address, |bits| Ipv4Addr::from_bits(bits).into())
 }
 
 fn within_v4(address: Ipv4Addr, network: Ipv4Addr, bits: u32) -> bool {
@@ -62,6 +88,17 @@ fn within_v6(address: Ipv6Addr, network: Ipv6Addr, bits: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_is_an_ipv4_address_or_64_bits_of_ipv6() {
+        let of = |text: &str| network(text.parse().expect(text)).to_string();
+        assert_eq!(of("8.8.8.8"), "8.8.8.8");
+        for carried in ["::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808:1::2"] {
+            assert_eq!(of(carried), "8.8.8.8");
+        }
+        assert_eq!(of("2001:4860:4860::8888"), of("2001:4860:4860:0:1234::1"));
+        assert_ne!(of("2001:4860:4860::8888"), of("2001:4860:4860:1::8888"));
+    }
 
     #[test]
     fn nothing_but_the_public_internet_passes() {
@@ -93,16 +130,22 @@ mod tests {
             "::1",
             "::7f00:1",
             "::ffff:127.0.0.1",
-            "::ffff:8.8.8.8",
+            "::ffff:169.254.169.254",
+            "::8.8.8.8",
             "64:ff9b::7f00:1",
-            "64:ff9b::808:808",
+            "64:ff9b::10.0.0.1",
+            "64:ff9b::169.254.169.254",
             "64:ff9b:1::1",
+            "64:ff9b:1::808:808",
+            "64:ff9b::1:808:808",
             "100::1",
             "2001::1",
             "2001:2::1",
             "2001:20::1",
             "2001:db8::1",
             "2002:7f00:1::1",
+            "2002:a00:1::808:808",
+            "2002:c0a8:101::",
             "3fff::1",
             "5f00::1",
             "fc00::1",
@@ -135,6 +178,10 @@ mod tests {
             "2606:4700::1111",
             "2a00:1450::1",
             "2003::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::8.8.8.8",
+            "64:ff9b::808:808",
+            "2002:808:808::1",
         ] {
             assert!(is_public(address.parse().expect(address)), "{address}");
         }

@@ -44,8 +44,30 @@ fn by_head(status: StatusCode, headers: &HeaderMap, host: &str, now: SystemTime)
     }
 }
 
+/// What changes the bytes of a body: IANA's registry of content codings with their old names, and one that is used without.
+const CODINGS: [&str; 13] = [
+    "gzip",
+    "x-gzip",
+    "deflate",
+    "compress",
+    "x-compress",
+    "br",
+    "zstd",
+    "dcb",
+    "dcz",
+    "exi",
+    "pack200-gzip",
+    "aes128gcm",
+    "bzip2",
+];
+
+/// Whether the body is not the file's own bytes. Servers write much into this field that means nothing (`aws-chunked`,
+/// `none`, `binary`, `utf-8`, nothing at all): what is no coding changes no byte.
 fn is_encoded(headers: &HeaderMap) -> bool {
-    headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+    let codings =
+        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    let mut codings = codings.map(<[u8]>::trim_ascii);
+    codings.any(|coding| CODINGS.iter().any(|known| coding.eq_ignore_ascii_case(known.as_bytes())))
 }
 
 /// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date.
@@ -97,7 +119,15 @@ mod tests {
         }
         assert_eq!(head(307, &[(LOCATION, "/x")]).expect("a redirect"), Answer::Redirect("/x".to_owned()));
         assert_eq!(head(200, &[(CONTENT_ENCODING, "Identity")]).expect("a file"), Answer::File);
-        assert!(matches!(head(200, &[(CONTENT_ENCODING, "gzip")]), Err(SourceError::Invalid(_))));
+        for harmless in ["", "none", "aws-chunked", "aws-chunked,identity", "binary", "UTF-8", "x-unheard-of"] {
+            assert_eq!(head(200, &[(CONTENT_ENCODING, harmless)]).expect(harmless), Answer::File);
+        }
+        for packed in ["gzip", "GZIP", "x-gzip", "br", "zstd", "deflate", "aws-chunked, gzip", "gzip,"] {
+            let answer = head(200, &[(CONTENT_ENCODING, packed)]);
+            assert!(matches!(answer, Err(SourceError::Invalid(_))), "{packed}: {answer:?}");
+        }
+        let twice = head(200, &[(CONTENT_ENCODING, "identity"), (CONTENT_ENCODING, "br")]);
+        assert!(matches!(twice, Err(SourceError::Invalid(_))), "{twice:?}");
     }
 
     #[test]

@@ -13,14 +13,15 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Client, Response};
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
 use super::sink::{Sink, Wanted};
-use super::{Fetched, SourceError};
+use super::{Fetched, Peers, SourceError};
 use crate::config::Source;
 use answer::Answer;
-use resolver::{PublicOnly, Refused};
+use resolver::{Names, Pinned, Refused};
 use target::{Rules, Target};
 
 const USER_AGENT: &str = concat!("mediamill/", env!("CARGO_PKG_VERSION"));
@@ -33,9 +34,22 @@ pub(super) struct Http {
     connect_timeout: Duration,
     read_timeout: Duration,
     /// Reaches public addresses only.
-    public: OnceCell<Client>,
+    public: Way,
     /// For the hosts that the configuration names.
-    internal: OnceCell<Client>,
+    internal: Way,
+}
+
+/// A client, and how it finds addresses.
+#[derive(Debug)]
+struct Way {
+    names: Names,
+    client: OnceCell<Client>,
+}
+
+impl Way {
+    fn new(public_only: bool) -> Self {
+        Self { names: Names::new(public_only), client: OnceCell::new() }
+    }
 }
 
 impl Http {
@@ -45,15 +59,21 @@ impl Http {
             max_redirects: config.http_max_redirects,
             connect_timeout: Duration::from_secs(config.connect_timeout_s),
             read_timeout: Duration::from_secs(config.read_timeout_s),
-            public: OnceCell::new(),
-            internal: OnceCell::new(),
+            public: Way::new(true),
+            internal: Way::new(false),
         }
     }
 
-    pub(super) async fn fetch(&self, url: &str, wanted: Wanted, dest: &Path) -> Result<Fetched, SourceError> {
+    pub(super) async fn fetch(
+        &self,
+        url: &str,
+        wanted: Wanted,
+        dest: &Path,
+        peers: &dyn Peers,
+    ) -> Result<Fetched, SourceError> {
         let mut target = self.rules.target(url)?;
         for _ in 0..=self.max_redirects {
-            let response = self.ask(&target).await?;
+            let response = self.ask(&target, peers).await?;
             match answer::read(&response, &target.host, SystemTime::now())? {
                 Answer::Redirect(location) => target = self.rules.redirected(&target, &location)?,
                 Answer::File => return save(response, &target, wanted, dest).await,
@@ -62,14 +82,21 @@ impl Http {
         Err(SourceError::Invalid(format!("{} leads through more than {} redirects", target.host, self.max_redirects)))
     }
 
-    async fn ask(&self, target: &Target) -> Result<Response, SourceError> {
-        let client = match target.internal {
-            true => self.internal.get_or_try_init(async || self.client(Client::builder())).await?,
-            false => {
-                let builder = Client::builder().dns_resolver(PublicOnly);
-                self.public.get_or_try_init(async || self.client(builder)).await?
+    async fn ask(&self, target: &Target, peers: &dyn Peers) -> Result<Response, SourceError> {
+        let way = if target.internal { &self.internal } else { &self.public };
+        // Until the answer is here: the connection is made by then, and there is no other.
+        let _pinned = match target.address {
+            Some(address) => {
+                peers.meets(&[address::network(address)])?;
+                None
+            }
+            None => {
+                let pinned = self.pin(&way.names, &target.host).await?;
+                peers.meets(&pinned.addresses.iter().copied().map(address::network).collect::<Vec<_>>())?;
+                Some(pinned)
             }
         };
+        let client = way.client.get_or_try_init(async || self.client(way.names.clone())).await?;
         let response = client.get(target.url.clone()).send().await.map_err(|err| meaning(&err, &target.host))?;
         // Whatever way a connection came about: who answers is who was allowed.
         let peer_ok = response.remote_addr().is_some_and(|peer| address::is_public(peer.ip()));
@@ -79,10 +106,20 @@ impl Http {
         Ok(response)
     }
 
+    async fn pin(&self, names: &Names, host: &str) -> Result<Pinned, SourceError> {
+        match timeout(self.connect_timeout, names.pin(host)).await {
+            Ok(Ok(pinned)) => Ok(pinned),
+            Ok(Err(err)) if err.is::<Refused>() => Err(target::not_public(host)),
+            Ok(Err(err)) => Err(unavailable(format!("cannot find {host}: {err}"))),
+            Err(_elapsed) => Err(SourceError::Timeout(format!("the name {host} is not found in time"))),
+        }
+    }
+
     /// Without proxies, which would resolve names themselves; without redirects, which are followed here.
-    fn client(&self, builder: ClientBuilder) -> Result<Client, SourceError> {
+    fn client(&self, names: Names) -> Result<Client, SourceError> {
         let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
-        builder
+        Client::builder()
+            .dns_resolver(names)
             .no_proxy()
             .redirect(Policy::none())
             .referer(false)

@@ -1,5 +1,7 @@
 //! Which URLs may be asked for.
 
+use std::net::IpAddr;
+
 use reqwest::Url;
 use url::Host;
 
@@ -15,6 +17,8 @@ pub(super) struct Target {
     pub(super) host: String,
     /// Whether the configuration names this host: then its address does not matter.
     pub(super) internal: bool,
+    /// Its address, where the URL has one instead of a name.
+    pub(super) address: Option<IpAddr>,
 }
 
 /// What the configuration allows.
@@ -56,16 +60,16 @@ impl Rules {
         let with_port = format!("{host}:{}", url.port_or_known_default().unwrap_or(0));
         let internal = self.allow_hosts.iter().any(|allowed| *allowed == host || *allowed == with_port);
         // Addresses in a URL pass by the resolver; the parser has already read those in octal, hex and one number.
-        let public = match url.host() {
-            Some(Host::Ipv4(v4)) => is_public(v4.into()),
-            Some(Host::Ipv6(v6)) => is_public(v6.into()),
-            Some(Host::Domain(_)) => true,
-            None => false,
+        let address = match url.host() {
+            Some(Host::Ipv4(v4)) => Some(IpAddr::from(v4)),
+            Some(Host::Ipv6(v6)) => Some(IpAddr::from(v6)),
+            Some(Host::Domain(_)) | None => None,
         };
+        let public = url.has_host() && address.is_none_or(is_public);
         if !internal && !public {
             return Err(not_public(&host));
         }
-        Ok(Target { url, host, internal })
+        Ok(Target { url, host, internal, address })
     }
 }
 

@@ -75,18 +75,18 @@ impl S3 {
     }
 
     /// Fails with [`StoreError::Exists`] where there is such an object.
-    pub(super) async fn put_new(&self, key: &str, bytes: Bytes, content_type: &str) -> Result<(), StoreError> {
-        self.put_if(key, bytes, content_type, Condition::IsNew).await
+    pub(super) async fn put_new(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<(), StoreError> {
+        self.put_if(key, bytes, options, Condition::IsNew).await
     }
 
     pub(super) async fn replace(
         &self,
         key: &str,
         bytes: Bytes,
-        content_type: &str,
+        options: PutOptions<'_>,
         read: &Version,
     ) -> Result<bool, StoreError> {
-        match self.put_if(key, bytes, content_type, Condition::Is(&read.0)).await {
+        match self.put_if(key, bytes, options, Condition::Is(&read.0)).await {
             Ok(()) => Ok(true),
             Err(StoreError::Exists { .. }) => Ok(false),
             Err(err) => Err(err),
@@ -97,11 +97,12 @@ impl S3 {
         &self,
         key: &str,
         bytes: Bytes,
-        content_type: &str,
+        options: PutOptions<'_>,
         condition: Condition<'_>,
     ) -> Result<(), StoreError> {
         let digests = Digests::of_bytes(&bytes);
-        let put = |condition| self.0.put_whole(key, Body::Bytes(bytes.clone()), &digests, content_type, condition);
+        stored(key.to_owned(), &digests, options)?;
+        let put = |condition| self.0.put_whole(key, Body::Bytes(bytes.clone()), &digests, options, condition);
         match put(condition).await {
             // A server that does not know the condition; whatever else it does not take, it does not take without it either.
             Err(StoreError::Config(_)) => put(Condition::None).await,
@@ -120,7 +121,7 @@ impl S3 {
         let stored = stored(folder.key(&hex::encode(digests.sha256), object), &digests, options)?;
         let Stored { key, .. } = &stored;
         if digests.size_bytes < self.0.terms.multipart_bytes {
-            let put = |condition| self.0.put_whole(key, Body::File(path), &digests, options.content_type, condition);
+            let put = |condition| self.0.put_whole(key, Body::File(path), &digests, options, condition);
             match put(Condition::IsNew).await {
                 // The bytes are in the key: what is there is the same, unless a broken upload has left something else.
                 Err(StoreError::Exists { .. }) if self.0.is_there(key, &digests.sent_whole()).await => {}
@@ -129,7 +130,7 @@ impl S3 {
             }
         } else if !self.0.is_there(key, &digests.sent_in_parts()).await {
             let family = Family { folder: folder.as_str(), object };
-            self.0.put_in_parts(key, Some(family), Body::File(path), &digests, options.content_type).await?;
+            self.0.put_in_parts(key, Some(family), Body::File(path), &digests, options).await?;
         }
         Ok(stored)
     }
@@ -143,9 +144,9 @@ impl S3 {
     ) -> Result<Stored, StoreError> {
         let stored = stored(key.to_owned(), digests, options)?;
         if digests.size_bytes < self.0.terms.multipart_bytes {
-            self.0.put_whole(key, body, digests, options.content_type, Condition::None).await?;
+            self.0.put_whole(key, body, digests, options, Condition::None).await?;
         } else {
-            self.0.put_in_parts(key, None, body, digests, options.content_type).await?;
+            self.0.put_in_parts(key, None, body, digests, options).await?;
         }
         Ok(stored)
     }

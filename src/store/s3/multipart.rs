@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
@@ -14,7 +16,7 @@ use super::client::Remote;
 use super::digest::{Digests, Part};
 use super::terms::Checksums;
 use super::upload::{ACTION, Body};
-use super::{Inner, StoreError};
+use super::{Inner, PutOptions, StoreError};
 
 /// Between attempts to tidy up where the store is not well: nobody waits for it but the worker's end.
 const PAUSES: [Duration; 4] =
@@ -57,6 +59,8 @@ impl Scope {
 struct Upload {
     id: UploadId,
     aborts: TaskTracker,
+    /// Whether an abort may come before a part that was sent earlier.
+    parts_on_their_way: bool,
     settled: bool,
 }
 
@@ -80,35 +84,72 @@ impl UploadId {
     }
 }
 
-/// Tidies up now; in the background, and more than once, where the store is not well.
-async fn tidy<F: Future<Output = Result<(), StoreError>> + Send>(
+/// Tidies up now; in the background, and more than once, where the store is not well, or where `again` says that once may
+/// not be enough. In a task of its own: it goes on where whoever waits for it is dropped.
+fn tidy<F: Future<Output = Result<(), StoreError>> + Send + 'static>(
     aborts: &TaskTracker,
+    runtime: &Handle,
     key: String,
+    again: bool,
     attempt: impl Fn() -> F + Send + Sync + 'static,
-) {
-    let Err(StoreError::Unavailable { .. }) = attempt().await.inspect_err(|err| left(&key, err)) else { return };
-    aborts.spawn(async move {
-        for pause in PAUSES {
-            sleep(pause).await;
-            if !matches!(attempt().await.inspect_err(|err| left(&key, err)), Err(StoreError::Unavailable { .. })) {
-                return;
-            }
+) -> JoinHandle<()> {
+    let (tracker, handle) = (aborts.clone(), runtime.clone());
+    let first = async move {
+        let unwell = is_unwell(&key, attempt().await);
+        if !unwell && !again {
+            return;
         }
-    });
+        let later = async move {
+            for pause in PAUSES {
+                sleep(pause).await;
+                if !is_unwell(&key, attempt().await) {
+                    return;
+                }
+            }
+        };
+        tracker.spawn_on(later, &handle);
+    };
+    aborts.spawn_on(first, runtime)
+}
+
+/// Whether another attempt may go better.
+fn is_unwell(key: &str, result: Result<(), StoreError>) -> bool {
+    matches!(result.inspect_err(|err| left(key, err)), Err(StoreError::Unavailable { .. }))
 }
 
 fn left(key: &str, err: &StoreError) {
     tracing::warn!(key, %err, "uploads may be left behind: the bucket's lifecycle has to abort them");
 }
 
+impl Upload {
+    /// Aborts it. Parts that were on their way may arrive after the abort, and are stored and billed all the same until it
+    /// is repeated (S3's API reference, AbortMultipartUpload).
+    fn abort(&mut self, runtime: &Handle) -> JoinHandle<()> {
+        self.settled = true;
+        let id = self.id.clone();
+        tidy(&self.aborts, runtime, id.key.clone(), self.parts_on_their_way, move || id.clone().abort())
+    }
+}
+
 impl Drop for Upload {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if !self.settled {
-            let id = self.id.clone();
-            let aborts = self.aborts.clone();
-            self.aborts
-                .spawn_on(async move { tidy(&aborts, id.key.clone(), move || id.clone().abort()).await }, &runtime);
+        if let (false, Ok(runtime)) = (self.settled, Handle::try_current()) {
+            drop(self.abort(&runtime));
+        }
+    }
+}
+
+/// A request to begin an upload whose answer has not been heard. Dropped like that, what it may have begun is looked for.
+struct Unheard<'a> {
+    inner: &'a Inner,
+    scope: &'a Scope,
+    heard: bool,
+}
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        if let (false, Ok(runtime)) = (self.heard, Handle::try_current()) {
+            drop(self.inner.sweep(self.scope, &runtime));
         }
     }
 }
@@ -120,29 +161,30 @@ impl Inner {
         family: Option<Family<'_>>,
         body: Body<'_>,
         digests: &Digests,
-        content_type: &str,
+        options: PutOptions<'_>,
     ) -> Result<(), StoreError> {
         let scope = Scope::new(key, family);
-        let mut upload = self.begin(key, &scope, content_type).await?;
+        let mut upload = self.begin(key, &scope, options).await?;
         let result = match self.send_parts(&upload.id, &body, digests).await {
-            Ok(parts) => self.complete(&upload.id, parts, digests).await,
+            Ok(parts) => {
+                upload.parts_on_their_way = false;
+                self.complete(&upload.id, parts, digests).await
+            }
             Err(err) => Err(err),
         };
-        match result {
+        let tidied = match result {
             Ok(()) => {
                 upload.settled = true;
-                self.sweep(&scope).await;
+                self.sweep(&scope, &Handle::current())
             }
-            Err(_) => {
-                upload.settled = true;
-                let id = upload.id.clone();
-                tidy(&self.aborts, id.key.clone(), move || id.clone().abort()).await;
-            }
-        }
+            Err(_) => upload.abort(&Handle::current()),
+        };
+        // What goes wrong there is logged there.
+        tidied.await.ok();
         result
     }
 
-    async fn begin(&self, key: &str, scope: &Scope, content_type: &str) -> Result<Upload, StoreError> {
+    async fn begin(&self, key: &str, scope: &Scope, options: PutOptions<'_>) -> Result<Upload, StoreError> {
         let terms = &self.terms;
         let mut request = self
             .remote
@@ -150,7 +192,8 @@ impl Inner {
             .create_multipart_upload()
             .bucket(&self.bucket)
             .key(key)
-            .content_type(content_type)
+            .content_type(options.content_type)
+            .set_content_disposition(options.content_disposition.map(str::to_owned))
             .set_server_side_encryption(terms.sse.clone())
             .set_ssekms_key_id(terms.kms_key_id.clone())
             .set_storage_class(terms.storage_class.clone())
@@ -159,15 +202,17 @@ impl Inner {
         if terms.checksums == Checksums::Sha256 {
             request = request.checksum_algorithm(ChecksumAlgorithm::Sha256);
         }
+        let mut unheard = Unheard { inner: self, scope, heard: false };
         let answer = request.send().await.map_err(|err| classify(ACTION, err));
+        unheard.heard = true;
         if matches!(answer, Err(StoreError::Unavailable { .. })) {
             // It may have begun, and only the answer was lost.
-            self.sweep(scope).await;
+            self.sweep(scope, &Handle::current()).await.ok();
         }
         let id = answer?.upload_id.filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| unusable("the store began an upload without an id"))?;
         let id = UploadId { remote: self.remote.clone(), bucket: self.bucket.clone(), key: key.to_owned(), id };
-        Ok(Upload { id, aborts: self.aborts.clone(), settled: false })
+        Ok(Upload { id, aborts: self.aborts.clone(), parts_on_their_way: true, settled: false })
     }
 
     async fn send_parts(
@@ -243,10 +288,11 @@ impl Inner {
 
     /// Aborts what workers that ended began for the same object. One that still works on the same media finds it done when
     /// it tries again.
-    async fn sweep(&self, scope: &Scope) {
+    fn sweep(&self, scope: &Scope, runtime: &Handle) -> JoinHandle<()> {
         let (remote, bucket, scope) = (self.remote.clone(), self.bucket.clone(), scope.clone());
         let named = scope.prefix.clone();
-        tidy(&self.aborts, named, move || sweep(remote.clone(), bucket.clone(), scope.clone())).await;
+        let attempt = move || sweep(remote.clone(), bucket.clone(), scope.clone());
+        tidy(&self.aborts, runtime, named, false, attempt)
     }
 }
 

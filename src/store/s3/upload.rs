@@ -11,7 +11,7 @@ use super::answer::{Seen, Sent};
 use super::classify::classify;
 use super::digest::{Digests, Part};
 use super::terms::Checksums;
-use super::{Inner, StoreError};
+use super::{Inner, PutOptions, StoreError};
 
 pub(super) const ACTION: &str = "write an object";
 
@@ -62,7 +62,7 @@ impl Inner {
         key: &str,
         body: Body<'_>,
         digests: &Digests,
-        content_type: &str,
+        options: PutOptions<'_>,
         condition: Condition<'_>,
     ) -> Result<(), StoreError> {
         let part = &digests.parts[0];
@@ -73,7 +73,8 @@ impl Inner {
             .put_object()
             .bucket(&self.bucket)
             .key(key)
-            .content_type(content_type)
+            .content_type(options.content_type)
+            .set_content_disposition(options.content_disposition.map(str::to_owned))
             .content_length(i64::try_from(part.size_bytes).unwrap_or(i64::MAX))
             .body(body.stream(part).await?)
             .set_server_side_encryption(terms.sse.clone())

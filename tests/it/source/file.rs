@@ -40,6 +40,19 @@ async fn a_file_below_a_root_arrives_with_its_hash() {
 }
 
 #[tokio::test]
+async fn what_belongs_to_tenants_is_not_read_for_others() {
+    let dir = Dir::new();
+    let object = dir.write("store/acme/1/audio.mp3", "hello");
+    let waiting = dir.write("store/.inbox/2/hello.ogg", "hello");
+    let mut config: Config = load(None, [], &[]).expect("the defaults");
+    config.source.file_roots = vec![dir.path().to_owned()];
+    let sources = Sources::new(&config, &Store::local(dir.path().join("store"))).expect("sources");
+    rejected_as(Code::SourceDenied, fetch(&sources, &dir, &object).await);
+    rejected_as(Code::SourceDenied, fetch(&sources, &dir, &dir.path().join("store")).await);
+    fetch(&sources, &dir, &waiting).await.expect("fetched");
+}
+
+#[tokio::test]
 async fn nothing_outside_the_roots_can_be_named() {
     let dir = Dir::new();
     let secret = dir.write("secret", "hello");

@@ -86,6 +86,50 @@ async fn bytes_that_change_on_their_way_are_fetched_again() {
 }
 
 #[tokio::test]
+async fn trouble_of_this_machine_in_a_second_fetch_is_not_the_files_fault() {
+    let dir = Dir::new();
+    let dest = dir.path().join("dest");
+    let (at, count) = (dest.clone(), AtomicUsize::new(0));
+    let server = Http::start(move |_| {
+        if count.fetch_add(1, Ordering::SeqCst) == 1 {
+            // The second time the scratch file cannot be written.
+            std::fs::remove_file(&at).expect("the first fetch wrote it");
+            std::fs::create_dir(&at).expect("a directory in its place");
+        }
+        ok("other bytes than declared")
+    });
+    let declared = Declared { sha256: Some(HELLO.to_owned()), ..Declared::default() };
+    let origin = Origin::Http { url: server.url("/") };
+    let result = sources(&[&server.authority()]).fetch(&origin, Some(&declared), LIMIT, &dest).await;
+    transient_as(Code::WorkerScratch, result);
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_transfer_that_trickles_is_given_up_long_before_its_time_is_over() {
+    let mut config: Config = load(None, [], &[]).expect("the defaults");
+    config.source.http_allow_plain = true;
+    config.source.min_rate_window_s = 1;
+    let dripped = |_: &Asked| {
+        let body = Step::Drip(vec![7; 4096], Duration::from_millis(100));
+        [answer("200 OK", &["content-length: 4096"], ""), vec![body]].concat()
+    };
+    let server = Http::start(dripped);
+    config.source.http_allow_hosts = vec![server.authority()];
+    let slow = Sources::new(&config, &Store::local("unused")).expect("sources");
+    let started = Instant::now();
+    let said = transient_as(Code::SourceTimeout, fetch_with(&slow, &server.url("/"), None).await);
+    assert!(said.contains("4096 bytes a second"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(60), "the whole transfer may take 300 s, and would take 400");
+    // Nobody minds where the configuration does not.
+    config.source.min_bytes_per_s = 0;
+    config.source.total_timeout_s = 3;
+    let patient = Sources::new(&config, &Store::local("unused")).expect("sources");
+    let said = transient_as(Code::SourceTimeout, fetch_with(&patient, &server.url("/"), None).await);
+    assert!(said.contains("within 3 s"), "{said}");
+}
+
+#[tokio::test]
 async fn statuses_decide_what_becomes_of_the_job() {
     let status = |status: &'static str| fetch(move |_| answer(status, &["content-length: 4"], "nope"));
     rejected_as(Code::SourceForbidden, status("401 Unauthorized").await);
@@ -240,6 +284,11 @@ async fn credentials_go_to_the_host_they_were_meant_for() {
 async fn nothing_is_unpacked() {
     let packed = fetch(|_| answer("200 OK", &["content-encoding: gzip", "content-length: 5"], "hello")).await;
     rejected_as(Code::SourceInvalid, packed);
+    // What S3 keeps of an upload in chunks, and what other servers write where there is nothing to say.
+    for harmless in ["content-encoding: aws-chunked", "content-encoding: none", "content-encoding:"] {
+        let fetched = fetch(move |_| answer("200 OK", &[harmless, "content-length: 5"], "hello")).await;
+        assert_eq!(fetched.expect(harmless).1, b"hello");
+    }
 }
 
 #[tokio::test]

@@ -111,6 +111,49 @@ async fn a_server_that_goes_on_failing_has_another_try_later() {
 }
 
 #[tokio::test]
+async fn what_belongs_to_tenants_is_not_read_for_others() {
+    let world = World::new().await;
+    let store = Store::connect(&world.s3.store_config()).await.expect("a store");
+    let object = store.folder("acme", "1").key("00ff", "audio.mp3");
+    let waiting = store.inbox_key("2", "hello.ogg");
+    for key in [&object, &waiting] {
+        store.put_bytes(key, "hello".into(), PutOptions::default()).await.expect("stored");
+    }
+    assert_eq!((object.as_str(), waiting.as_str()), ("assets/acme/1/00ff/audio.mp3", "assets/.inbox/2/hello.ogg"));
+    for key in
+        [object.as_str(), "assets", "assets/", "assets/acme/1/none", "/assets/acme/1/audio.mp3", "assets//acme/x"]
+    {
+        let said = rejected_as(Code::SourceDenied, world.fetch("media", key).await);
+        assert!(said.contains(".inbox/") && !said.contains("acme"), "{said}");
+    }
+    world.fetch("media", &waiting).await.expect("fetched");
+    rejected_as(Code::SourceNotFound, world.fetch("media", "assets-of-others/x").await);
+
+    // Where the bucket is allowed by name or with all others, and where the store has all of it.
+    let mut access = world.s3.store_config();
+    for (url, buckets) in [("s3://media/assets", "*"), ("s3://media/assets", "media"), ("s3://media", "media")] {
+        access.url = url.to_owned();
+        let store = Store::connect(&access).await.expect("a store");
+        let sources = sources(world.s3.access(), &store, &[buckets]);
+        let origin = Origin::S3 { bucket: "media".to_owned(), key: object.clone() };
+        let dest = world.dir.path().join("dest");
+        rejected_as(Code::SourceDenied, sources.fetch(&origin, None, 100, &dest).await);
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_does_not_exist_has_a_code_by_who_chose_it() {
+    let no_bucket = "<Error><Code>NoSuchBucket</Code></Error>";
+    let (mut world, gate) = World::behind(move |_| Act::Answer(404, no_bucket)).await;
+    let access = world.s3.access().via(&gate.url());
+    let store = Store::connect(&access.config()).await.expect("a store");
+    world.sources = sources(&access, &store, &["*"]);
+    rejected_as(Code::SourceNoBucket, world.fetch("typo", "k").await);
+    world.sources = sources(&access, &store, &["listed"]);
+    broken_as(Code::SourceNoBucket, world.fetch("listed", "k").await);
+}
+
+#[tokio::test]
 async fn an_operator_hears_of_refusals_and_missing_buckets() {
     let (world, _gate) = World::behind(|_| Act::Answer(403, ACCESS_DENIED)).await;
     broken_as(Code::SourceForbidden, world.fetch("media", "in/hello.ogg").await);

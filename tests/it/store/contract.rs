@@ -11,7 +11,7 @@ use crate::support::cmd::Dir;
 use crate::support::faults::{broken_as, transient_as};
 use crate::support::s3::S3;
 
-const OGG: PutOptions<'_> = PutOptions { content_type: "audio/ogg", sha256: None };
+const OGG: PutOptions<'_> = PutOptions::of("audio/ogg");
 
 /// Two parts of S3's smallest size, and a third one of a single byte.
 const LARGE_BYTES: usize = (10 << 20) + 1;
@@ -111,7 +111,7 @@ async fn is_replaced_as_a_whole(store: &Store, dir: &Dir) {
 }
 
 async fn is_made_once(store: &Store) {
-    let put = |text: &'static str| store.put_new("once", Bytes::from(text), "text/plain");
+    let put = |text: &'static str| store.put_new("once", Bytes::from(text), PutOptions::of("text/plain"));
     assert!(put("first").await.expect("an answer"));
     assert!(!put("second").await.expect("an answer"));
     assert_eq!(store.get("once").await.expect("an answer").as_deref(), Some(&b"first"[..]));
@@ -126,7 +126,7 @@ async fn is_read_with_its_version(store: &Store) {
     let (bytes, first) = store.get_versioned("v").await.expect("an answer").expect("is there");
     assert_eq!(bytes, "one");
     assert_eq!(store.get_versioned("v").await.expect("an answer").expect("is there").1, first);
-    assert!(store.replace("v", Bytes::from("two"), "text/plain", &first).await.expect("an answer"));
+    assert!(store.replace("v", Bytes::from("two"), OGG, &first).await.expect("an answer"));
     let (bytes, second) = store.get_versioned("v").await.expect("an answer").expect("is there");
     assert_eq!(bytes, "two");
     assert_ne!(first, second);
@@ -137,11 +137,11 @@ async fn is_read_with_its_version(store: &Store) {
 async fn is_replaced_against_a_version(store: &Store) {
     store.put_bytes("c", Bytes::from("first"), OGG).await.expect("stored");
     let (_, read) = store.get_versioned("c").await.expect("an answer").expect("is there");
-    assert!(store.replace("c", Bytes::from("in time"), "text/plain", &read).await.expect("an answer"));
-    assert!(!store.replace("c", Bytes::from("late"), "text/plain", &read).await.expect("an answer"));
+    assert!(store.replace("c", Bytes::from("in time"), OGG, &read).await.expect("an answer"));
+    assert!(!store.replace("c", Bytes::from("late"), OGG, &read).await.expect("an answer"));
     assert_eq!(store.get("c").await.expect("an answer").expect("is there"), "in time");
     store.delete("c").await.expect("removed");
-    assert!(!store.replace("c", Bytes::from("later"), "text/plain", &read).await.expect("an answer"), "it is gone");
+    assert!(!store.replace("c", Bytes::from("later"), OGG, &read).await.expect("an answer"), "it is gone");
     assert_eq!(store.get("c").await.expect("an answer"), None);
 }
 
@@ -153,7 +153,7 @@ async fn is_replaced_by_one_of_many(store: &Store) {
     let tries = (0..8).map(|n| {
         let (store, read) = (store.clone(), read.clone());
         tokio::spawn(async move {
-            let put = store.replace("c", Bytes::from(format!("by {n}")), "text/plain", &read).await;
+            let put = store.replace("c", Bytes::from(format!("by {n}")), OGG, &read).await;
             put.expect("an answer").then_some(n)
         })
     });
@@ -220,7 +220,7 @@ async fn is_too_large_for_memory(store: &Store) {
     let dir = Dir::new();
     let size = usize::try_from(MAX_GET_BYTES).expect("fits") + 1;
     store.put_file("huge", &dir.write("f", vec![0; size]), OGG).await.expect("stored");
-    broken_as(Code::StoreChecksum, store.get("huge").await);
+    broken_as(Code::StoreLimitBytes, store.get("huge").await);
     assert_eq!(store.head("huge").await.expect("an answer").expect("is there").size_bytes, size as u64);
 }
 

@@ -9,7 +9,7 @@ use crate::support::faults::{broken_as, transient_as};
 use crate::support::gate::{ACCESS_DENIED, Act, Gate, INTERNAL_ERROR, SLOW_DOWN, Seen};
 use crate::support::s3::S3;
 
-const OPTIONS: PutOptions<'_> = PutOptions { content_type: "audio/ogg", sha256: None };
+const OPTIONS: PutOptions<'_> = PutOptions::of("audio/ogg");
 
 /// A store behind a gate, with an object "k" that says "before".
 pub(super) struct Behind {

@@ -11,7 +11,7 @@ use crate::support::s3::S3;
 
 /// A part of S3's smallest size, and one more.
 const SIZE: usize = (5 << 20) + 1;
-const OPTIONS: PutOptions<'_> = PutOptions { content_type: "video/mp4", sha256: None };
+const OPTIONS: PutOptions<'_> = PutOptions::of("video/mp4");
 
 async fn put(world: &Behind) -> Result<Stored, StoreError> {
     world.store.put_file("large", &world.dir.write("f", noise(SIZE)), OPTIONS).await
@@ -102,6 +102,72 @@ async fn an_upload_whose_job_was_dropped_is_aborted() {
         world.store.settle().await;
         assert_eq!(object(&world).await, None);
         assert_eq!(world.s3.pending_uploads().await, 0, "at the end: {at_the_end}");
+    }
+}
+
+#[tokio::test]
+async fn an_abort_that_was_dropped_is_made_up_for() {
+    let (reached, mut at_it) = tokio::sync::mpsc::unbounded_channel();
+    let world = Behind::new(S3::start(), move |seen| match seen.method {
+        "PUT" if seen.path.contains("partNumber=2") => Act::Answer(403, ACCESS_DENIED),
+        "DELETE" if seen.nth == 0 => {
+            reached.send(()).ok();
+            Act::Never
+        }
+        _ => Act::Pass,
+    })
+    .await;
+    // As a job does where another asset of the same file could not be stored.
+    tokio::select! {
+        result = put(&world) => panic!("it has come to an end: {result:?}"),
+        reached = at_it.recv() => reached.expect("the gate is there"),
+    }
+    world.store.settle().await;
+    assert_eq!(object(&world).await, None);
+    assert_eq!(world.s3.pending_uploads().await, 0);
+}
+
+#[tokio::test]
+async fn a_beginning_that_was_dropped_leaves_nothing() {
+    let Some(s3) = S3::moto().await else { return };
+    let (reached, mut at_it) = tokio::sync::mpsc::unbounded_channel();
+    let endpoint = s3.endpoint();
+    let world = Behind::new(s3, move |seen| {
+        // It is done, and dropped before its answer is there.
+        if seen.is_begin() { Act::LoseAnswer } else { Act::Pass }
+    })
+    .await;
+    let pending = async {
+        loop {
+            let listed = reqwest::get(format!("{endpoint}/media?uploads")).await.expect("an answer");
+            if listed.text().await.expect("a list").contains("<UploadId>") {
+                reached.send(()).ok();
+                return std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        result = put(&world) => panic!("it has come to an end: {result:?}"),
+        () = pending => unreachable!(),
+        reached = at_it.recv() => reached.expect("it has begun"),
+    }
+    world.store.settle().await;
+    assert_eq!(world.s3.pending_uploads().await, 0);
+}
+
+#[tokio::test]
+async fn an_abort_is_repeated_where_parts_may_come_after_it() {
+    let aborts = |world: &Behind| world.gate.log().iter().filter(|line| line.starts_with("DELETE")).count();
+    for (at_the_end, expected) in [(false, 2), (true, 1)] {
+        let world = Behind::new(S3::start(), move |seen| {
+            let hit = if at_the_end { seen.is_complete() } else { seen.path.contains("partNumber=2") };
+            if hit { Act::Answer(403, ACCESS_DENIED) } else { Act::Pass }
+        })
+        .await;
+        broken_as(Code::StoreForbidden, put(&world).await);
+        assert_eq!(world.s3.pending_uploads().await, 0);
+        world.store.settle().await;
+        assert_eq!(aborts(&world), expected, "at the end: {at_the_end}");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::support::s3::S3;
 
 /// A part of S3's smallest size, and one more.
 const SIZE: usize = (5 << 20) + 1;
-const OPTIONS: PutOptions<'_> = PutOptions { content_type: "video/mp4", sha256: None };
+const OPTIONS: PutOptions<'_> = PutOptions::of("video/mp4");
 
 #[tokio::test]
 async fn connections_that_fail_lose_and_leave_nothing() {

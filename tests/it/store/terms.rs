@@ -20,7 +20,7 @@ async fn every_object_has_its_terms() {
     config.metadata = [("made-by".to_owned(), "mediamill".to_owned())].into();
     let store = Store::connect(&config).await.expect("a store");
     assert_eq!(store.url_for_display(), "s3://media/assets");
-    let options = PutOptions { content_type: "video/mp4", sha256: None };
+    let options = PutOptions::of("video/mp4");
     for (name, size) in [("small.mp4", 5), ("large.mp4", 6 << 20)] {
         let key = store.folder("acme", "1").key("00ff", name);
         assert_eq!(key, format!("assets/acme/1/00ff/{name}"));
@@ -41,6 +41,34 @@ async fn every_object_has_its_terms() {
             assert!(tags.contains(tag), "{name}: no {tag} in {tags}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_to_be_saved_says_so_however_it_is_put() {
+    let Some(s3) = S3::moto().await else { return };
+    let dir = Dir::new();
+    let store = Store::connect(&s3.store_config()).await.expect("a store");
+    let saved = PutOptions { content_disposition: Some("attachment"), ..PutOptions::of("text/html") };
+    store.put_file("small", &dir.write("f", noise(5)), saved).await.expect("stored");
+    store.put_file("large", &dir.write("f", noise(6 << 20)), saved).await.expect("stored");
+    store.put_bytes("bytes", "x".into(), saved).await.expect("stored");
+    assert!(store.put_new("new", "x".into(), saved).await.expect("stored"));
+    store.put_bytes("shown", "x".into(), PutOptions::of("image/png")).await.expect("stored");
+    for (key, content_type, disposition) in [
+        ("small", "text/html", "attachment"),
+        ("large", "text/html", "attachment"),
+        ("bytes", "text/html", "attachment"),
+        ("new", "text/html", "attachment"),
+        ("shown", "image/png", "none"),
+    ] {
+        let url = format!("{}/{}/{key}", s3.endpoint(), s3.bucket());
+        let head =
+            reqwest::Client::new().head(&url).header("authorization", "AWS x:y").send().await.expect("an answer");
+        let header = |name: &str| head.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("none");
+        assert_eq!((header("content-type"), header("content-disposition")), (content_type, disposition), "{key}");
+    }
+    let wrong = PutOptions { sha256: Some("00"), ..saved };
+    assert!(store.put_new("promised", "x".into(), wrong).await.is_err());
 }
 
 #[tokio::test]
