@@ -14,6 +14,7 @@ use super::metrics::Metrics;
 use super::outcome::{At, Failure, event_id};
 use super::record::normalized;
 use super::spans;
+use super::vet;
 use super::workspace::{Scratch, Workspace};
 use crate::broker::Lane;
 use crate::config::{Config, Limits, Profile, Profiles};
@@ -134,7 +135,7 @@ impl Pipeline {
         let mut clock = Clock { metrics: &self.metrics, lane: job.lane, timings: &mut timings };
         let fetched = clock.times(Stage::Fetch, self.fetch(&brief, &scratch)).await?;
         let report = clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await?;
-        assets::vet(&report, scratch.path()).at(Stage::Transcode)?;
+        vet::report(&report, scratch.path(), &self.limits).at(Stage::Transcode)?;
         // Another worker may have been given the same file: what its manifest names must not be replaced.
         if let Some(done) = self.done_before(&brief).await? {
             return Ok(done);

@@ -14,6 +14,7 @@ mod retry;
 mod settle;
 mod slots;
 mod spans;
+mod vet;
 mod workspace;
 
 pub use health::{Health, Part, Readiness};
