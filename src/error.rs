@@ -49,6 +49,7 @@ codes! {
     LimitCpu = "media.limit-cpu", "the job used more CPU time than limits.cpu_s";
     LimitMemory = "media.limit-memory", "the job needed more memory than limits.memory_bytes";
     LimitOutput = "media.limit-output", "an output grew beyond limits.output_bytes";
+    LimitScratch = "media.limit-scratch", "the job needed more scratch space than limits.scratch_bytes or the scratch space of a worker";
     SourceNotFound = "source.not-found", "the origin says that the object does not exist";
     SourceForbidden = "source.forbidden", "the origin refuses access with the credentials at hand";
     SourceDenied = "source.denied", "the origin's address, scheme, host or path is not allowed by the configuration";
@@ -73,7 +74,8 @@ codes! {
     EventProfile = "event.profile", "the event names a profile that this worker does not have";
     BrokerUnroutable = "broker.unroutable", "no queue is bound for the outcome event";
     BrokerUnavailable = "broker.unavailable", "the broker could not be reached or did not confirm";
-    WorkerSandbox = "worker.sandbox", "the jailed child could not be started or broke its protocol";
+    WorkerSandbox = "worker.sandbox", "the jailed child could not be started, broke its protocol, or says that it cannot work";
+    WorkerKilled = "worker.killed", "the jailed child was killed from outside the worker, as the kernel does when the machine is short of memory";
     WorkerScratch = "worker.scratch", "the scratch directory is full or cannot be written";
     WorkerOutdated = "worker.outdated", "the file was done by a worker of another version, and this one cannot read its manifest";
     WorkerBroken = "worker.broken", "a part of the worker is missing or wrong: an encoder, the configuration, a bug";

@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     report.say(&profiles(&config))?;
     report.say(&scratch(&config))?;
     // Before the runtime: the fork server is started while there are few threads.
-    match Sandbox::start(SandboxOptions::new(config.sandbox.mode)) {
+    match Sandbox::start(SandboxOptions::new(config.sandbox.mode, config.limits)) {
         Ok(sandbox) => {
             report.say(&held(&sandbox))?;
             for finding in libav(&sandbox) {
@@ -67,8 +67,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
         Err(error) => report.say(&bad(
             "sandbox",
             error.to_string(),
-            "a kernel with Landlock and seccomp, or a container that does not take them away; \
-             sandbox.mode = \"best-effort\" does without, at your risk",
+            "wanted are: Landlock and seccomp in the kernel, not taken away by the container (sandbox.mode = \"best-effort\" \
+             does without, at your risk); hard limits (ulimit -H, LimitCPU= and its kin of systemd, --ulimit) no lower than \
+             limits.*; a /proc that can be written",
         ))?,
     }
     runtime()?.block_on(async {

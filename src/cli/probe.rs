@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     if !meta.is_file() {
         return Err(usage("is not a file"));
     }
-    let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode))?;
+    let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode, config.limits))?;
     match runtime()?.block_on(probe(args, &config, profile, &sandbox))? {
         Ok(report) => {
             match args.format {

@@ -34,7 +34,7 @@ pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
 
 fn start(global: &Global, config: Config, profiles: Profiles, traces: &Traces) -> Result<ExitCode, CliError> {
     // Before the runtime and the exporter: the fork server is started while there are few threads.
-    let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode))?;
+    let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode, config.limits))?;
     let runtime = runtime()?;
     traces.start(runtime.handle())?;
     let ended = runtime.block_on(work(global.clone(), config, profiles, sandbox));

@@ -139,6 +139,7 @@ impl Checker<'_> {
             ("limits.cpu_s", limits.cpu_s),
             ("limits.memory_bytes", limits.memory_bytes),
             ("limits.output_bytes", limits.output_bytes),
+            ("limits.scratch_bytes", limits.scratch_bytes),
         ]);
     }
 

@@ -122,6 +122,7 @@ pub struct Limits {
     pub cpu_s: u64,
     pub memory_bytes: u64,
     pub output_bytes: u64,
+    pub scratch_bytes: u64,
 }
 
 /// `[sandbox]`

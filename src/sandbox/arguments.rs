@@ -1,7 +1,7 @@
 //! The command line between the worker and the processes that it starts. Not for people: hidden from the help.
 
 use super::Launcher;
-use crate::config::SandboxMode;
+use crate::config::{Limits, SandboxMode};
 
 /// What a start of this program is, as a part of the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub(super) struct Start {
     pub(super) mode: SandboxMode,
     pub(super) launcher: Launcher,
     pub(super) escape_probes: bool,
+    /// What the trial child is put under: the limits of the configuration.
+    pub(super) limits: Limits,
     /// Process id of who started it.
     pub(super) parent: u32,
 }
@@ -21,13 +23,15 @@ pub(super) enum Role {
 }
 
 /// The words of [`Start`], in their order.
-type Words = [String; 5];
+type Words = [String; 6];
 
 impl Start {
     /// The words after the program's name.
     pub(super) fn words(&self) -> Words {
         let probes = if self.escape_probes { "probes" } else { "-" };
-        [self.role.word(), mode_word(self.mode), self.launcher.word(), probes, &self.parent.to_string()]
+        // Numbers by name always turn into JSON.
+        let limits = serde_json::to_string(&self.limits).unwrap_or_default();
+        [self.role.word(), mode_word(self.mode), self.launcher.word(), probes, &limits, &self.parent.to_string()]
             .map(ToOwned::to_owned)
     }
 
@@ -41,13 +45,14 @@ impl Start {
     }
 
     fn parse_rest(role: Role, rest: &[String]) -> Option<Self> {
-        let [mode, launcher, probes, parent] = rest else { return None };
+        let [mode, launcher, probes, limits, parent] = rest else { return None };
         let modes = [SandboxMode::Required, SandboxMode::BestEffort, SandboxMode::Off];
         Some(Self {
             role,
             mode: modes.into_iter().find(|known| mode_word(*known) == mode)?,
             launcher: [Launcher::Fork, Launcher::ReExec].into_iter().find(|known| known.word() == launcher)?,
             escape_probes: probes == "probes",
+            limits: serde_json::from_str(limits).ok()?,
             parent: parent.parse().ok()?,
         })
     }
@@ -82,6 +87,7 @@ mod tests {
             mode: SandboxMode::BestEffort,
             launcher: Launcher::ReExec,
             escape_probes: false,
+            limits: crate::config::load(None, [], &[]).expect("the defaults").limits,
             parent: 42,
         };
         assert_eq!(Start::parse(start.words().map(Into::into).into_iter()), Some(Some(start)));

@@ -7,10 +7,10 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::jail::{self, JailError, Terms};
-use super::protocol::{Answer, JobSpec, Report, Task, Verdict};
+use super::protocol::{Answer, INPUT, JobSpec, Report, Task, Verdict};
 use super::seccomp::Filters;
 use super::{escape, lean, wire};
-use crate::config::SandboxMode;
+use crate::config::{Limits, SandboxMode};
 use crate::error::{Code, Fault};
 use crate::events::SandboxStatus;
 use crate::transcode;
@@ -41,6 +41,8 @@ pub(super) struct Setup {
     pub(super) filters: Filters,
     /// Whether [`Task::Escape`] is done rather than refused: said on the fork server's command line, never in a message.
     pub(super) escape_probes: bool,
+    /// The limits of the configuration, for the trial child. A job brings its own.
+    pub(super) limits: Limits,
     /// Process id of the fork server.
     pub(super) parent: u32,
 }
@@ -91,7 +93,8 @@ pub(super) fn live(setup: &Setup) -> ! {
 }
 
 fn confine(setup: &Setup, scratch: &OwnedFd, spec: &JobSpec) -> Result<SandboxStatus, JailError> {
-    jail::settle(scratch.as_fd(), &Terms { limits: spec.limits, nice: spec.nice, parent: setup.parent })?;
+    let terms = Terms { limits: spec.limits, nice: spec.nice, parent: setup.parent, input: Some(INPUT) };
+    jail::settle(scratch.as_fd(), &terms)?;
     jail::seal(setup.mode, scratch.as_fd(), &setup.filters)
 }
 

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_message_carries_its_descriptors_and_the_end_is_seen() {
         let (ours, theirs) = pair().expect("a pair");
-        let order = Order::Launch { job: 7 };
+        let order = Order::Launch { job: 7, scratch_bytes: 8 };
         send(&ours, &order, &[ours.as_fd(), ours.as_fd(), ours.as_fd()], true).expect("sent");
         let (heard, descriptors) = receive::<Order>(&theirs).expect("received").expect("a message");
         assert_eq!((heard, descriptors.len()), (order, 3));

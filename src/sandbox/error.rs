@@ -26,6 +26,9 @@ pub enum SandboxError {
     /// The fork server ended while the job was in its hands, or none could be had in time.
     #[error("the fork server is gone")]
     Lost,
+    /// The fork server makes way for another one, which must be asked instead: nothing was begun.
+    #[error("the fork server makes way for another one")]
+    Retired,
     /// The kernel cannot hold a child as `sandbox.mode` demands.
     #[error("the sandbox cannot be had here: {missing}")]
     Unsupported {
@@ -48,7 +51,9 @@ impl From<SandboxError> for Fault {
             SandboxError::Ended(ending) => ending.fault(),
             SandboxError::Protocol(_) => Self::suspect(Code::WorkerSandbox, message),
             SandboxError::Scratch(_) => Self::transient(Code::WorkerScratch, message),
-            SandboxError::Launch(_) | SandboxError::Lost => Self::transient(Code::WorkerSandbox, message),
+            SandboxError::Launch(_) | SandboxError::Lost | SandboxError::Retired => {
+                Self::transient(Code::WorkerSandbox, message)
+            }
             SandboxError::Unsupported { .. } | SandboxError::Server(_) => Self::broken(Code::WorkerSandbox, message),
             SandboxError::Closed => Self::Shutdown,
         }

@@ -39,6 +39,7 @@ fn perform(name: &str, argument: &str, job: &mut File) -> io::Result<String> {
         "call" => call(argument),
         "thread" => Ok(format!("{:?}", std::thread::spawn(|| 42).join().ok())),
         "descriptors" => Ok(format!("{:?}", open_descriptors())),
+        "addresses" => Ok(addresses()),
         "environment" => Ok(format!("{:?}", std::env::vars_os().collect::<Vec<_>>())),
         "end" => end(argument, job),
         other => Err(io::Error::other(format!("no attempt is called {other}"))),
@@ -55,6 +56,14 @@ fn call(words: &str) -> io::Result<String> {
     // SAFETY: the tests pass no pointers but null and bad ones, which the kernel answers with EFAULT.
     let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result.to_string()) }
+}
+
+/// Where code and stack are, and what the C library made the stack canary of.
+fn addresses() -> String {
+    let on_stack = 0_u8;
+    // SAFETY: the kernel puts sixteen bytes there for every process (getauxval(3)).
+    let random = unsafe { *(libc::getauxval(libc::AT_RANDOM) as *const [u8; 16]) };
+    format!("code {:p} stack {:p} canary {}", addresses as *const (), &raw const on_stack, hex::encode(random))
 }
 
 fn open_descriptors() -> Vec<i32> {

@@ -7,14 +7,16 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::arguments::{Role, Start};
 use super::child::{self, Descriptors, Setup};
 use super::protocol::{ChildEnd, Notice, Order};
 use super::seccomp::Filters;
+use super::watch::{self, Watched};
 use super::{Launcher, control, lean, reap, trial};
 use crate::transcode;
 
@@ -40,7 +42,8 @@ pub fn maybe_fork_server() -> Option<ExitCode> {
     let Ok(filters) = Filters::compile() else {
         return Some(ExitCode::from(2));
     };
-    let setup = |parent| Setup { mode: start.mode, filters, escape_probes: start.escape_probes, parent };
+    let Start { mode, escape_probes, limits, .. } = start;
+    let setup = |parent| Setup { mode, filters, escape_probes, limits, parent };
     match start.role {
         Role::JobChild => child::live(&setup(start.parent)),
         Role::ForkServer => Some(match serve(setup(std::process::id()), start) {
@@ -75,7 +78,7 @@ fn serve(setup: Setup, start: Start) -> io::Result<()> {
         }
         Err(missing) => return control::send(&control, &Notice::Refused { missing }, &[], true),
     }
-    ForkServer { control, setup, start, children: Vec::new() }.run()
+    ForkServer { control, setup, start, children: Vec::new(), looked_at: Instant::now() }.run()
 }
 
 /// Ends with the worker, and with nothing else: a Ctrl-C or a service manager's SIGTERM to the whole group is the
@@ -106,6 +109,8 @@ struct ForkServer {
     setup: Setup,
     start: Start,
     children: Vec<Child>,
+    /// When the children were last looked at.
+    looked_at: Instant,
 }
 
 struct Child {
@@ -113,6 +118,7 @@ struct Child {
     pid: Pid,
     /// Readable once the child has ended; also a handle to kill it that no other process can come to stand behind.
     pidfd: OwnedFd,
+    watched: Watched,
 }
 
 impl ForkServer {
@@ -120,8 +126,11 @@ impl ForkServer {
         loop {
             let (orders, ended) = self.wait()?;
             for index in ended.into_iter().rev() {
-                let Child { job, pid, pidfd } = self.children.swap_remove(index);
+                let Child { job, pid, pidfd, mut watched } = self.children.swap_remove(index);
                 let end = reap::wait(pid)?;
+                // Once more, since a child can be over between two looks.
+                watched.exceeds();
+                let end = watched.excess.map_or(end, |excess| end.exceeded(excess));
                 // Whoever hears of the end finds nothing left of the child here.
                 drop(pidfd);
                 self.tell(job, end)?;
@@ -129,6 +138,7 @@ impl ForkServer {
             if orders && !self.obey()? {
                 break;
             }
+            self.look_at_children();
         }
         for child in &self.children {
             pidfd_send_signal(&child.pidfd, Signal::KILL).ok();
@@ -136,11 +146,30 @@ impl ForkServer {
         Ok(())
     }
 
+    /// Kills every child that takes too much.
+    fn look_at_children(&mut self) {
+        if self.looked_at.elapsed() < watch::EVERY {
+            return;
+        }
+        for child in &mut self.children {
+            if child.watched.exceeds() {
+                pidfd_send_signal(&child.pidfd, Signal::KILL).ok();
+            }
+        }
+        self.looked_at = Instant::now();
+    }
+
     /// Whether an order has come, and the indices of the children that have ended, ascending.
     fn wait(&self) -> io::Result<(bool, Vec<usize>)> {
         let mut watched = vec![PollFd::new(&self.control, PollFlags::IN)];
         watched.extend(self.children.iter().map(|child| PollFd::new(&child.pidfd, PollFlags::IN)));
-        rustix::io::retry_on_intr(|| poll(&mut watched, None))?;
+        // Without children nothing needs to be looked at.
+        let pause = if self.children.is_empty() {
+            None
+        } else {
+            Some(Timespec::try_from(watch::EVERY).map_err(io::Error::other)?)
+        };
+        rustix::io::retry_on_intr(|| poll(&mut watched, pause.as_ref()))?;
         let ready: Vec<bool> = watched.iter().map(|fd| !fd.revents().is_empty()).collect();
         let ended = ready[1..].iter().enumerate().filter_map(|(index, ready)| ready.then_some(index)).collect();
         Ok((ready[0], ended))
@@ -152,7 +181,7 @@ impl ForkServer {
             return Ok(false);
         };
         match order {
-            Order::Launch { job } => match self.launch(job, descriptors) {
+            Order::Launch { job, scratch_bytes } => match self.launch(job, scratch_bytes, descriptors) {
                 Ok(child) => self.children.push(child),
                 Err(error) => self.tell(job, ChildEnd::NotForked { errno: error.raw_os_error().unwrap_or(0) })?,
             },
@@ -169,7 +198,7 @@ impl ForkServer {
         control::send(&self.control, &Notice::Ended { job, end }, &[], true)
     }
 
-    fn launch(&self, job: u64, descriptors: Vec<OwnedFd>) -> io::Result<Child> {
+    fn launch(&self, job: u64, scratch_bytes: u64, descriptors: Vec<OwnedFd>) -> io::Result<Child> {
         let [job_socket, scratch, stderr]: [OwnedFd; control::DESCRIPTORS] =
             descriptors.try_into().map_err(|_| io::Error::from_raw_os_error(libc::EBADMSG))?;
         // SAFETY: this process has one thread (checked at the start), so the copy is whole and holds no foreign lock.
@@ -180,7 +209,8 @@ impl ForkServer {
                 let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
                 // A child that cannot be watched cannot be kept.
                 let pidfd = pidfd_open(pid, PidfdFlags::empty()).inspect_err(|_| reap::kill(pid))?;
-                Ok(Child { job, pid, pidfd })
+                let watched = Watched::new(pid, scratch, scratch_bytes).inspect_err(|_| reap::kill(pid))?;
+                Ok(Child { job, pid, pidfd, watched })
             }
         }
     }

@@ -13,7 +13,6 @@ use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, Signal};
 
 use super::arguments::mode_word;
-use super::protocol::INPUT;
 use super::seccomp::Filters;
 use crate::config::{Limits, SandboxMode};
 use crate::events::SandboxStatus;
@@ -33,6 +32,9 @@ pub(super) enum JailError {
     /// A step failed that works on every supported kernel.
     #[error("{step}: {source}")]
     Step { step: &'static str, source: std::io::Error },
+    /// The process that started the worker left it a lower limit than a job needs, and no right to raise it.
+    #[error("the hard limit {name} is {hard} here, and {needed} are needed ({by}): raise the limit or lower the need")]
+    Limit { name: &'static str, hard: u64, needed: u64, by: &'static str },
     /// The ruleset could not be made.
     #[error("Landlock: {0}")]
     Landlock(#[from] RulesetError),
@@ -53,6 +55,18 @@ pub(super) struct Terms {
     pub(super) limits: Limits,
     pub(super) nice: i32,
     pub(super) parent: u32,
+    /// Name of the original in the scratch directory; a trial has none.
+    pub(super) input: Option<&'static str>,
+}
+
+/// One resource limit of a child.
+struct Bound {
+    resource: Resource,
+    name: &'static str,
+    soft: u64,
+    hard: u64,
+    /// Whose need the limit is, for whoever has to change one of the two.
+    by: &'static str,
 }
 
 /// Steps 1 to 9: what holds in every mode, `off` included. Descriptors were closed before (see `child`).
@@ -71,7 +85,7 @@ pub(super) fn settle(scratch: BorrowedFd<'_>, terms: &Terms) -> Result<(), JailE
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     // 4. Wants /proc, so before Landlock; and a dumpable process, so before 9.
-    step("oom_score_adj", fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ))?;
+    step("writing /proc/self/oom_score_adj", fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ))?;
     // 5. Bulk work makes way for voice. Raising one's nice value needs no privilege.
     if terms.nice != 0 {
         step("nice", rustix::process::nice(terms.nice))?;
@@ -80,26 +94,46 @@ pub(super) fn settle(scratch: BorrowedFd<'_>, terms: &Terms) -> Result<(), JailE
     //    (10) and no chmod in the filter (13), a hijacked decoder cannot change what will be stored.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     step("scratch directory", rustix::process::fchdir(scratch))?;
-    let mode = rustix::fs::chmodat(scratch, INPUT, Mode::RUSR, rustix::fs::AtFlags::empty());
-    step("mode of the input", if mode == Err(rustix::io::Errno::NOENT) { Ok(()) } else { mode })?;
-    // 7. Resources. Not RLIMIT_NPROC: it counts the user's processes, not the child's; threads cost address space (AS).
-    for (resource, soft, hard) in [
-        (Resource::Core, 0, 0),
-        (Resource::Fsize, terms.limits.output_bytes, terms.limits.output_bytes),
-        (Resource::Nofile, MAX_OPEN_FILES, MAX_OPEN_FILES),
-        (Resource::Memlock, 0, 0),
-        (Resource::Cpu, terms.limits.cpu_s, terms.limits.cpu_s.saturating_add(CPU_GRACE_S)),
-        (Resource::As, terms.limits.memory_bytes, terms.limits.memory_bytes),
-    ] {
-        let limit = Rlimit { current: Some(soft), maximum: Some(hard) };
-        step("resource limits", rustix::process::setrlimit(resource, limit))?;
+    if let Some(input) = terms.input {
+        let mode = rustix::fs::chmodat(scratch, input, Mode::RUSR, rustix::fs::AtFlags::empty());
+        step("mode of the input", if mode == Err(rustix::io::Errno::NOENT) { Ok(()) } else { mode })?;
     }
+    // 7. Resources. Not RLIMIT_NPROC: it counts the user's processes, not the child's. Threads, the number of files and
+    //    the sum of their sizes are watched from outside (see `watch`).
+    bounds(&terms.limits).iter().try_for_each(bound)?;
     // 8. The child's own clock, for the case that the worker is too busy to keep time.
     let seconds = u32::try_from(terms.limits.wall_s).unwrap_or(u32::MAX);
     // SAFETY: sets a timer of this process.
     unsafe { libc::alarm(seconds) };
     // 9. Other processes of the same user cannot attach or read its memory, and it leaves no core.
     step("dumpable", rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable))
+}
+
+const fn bounds(limits: &Limits) -> [Bound; 6] {
+    const fn of(resource: Resource, name: &'static str, most: u64, by: &'static str) -> Bound {
+        Bound { resource, name, soft: most, hard: most, by }
+    }
+    let cpu = of(Resource::Cpu, "RLIMIT_CPU", limits.cpu_s, "limits.cpu_s and a grace of 5 s");
+    [
+        of(Resource::Core, "RLIMIT_CORE", 0, "no job"),
+        of(Resource::Fsize, "RLIMIT_FSIZE", limits.output_bytes, "limits.output_bytes"),
+        of(Resource::Nofile, "RLIMIT_NOFILE", MAX_OPEN_FILES, "open files of a decoder"),
+        of(Resource::Memlock, "RLIMIT_MEMLOCK", 0, "no job"),
+        Bound { hard: limits.cpu_s.saturating_add(CPU_GRACE_S), ..cpu },
+        of(Resource::As, "RLIMIT_AS", limits.memory_bytes, "limits.memory_bytes"),
+    ]
+}
+
+fn bound(bound: &Bound) -> Result<(), JailError> {
+    let limit = Rlimit { current: Some(bound.soft), maximum: Some(bound.hard) };
+    let Err(error) = rustix::process::setrlimit(bound.resource, limit) else { return Ok(()) };
+    // Asked for only now: who may raise limits needs no comparison.
+    match rustix::process::getrlimit(bound.resource).maximum {
+        Some(hard) if hard < bound.hard => {
+            Err(JailError::Limit { name: bound.name, hard, needed: bound.hard, by: bound.by })
+        }
+        Some(_) | None => Err(JailError::Step { step: bound.name, source: error.into() }),
+    }
 }
 
 /// Steps 10 to 13: what the kernel enforces against the child. Says what is really in force.

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use tokio::io::AsyncReadExt;
@@ -13,11 +13,10 @@ use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::conclude::{End, Heard, conclude};
 use super::link::Link;
-use super::protocol::{Answer, ChildEnd, JobSpec, Report, Usage, Verdict};
-use super::{Ending, SandboxError, wire};
-use crate::config::Limits;
-use crate::error::{Code, Fault};
+use super::protocol::{Answer, ChildEnd, JobSpec, Report, Usage};
+use super::{SandboxError, wire};
 
 /// The child's own clock rings first, so that the ordinary time limit needs no help from here.
 const DEADLINE_GRACE: Duration = Duration::from_secs(2);
@@ -25,18 +24,19 @@ const DEADLINE_GRACE: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How much of a child's standard error is kept: the end of it.
 const STDERR_TAIL_BYTES: usize = 4096;
-/// How much of a child's word for people is passed on.
-const MAX_MESSAGE_CHARS: usize = 300;
+/// Longest frame that tells progress.
+const PROGRESS_BYTES: usize = 256;
+/// A child tells progress every 100 ms. Twice as often, and some more, is not a child of ours.
+const PROGRESS_EVERY: Duration = Duration::from_millis(50);
+const PROGRESS_AT_ONCE: u128 = 32;
 
-/// Does one job in a child of `link`'s fork server. Whatever came of it, `on_used` hears what it cost.
+/// Does one job in a child that was launched for it. Whatever came of it, `on_used` hears what it cost.
 pub(super) async fn run(
-    link: &Arc<Link>,
+    mut child: Running,
     spec: &JobSpec,
-    scratch: &Path,
     on_progress: impl FnMut(f32) + Send,
     on_used: impl FnOnce(Usage) + Send,
 ) -> Result<Report, SandboxError> {
-    let mut child = Running::launch(link, scratch)?;
     let mut stderr = child.stderr.take();
     let deadline = Duration::from_secs(spec.limits.wall_s).saturating_add(DEADLINE_GRACE);
     let (heard, end, tail) = {
@@ -62,56 +62,13 @@ pub(super) async fn run(
     }
     let used = end.used();
     used.map(on_used);
-    conclude(heard, end, &spec.limits, &tail).map(|report| match used {
-        // As the kernel counted, rather than as the child says.
-        Some(used) => Report { cpu_s: used.cpu_s(), peak_memory_bytes: used.peak_memory_bytes, ..report },
-        None => report,
-    })
-}
-
-/// What was heard from the child before its end.
-enum Heard {
-    Answer(Answer),
-    Nothing,
-    Nonsense(String),
-    Late,
-}
-
-fn conclude(heard: Heard, end: End, limits: &Limits, tail: &str) -> Result<Report, SandboxError> {
-    match (heard, end) {
-        (Heard::Answer(answer), _) => match answer {
-            Answer::Done { report } => Ok(*report),
-            Answer::Failed { verdict, code, message } => Err(told(verdict, &code, message)),
-            Answer::Progress { .. } => Err(SandboxError::Protocol("progress instead of an answer".to_owned())),
-        },
-        (_, End::Lost) => Err(SandboxError::Lost),
-        (Heard::Late, End::Killed(_) | End::Reaped(_)) => Err(SandboxError::Ended(Ending::TimeLimit)),
-        (Heard::Nonsense(what), End::Killed(_) | End::Reaped(_)) => Err(SandboxError::Protocol(what)),
-        (Heard::Nothing, End::Killed(_)) => Err(SandboxError::Protocol("it hung up and went on".to_owned())),
-        (Heard::Nothing, End::Reaped(ChildEnd::NotForked { errno })) => {
-            Err(SandboxError::Launch(std::io::Error::from_raw_os_error(errno)))
-        }
-        (Heard::Nothing, End::Reaped(ChildEnd::Exited { code, .. })) => {
-            Err(SandboxError::Ended(Ending::Silent { code }))
-        }
-        (Heard::Nothing, End::Reaped(ChildEnd::Signalled { signal, used })) => {
-            Err(SandboxError::Ended(Ending::read_signal(signal, used, limits, tail)))
-        }
-    }
-}
-
-fn told(verdict: Verdict, code: &str, message: String) -> SandboxError {
-    let Some(code) = Code::parse(code) else {
-        return SandboxError::Protocol("an unknown code".to_owned());
-    };
-    // From a process that may be somebody else's by now: a line for people, not a way out for what is in the file.
-    let message: String = message.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE_CHARS).collect();
-    SandboxError::Answered(match verdict {
-        Verdict::Rejected => Fault::rejected(code, message),
-        Verdict::Suspect => Fault::suspect(code, message),
-        Verdict::Transient => Fault::transient(code, message),
-        Verdict::Broken => Fault::broken(code, message),
-    })
+    let report = conclude(heard, &end, &spec.limits, &tail)?;
+    // What is known here is not asked of the child: the kernel's count, and what the fork server found before any file
+    // was read.
+    let Usage { peak_memory_bytes, .. } = used.unwrap_or_default();
+    let cpu_s = used.unwrap_or_default().cpu_s();
+    let (sandbox, libav) = (child.link.status.clone(), child.link.libav.versions.clone());
+    Ok(Report { cpu_s, peak_memory_bytes, sandbox, libav, ..report })
 }
 
 /// Tells the child its job and listens until it has answered. `None`: it is gone without an answer.
@@ -120,13 +77,36 @@ async fn converse(
     spec: &JobSpec,
     mut on_progress: impl FnMut(f32) + Send,
 ) -> std::io::Result<Option<Answer>> {
+    let mut pace = Pace { begun: Instant::now(), told: 0 };
     // A child that never came to be does not read: its end is told by its fork server.
     drop(socket.write_all(&wire::encode(spec)?).await);
     loop {
         match wire::read_async(socket).await? {
-            Some(Answer::Progress { fraction }) => on_progress(fraction.clamp(0.0, 1.0)),
-            other => return Ok(other),
+            Some((Answer::Progress { fraction }, length)) => {
+                if length > PROGRESS_BYTES || !pace.allows_another(Instant::now()) {
+                    let what = "it tells more progress than a job makes";
+                    return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+                }
+                on_progress(fraction.clamp(0.0, 1.0));
+            }
+            Some((answer, _)) => return Ok(Some(answer)),
+            None => return Ok(None),
         }
+    }
+}
+
+/// How often a child has told progress.
+struct Pace {
+    begun: Instant,
+    told: u128,
+}
+
+impl Pace {
+    /// Counts from the start: frames that waited here while the worker was busy are not held against the child.
+    fn allows_another(&mut self, now: Instant) -> bool {
+        self.told += 1;
+        let elapsed = now.saturating_duration_since(self.begun);
+        self.told <= PROGRESS_AT_ONCE + elapsed.as_millis() / PROGRESS_EVERY.as_millis()
     }
 }
 
@@ -144,29 +124,8 @@ async fn tail_of(stderr: &mut Option<pipe::Receiver>) -> String {
     String::from_utf8_lossy(&tail).into_owned()
 }
 
-/// How the child's end was learnt.
-enum End {
-    /// From its fork server.
-    Reaped(ChildEnd),
-    /// It had to be killed from here.
-    Killed(Usage),
-    /// Its fork server is gone, and the child with it.
-    Lost,
-}
-
-impl End {
-    fn used(&self) -> Option<Usage> {
-        match self {
-            Self::Reaped(ChildEnd::Exited { used, .. } | ChildEnd::Signalled { used, .. }) | Self::Killed(used) => {
-                Some(*used)
-            }
-            Self::Reaped(ChildEnd::NotForked { .. }) | Self::Lost => None,
-        }
-    }
-}
-
 /// A launched child. Dropped before its end, it kills it.
-struct Running {
+pub(super) struct Running {
     link: Arc<Link>,
     job: u64,
     socket: UnixStream,
@@ -176,7 +135,11 @@ struct Running {
 }
 
 impl Running {
-    fn launch(link: &Arc<Link>, scratch: &Path) -> Result<Self, SandboxError> {
+    /// Orders a child of `link`'s fork server, with `scratch` as its only directory.
+    ///
+    /// # Errors
+    /// [`SandboxError::Retired`] where another fork server has taken over and must be asked; else why there is no child.
+    pub(super) fn launch(link: &Arc<Link>, spec: &JobSpec, scratch: &Path) -> Result<Self, SandboxError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let scratch = rustix::fs::open(scratch, flags, Mode::empty()).map_err(|e| SandboxError::Scratch(e.into()))?;
         let (socket, theirs) = UnixStream::pair().map_err(SandboxError::Launch)?;
@@ -184,7 +147,8 @@ impl Running {
         let theirs = theirs.into_std().map_err(SandboxError::Launch)?;
         theirs.set_nonblocking(false).map_err(SandboxError::Launch)?;
         let (stderr, said) = stderr_pipe().map_err(SandboxError::Launch)?;
-        let (job, end) = link.launch([theirs.as_fd(), scratch.as_fd(), said.as_fd()])?;
+        let descriptors = [theirs.as_fd(), scratch.as_fd(), said.as_fd()];
+        let (job, end) = link.launch(descriptors, spec.limits.scratch_bytes)?;
         Ok(Self { link: Arc::clone(link), job, socket, stderr: Some(stderr), end, over: false })
     }
 
@@ -224,4 +188,22 @@ impl Drop for Running {
 fn stderr_pipe() -> std::io::Result<(pipe::Receiver, OwnedFd)> {
     let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;
     Ok((pipe::Receiver::from_owned_fd(ours)?, theirs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_bounded_by_the_time_that_has_passed() {
+        let begun = Instant::now();
+        let mut pace = Pace { begun, told: 0 };
+        let told = |pace: &mut Pace, at: Duration| (0..10_000).take_while(|_| pace.allows_another(begun + at)).count();
+        assert_eq!(told(&mut pace, Duration::ZERO), 32);
+        // Ten minutes of a child that keeps to its pace, heard all at once.
+        let mut pace = Pace { begun, told: 0 };
+        assert!((0..6000).all(|_| pace.allows_another(begun + Duration::from_secs(600))));
+        let mut pace = Pace { begun, told: 0 };
+        assert!((0..6000).all(|n| pace.allows_another(begun + Duration::from_millis(n * 100))));
+    }
 }

@@ -33,8 +33,14 @@ pub(super) struct Link {
     pub(super) libav: Libav,
 }
 
-/// Who waits for which child's end. Taken away when the fork server is gone, which wakes them all.
-type Waiting = Option<HashMap<u64, oneshot::Sender<ChildEnd>>>;
+/// Who waits for which child's end.
+#[derive(Default)]
+struct Waiting {
+    /// Taken away when the fork server takes no more jobs and has none, or is gone, which wakes all who wait.
+    jobs: Option<HashMap<u64, oneshot::Sender<ChildEnd>>>,
+    /// Another fork server has taken over: what runs here is finished, nothing more is begun.
+    retiring: bool,
+}
 
 impl Link {
     /// Starts a fork server and waits until it is ready. Must be called on the thread that will [`Link::listen`]: the
@@ -46,6 +52,7 @@ impl Link {
             mode: options.mode,
             launcher: options.launcher,
             escape_probes: options.escape_probes,
+            limits: options.limits,
             parent: std::process::id(),
         };
         let mut child = Command::new(&options.program)
@@ -61,7 +68,8 @@ impl Link {
         let greeted = greet(&control, &child);
         match greeted {
             Ok((server, status, libav)) => {
-                let (waiting, next_job, pid) = (Mutex::new(Some(HashMap::new())), AtomicU64::new(1), child.id());
+                let waiting = Mutex::new(Waiting { jobs: Some(HashMap::new()), retiring: false });
+                let (next_job, pid) = (AtomicU64::new(1), child.id());
                 Ok((Arc::new(Self { control, server, waiting, next_job, pid, status, libav }), child))
             }
             Err(error) => {
@@ -71,32 +79,52 @@ impl Link {
         }
     }
 
-    /// Hands ended children to who waits for them, until the fork server is gone.
+    /// Hands ended children to who waits for them, until the fork server is gone, or retires and has no more of them.
     pub(super) fn listen(&self) {
         while let Ok(Some((Notice::Ended { job, end }, _))) = control::receive(&self.control) {
-            let waiter = self.with_waiting(|waiting| waiting.as_mut().and_then(|jobs| jobs.remove(&job)));
+            let waiter = self.with_waiting(|waiting| waiting.jobs.as_mut().and_then(|jobs| jobs.remove(&job)));
             // Nobody waits where the job's future was dropped.
             if let Some(waiter) = waiter {
                 waiter.send(end).ok();
             }
+            if self.with_waiting(Waiting::close_if_done) {
+                return;
+            }
+        }
+    }
+
+    /// Takes no more jobs, and ends the fork server with the last one that it has. Called when another one has taken over.
+    pub(super) fn retire(&self) {
+        let done = self.with_waiting(|waiting| {
+            waiting.retiring = true;
+            waiting.close_if_done()
+        });
+        if done {
+            self.abandon();
         }
     }
 
     /// Tells everybody who still waits that their children are lost, and takes no more jobs.
     pub(super) fn forget(&self) {
-        self.with_waiting(Option::take);
+        self.with_waiting(|waiting| waiting.jobs.take());
+    }
+
+    /// How many jobs it was given.
+    pub(super) fn jobs_begun(&self) -> u64 {
+        self.next_job.load(Ordering::Relaxed).saturating_sub(1)
     }
 
     /// Orders a child for the job with these descriptors: socket, scratch directory, standard error.
     pub(super) fn launch(
         &self,
         descriptors: [BorrowedFd<'_>; control::DESCRIPTORS],
+        scratch_bytes: u64,
     ) -> Result<(u64, oneshot::Receiver<ChildEnd>), SandboxError> {
         let job = self.next_job.fetch_add(1, Ordering::Relaxed);
         let (waiter, end) = oneshot::channel();
-        self.with_waiting(|waiting| waiting.as_mut().map(|jobs| jobs.insert(job, waiter))).ok_or(SandboxError::Lost)?;
-        control::send(&self.control, &Order::Launch { job }, &descriptors, false).map_err(|error| {
-            self.with_waiting(|waiting| waiting.as_mut().map(|jobs| jobs.remove(&job)));
+        self.with_waiting(|waiting| waiting.insert(job, waiter))?;
+        control::send(&self.control, &Order::Launch { job, scratch_bytes }, &descriptors, false).map_err(|error| {
+            self.with_waiting(|waiting| waiting.jobs.as_mut().map(|jobs| jobs.remove(&job)));
             SandboxError::Launch(error)
         })?;
         Ok((job, end))
@@ -117,6 +145,28 @@ impl Link {
 
     fn with_waiting<T>(&self, f: impl FnOnce(&mut Waiting) -> T) -> T {
         f(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Waiting {
+    fn insert(&mut self, job: u64, waiter: oneshot::Sender<ChildEnd>) -> Result<(), SandboxError> {
+        match &mut self.jobs {
+            _ if self.retiring => Err(SandboxError::Retired),
+            Some(jobs) => {
+                jobs.insert(job, waiter);
+                Ok(())
+            }
+            None => Err(SandboxError::Lost),
+        }
+    }
+
+    /// Whether a retiring fork server has nothing left to do.
+    fn close_if_done(&mut self) -> bool {
+        let done = self.retiring && self.jobs.as_ref().is_none_or(HashMap::is_empty);
+        if done {
+            self.jobs = None;
+        }
+        done
     }
 }
 

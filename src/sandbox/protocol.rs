@@ -217,6 +217,8 @@ pub(super) enum Order {
     Launch {
         /// The worker's number for the job.
         job: u64,
+        /// What all files of its scratch directory may take, in bytes.
+        scratch_bytes: u64,
     },
     /// End the child, if it still runs.
     Kill {
@@ -268,6 +270,13 @@ pub(super) enum ChildEnd {
         /// What it used.
         used: Usage,
     },
+    /// It took more than it may of what no resource limit bounds, and was killed for it.
+    Exceeded {
+        /// What it took too much of.
+        excess: Excess,
+        /// What it used.
+        used: Usage,
+    },
     /// It was ended by a signal.
     Signalled {
         /// The signal.
@@ -275,6 +284,18 @@ pub(super) enum ChildEnd {
         /// What it used.
         used: Usage,
     },
+}
+
+/// What a child can take too much of without meeting a resource limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Excess {
+    /// Bytes of all files in its scratch directory.
+    ScratchBytes,
+    /// Files in its scratch directory.
+    Files,
+    /// Threads.
+    Threads,
 }
 
 /// What a child used, counted by the kernel.

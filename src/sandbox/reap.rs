@@ -5,7 +5,7 @@ use std::io;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::protocol::{ChildEnd, Usage};
+use super::protocol::{ChildEnd, Excess, Usage};
 
 /// Waits for a child of this process to end and takes it off the process table.
 pub(super) fn wait(pid: Pid) -> io::Result<ChildEnd> {
@@ -29,6 +29,18 @@ pub(super) fn wait(pid: Pid) -> io::Result<ChildEnd> {
     } else {
         ChildEnd::Exited { code: libc::WEXITSTATUS(status), used }
     })
+}
+
+impl ChildEnd {
+    /// The same end, of a child that took too much.
+    pub(super) const fn exceeded(self, excess: Excess) -> Self {
+        match self {
+            Self::Exited { used, .. } | Self::Signalled { used, .. } | Self::Exceeded { used, .. } => {
+                Self::Exceeded { excess, used }
+            }
+            Self::NotForked { errno } => Self::NotForked { errno },
+        }
+    }
 }
 
 impl Usage {

@@ -94,7 +94,9 @@ fn conditions(when: When) -> Result<Vec<SeccompRule>, BackendError> {
             vec![rule(vec![check(0, Len::Dword, Op::Eq, 0)?, check(2, Len::Qword, Op::Eq, 0)?])?]
         }
         When::Access(flags) => {
-            let mask = libc::O_ACCMODE.unsigned_abs().into();
+            // O_TMPFILE has O_DIRECTORY in it, which alone is no harm.
+            let nameless = libc::O_TMPFILE & !libc::O_DIRECTORY;
+            let mask = (libc::O_ACCMODE | libc::O_PATH | nameless).unsigned_abs().into();
             let modes = [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR].map(|mode| u64::from(mode.unsigned_abs()));
             let one = |mode: u64| rule(vec![check(flags, Len::Dword, Op::MaskedEq(mask), mode)?]);
             modes.into_iter().map(one).collect::<Result<_, _>>()?
@@ -149,6 +151,7 @@ mod tests {
             libc::SYS_memfd_create,
             libc::SYS_pidfd_open,
             libc::SYS_fchmod,
+            libc::SYS_fallocate,
         ];
         let rules = allow_rules().expect("compiles");
         for number in deadly {

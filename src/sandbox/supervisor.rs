@@ -1,26 +1,21 @@
-//! The worker's side: keeps a fork server alive and runs jobs through it.
+//! The worker's side: runs jobs through the fork server that is up.
 
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::SandboxError;
-use super::job;
+use super::job::{self, Running};
 use super::link::Link;
 use super::protocol::{JobSpec, Libav, Report, Usage};
-use crate::config::SandboxMode;
+use super::servers::{Event, Keeper, RENEW_AFTER_JOBS, State};
+use crate::config::{Limits, SandboxMode};
 use crate::events::SandboxStatus;
 
-/// Pause before a dead fork server is replaced: doubles up to the maximum while it keeps dying young.
-const BACKOFF_MIN: Duration = Duration::from_millis(20);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// A fork server that lived so long did not die of its start.
-const SETTLED: Duration = Duration::from_secs(10);
 /// How long a job waits for a fork server before it goes back to the queue.
 const LINK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -48,19 +43,30 @@ impl Launcher {
 pub struct SandboxOptions {
     /// How much of the jail is insisted on.
     pub mode: SandboxMode,
+    /// What jobs may use at most: where this process may not set such limits, the sandbox does not start.
+    pub limits: Limits,
     /// The program that is re-executed: this one, unless a test says otherwise.
     pub program: PathBuf,
     /// How a child comes to be.
     pub launcher: Launcher,
     /// Whether children do [`super::protocol::Task::Escape`]. For the jail's own tests only.
     pub escape_probes: bool,
+    /// After so many jobs a fork server makes way for another one.
+    pub renew_after_jobs: u64,
 }
 
 impl SandboxOptions {
-    /// This program as fork server, in this mode.
+    /// This program as fork server, in this mode, for jobs with these limits.
     #[must_use]
-    pub fn new(mode: SandboxMode) -> Self {
-        Self { mode, program: PathBuf::from("/proc/self/exe"), launcher: Launcher::Fork, escape_probes: false }
+    pub fn new(mode: SandboxMode, limits: Limits) -> Self {
+        Self {
+            mode,
+            limits,
+            program: PathBuf::from("/proc/self/exe"),
+            launcher: Launcher::Fork,
+            escape_probes: false,
+            renew_after_jobs: RENEW_AFTER_JOBS,
+        }
     }
 }
 
@@ -80,16 +86,15 @@ impl Sandbox {
         let (state, _) = watch::channel(State::Down);
         let state = Arc::new(state);
         let (ready, started) = mpsc::sync_channel(1);
-        let thread = std::thread::Builder::new()
-            .name("fork-server".to_owned())
-            .spawn({
-                let state = Arc::clone(&state);
-                move || supervise(&options, &state, &ready)
-            })
-            .map_err(SandboxError::Server)?;
+        let (sender, events) = mpsc::channel();
+        let renew_after_jobs = options.renew_after_jobs;
+        let keeper = Keeper { options, state: Arc::clone(&state), events, sender: sender.clone() };
+        let thread = std::thread::Builder::new().name("fork-servers".to_owned());
+        let thread = thread.spawn(move || keeper.run(ready)).map_err(SandboxError::Server)?;
         let (status, libav) = started.recv().map_err(|_| SandboxError::Lost)??;
         let (thread, totals) = (Some(thread), Mutex::default());
-        Ok(Self { supervisor: Arc::new(Supervisor { state, thread, status, libav, totals }) })
+        let supervisor = Supervisor { state, events: sender, thread, status, libav, totals, renew_after_jobs };
+        Ok(Self { supervisor: Arc::new(supervisor) })
     }
 
     /// Does one job with `scratch` as its only directory, where the file named [`super::protocol::INPUT`] stands.
@@ -103,8 +108,16 @@ impl Sandbox {
         scratch: &Path,
         on_progress: impl FnMut(f32) + Send,
     ) -> Result<Report, SandboxError> {
-        let link = self.link().await?;
-        let result = job::run(&link, spec, scratch, on_progress, |used| self.supervisor.count(used)).await;
+        let (link, child) = loop {
+            let link = self.link().await?;
+            match Running::launch(&link, spec, scratch) {
+                // The next one has taken over already.
+                Err(SandboxError::Retired) => {}
+                launched => break (link, launched?),
+            }
+        };
+        let result = job::run(child, spec, on_progress, |used| self.supervisor.count(used)).await;
+        self.supervisor.renew_where_due(link, &result);
         match result {
             Err(SandboxError::Lost) if self.is_closed() => Err(SandboxError::Closed),
             result => result,
@@ -175,20 +188,14 @@ pub struct Totals {
     pub peak_memory_bytes: u64,
 }
 
-/// Whether there is a fork server.
-#[derive(Clone)]
-enum State {
-    Up(Arc<Link>),
-    Down,
-    Closed,
-}
-
 struct Supervisor {
     state: Arc<watch::Sender<State>>,
+    events: mpsc::Sender<Event>,
     thread: Option<JoinHandle<()>>,
     status: SandboxStatus,
     libav: Libav,
     totals: Mutex<Totals>,
+    renew_after_jobs: u64,
 }
 
 impl Supervisor {
@@ -199,13 +206,23 @@ impl Supervisor {
         totals.peak_memory_bytes = totals.peak_memory_bytes.max(used.peak_memory_bytes);
     }
 
+    /// Asks for another fork server where a child's end may have shown something of this one, or where it is old.
+    fn renew_where_due(&self, link: Arc<Link>, result: &Result<Report, SandboxError>) {
+        let why = match result {
+            Err(SandboxError::Ended(ending)) if ending.is_suspicious() => "a suspicious end of a child",
+            Err(SandboxError::Protocol(_)) => "a child broke its protocol",
+            _ if link.jobs_begun() >= self.renew_after_jobs => "many jobs",
+            _ => return,
+        };
+        // Where nobody listens, there is nothing left to renew.
+        self.events.send(Event::Renew { link, why }).ok();
+    }
+
     fn close(&self) {
         if let State::Up(link) = self.state.send_replace(State::Closed) {
             link.abandon();
         }
-        if let Some(thread) = &self.thread {
-            thread.thread().unpark();
-        }
+        self.events.send(Event::Close).ok();
     }
 }
 
@@ -213,79 +230,5 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         self.close();
         drop(self.thread.take().map(JoinHandle::join));
-    }
-}
-
-type FirstStart = mpsc::SyncSender<Result<(SandboxStatus, Libav), SandboxError>>;
-
-/// The life of the thread that every fork server is started on and dies with.
-fn supervise(options: &SandboxOptions, state: &watch::Sender<State>, first: &FirstStart) {
-    let mut backoff = BACKOFF_MIN;
-    let mut announced = false;
-    loop {
-        let born = Instant::now();
-        match Link::start(options) {
-            Ok((link, server)) => {
-                let known = (link.status.clone(), link.libav.clone());
-                if replace_unless_closed(state, State::Up(Arc::clone(&link))) {
-                    link.abandon();
-                }
-                if !announced {
-                    announced = first.send(Ok(known)).is_ok();
-                }
-                serve(&link, server, state);
-            }
-            Err(error) if !announced => return drop(first.send(Err(error))),
-            Err(error) => tracing::error!(%error, "the fork server does not come back"),
-        }
-        if born.elapsed() > SETTLED {
-            backoff = BACKOFF_MIN;
-        }
-        if pause(state, backoff) {
-            return;
-        }
-        backoff = (backoff * 2).min(BACKOFF_MAX);
-    }
-}
-
-/// From a fork server's start to its end.
-fn serve(link: &Link, mut server: Child, state: &watch::Sender<State>) {
-    link.listen();
-    // It may have hung up without ending.
-    link.abandon();
-    let closed = replace_unless_closed(state, State::Down);
-    // Only now, so that nobody whose job was lost finds the dead one again.
-    link.forget();
-    let status = server.wait();
-    if !closed {
-        tracing::warn!(?status, "the fork server ended; starting another");
-    }
-}
-
-/// Whether it was closed, and so left alone.
-fn replace_unless_closed(state: &watch::Sender<State>, new: State) -> bool {
-    let mut closed = false;
-    state.send_if_modified(|state| {
-        closed = matches!(state, State::Closed);
-        if !closed {
-            *state = new;
-        }
-        !closed
-    });
-    closed
-}
-
-/// Waits for `time`, or until closed. Whether it was closed.
-fn pause(state: &watch::Sender<State>, time: Duration) -> bool {
-    let end = Instant::now() + time;
-    loop {
-        if matches!(*state.borrow(), State::Closed) {
-            return true;
-        }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return false;
-        }
-        std::thread::park_timeout(left);
     }
 }

@@ -1,17 +1,19 @@
-//! One child that rehearses a job and goes to jail, so that a worker learns at its start what this machine can enforce,
-//! and that its children have what they need.
+//! One child that is confined as every job's child is, with the limits of the configuration, and then rehearses a job: a
+//! worker learns at its start what this machine can enforce, that it may set its limits, and that children have what
+//! they need.
 #![expect(unsafe_code, reason = "fork and _exit have no safe wrapper")]
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 
 use super::child::Setup;
+use super::jail::{self, Terms};
 use super::protocol::ChildEnd;
-use super::{jail, lean, reap};
+use super::{lean, reap};
 use crate::events::SandboxStatus;
 use crate::transcode;
 
@@ -22,8 +24,7 @@ pub(super) fn run(setup: &Setup) -> io::Result<Result<SandboxStatus, String>> {
     // SAFETY: the fork server has one thread.
     let forked = unsafe { lean::fork() };
     if forked == 0 {
-        let verdict = transcode::rehearse()
-            .and_then(|()| jail::seal(setup.mode, root.as_fd(), &setup.filters).map_err(|error| error.to_string()));
+        let verdict = confined(setup, root.as_fd());
         let told = serde_json::to_vec(&verdict).map(|json| File::from(said).write_all(&json));
         // SAFETY: leaves at once, without the exit handlers of the fork server.
         unsafe { libc::_exit(i32::from(!matches!(told, Ok(Ok(()))))) };
@@ -39,4 +40,13 @@ pub(super) fn run(setup: &Setup) -> io::Result<Result<SandboxStatus, String>> {
         ChildEnd::Exited { code: 0, .. } => Ok(serde_json::from_slice(&json)?),
         end => Ok(Err(format!("a trial child did not survive its jail: {end:?}"))),
     }
+}
+
+/// The whole recipe, with the root directory in the place of a scratch directory, and a job without a file.
+fn confined(setup: &Setup, root: BorrowedFd<'_>) -> Result<SandboxStatus, String> {
+    let terms = Terms { limits: setup.limits, nice: 0, parent: setup.parent, input: None };
+    let settled = jail::settle(root, &terms);
+    let status = settled.and_then(|()| jail::seal(setup.mode, root, &setup.filters));
+    let status = status.map_err(|error| error.to_string())?;
+    transcode::rehearse().map(|()| status)
 }

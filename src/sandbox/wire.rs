@@ -36,8 +36,10 @@ pub(super) fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
     Ok(serde_json::from_slice(&body)?)
 }
 
-/// Reads one frame; `None` where the other side is gone, even in the middle of one.
-pub(super) async fn read_async<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<T>> {
+/// Reads one frame, and says how many bytes its JSON had; `None` where the other side is gone, even in the middle of one.
+pub(super) async fn read_async<T: DeserializeOwned>(
+    from: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<(T, usize)>> {
     let mut prefix = [0; 4];
     let mut body = Vec::new();
     let heard = async {
@@ -46,7 +48,7 @@ pub(super) async fn read_async<T: DeserializeOwned>(from: &mut (impl AsyncRead +
         from.read_exact(&mut body).await
     };
     match heard.await {
-        Ok(_) => Ok(Some(serde_json::from_slice(&body)?)),
+        Ok(_) => Ok(Some((serde_json::from_slice(&body)?, body.len()))),
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
     }

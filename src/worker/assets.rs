@@ -1,23 +1,14 @@
-//! From files in the scratch directory to objects in the store.
-//!
-//! The report comes from a process that read hostile bytes. Whatever in it names a file, an object or a type is
-//! checked before it is used: a child that was taken over could otherwise have the worker upload any file for it.
+//! From files in the scratch directory to objects in the store. What the report says of them was checked in `vet`.
 
 use std::path::Path;
 
 use futures_util::future::try_join_all;
 
-use super::objects::{content_disposition_of, content_type_of};
-use crate::error::{Code, Fault};
+use super::disposition::content_disposition_of;
 use crate::events::{Action, Asset, Received, RejectedOriginal, Role};
 use crate::sandbox::protocol::{INPUT, Produced, Report};
 use crate::source::Fetched;
 use crate::store::{Folder, PutOptions, Store, StoreError};
-
-/// More than any task makes: playback, thumbnail, waveform, peaks, and room for two more.
-const MAX_PRODUCED: usize = 6;
-/// Longest MIME type or file extension that is passed on.
-const MAX_NAME_BYTES: usize = 127;
 
 /// Name and MIME type of an original that nothing recognised.
 const UNKNOWN_OBJECT: &str = "original.bin";
@@ -30,35 +21,6 @@ pub(super) struct Kept {
     pub(super) assets: Vec<Asset>,
     /// Where the original's bytes are.
     pub(super) original_key: Option<String>,
-}
-
-/// Checks a report against what a well-behaved child can say.
-pub(super) fn vet(report: &Report, scratch: &Path) -> Result<(), Fault> {
-    let broke = |what: &str| Err(Fault::broken(Code::WorkerSandbox, format!("the child's report {what}")));
-    if report.produced.len() > MAX_PRODUCED {
-        return broke("names too many files");
-    }
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    if report.extension.is_empty() || report.extension.len() > 16 || !report.extension.chars().all(plain) {
-        return broke("has an impossible extension");
-    }
-    if !is_mime(&report.mime_type) || report.produced.iter().any(|produced| !is_mime(&produced.mime_type)) {
-        return broke("has an impossible MIME type");
-    }
-    for (n, produced) in report.produced.iter().enumerate() {
-        if !object_fits(produced) || report.produced[..n].iter().any(|other| other.object == produced.object) {
-            return broke("has an impossible object name");
-        }
-        if content_type_of(&produced.object, &report.mime_type) != Some(&produced.mime_type) {
-            return broke("gives an object another MIME type than its name has");
-        }
-        let name_ok = !produced.file.is_empty() && !produced.file.contains(['/', '\0']) && produced.file != "..";
-        let is_file = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_file());
-        if !name_ok || !is_file(&scratch.join(&produced.file)) {
-            return broke("names something that is no file of its own");
-        }
-    }
-    Ok(())
 }
 
 /// Stores what was produced, and the original where it is wanted or is what people open.
@@ -151,22 +113,4 @@ fn original(report: &Report) -> Produced {
         duration_ms: None,
         bit_rate: None,
     }
-}
-
-/// Whether the object's name is the one that its role has: nothing else can be written, the manifest least of all.
-fn object_fits(produced: &Produced) -> bool {
-    let object = produced.object.as_str();
-    match produced.role {
-        Role::Playback => ["audio.mp3", "audio.m4a", "video.mp4"].contains(&object),
-        Role::Thumbnail => object == "thumbnail.jpg",
-        Role::Waveform => object == "waveform.png",
-        Role::Peaks => object == "peaks.json",
-        Role::Original => false,
-    }
-}
-
-fn is_mime(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "!#$&-^_.+".contains(c);
-    let part = |part: &str| !part.is_empty() && part.chars().all(plain);
-    text.len() <= MAX_NAME_BYTES && text.split_once('/').is_some_and(|(kind, name)| part(kind) && part(name))
 }

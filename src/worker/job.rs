@@ -14,6 +14,7 @@ use super::metrics::Metrics;
 use super::outcome::{About, At, Failure, Outcome, Subject};
 use super::record::normalized;
 use super::spans;
+use super::vet;
 use super::workspace::{Scratch, Workspace};
 use crate::broker::{Lane, Tries};
 use crate::config::{Config, Limits, Profile, Profiles};
@@ -154,7 +155,7 @@ impl Pipeline {
             Ok(report) => report,
             Err(failure) => return self.keep_rejected(&brief, seen, &scratch, &fetched, failure).await,
         };
-        assets::vet(&report, scratch.path()).at(Stage::Transcode)?;
+        vet::report(&report, scratch.path(), &self.limits).at(Stage::Transcode)?;
         let stored = clock.times(Stage::Store, self.store_assets(&brief, &scratch, &fetched, &report)).await?;
         timings.total = ms(started.elapsed());
         let data = normalized(job, &brief.profile, fetched, report, stored, timings);

@@ -3,6 +3,7 @@
 mod answer;
 mod assets;
 mod at_once;
+mod disposition;
 mod endpoints;
 mod health;
 mod inflight;
@@ -10,13 +11,13 @@ mod job;
 mod lanes;
 mod manifests;
 mod metrics;
-mod objects;
 mod outcome;
 mod record;
 mod retry;
 mod settle;
 mod slots;
 mod spans;
+mod vet;
 mod workspace;
 
 pub use health::{Health, Part, Readiness};

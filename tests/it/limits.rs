@@ -13,7 +13,7 @@ use crate::support::trial::Trial;
 use crate::support::{cmd, jail, judge};
 
 /// Key, default, code, in the order of the configuration.
-const TABLE: [(&str, u64, Code); 8] = [
+const TABLE: [(&str, u64, Code); 9] = [
     ("input_bytes", 2 << 30, Code::LimitBytes),
     ("pixels", 64 << 20, Code::LimitPixels),
     ("duration_s", 4 * 3600, Code::LimitDuration),
@@ -22,6 +22,7 @@ const TABLE: [(&str, u64, Code); 8] = [
     ("cpu_s", 900, Code::LimitCpu),
     ("memory_bytes", 3 << 30, Code::LimitMemory),
     ("output_bytes", 6 << 30, Code::LimitOutput),
+    ("scratch_bytes", 8 << 30, Code::LimitScratch),
 ];
 
 fn as_table(limits: Limits) -> serde_json::Map<String, serde_json::Value> {
@@ -147,4 +148,13 @@ fn output() {
     for name in ["voice-note.ogg", "conforming.mp4", "browser.webm", "picture.png"] {
         assert_eq!(end(&sandbox, &fixture(name), |limits| limits.output_bytes = 1000), "media.limit-output", "{name}");
     }
+}
+
+#[test]
+fn scratch() {
+    let sandbox = jail::start(jail::options());
+    let film = fixture("browser.webm");
+    let size = film.len() as u64;
+    assert_eq!(end(&sandbox, &film, |limits| limits.scratch_bytes = size + 1000), "media.limit-scratch");
+    assert_eq!(end(&sandbox, &film, |limits| limits.scratch_bytes = size + (64 << 20)), "Encoded");
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use mediamill::config;
 use mediamill::error::Fault;
 use mediamill::sandbox::protocol::{INPUT, Task};
 use mediamill::sandbox::{Launcher, Sandbox, SandboxError, SandboxOptions};
@@ -62,7 +63,8 @@ async fn children_leave_libraries_behind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_jobs_leave_no_descriptor_and_no_zombie() {
     let jobs = std::env::var("MEDIAMILL_LEAK_JOBS").map_or(LEAK_JOBS, |n| n.parse().expect("a number"));
-    let sandbox = sandbox();
+    // One fork server for all of them: renewed ones would not show what piles up.
+    let sandbox = jail::start(SandboxOptions { renew_after_jobs: u64::MAX, ..jail::options() });
     let server = server_of(&sandbox);
     let run = async |sandbox: Sandbox, jobs: usize| {
         let scratch = jail::scratch("x");
@@ -216,6 +218,8 @@ fn hidden_subcommands_do_nothing_for_people() {
     let dir = cmd::Dir::new();
     dir.run(["fork-server"]).exits(2);
     dir.run(["job-child", "off"]).exits(2);
-    dir.run(["fork-server", "required", "fork", "-", "1"]).exits(1);
+    let limits = config::load(None, [], &[]).expect("the defaults").limits;
+    let limits = serde_json::to_string(&limits).expect("JSON");
+    dir.run(["fork-server", "required", "fork", "-", &limits, "1"]).exits(1);
     assert!(!dir.path().join(INPUT).exists());
 }

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use mediamill::error::Fault;
+use mediamill::error::{Code, Fault};
 use mediamill::sandbox::protocol::{JobSpec, Task};
 use mediamill::sandbox::{Ending, Sandbox, SandboxError, SandboxOptions};
 
+use rustix::process::Signal;
+
 use crate::support::jail;
+use crate::support::processes::{self, wait_until};
 
 fn sandbox() -> Sandbox {
     jail::start(SandboxOptions { escape_probes: true, ..jail::options() })
@@ -52,6 +55,24 @@ async fn a_cpu_bomb_meets_its_limit() {
     let mut spec = spec();
     spec.limits.cpu_s = 1;
     assert_ending(&end(&sandbox(), "cpu", &spec).await, Ending::CpuLimit);
+}
+
+/// What the kernel does to the child when something else eats the machine's memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_killed_from_outside_is_tried_again_later() {
+    let sandbox = sandbox();
+    let server = i32::try_from(sandbox.server_pid().expect("a fork server")).expect("a process id");
+    let job = tokio::spawn({
+        let sandbox = sandbox.clone();
+        async move { end(&sandbox, "sleep", &spec()).await }
+    });
+    wait_until("a child", || !processes::children(server).is_empty());
+    processes::signal(processes::children(server)[0].pid, Signal::KILL);
+    let error = job.await.expect("no panic");
+    assert!(matches!(error, SandboxError::Ended(Ending::KilledFromOutside { .. })), "{error:?}");
+    let fault = Fault::from(error);
+    assert!(matches!(&fault, Fault::Transient { code: Code::WorkerKilled, .. }), "{fault:?}");
+    assert!(fault.message().contains("MiB"), "{fault}");
 }
 
 #[tokio::test]

@@ -108,6 +108,10 @@ async fn forbidden_calls_end_the_child() {
         ("bind", format!("{} 3 0 0", l::SYS_bind)),
         // To Landlock neither reading nor writing, and the file is emptied.
         ("open for nothing", format!("{} {} 0 {}", l::SYS_openat, l::AT_FDCWD, l::O_ACCMODE | l::O_TRUNC)),
+        // Landlock does not ask about a path that is only looked at, and no count finds a file without a name.
+        ("open a path only", format!("{} {} 0 {}", l::SYS_openat, l::AT_FDCWD, l::O_PATH)),
+        ("a file without a name", format!("{} {} 0 {} 384", l::SYS_openat, l::AT_FDCWD, l::O_TMPFILE | l::O_RDWR)),
+        ("gigabytes at once", format!("{} 3 0 0 1", l::SYS_fallocate)),
         ("listen", format!("{} 3 1", l::SYS_listen)),
         ("sendmsg", format!("{} 3 0 0", l::SYS_sendmsg)),
         ("exec", format!("{} 0 0 0", l::SYS_execve)),

@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     telemetry::init(&super::normalize::quiet(&config.log));
     let plan = plan(args, &config, &profiles)?;
     // Before the runtime: the fork server is started while there are few threads.
-    let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode))?;
+    let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode, config.limits))?;
     runtime()?.block_on(async {
         tokio::select! {
             result = measure(args, &config, sandbox, plan) => result,

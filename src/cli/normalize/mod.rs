@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
         return Err(CliError::Usage("no file below what was named".to_owned()));
     }
     // Before the runtime: the fork server is started while there are few threads.
-    let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode))?;
+    let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode, config.limits))?;
     runtime()?.block_on(async {
         tokio::select! {
             result = normalize(args, &config, profiles, sandbox, inputs) => result,

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use mediamill::config::{Limits, Profiles, SandboxMode};
+use mediamill::config::{self, Limits, Profiles, SandboxMode};
 use mediamill::sandbox::protocol::{INPUT, JobSpec, Task};
 use mediamill::sandbox::{Sandbox, SandboxOptions};
 
 /// The sandbox as workers have it by default, with the program under test as fork server.
 pub fn options() -> SandboxOptions {
-    SandboxOptions { program: env!("CARGO_BIN_EXE_mediamill").into(), ..SandboxOptions::new(SandboxMode::Required) }
+    let limits = config::load(None, [], &[]).expect("the defaults").limits;
+    let program = env!("CARGO_BIN_EXE_mediamill").into();
+    SandboxOptions { program, ..SandboxOptions::new(SandboxMode::Required, limits) }
 }
 
 /// Starts it.
@@ -28,6 +30,7 @@ pub fn spec(task: Task) -> JobSpec {
         cpu_s: 60,
         memory_bytes: 3 << 30,
         output_bytes: 1 << 30,
+        scratch_bytes: 4 << 30,
     };
     let profile = profiles.get("crm").expect("the default profile").raw.clone();
     JobSpec { task, profile, limits, threads: 2, nice: 0 }

@@ -70,7 +70,10 @@ impl Trial {
         }
         match &self.result {
             Ok(_) | Err(SandboxError::Answered(Fault::Rejected { .. } | Fault::Suspect { .. })) => {}
-            Err(SandboxError::Ended(ending)) if *ending != Ending::Forbidden => {}
+            Err(SandboxError::Ended(Ending::Forbidden | Ending::ManyFiles | Ending::ManyThreads)) => {
+                found.push(self.label());
+            }
+            Err(SandboxError::Ended(_)) => {}
             Err(error) => found.push(format!("{error:?}")),
         }
         found

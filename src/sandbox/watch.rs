@@ -1,0 +1,134 @@
+//! What a running child takes that no resource limit of a single process bounds: all bytes and all files of its scratch
+//! directory, and its threads. The fork server looks at it every [`EVERY`], and once more when the child has ended.
+//!
+//! `RLIMIT_FSIZE` bounds each file but not their number, and `RLIMIT_NPROC` counts the processes of a user, not of a
+//! child: with it, workers that share a user id would fail each other's jobs. Between two looks a child can exceed a
+//! bound by what it manages in that time; it cannot keep it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, StatxFlags, open, statat, statx};
+use rustix::process::Pid;
+
+use super::protocol::Excess;
+
+/// Pause between two looks at running children.
+pub(super) const EVERY: Duration = Duration::from_millis(50);
+/// Most files in a scratch directory. A job makes fewer than ten.
+pub(super) const MAX_FILES: usize = 64;
+/// Most threads of a child. A decoder, an encoder, its lookahead and a filter graph have sixteen each at most.
+const MAX_THREADS: u32 = 256;
+/// `st_blocks` counts these, whatever the file system's own blocks are.
+const BLOCK_BYTES: u64 = 512;
+
+/// What is watched of one child.
+pub(super) struct Watched {
+    scratch: OwnedFd,
+    /// `/proc/<child>/task`, opened before the child hides its entries.
+    tasks: OwnedFd,
+    max_bytes: u64,
+    /// What the child exceeded, once it has.
+    pub(super) excess: Option<Excess>,
+}
+
+impl Watched {
+    /// Watches a child that was just forked, in this scratch directory, where it may take `max_bytes`.
+    ///
+    /// # Errors
+    /// Those of opening the child's entry of `/proc`.
+    pub(super) fn new(pid: Pid, scratch: OwnedFd, max_bytes: u64) -> io::Result<Self> {
+        let path = format!("/proc/{}/task", pid.as_raw_nonzero());
+        let tasks = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { scratch, tasks, max_bytes, excess: None })
+    }
+
+    /// Looks at the child. Whether it exceeds a bound for the first time.
+    pub(super) fn exceeds(&mut self) -> bool {
+        if self.excess.is_some() {
+            return false;
+        }
+        self.excess = if self.threads() > MAX_THREADS { Some(Excess::Threads) } else { None };
+        self.excess = self.excess.or_else(|| in_scratch(&self.scratch, self.max_bytes).unwrap_or(None));
+        self.excess.is_some()
+    }
+
+    /// Threads of the child: `/proc/<pid>/task` has a link for each, beside the two of any directory (proc(5)).
+    fn threads(&self) -> u32 {
+        let stat = statx(&self.tasks, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK);
+        stat.map_or(0, |stat| stat.stx_nlink.saturating_sub(2))
+    }
+}
+
+/// Counts no further than it takes to know that there is too much.
+fn in_scratch(scratch: &OwnedFd, max_bytes: u64) -> io::Result<Option<Excess>> {
+    let (mut files, mut bytes) = (0, 0_u64);
+    for entry in Dir::read_from(scratch)? {
+        let entry = entry?;
+        if [&b"."[..], b".."].contains(&entry.file_name().to_bytes()) {
+            continue;
+        }
+        files += 1;
+        if files > MAX_FILES {
+            return Ok(Some(Excess::Files));
+        }
+        let stat = statat(scratch, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        bytes = bytes.saturating_add(u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK_BYTES));
+        if bytes > max_bytes {
+            return Ok(Some(Excess::ScratchBytes));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn watched(dir: &std::path::Path, max_bytes: u64) -> Watched {
+        let scratch = open(dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).expect("a directory");
+        Watched::new(rustix::process::getpid(), scratch, max_bytes).expect("this very process")
+    }
+
+    #[test]
+    fn bytes_are_counted_over_all_files_and_holes_are_free() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["input", "audio.mp3"] {
+            fs::write(dir.path().join(name), vec![1; 1 << 20]).expect("written");
+        }
+        fs::File::create(dir.path().join("sparse")).and_then(|file| file.set_len(1 << 40)).expect("made");
+        assert!(!watched(dir.path(), 3 << 20).exceeds());
+        let mut tight = watched(dir.path(), (2 << 20) - 1);
+        assert!(tight.exceeds());
+        assert_eq!(tight.excess, Some(Excess::ScratchBytes));
+        assert!(!tight.exceeds(), "a second kill would be for nothing");
+    }
+
+    #[test]
+    fn files_are_counted_up_to_the_bound() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let add = |n: usize| fs::write(dir.path().join(n.to_string()), b"").expect("written");
+        (0..MAX_FILES).for_each(add);
+        assert!(!watched(dir.path(), u64::MAX).exceeds());
+        add(MAX_FILES);
+        let mut full = watched(dir.path(), u64::MAX);
+        assert!(full.exceeds());
+        assert_eq!(full.excess, Some(Excess::Files));
+    }
+
+    #[test]
+    fn threads_are_counted_without_listing_them() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let watched = watched(dir.path(), u64::MAX);
+        let before = watched.threads();
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let waiting = std::thread::spawn(move || stopped.recv());
+        // Other tests start and end threads beside this one: only that it counts at all can be asked.
+        assert!(before >= 1 && watched.threads() >= 2);
+        drop(stop);
+        assert!(waiting.join().expect("no panic").is_err());
+    }
+}
