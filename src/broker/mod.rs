@@ -11,6 +11,7 @@
 //! Consuming and publishing have a connection each: the broker stops reading from a connection that publishes while it
 //! is short of memory or disk, and acknowledgements would be stuck behind the publishes.
 
+mod addresses;
 mod connection;
 mod consumer;
 mod dead;
