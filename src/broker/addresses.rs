@@ -16,10 +16,13 @@ use tokio::time::{sleep, timeout};
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// An address that has accepted a connection has at least so long for the handshake, however many others there are.
 const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
-/// How long the question may take what a port speaks.
+/// How long a port has to answer the question what it speaks.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// What a client of AMQP 0-9-1 begins with (section 4.2.2).
-const GREETING: &[u8; 8] = b"AMQP\0\0\x09\x01";
+const AMQP_GREETING: &[u8] = b"AMQP\0\0\x09\x01";
+/// A record of TLS with the beginning of a ClientHello that has no contents (RFC 8446 sections 4 and 5.1): enough for an
+/// alert.
+const TLS_GREETING: &[u8] = &[22, 3, 1, 0, 5, 1, 0, 0, 1, 3];
 
 /// The addresses of a node, beginning with any of them: a resolver gives the same one first every time.
 pub(super) async fn resolve(uri: &AMQPUri) -> io::Result<Vec<SocketAddr>> {
@@ -78,11 +81,11 @@ enum Spoken {
 /// Why a connection to a port that accepts one may fail all the same, where the port can be seen to speak something else
 /// than the URL's scheme says. Asks it over a connection of its own.
 pub(super) async fn hint(scheme: AMQPScheme, address: SocketAddr) -> Option<&'static str> {
-    let spoken = timeout(PROBE_TIMEOUT, spoken(address)).await.ok()?.ok()??;
+    let spoken = spoken(address).await.ok()??;
     match (scheme, spoken) {
-        (AMQPScheme::AMQPS, Spoken::Amqp) => {
-            Some("this port has no TLS: broker.url needs the port of RabbitMQ's TLS listener (5671 by default), or amqp://")
-        }
+        (AMQPScheme::AMQPS, Spoken::Amqp) => Some(
+            "this port has no TLS: broker.url needs the port of RabbitMQ's TLS listener (5671 by default), or amqp://",
+        ),
         (AMQPScheme::AMQP, Spoken::Tls) => Some(
             "this port speaks TLS: broker.url needs amqps://, or the port of RabbitMQ's plain listener (5672 by default)",
         ),
@@ -94,20 +97,32 @@ pub(super) async fn hint(scheme: AMQPScheme, address: SocketAddr) -> Option<&'st
     }
 }
 
-/// Greets as a client of AMQP does, and looks at how the answer begins.
+/// Greets as a client of AMQP does and, where that is not answered, as one of TLS, and looks at how the answer begins.
 async fn spoken(address: SocketAddr) -> io::Result<Option<Spoken>> {
+    match answer_to(address, AMQP_GREETING).await {
+        Ok(first) => Ok(recognise(first)),
+        // Many servers of TLS close without a word what does not look like TLS.
+        Err(_closed) => answer_to(address, TLS_GREETING).await.map(recognise),
+    }
+}
+
+async fn answer_to(address: SocketAddr, greeting: &[u8]) -> io::Result<[u8; 5]> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(GREETING).await?;
+    stream.write_all(greeting).await?;
     let mut first = [0; 5];
-    stream.read_exact(&mut first).await?;
-    Ok(match first {
+    timeout(PROBE_TIMEOUT, stream.read_exact(&mut first)).await??;
+    Ok(first)
+}
+
+fn recognise(first: [u8; 5]) -> Option<Spoken> {
+    match first {
         // A method frame on channel 0: Connection.Start.
         [1, 0, 0, ..] => Some(Spoken::Amqp),
         // An alert (21) or a handshake (22), and the major version of every TLS.
         [21 | 22, 3, ..] => Some(Spoken::Tls),
         [b'H', b'T', b'T', b'P', b'/'] => Some(Spoken::Http),
         _ => None,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -174,8 +189,12 @@ mod tests {
             let server = tokio::spawn(async move {
                 loop {
                     let (mut stream, _) = listener.accept().await.expect("a connection");
-                    stream.read_exact(&mut [0; 8]).await.expect("a greeting");
-                    stream.write_all(answer).await.expect("written");
+                    let mut greeting = [0; 8];
+                    stream.read_exact(&mut greeting).await.expect("a greeting");
+                    let expects_tls = answer == ALERT;
+                    if !expects_tls || greeting[0] == TLS_GREETING[0] {
+                        stream.write_all(answer).await.expect("written");
+                    }
                 }
             });
             for (scheme, expected) in [(AMQPScheme::AMQPS, with_tls), (AMQPScheme::AMQP, without)] {

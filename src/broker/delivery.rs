@@ -108,6 +108,12 @@ impl Delivery {
         delivery
     }
 
+    /// A request that no lane is bound for, in the lane of the key that its routing key extends.
+    pub(super) fn unrouted(inner: lapin::message::Delivery) -> Self {
+        let audio = inner.routing_key.as_str().starts_with("media.received.audio.");
+        Self::new(if audio { Lane::Audio } else { Lane::Bulk }, inner)
+    }
+
     /// Whether an acknowledgement would reach nobody: the channel is gone, and the message is delivered again.
     #[must_use]
     pub fn is_void(&self) -> bool {

@@ -55,7 +55,9 @@ impl BrokerError {
         move |err| {
             let mut detail = err.to_string();
             if matches!(err.kind(), lapin::ErrorKind::ParsingError(_)) {
-                detail.push_str("; what answers does not speak AMQP 0-9-1: broker.url may name the port of something else");
+                detail.push_str(
+                    "; what answers does not speak AMQP 0-9-1: broker.url may name the port of something else",
+                );
             }
             if refuses(&err) { Self::Refused { action, detail } } else { Self::Unavailable { action, detail } }
         }

@@ -253,7 +253,10 @@ mod tests {
         let unroutable = BrokerError::Unroutable { routing_key: routing_key() };
         let refused_by_queue = BrokerError::NotTaken { routing_key: routing_key() };
         for not_taken in 0..=MAX_NOT_TAKEN + 1 {
-            assert!(is_final(&unroutable, not_taken, false), "unroutable after {not_taken} queues that did not take it");
+            assert!(
+                is_final(&unroutable, not_taken, false),
+                "unroutable after {not_taken} queues that did not take it"
+            );
             assert!(!is_final(&unroutable, not_taken, true), "our own queue is declared again");
             assert_eq!(is_final(&refused_by_queue, not_taken, false), not_taken >= MAX_NOT_TAKEN, "{not_taken}");
             assert!(!is_final(&refused_by_queue, not_taken, true), "our own queue takes it in the end");

@@ -1,5 +1,5 @@
 //! `mediamill doctor`: whether a worker could run here, and what to do where it could not. Changes nothing but what a
-//! worker does at its start: it declares the topology, and stores one small object.
+//! worker does at its start: it declares exchanges and queues, and stores one small object.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use url::Url;
 
 use super::{CliError, EXIT_FAILED, Format, Global, runtime, units};
-use crate::broker::{Publisher, Topology};
+use crate::broker::{AlternateExchange, Publisher, Topology, alternate_exchange};
 use crate::config::{Config, Profiles};
 use crate::sandbox::protocol::Component;
 use crate::sandbox::{Sandbox, SandboxOptions};
@@ -73,7 +73,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     }
     runtime()?.block_on(async {
         report.say(&store(&config).await)?;
-        report.say(&broker(&config).await)
+        report.say(&broker(&config).await)?;
+        match unrouted(&config).await {
+            Some(finding) => report.say(&finding),
+            None => Ok(()),
+        }
     })?;
     Ok(ExitCode::from(if report.bad { EXIT_FAILED } else { 0 }))
 }
@@ -225,6 +229,27 @@ async fn broker(config: &Config) -> Finding {
             "check broker.url, that RabbitMQ 3.10 or later runs there, and the user's rights on exchange and queues",
         ),
     }
+}
+
+/// What becomes of messages that no queue is bound for; nothing where the broker does not answer, which is told before.
+async fn unrouted(config: &Config) -> Option<Finding> {
+    let topology = Topology::new(&config.broker).ok()?;
+    let (what, state) = ("unrouted", State::Lacking);
+    let found = alternate_exchange(&config.broker, &topology).await;
+    let (text, advice) = match found.ok()? {
+        AlternateExchange::InForce => {
+            return Some(good(what, format!("a message that no lane is bound for waits in {:?}", topology.unrouted())));
+        }
+        AlternateExchange::Missing => (
+            "RabbitMQ drops a message whose routing key below media.received has no lane".to_owned(),
+            format!("set the policy: {}", topology.policy_command()),
+        ),
+        AlternateExchange::Shadowed => (
+            format!("a queue is bound to {:?} for every key: what has no lane goes there", topology.exchange()),
+            "bind that queue for the keys that it needs, so that nothing is lost in it".to_owned(),
+        ),
+    };
+    Some(Finding { what, state, text, advice })
 }
 
 /// Without user and password.
