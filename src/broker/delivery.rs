@@ -98,6 +98,12 @@ impl Delivery {
         Code::parse(&self.text(CODE)?)
     }
 
+    /// Whether a worker wrote a code when it put the message into the dead queue, be it one of a later version.
+    #[must_use]
+    pub fn has_dead_code(&self) -> bool {
+        self.value(CODE).is_some()
+    }
+
     /// A dead letter, in the lane that it was in before: as a worker wrote, or else as RabbitMQ did.
     pub(super) fn dead_letter(inner: lapin::message::Delivery) -> Self {
         let mut delivery = Self::new(Lane::Bulk, inner);

@@ -144,6 +144,21 @@ const fn is_final(error: &BrokerError, not_taken: u32, for_own_queue: bool) -> b
     }
 }
 
+/// Whether the log has it that a message waits for a blocked connection.
+#[derive(Default)]
+struct Blocked {
+    is_logged: bool,
+}
+
+impl Blocked {
+    fn log_once(&mut self) {
+        if !self.is_logged {
+            tracing::warn!("RabbitMQ takes no messages, for want of memory or disk: waiting until it does");
+        }
+        self.is_logged = true;
+    }
+}
+
 impl Session {
     async fn publish(
         &self,
@@ -151,8 +166,10 @@ impl Session {
         confirm_timeout: Duration,
         wanted: &(impl Fn() -> bool + Sync),
     ) -> Result<(), BrokerError> {
+        let mut blocked = Blocked::default();
         // What is published into a blocked connection piles up here and is sent later, given up or not.
         while self.is_blocked() && wanted() {
+            blocked.log_once();
             sleep(BLOCKED_POLL).await;
         }
         let channel = self.channel().await?;
@@ -161,7 +178,7 @@ impl Session {
             self.keep(channel);
             return Err(BrokerError::Unwanted);
         }
-        let confirmation = self.confirmed(&channel, message, confirm_timeout, wanted).await?;
+        let confirmation = self.confirmed(&channel, message, confirm_timeout, wanted, blocked).await?;
         let routing_key = message.routing_key.clone();
         let result = match confirmation {
             Confirmation::Ack(None) => Ok(()),
@@ -183,6 +200,7 @@ impl Session {
         message: &Message,
         confirm_timeout: Duration,
         wanted: &(impl Fn() -> bool + Sync),
+        mut blocked: Blocked,
     ) -> Result<Confirmation, BrokerError> {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let publish = channel.basic_publish(
@@ -201,6 +219,7 @@ impl Session {
                     if !wanted() {
                         return Err(BrokerError::Unwanted);
                     }
+                    blocked.log_once();
                     deadline = Instant::now() + confirm_timeout;
                 }
                 Err(_elapsed) if Instant::now() < deadline => {}

@@ -73,11 +73,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     }
     runtime()?.block_on(async {
         report.say(&store(&config).await)?;
-        report.say(&broker(&config).await)?;
-        match unrouted(&config).await {
-            Some(finding) => report.say(&finding),
-            None => Ok(()),
-        }
+        let found = broker(&config).await;
+        report.say(&found)?;
+        if found.state == State::Good { report.say(&unrouted(&config).await) } else { Ok(()) }
     })?;
     Ok(ExitCode::from(if report.bad { EXIT_FAILED } else { 0 }))
 }
@@ -231,25 +229,30 @@ async fn broker(config: &Config) -> Finding {
     }
 }
 
-/// What becomes of messages that no queue is bound for; nothing where the broker does not answer, which is told before.
-async fn unrouted(config: &Config) -> Option<Finding> {
-    let topology = Topology::new(&config.broker).ok()?;
-    let (what, state) = ("unrouted", State::Lacking);
-    let found = alternate_exchange(&config.broker, &topology).await;
-    let (text, advice) = match found.ok()? {
-        AlternateExchange::InForce => {
-            return Some(good(what, format!("a message that no lane is bound for waits in {:?}", topology.unrouted())));
+/// What becomes of requests that no lane is bound for, at a broker that answers.
+async fn unrouted(config: &Config) -> Finding {
+    let lacking = |text, advice| Finding { what: "unrouted", state: State::Lacking, text, advice };
+    let asked = match Topology::new(&config.broker) {
+        Ok(topology) => alternate_exchange(&config.broker, &topology).await.map(|found| (found, topology)),
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok((AlternateExchange::InForce, topology)) => {
+            good("unrouted", format!("a request that no lane is bound for waits in {:?}", topology.unrouted()))
         }
-        AlternateExchange::Missing => (
-            "RabbitMQ drops a message whose routing key below media.received has no lane".to_owned(),
+        Ok((AlternateExchange::Missing, topology)) => lacking(
+            "RabbitMQ drops a request whose routing key no lane is bound for".to_owned(),
             format!("set the policy: {}", topology.policy_command()),
         ),
-        AlternateExchange::Shadowed => (
+        Ok((AlternateExchange::Shadowed, topology)) => lacking(
             format!("a queue is bound to {:?} for every key: what has no lane goes there", topology.exchange()),
-            "bind that queue for the keys that it needs, so that nothing is lost in it".to_owned(),
+            "bind that queue for the keys that it needs".to_owned(),
         ),
-    };
-    Some(Finding { what, state, text, advice })
+        Err(error) => lacking(
+            format!("what becomes of requests that no lane is bound for cannot be found out: {error}"),
+            "see that RabbitMQ takes messages, and that the user may declare queues of the exchange's name".to_owned(),
+        ),
+    }
 }
 
 /// Without user and password.

@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 use uuid::Uuid;
 
@@ -86,31 +85,17 @@ async fn publish(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
     })
 }
 
-/// Publishes, and says what it waits for where the broker takes no messages.
+/// Publishes, and says why not where the broker does not take it in time.
 async fn hand_over(publisher: &Publisher, message: &Message, wait: Duration) -> Result<(), CliError> {
-    const LOOK: Duration = Duration::from_secs(1);
-    let deadline = Instant::now() + wait;
-    let mut publishing = pin!(publisher.publish(message));
-    let mut told = false;
-    loop {
-        let look = (Instant::now() + LOOK).min(deadline);
-        match timeout_at(look, &mut publishing).await {
-            Ok(result) => return Ok(result?),
-            Err(_elapsed) if Instant::now() >= deadline => break,
-            Err(_elapsed) if !told && publisher.is_blocked() => {
-                let timeout_s = wait.as_secs();
-                tracing::warn!(
-                    timeout_s,
-                    "RabbitMQ takes no messages, for want of memory or disk: waiting until it does"
-                );
-                told = true;
-            }
-            Err(_elapsed) => {}
-        }
+    if let Ok(result) = timeout(wait, publisher.publish(message)).await {
+        return Ok(result?);
     }
     let why = if publisher.is_blocked() { "it is short of memory or disk" } else { "it does not confirm" };
-    let text = format!("the broker took no message within {} s: {why}", wait.as_secs());
-    Err(CliError::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
+    Err(late(format!("the broker took no message within {} s: {why}", wait.as_secs())))
+}
+
+fn late(text: String) -> CliError {
+    CliError::Io(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
 /// What is asked for.
@@ -181,7 +166,9 @@ fn origin(config: &Config, key: String) -> Result<Origin, CliError> {
 async fn await_outcome(mut outcomes: OutcomeQueue, asked: &Received, deadline: Instant) -> Result<Event, CliError> {
     loop {
         let Ok(body) = timeout_at(deadline, outcomes.next()).await else {
-            return Err(CliError::Io(io::Error::new(io::ErrorKind::TimedOut, "no outcome in time")));
+            return Err(late(
+                "no outcome in time: the request is in its lane, and a worker may still do it".to_owned(),
+            ));
         };
         let Ok(event) = Event::decode(None, &Headers::new(), &body?) else { continue };
         let is = |name: &str, id: &str| event.data.get(name).and_then(|value| value.as_str()) == Some(id);

@@ -37,13 +37,19 @@ pub(super) struct Args {
 enum Reason {
     /// A worker wrote this code into its headers.
     Code(Code),
+    /// A worker of a later version wrote one that this version does not know.
+    Unknown,
     /// No worker wrote a code: RabbitMQ dead-lettered it by itself.
     None,
 }
 
 impl Reason {
     fn of(delivery: &Delivery) -> Self {
-        delivery.dead_code().map_or(Self::None, Self::Code)
+        match delivery.dead_code() {
+            Some(code) => Self::Code(code),
+            None if delivery.has_dead_code() => Self::Unknown,
+            None => Self::None,
+        }
     }
 }
 
@@ -102,6 +108,7 @@ async fn go_through(args: &Args, config: &Config) -> Result<(Tally, u32), CliErr
         let reason = match Reason::of(&delivery) {
             _ if args.unrouted => delivery.routing_key().escape_debug().to_string(),
             Reason::Code(code) => code.to_string(),
+            Reason::Unknown => "unknown".to_owned(),
             Reason::None => "none".to_owned(),
         };
         *tally.entry((reason, Lane::as_str(delivery.lane()))).or_default() += 1;

@@ -45,17 +45,19 @@ fn letters_without_a_code_are_listed_discarded_and_replayed_by_themselves() {
     let queue = format!("{}.audio", rig.config().broker.exchange);
     dead("without-1", &[("x-first-death-queue", &queue), ("x-first-death-reason", "delivery_limit")]);
     dead("without-2", &[]);
+    dead("of-a-later-version", &[("x-mediamill-code", "media.novel")]);
     let listed = run(&rig, &["replay", "--list"]).exits(0);
-    assert_eq!(table(&listed), [["1", "none", "audio"], ["1", "none", "bulk"], ["1", "store.forbidden", "bulk"]]);
+    let (coded, later) = (["1", "store.forbidden", "bulk"], ["1", "unknown", "bulk"]);
+    assert_eq!(table(&listed), [["1", "none", "audio"], ["1", "none", "bulk"], coded, later]);
     let listed = run(&rig, &["replay", "--list", "--code", "none"]).exits(0);
     assert_eq!(table(&listed), [["1", "none", "audio"], ["1", "none", "bulk"]]);
     let unknown = run(&rig, &["replay", "--list", "--code", "broker.unroutable"]).exits(0).stdout;
-    assert!(unknown.starts_with("nothing to list: of 3 messages in "), "{unknown}");
+    assert!(unknown.starts_with("nothing to list: of 4 messages in "), "{unknown}");
     let replayed = run(&rig, &["replay", "--code", "none", "--limit", "1"]).exits(0).stdout;
-    assert_eq!(replayed, "1 replayed, 2 left\n");
-    assert_eq!(run(&rig, &["replay", "--code", "none", "--discard"]).exits(0).stdout, "1 discarded, 1 left\n");
+    assert_eq!(replayed, "1 replayed, 3 left\n");
+    assert_eq!(run(&rig, &["replay", "--code", "none", "--discard"]).exits(0).stdout, "1 discarded, 2 left\n");
     let listed = run(&rig, &["replay", "--list"]).exits(0);
-    assert_eq!(table(&listed), [["1", "store.forbidden", "bulk"]]);
+    assert_eq!(table(&listed), [coded, later]);
     run(&rig, &["replay", "--code", "nothing"]).exits(2);
     run(&rig, &["replay", "--discard"]).exits(2);
 }

@@ -33,6 +33,7 @@ fn poison_among_good_messages() {
     let mut trial = Trial::of("10,000 poison messages among good ones", &rig);
     let workers = [trial.worker(), trial.worker()];
     let poison = (jobs() * POISON).min(10_000);
+    trial.beside(poison);
     let mut letters: Vec<_> = (0..jobs()).map(|_| letter(&trial.next_event())).collect();
     let every = letters.len();
     for n in 0..poison {

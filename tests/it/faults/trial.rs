@@ -61,6 +61,8 @@ pub struct Trial<'a> {
     fault: &'static str,
     rig: &'a Rig,
     asked: BTreeSet<String>,
+    /// Messages beside those, which take a worker's time as well.
+    others: usize,
     pids: BTreeSet<i32>,
     recovery: Option<Instant>,
     s3: Option<&'a S3>,
@@ -86,12 +88,26 @@ impl<'a> Trial<'a> {
     /// Nothing asked yet.
     pub fn of(fault: &'static str, rig: &'a Rig) -> Self {
         let expected = |outcome: &Outcome| outcome.word == "normalized";
-        Self { fault, rig, asked: BTreeSet::new(), pids: BTreeSet::new(), recovery: None, s3: None, expected }
+        Self {
+            fault,
+            rig,
+            asked: BTreeSet::new(),
+            others: 0,
+            pids: BTreeSet::new(),
+            recovery: None,
+            s3: None,
+            expected,
+        }
     }
 
     /// Outcomes other than *normalized* are right, too.
     pub fn expect(&mut self, expected: fn(&Outcome) -> bool) {
         self.expected = expected;
+    }
+
+    /// So many messages are published beside those that are asked for.
+    pub fn beside(&mut self, others: usize) {
+        self.others = others;
     }
 
     /// Unfinished uploads to this server count.
@@ -182,7 +198,8 @@ impl<'a> Trial<'a> {
     /// Waits until so many files have an outcome.
     #[track_caller]
     pub fn heard(&self, count: usize) {
-        self.rig.bus.ledger().wait_for_files(count, patience());
+        let others = Duration::from_millis(60) * u32::try_from(self.others).expect("a sensible number");
+        self.rig.bus.ledger().wait_for_files(count, patience() + others);
     }
 
     /// From here on the time to the next outcome counts as recovery.
