@@ -70,7 +70,7 @@ class Compose:
         images = os.environ.get("IMAGES") or ("registry" if pulls("debian:trixie-slim") else "debian")
         say(f"images from: {images}")
         files = ["--file", ROOT / "docker/compose.yaml"]
-        self.services = ["rabbitmq", "s3", "bucket", "worker", "prometheus"]
+        self.services = ["rabbitmq", "policy", "s3", "bucket", "worker", "prometheus"]
         if images == "debian":
             subprocess.run([ROOT / "scripts/base-images.sh"], check=True)
             files += ["--file", ROOT / "docker/compose.debian.yaml"]

@@ -1,7 +1,8 @@
 //! One connection, opened and given up with deadlines, and the pauses between attempts.
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
@@ -11,7 +12,7 @@ use rand::Rng;
 use rustix::net::Shutdown;
 use tokio::time::timeout;
 
-use super::BrokerError;
+use super::{BrokerError, addresses};
 use crate::config::Broker;
 
 /// An open connection. Dropping it closes the socket under it, so that no thread of lapin's waits for a dead peer.
@@ -21,9 +22,9 @@ pub(super) struct Link {
     timeout: Duration,
 }
 
-/// A second descriptor of the connection's socket, once there is one.
+/// A second descriptor of the connection's socket, and the address at its other end, once there is one.
 #[derive(Clone, Default)]
-struct Socket(Arc<Mutex<Option<OwnedFd>>>);
+struct Socket(Arc<Mutex<(Option<OwnedFd>, Option<SocketAddr>)>>);
 
 impl Link {
     /// Connects to one of the broker's nodes, with `purpose` as the name that the broker's operator sees.
@@ -34,36 +35,58 @@ impl Link {
         uris.rotate_left(first);
         let mut opened = Err(BrokerError::gone("connecting", "there is no node"));
         for uri in uris {
-            opened = Self::connect(config, uri, purpose).await;
+            opened = Self::open_node(config, uri, purpose).await;
             // What one node refuses the others refuse as well.
-            if !matches!(opened, Err(BrokerError::Unavailable { .. } | BrokerError::Timeout { .. })) {
+            if !opened.as_ref().is_err_and(BrokerError::is_passing) {
                 break;
             }
         }
         opened
     }
 
-    async fn connect(config: &Broker, uri: AMQPUri, purpose: &str) -> Result<Self, BrokerError> {
+    /// Connects to one of the addresses that a node's name has. One that accepts the connection and fails at the handshake
+    /// is left out, and the others are tried again.
+    async fn open_node(config: &Broker, uri: AMQPUri, purpose: &str) -> Result<Self, BrokerError> {
+        const ACTION: &str = "connecting";
+        let wait = Duration::from_secs(config.connect_timeout_s);
+        let resolved = timeout(wait, addresses::resolve(&uri)).await;
+        let resolved = resolved.map_err(|_elapsed| BrokerError::gone(ACTION, "the name is not resolved in time"))?;
+        let mut left = resolved.map_err(|err| BrokerError::gone(ACTION, &err.to_string()))?;
+        let share = addresses::share(wait, left.len());
+        loop {
+            let socket = Socket::default();
+            let connecting = Self::connect(uri.clone(), left.clone(), socket.clone(), purpose);
+            let error = match timeout(share, connecting).await {
+                Ok(Ok(connection)) => return Ok(Self { connection, socket, timeout: wait }),
+                Ok(Err(error)) => error,
+                Err(_elapsed) => BrokerError::Timeout { action: ACTION },
+            };
+            socket.shut();
+            let Some(address) = socket.address().filter(|_| error.is_passing()) else { return Err(error) };
+            left.retain(|one| *one != address);
+            if left.is_empty() {
+                return Err(error.with_hint(addresses::hint(uri.scheme.clone(), address).await));
+            }
+        }
+    }
+
+    async fn connect(
+        uri: AMQPUri,
+        addresses: Vec<SocketAddr>,
+        socket: Socket,
+        purpose: &str,
+    ) -> Result<Connection, BrokerError> {
         let name = format!("mediamill {} {purpose}", env!("CARGO_PKG_VERSION"));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime = lapin::runtime::default_runtime().map_err(BrokerError::lapin("connecting"))?;
-        let socket = Socket::default();
-        let kept = socket.clone();
         let connecting = Connection::connector(
             uri,
             runtime,
             async move |uri, runtime| {
-                let addresses = tokio::net::lookup_host((uri.authority.host.as_str(), uri.authority.port)).await?;
-                let mut stream = Err(std::io::ErrorKind::AddrNotAvailable.into());
-                for address in addresses {
-                    stream = AsyncTcpStream::connect(&runtime, address).await;
-                    if stream.is_ok() {
-                        break;
-                    }
-                }
-                let stream = stream?;
+                let connect = |address| AsyncTcpStream::connect(&runtime, address);
+                let (address, stream) = addresses::first_connected(&addresses, connect).await?;
                 if let AsyncTcpStream::Plain(plain) = &stream {
-                    kept.keep(plain.get_ref().as_fd().try_clone_to_owned()?);
+                    socket.keep(plain.get_ref().as_fd().try_clone_to_owned()?, address);
                 }
                 Ok(match uri.scheme {
                     AMQPScheme::AMQP => stream,
@@ -74,16 +97,7 @@ impl Link {
             },
             properties,
         );
-        let wait = Duration::from_secs(config.connect_timeout_s);
-        let connection = match timeout(wait, connecting).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(err)) => return Err(BrokerError::lapin("connecting")(err)),
-            Err(_elapsed) => {
-                socket.shut();
-                return Err(BrokerError::Timeout { action: "connecting" });
-            }
-        };
-        Ok(Self { connection, socket, timeout: wait })
+        connecting.await.map_err(BrokerError::lapin("connecting"))
     }
 
     /// A new channel.
@@ -145,17 +159,25 @@ impl Drop for Link {
 }
 
 impl Socket {
-    fn keep(&self, fd: OwnedFd) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fd);
+    fn keep(&self, fd: OwnedFd, address: SocketAddr) {
+        *self.lock() = (Some(fd), Some(address));
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        self.lock().1
     }
 
     /// Ends the connection for both sides of our own process: lapin's thread reads the end of the stream and stops.
     fn shut(&self) {
-        if let Some(fd) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        if let Some(fd) = self.lock().0.take()
             && let Err(err) = rustix::net::shutdown(&fd, Shutdown::Both)
         {
             tracing::trace!(%err, "the socket was closed before");
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Option<OwnedFd>, Option<SocketAddr>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -98,6 +98,12 @@ impl Delivery {
         Code::parse(&self.text(CODE)?)
     }
 
+    /// Whether a worker wrote a code when it put the message into the dead queue, be it one of a later version.
+    #[must_use]
+    pub fn has_dead_code(&self) -> bool {
+        self.value(CODE).is_some()
+    }
+
     /// A dead letter, in the lane that it was in before: as a worker wrote, or else as RabbitMQ did.
     pub(super) fn dead_letter(inner: lapin::message::Delivery) -> Self {
         let mut delivery = Self::new(Lane::Bulk, inner);
@@ -106,6 +112,12 @@ impl Delivery {
             delivery.lane = Lane::Audio;
         }
         delivery
+    }
+
+    /// A request that no lane is bound for, in the lane of the key that its routing key extends.
+    pub(super) fn unrouted(inner: lapin::message::Delivery) -> Self {
+        let audio = inner.routing_key.as_str().starts_with("media.received.audio.");
+        Self::new(if audio { Lane::Audio } else { Lane::Bulk }, inner)
     }
 
     /// Whether an acknowledgement would reach nobody: the channel is gone, and the message is delivered again.

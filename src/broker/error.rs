@@ -53,13 +53,33 @@ impl BrokerError {
     /// Classifies an error of lapin's.
     pub(super) fn lapin(action: &'static str) -> impl FnOnce(lapin::Error) -> Self {
         move |err| {
-            let detail = err.to_string();
+            let mut detail = err.to_string();
+            if matches!(err.kind(), lapin::ErrorKind::ParsingError(_)) {
+                detail.push_str(
+                    "; what answers does not speak AMQP 0-9-1: broker.url may name the port of something else",
+                );
+            }
             if refuses(&err) { Self::Refused { action, detail } } else { Self::Unavailable { action, detail } }
         }
     }
 
     pub(super) fn gone(action: &'static str, detail: &str) -> Self {
         Self::Unavailable { action, detail: detail.to_owned() }
+    }
+
+    /// Whether another node, or the same one later, may do better.
+    pub(super) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Timeout { .. })
+    }
+
+    /// The same with what may be wrong, for people.
+    pub(super) fn with_hint(self, hint: Option<&str>) -> Self {
+        let Some(hint) = hint else { return self };
+        match self {
+            Self::Unavailable { action, detail } => Self::Unavailable { action, detail: format!("{detail}; {hint}") },
+            Self::Timeout { action } => Self::Unavailable { action, detail: format!("no answer in time; {hint}") },
+            other => other,
+        }
     }
 
     /// Whether the broker has seen the message and given an answer that another try soon will not change.

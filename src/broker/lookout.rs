@@ -28,6 +28,7 @@ impl Lookout {
         let mut queues: Vec<_> = Lane::ALL.iter().map(|lane| (lane.as_str(), topology.lane(*lane))).collect();
         queues.extend(topology.ladder().into_iter().map(|queue| ("retry", queue)));
         queues.push(("dead", topology.dead()));
+        queues.push(("unrouted", topology.unrouted()));
         Self(Arc::new(Post { link, lanes, queues, channel: Mutex::default() }))
     }
 
@@ -38,7 +39,8 @@ impl Lookout {
         self.0.lanes.iter().filter(|(_, channel)| closed(channel)).map(|(lane, _)| *lane).collect()
     }
 
-    /// Messages that wait: in each lane, on the retry ladder, with the dead. An answer to this is also the proof that the
+    /// Messages that wait: in each lane, on the retry ladder, in the dead queue, in the unrouted
+    /// queue. An answer to this is also the proof that the
     /// broker is there.
     ///
     /// # Errors

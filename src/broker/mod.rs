@@ -6,11 +6,14 @@
 //! - [`Publisher`]: mandatory, persistent, confirmed; reconnects by itself.
 //! - [`Subscription`]: deliveries of both lanes; its end is an error, and the caller opens the next one.
 //! - [`Lookout`]: the same connection seen from outside, for health and metrics.
-//! - [`DeadLetters`]: reads the dead queue.
+//! - [`DeadLetters`]: reads the queues of messages that wait for an operator.
+//! - [`alternate_exchange`]: whether the policy is set that catches what no lane is bound for.
 //!
 //! Consuming and publishing have a connection each: the broker stops reading from a connection that publishes while it
 //! is short of memory or disk, and acknowledgements would be stuck behind the publishes.
 
+mod addresses;
+mod alternate;
 mod connection;
 mod consumer;
 mod dead;
@@ -21,9 +24,10 @@ mod message;
 mod publisher;
 mod topology;
 
+pub use alternate::{AlternateExchange, alternate_exchange};
 pub use connection::Backoff;
 pub use consumer::{OutcomeQueue, Subscription};
-pub use dead::DeadLetters;
+pub use dead::{DeadLetters, Letters};
 pub use delivery::{Delivery, Tries};
 pub use error::BrokerError;
 pub use lookout::Lookout;

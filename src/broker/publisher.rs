@@ -6,7 +6,7 @@ use std::time::Duration;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation};
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Backoff, Link};
 use super::{BrokerError, Message, Topology};
@@ -66,23 +66,25 @@ impl Publisher {
         self.deliver_while(message, || true).await
     }
 
-    /// As [`Publisher::deliver`], but gives up before an attempt when it is no longer `wanted`.
+    /// As [`Publisher::deliver`], but gives up when it is no longer `wanted`: this is asked before an attempt, once more when
+    /// there is a connection to publish over, and for as long as that connection is blocked.
     ///
     /// # Errors
     /// Also [`BrokerError::Unwanted`].
-    pub async fn deliver_while(&self, message: &Message, wanted: impl Fn() -> bool + Send) -> Result<(), BrokerError> {
+    pub async fn deliver_while(
+        &self,
+        message: &Message,
+        wanted: impl Fn() -> bool + Send + Sync,
+    ) -> Result<(), BrokerError> {
         let mut backoff = Backoff::new(&self.0.config);
         let mut not_taken = 0;
         while wanted() {
-            let error = match self.publish(message).await {
+            let error = match self.attempt(message, &wanted).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             not_taken += u32::from(matches!(error, BrokerError::NotTaken { .. }));
-            // Our own queues are declared again with the next connection, and take everything in the end.
-            let final_for_all = matches!(error, BrokerError::Config(_));
-            let final_for_topics = error.is_answer() && (not_taken == 0 || not_taken == MAX_NOT_TAKEN);
-            if final_for_all || (final_for_topics && !message.is_for_own_queue()) {
+            if is_final(&error, not_taken, message.is_for_own_queue()) {
                 return Err(error);
             }
             tracing::warn!(%error, "publishing again");
@@ -91,14 +93,19 @@ impl Publisher {
         Err(BrokerError::Unwanted)
     }
 
-    /// Publishes once, and waits for the confirm.
+    /// Publishes once, and waits for the confirm; without end while the connection is blocked.
     ///
     /// # Errors
     /// [`BrokerError`]; after a timeout or a lost connection the message may have arrived all the same.
     pub async fn publish(&self, message: &Message) -> Result<(), BrokerError> {
+        self.attempt(message, &|| true).await
+    }
+
+    async fn attempt(&self, message: &Message, wanted: &(impl Fn() -> bool + Sync)) -> Result<(), BrokerError> {
         let session = self.session().await?;
-        let result = session.publish(message, Duration::from_secs(self.0.config.confirm_timeout_s)).await;
-        if result.as_ref().is_err_and(|error| !error.is_answer() || message.is_for_own_queue()) {
+        let result = session.publish(message, Duration::from_secs(self.0.config.confirm_timeout_s), wanted).await;
+        let ours = message.is_for_own_queue();
+        if result.as_ref().is_err_and(|error| *error != BrokerError::Unwanted && (!error.is_answer() || ours)) {
             self.discard(&session).await;
         }
         result
@@ -126,14 +133,52 @@ impl Publisher {
     }
 }
 
+/// Whether publishing ends with this error, which queues have answered with `NotTaken` so many times before and with it.
+/// Queues of this topology are declared again with the next connection, and take everything in the end.
+const fn is_final(error: &BrokerError, not_taken: u32, for_own_queue: bool) -> bool {
+    match error {
+        BrokerError::Config(_) | BrokerError::Unwanted => true,
+        BrokerError::Unroutable { .. } => !for_own_queue,
+        BrokerError::NotTaken { .. } => !for_own_queue && not_taken >= MAX_NOT_TAKEN,
+        BrokerError::Refused { .. } | BrokerError::Unavailable { .. } | BrokerError::Timeout { .. } => false,
+    }
+}
+
+/// Whether the log has it that a message waits for a blocked connection.
+#[derive(Default)]
+struct Blocked {
+    is_logged: bool,
+}
+
+impl Blocked {
+    fn log_once(&mut self) {
+        if !self.is_logged {
+            tracing::warn!("RabbitMQ takes no messages, for want of memory or disk: waiting until it does");
+        }
+        self.is_logged = true;
+    }
+}
+
 impl Session {
-    async fn publish(&self, message: &Message, confirm_timeout: Duration) -> Result<(), BrokerError> {
+    async fn publish(
+        &self,
+        message: &Message,
+        confirm_timeout: Duration,
+        wanted: &(impl Fn() -> bool + Sync),
+    ) -> Result<(), BrokerError> {
+        let mut blocked = Blocked::default();
         // What is published into a blocked connection piles up here and is sent later, given up or not.
-        while self.link.is_blocked() && self.link.is_open() {
+        while self.is_blocked() && wanted() {
+            blocked.log_once();
             sleep(BLOCKED_POLL).await;
         }
         let channel = self.channel().await?;
-        let confirmation = self.confirmed(&channel, message, confirm_timeout).await?;
+        // All of this may have taken long enough for a delivery to be somebody else's by now.
+        if !wanted() {
+            self.keep(channel);
+            return Err(BrokerError::Unwanted);
+        }
+        let confirmation = self.confirmed(&channel, message, confirm_timeout, wanted, blocked).await?;
         let routing_key = message.routing_key.clone();
         let result = match confirmation {
             Confirmation::Ack(None) => Ok(()),
@@ -146,11 +191,16 @@ impl Session {
         result
     }
 
+    /// Publishes, and waits for the confirm. The time in which the connection is blocked does not count: the message is
+    /// in the socket, and giving up would only put another one behind it. A message that nobody wants any more is not
+    /// waited for; its channel is closed.
     async fn confirmed(
         &self,
         channel: &Channel,
         message: &Message,
         confirm_timeout: Duration,
+        wanted: &(impl Fn() -> bool + Sync),
+        mut blocked: Blocked,
     ) -> Result<Confirmation, BrokerError> {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let publish = channel.basic_publish(
@@ -161,14 +211,25 @@ impl Session {
             message.properties.clone(),
         );
         let mut confirm = self.link.answer("publishing", publish).await?;
+        let mut deadline = Instant::now() + confirm_timeout;
         loop {
-            match timeout(confirm_timeout, &mut confirm).await {
+            match timeout(BLOCKED_POLL, &mut confirm).await {
                 Ok(result) => return result.map_err(BrokerError::lapin("waiting for a confirm")),
-                // It is in the pipe: giving up would only put another one behind it.
-                Err(_elapsed) if self.link.is_blocked() && self.link.is_open() => {}
+                Err(_elapsed) if self.is_blocked() => {
+                    if !wanted() {
+                        return Err(BrokerError::Unwanted);
+                    }
+                    blocked.log_once();
+                    deadline = Instant::now() + confirm_timeout;
+                }
+                Err(_elapsed) if Instant::now() < deadline => {}
                 Err(_elapsed) => return Err(BrokerError::Timeout { action: "waiting for a confirm" }),
             }
         }
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.link.is_blocked() && self.link.is_open()
     }
 
     /// A channel for one message at a time. lapin hands a returned message to whichever confirm comes next, so that two
@@ -198,5 +259,28 @@ impl Session {
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Publisher").field("topology", &self.0.topology).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_ends_publishing_whatever_came_before_it() {
+        let routing_key = || "media.failed".to_owned();
+        let unroutable = BrokerError::Unroutable { routing_key: routing_key() };
+        let refused_by_queue = BrokerError::NotTaken { routing_key: routing_key() };
+        for not_taken in 0..=MAX_NOT_TAKEN + 1 {
+            assert!(
+                is_final(&unroutable, not_taken, false),
+                "unroutable after {not_taken} queues that did not take it"
+            );
+            assert!(!is_final(&unroutable, not_taken, true), "our own queue is declared again");
+            assert_eq!(is_final(&refused_by_queue, not_taken, false), not_taken >= MAX_NOT_TAKEN, "{not_taken}");
+            assert!(!is_final(&refused_by_queue, not_taken, true), "our own queue takes it in the end");
+        }
+        assert!(is_final(&BrokerError::Unwanted, 0, true) && is_final(&BrokerError::Config(String::new()), 0, true));
+        assert!(!is_final(&BrokerError::Timeout { action: "publishing" }, 0, false));
     }
 }

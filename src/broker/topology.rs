@@ -10,20 +10,27 @@
 //!                          mediamill.retry.<lane>.<delay>s <──┘              └──> mediamill.dead
 //! ```
 //!
+//! What is published below `media.received` with a key that no lane has would be dropped by RabbitMQ. The exchange
+//! `mediamill.unrouted` catches it in a queue of its name, where a policy makes it the alternate exchange: the topic
+//! exchange exists without such an argument since before, and cannot be declared again with one.
+//!
 //! All queues are quorum queues with at-least-once dead-lettering, which needs `reject-publish`. A rung of the retry
 //! ladder is a queue for each lane, not one for both: its messages come back through the default exchange to exactly
 //! one queue, and not to whatever else is bound to the topic exchange.
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::uri::AMQPUri;
 use lapin::{Channel, ExchangeKind};
 
 use super::BrokerError;
 use super::connection::Link;
 use crate::config::Broker;
 
-/// RabbitMQ 4 gives every quorum queue a delivery limit of 20; looking into the dead queue must not empty it.
-const DEAD_DELIVERY_LIMIT: i64 = 1_000_000;
+/// RabbitMQ 4 gives every quorum queue a delivery limit of 20; looking into a queue of letters must not empty it.
+const LETTERS_DELIVERY_LIMIT: i64 = 1_000_000;
+/// Requests, and nothing else: an outcome that no queue is bound for has to come back to the worker.
+const UNROUTED_KEYS: &[&str] = &["media.received.#"];
 /// Longest exchange name: AMQP's 255 bytes less room for what stands behind it in queue names.
 const MAX_EXCHANGE_BYTES: usize = 200;
 
@@ -64,6 +71,8 @@ impl Lane {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
     exchange: String,
+    /// For the operator's command only.
+    vhost: String,
     delays_s: Vec<u64>,
     delivery_limit: u32,
 }
@@ -72,6 +81,8 @@ pub struct Topology {
 #[derive(Debug, Clone, PartialEq)]
 struct Queue {
     name: String,
+    /// The exchange that it is bound to by its keys.
+    exchange: String,
     keys: &'static [&'static str],
     arguments: Vec<(&'static str, Argument)>,
 }
@@ -96,6 +107,7 @@ impl Topology {
         }
         Ok(Self {
             exchange: config.exchange.clone(),
+            vhost: config.url.expose().parse::<AMQPUri>().map_or_else(|_| "/".to_owned(), |uri| uri.vhost),
             delays_s: config.retry_delays_s.clone(),
             delivery_limit: config.delivery_limit,
         })
@@ -137,24 +149,49 @@ impl Topology {
         format!("{}.dead", self.exchange)
     }
 
+    /// The alternate exchange, and the queue that is bound to it: requests whose routing key leads to no lane.
+    #[must_use]
+    pub fn unrouted(&self) -> String {
+        format!("{}.unrouted", self.exchange)
+    }
+
+    /// The command that makes [`Topology::unrouted`] the alternate exchange. A policy is no client's to set over AMQP.
+    #[must_use]
+    pub fn policy_command(&self) -> String {
+        let Self { exchange, vhost, .. } = self;
+        let vhost = if vhost == "/" { String::new() } else { format!("--vhost {vhost} ") };
+        // A regular expression there.
+        let literal = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        let escaped = exchange.chars().map(|c| if literal(c) { c.to_string() } else { format!("\\{c}") });
+        format!(
+            "rabbitmqctl set_policy {vhost}--apply-to exchanges {exchange}-unrouted '^{}$' \
+             '{{\"alternate-exchange\":\"{}\"}}'",
+            escaped.collect::<String>(),
+            self.unrouted()
+        )
+    }
+
     /// How often RabbitMQ delivers a message before it gives up by itself.
     #[must_use]
     pub const fn delivery_limit(&self) -> u32 {
         self.delivery_limit
     }
 
-    /// A line for each exchange, queue and binding.
+    /// A line for each exchange, queue and binding, and one for the policy that a broker's operator has to set.
     #[must_use]
     pub fn describe(&self) -> Vec<String> {
-        let mut lines = vec![format!("exchange {} topic durable", self.exchange)];
+        let exchanges = [self.exchange.clone(), self.unrouted()];
+        let mut lines: Vec<_> = exchanges.iter().map(|exchange| format!("exchange {exchange} topic durable")).collect();
         for queue in self.queues() {
             let arguments = queue.arguments.iter().map(|(name, value)| match value {
                 Argument::Text(text) => format!(" {name}={text:?}"),
                 Argument::Number(number) => format!(" {name}={number}"),
             });
             lines.push(format!("queue {} durable{}", queue.name, arguments.collect::<String>()));
-            lines.extend(queue.keys.iter().map(|key| format!("binding {} --{key}--> {}", self.exchange, queue.name)));
+            let bindings = queue.keys.iter().map(|key| format!("binding {} --{key}--> {}", queue.exchange, queue.name));
+            lines.extend(bindings);
         }
+        lines.push(format!("policy (set by an operator, not declared): {}", self.policy_command()));
         lines
     }
 
@@ -162,9 +199,11 @@ impl Topology {
     pub(super) async fn declare(&self, link: &Link) -> Result<(), BrokerError> {
         let channel = link.channel().await?;
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        let exchange: ShortString = self.exchange.as_str().into();
-        let declared = channel.exchange_declare(exchange.clone(), ExchangeKind::Topic, durable, FieldTable::default());
-        link.answer("declaring the exchange", declared).await?;
+        for exchange in [self.exchange.clone(), self.unrouted()] {
+            let declared =
+                channel.exchange_declare(exchange.into(), ExchangeKind::Topic, durable, FieldTable::default());
+            link.answer("declaring an exchange", declared).await?;
+        }
         for queue in self.queues() {
             self.declare_queue(link, &channel, queue).await?;
         }
@@ -184,7 +223,7 @@ impl Topology {
         let declared = channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), arguments);
         link.answer("declaring a queue", declared).await?;
         for key in queue.keys {
-            let exchange: ShortString = self.exchange.as_str().into();
+            let exchange: ShortString = queue.exchange.as_str().into();
             let options = QueueBindOptions::default();
             let bound = channel.queue_bind(name.clone(), exchange, (*key).into(), options, FieldTable::default());
             link.answer("binding a queue", bound).await?;
@@ -198,7 +237,7 @@ impl Topology {
             let mut arguments = quorum();
             arguments.push(("x-delivery-limit", Argument::Number(self.delivery_limit.into())));
             arguments.extend(dead_letter_to(self.dead()));
-            queues.push(Queue { name: self.lane(lane), keys: lane.keys(), arguments });
+            queues.push(Queue { name: self.lane(lane), exchange: self.exchange.clone(), keys: lane.keys(), arguments });
         }
         for lane in Lane::ALL {
             for (rung, delay_s) in self.delays_s.iter().enumerate() {
@@ -209,13 +248,15 @@ impl Topology {
                 arguments.extend(dead_letter_to(self.lane(lane)));
                 // The same delay twice is one queue.
                 if !queues.iter().any(|queue| queue.name == name) {
-                    queues.push(Queue { name, keys: &[], arguments });
+                    queues.push(Queue { name, exchange: self.exchange.clone(), keys: &[], arguments });
                 }
             }
         }
         let mut arguments = quorum();
-        arguments.push(("x-delivery-limit", Argument::Number(DEAD_DELIVERY_LIMIT)));
-        queues.push(Queue { name: self.dead(), keys: &[], arguments });
+        arguments.push(("x-delivery-limit", Argument::Number(LETTERS_DELIVERY_LIMIT)));
+        let letters = |name, exchange, keys| Queue { name, exchange, keys, arguments: arguments.clone() };
+        queues.push(letters(self.dead(), self.exchange.clone(), &[]));
+        queues.push(letters(self.unrouted(), self.unrouted(), UNROUTED_KEYS));
         queues
     }
 }
@@ -239,7 +280,7 @@ mod tests {
     use super::*;
 
     fn topology() -> Topology {
-        Topology { exchange: "mm".to_owned(), delays_s: vec![10, 60], delivery_limit: 20 }
+        Topology { exchange: "mm".to_owned(), vhost: "/".to_owned(), delays_s: vec![10, 60], delivery_limit: 20 }
     }
 
     #[test]
@@ -256,7 +297,8 @@ mod tests {
         assert_eq!(target("mm.retry.bulk.60s"), Some("mm.bulk"));
         assert_eq!(target("mm.audio"), Some("mm.dead"));
         assert_eq!(target("mm.dead"), None);
-        assert_eq!(queues.len(), 2 + 4 + 1);
+        assert_eq!(target("mm.unrouted"), None);
+        assert_eq!(queues.len(), 2 + 4 + 2);
         assert_eq!(topology().rung(Lane::Audio, 2), None);
     }
 
@@ -264,6 +306,21 @@ mod tests {
     fn the_description_names_every_binding() {
         let text = topology().describe().join("\n");
         assert!(text.contains("binding mm --media.received.audio--> mm.audio"), "{text}");
+        assert!(text.contains("binding mm.unrouted --media.received.#--> mm.unrouted"), "{text}");
         assert!(text.contains("queue mm.bulk durable x-queue-type=\"quorum\" x-delivery-limit=20"), "{text}");
+    }
+
+    #[test]
+    fn the_policy_is_for_this_exchange_alone() {
+        let dotted = Topology { exchange: "crm.media".to_owned(), ..topology() };
+        let command = dotted.policy_command();
+        assert_eq!(
+            command,
+            "rabbitmqctl set_policy --apply-to exchanges crm.media-unrouted '^crm\\.media$' \
+             '{\"alternate-exchange\":\"crm.media.unrouted\"}'"
+        );
+        assert!(dotted.describe().iter().any(|line| line.ends_with(&command)));
+        let elsewhere = Topology { vhost: "crm".to_owned(), ..topology() };
+        assert!(elsewhere.policy_command().contains(" --vhost crm "), "{}", elsewhere.policy_command());
     }
 }

@@ -1,5 +1,5 @@
 //! `mediamill doctor`: whether a worker could run here, and what to do where it could not. Changes nothing but what a
-//! worker does at its start: it declares the topology, and stores one small object.
+//! worker does at its start: it declares exchanges and queues, and stores one small object.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use url::Url;
 
 use super::{CliError, EXIT_FAILED, Format, Global, runtime, units};
-use crate::broker::{Publisher, Topology};
+use crate::broker::{AlternateExchange, Publisher, Topology, alternate_exchange};
 use crate::config::{Config, Profiles};
 use crate::sandbox::protocol::Component;
 use crate::sandbox::{Sandbox, SandboxOptions};
@@ -74,7 +74,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     }
     runtime()?.block_on(async {
         report.say(&store(&config).await)?;
-        report.say(&broker(&config).await)
+        let found = broker(&config).await;
+        report.say(&found)?;
+        if found.state == State::Good { report.say(&unrouted(&config).await) } else { Ok(()) }
     })?;
     Ok(ExitCode::from(if report.bad { EXIT_FAILED } else { 0 }))
 }
@@ -224,6 +226,32 @@ async fn broker(config: &Config) -> Finding {
             "broker",
             format!("{shown}: {error}"),
             "check broker.url, that RabbitMQ 3.10 or later runs there, and the user's rights on exchange and queues",
+        ),
+    }
+}
+
+/// What becomes of requests that no lane is bound for, at a broker that answers.
+async fn unrouted(config: &Config) -> Finding {
+    let lacking = |text, advice| Finding { what: "unrouted", state: State::Lacking, text, advice };
+    let asked = match Topology::new(&config.broker) {
+        Ok(topology) => alternate_exchange(&config.broker, &topology).await.map(|found| (found, topology)),
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok((AlternateExchange::InForce, topology)) => {
+            good("unrouted", format!("a request that no lane is bound for waits in {:?}", topology.unrouted()))
+        }
+        Ok((AlternateExchange::Missing, topology)) => lacking(
+            "RabbitMQ drops a request whose routing key no lane is bound for".to_owned(),
+            format!("set the policy: {}", topology.policy_command()),
+        ),
+        Ok((AlternateExchange::Shadowed, topology)) => lacking(
+            format!("a queue is bound to {:?} for every key: what has no lane goes there", topology.exchange()),
+            "bind that queue for the keys that it needs".to_owned(),
+        ),
+        Err(error) => lacking(
+            format!("what becomes of requests that no lane is bound for cannot be found out: {error}"),
+            "see that RabbitMQ takes messages, and that the user may declare queues of the exchange's name".to_owned(),
         ),
     }
 }

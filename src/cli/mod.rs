@@ -69,7 +69,8 @@ enum Command {
     Probe(probe::Args),
     /// Measure what compression profiles cost and keep, on your own files
     Bench(bench::Args),
-    /// Say whether a worker could run here, and what to do where it could not
+    /// Say whether a worker could run here, and what to do where it could not. Declares exchanges and queues at the broker,
+    /// and writes one small object to the store
     Doctor(doctor::Args),
     /// Ask the worker of this machine whether all is well with it
     Health(health::Args),
@@ -83,7 +84,7 @@ enum Command {
     Publish(publish::Args),
     /// Print what the worker declares at the broker
     Topology(topology::Args),
-    /// Move dead letters back to their lanes
+    /// Move dead letters, and requests that no lane is bound for, back to their lanes
     Replay(replay::Args),
 }
 

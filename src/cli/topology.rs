@@ -1,4 +1,4 @@
-//! `mediamill topology`: what the worker declares at the broker.
+//! `mediamill topology`: what the worker declares at the broker, and the policy that an operator sets beside it.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -201,8 +201,10 @@ impl Settler {
             return;
         }
         let span = spans::publish(message.exchange(), message.routing_key(), None);
-        match self.publisher.deliver(message).instrument(span).await {
+        // A copy of a message that the broker delivers again would be a second message.
+        match self.publisher.deliver_while(message, || !delivery.is_void()).instrument(span).await {
             Ok(()) => acknowledge(delivery).await,
+            Err(BrokerError::Unwanted) => tracing::info!("the broker delivers a message again: it is not passed on"),
             Err(error) => {
                 tracing::error!(%error, "a message cannot be passed on");
                 put_back(delivery).await;

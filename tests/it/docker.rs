@@ -107,3 +107,31 @@ fn every_alert_is_tested_and_explained() {
     let explained: Vec<String> = explained.map(|name| format!("Mediamill{name}")).collect();
     assert_eq!(explained, alerts, "the README's table of alerts");
 }
+
+#[test]
+fn the_policy_is_the_one_that_the_program_prints() {
+    let told = crate::support::cmd::Dir::new().run(["topology"]).exits(0).stdout;
+    let command = told.lines().find_map(|line| line.split_once("rabbitmqctl ")).expect("a command").1;
+    let told: Vec<_> = command.split(' ').map(|word| word.trim_matches('\'')).collect();
+    let compose = read("compose.yaml");
+    let words = compose.lines().map(|line| line.trim().trim_start_matches("- ").trim_matches('\'').replace("$$", "$"));
+    let words: Vec<_> = words.skip_while(|line| line != "set_policy").take(told.len()).collect();
+    assert_eq!(words, told);
+    let manifest = read("kubernetes/rabbitmq-policy.yaml");
+    let [.., name, pattern, definition] = &told[..] else { panic!("{told:?}") };
+    let definition: Value = serde_json::from_str(definition).expect("JSON");
+    let exchange = definition["alternate-exchange"].as_str().expect("an exchange");
+    for line in [
+        format!("  name: {name}"),
+        format!("  pattern: {pattern}"),
+        "  applyTo: exchanges".to_owned(),
+        format!("    alternate-exchange: {exchange}"),
+    ] {
+        assert!(manifest.lines().any(|one| one == line), "{line} in {manifest}");
+    }
+}
+
+#[test]
+fn processes_and_threads_of_a_worker_are_bounded() {
+    assert!(read("compose.yaml").contains("\n    pids_limit: "), "no bound in compose.yaml");
+}

@@ -121,6 +121,8 @@ fn where_nothing_is_missing_a_worker_could_run() {
     let Some(rabbit) = rabbit::calm() else { return };
     let (dir, broker) = (Dir::new(), format!("broker.url={}", rabbit.url()));
     let settings = ["--set", &broker, "--set", "broker.exchange=doctor"];
+    let policy = r#"{"alternate-exchange":"doctor.unrouted"}"#;
+    rabbit.ctl(&["set_policy", "--apply-to", "exchanges", "doctor-unrouted", "^doctor$", policy]);
     let lines = doctor(&dir, &settings).exits(0).json_lines();
     assert!(lines.iter().all(|line| line["state"] == "ok"), "{lines:#?}");
 }

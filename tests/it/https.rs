@@ -28,14 +28,15 @@ basicConstraints = critical, CA:FALSE
 ";
 
 /// The openssl program as a server for the files of a directory.
-struct Tls {
+pub struct Tls {
     server: Child,
-    port: u16,
+    /// Where it listens, at 127.0.0.1.
+    pub port: u16,
 }
 
 impl Tls {
     /// Nothing where there is no such program, unless services are demanded.
-    fn start(dir: &Path) -> Option<Self> {
+    pub fn start(dir: &Path) -> Option<Self> {
         std::fs::write(dir.join("request.conf"), REQUEST).expect("a file");
         let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config", "request.conf"];
         let mut command = Command::new("openssl");

@@ -4,18 +4,26 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::trial::{Trial, jobs};
+use super::trial::{Trial, part};
 use crate::support::processes::{signal, wait_until};
 use crate::support::rabbit::{Rabbit, fragile};
-use crate::support::rig::{Rig, event, fixture};
+use crate::support::rig::Rig;
 use crate::support::tap::{Point, Tap};
+use crate::support::worker::Worker;
 
-/// A worker in the middle of half of the jobs.
-fn under_load<'a>(fault: &'static str, rig: &'a Rig) -> (Trial<'a>, crate::support::worker::Worker) {
+/// A worker that has done some jobs.
+fn at_work<'a>(fault: &'static str, rig: &'a Rig) -> (Trial<'a>, Worker) {
     let mut trial = Trial::of(fault, rig);
     let worker = trial.worker();
-    trial.ask(jobs() / 2);
-    trial.heard(jobs() / 8);
+    trial.ask(part(4));
+    trial.heard(part(8));
+    (trial, worker)
+}
+
+/// A worker that has done some jobs and is stopped before as many others, until it is resumed.
+fn under_load<'a>(fault: &'static str, rig: &'a Rig) -> (Trial<'a>, Worker) {
+    let (mut trial, worker) = at_work(fault, rig);
+    trial.pause_with(&worker, part(4));
     (trial, worker)
 }
 
@@ -35,9 +43,10 @@ fn away(fault: &'static str, rabbit: &mut Rabbit, leave: fn(&mut Rabbit)) {
     let rig = Rig::new(rabbit);
     let (mut trial, worker) = under_load(fault, &rig);
     leave(rabbit);
+    worker.resume();
     rabbit.boot();
     trial.is_over();
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }
 
@@ -47,22 +56,27 @@ fn connections_closed_by_the_broker() {
     let rig = Rig::new(&rabbit);
     let (mut trial, worker) = under_load("connections closed by force", &rig);
     rabbit.close_connections();
+    worker.resume();
     trial.is_over();
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }
 
 #[test]
 fn a_channel_closed_for_an_error() {
     let Some(rabbit) = fragile() else { return };
-    let rig = Rig::new(&rabbit);
+    let mut rig = Rig::new(&rabbit);
+    // Outcomes are unroutable until the listener has bound its queue anew.
+    rig.set("BROKER_RETRY_DELAYS_S", "1,1,1,1,2,2,2,2,2,2");
     let (mut trial, worker) = under_load("channel error (exchange deleted)", &rig);
     rig.bus.delete_exchange();
-    // The worker declares the exchange anew when its channel is closed over it; the listener binds its queue anew.
+    worker.resume();
+    // The worker declares the exchange anew when its channel is closed over it.
+    wait_until("a channel closed", || worker.logged("publishing again") > 0);
     rig.declare();
     rig.bus.bind();
     trial.is_over();
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }
 
@@ -70,18 +84,16 @@ fn a_channel_closed_for_an_error() {
 fn queues_deleted_under_a_consumer() {
     let Some(rabbit) = fragile() else { return };
     let rig = Rig::new(&rabbit);
-    let (mut trial, mut worker) = under_load("queues deleted", &rig);
+    let (mut trial, mut worker) = at_work("queues deleted", &rig);
     // What lies in a queue dies with it; what is being worked on does not.
     trial.heard(trial.asked());
-    trial.ask_for(&event("in-the-middle", &fixture("browser.webm")));
-    let child = worker.job_child();
-    signal(child, Signal::STOP);
+    let (_, child) = trial.catch(&[&worker], || true);
     rig.bus.delete("bulk");
     rig.bus.delete("audio");
     worker.consumes(2);
     signal(child, Signal::CONT);
     trial.is_over();
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }
 
@@ -94,11 +106,12 @@ fn consumers_cancelled_by_the_broker() {
     let (mut trial, mut worker) = under_load("consumers cancelled by the broker", &rig);
     for times in 2..=4 {
         assert_eq!(tap.cancel_consumers(), 2);
-        trial.ask(jobs() / 6);
+        worker.resume();
         worker.consumes(times);
+        trial.pause_with(&worker, part(6));
     }
+    worker.resume();
     trial.is_over();
-    trial.ask(1);
     trial.ends([worker]);
 }
 
@@ -108,10 +121,11 @@ fn publishers_blocked_by_a_memory_alarm() {
     let rig = Rig::new(&rabbit);
     let (mut trial, worker) = under_load("memory alarm (blocked publisher)", &rig);
     rabbit.memory_alarm(true);
+    worker.resume();
     wait_until("a blocked connection", || rabbit.ctl(&["list_connections", "state"]).contains("blocked"));
     rabbit.memory_alarm(false);
     trial.is_over();
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }
 
@@ -123,10 +137,11 @@ fn a_broker_that_falls_silent() {
     rig.set("BROKER_CONNECT_TIMEOUT_S", 2);
     let (mut trial, worker) = under_load("broker frozen (heartbeat loss)", &rig);
     rabbit.freeze();
+    worker.resume();
     wait_until("a connection given up", || worker.logged("connecting to the broker again") > 0);
     rabbit.thaw();
     trial.is_over();
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }
 
@@ -147,10 +162,11 @@ fn silent(fault: &'static str, point: Point) {
     let mut rig = Rig::new(&rabbit);
     rig.set("BROKER_URL", tap.url());
     rig.set("BROKER_HEARTBEAT_S", 2);
-    let (mut trial, worker) = under_load(fault, &rig);
+    let (mut trial, worker) = at_work(fault, &rig);
     tap.hold_at(point);
+    trial.ask(part(4));
     tap.wait_until_held();
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }
 
@@ -159,15 +175,13 @@ fn an_ack_timeout_shorter_than_a_job() {
     let Some(rabbit) = fragile() else { return };
     rabbit.ack_timeout(Some(Duration::from_secs(1)));
     let rig = Rig::new(&rabbit);
-    let (mut trial, worker) = under_load("ack timeout shorter than a job", &rig);
+    let (mut trial, worker) = at_work("ack timeout shorter than a job", &rig);
     trial.heard(trial.asked());
-    trial.ask_for(&event("too-slow", &fixture("browser.webm")));
-    let child = worker.job_child();
-    signal(child, Signal::STOP);
+    let (_, child) = trial.catch(&[&worker], || true);
     wait_until("the message back in its queue", || rig.bus.depth("bulk").ready > 0);
     rabbit.ack_timeout(None);
     signal(child, Signal::CONT);
     trial.is_over();
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }

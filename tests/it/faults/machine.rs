@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::trial::{Trial, jobs};
+use super::trial::{Trial, part};
 use crate::support::cgroup::Cgroup;
 use crate::support::cmd::Run;
 use crate::support::processes::wait_until;
@@ -40,7 +40,7 @@ fn scratch_space_that_is_full() {
     trial.know(&worker);
     for n in 0..4 {
         trial.ask_for(&event(&format!("big-{n}"), &fixture("phone-portrait.mp4")));
-        trial.ask(jobs() / 4);
+        trial.ask(part(4));
     }
     trial.ends([worker]);
     assert_eq!(rig.bus.depth("dead").ready, 4);
@@ -53,18 +53,18 @@ fn no_descriptors_left() {
     rig.set("BROKER_RETRY_DELAYS_S", PATIENT);
     let mut trial = Trial::of("no descriptors left", &rig);
     let worker = trial.worker();
-    trial.ask(jobs() / 8);
-    trial.heard(jobs() / 8);
+    trial.ask(part(8));
+    trial.heard(part(8));
     let limit = |files: &str| {
         let pid = worker.pid().to_string();
         Run::of(Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={files}:")])).exits(0);
     };
     limit("8");
-    trial.ask(jobs() * 3 / 8);
+    trial.ask(part(8) * 3);
     wait_until("jobs put off", || worker.logged("trying again later") > 5);
     limit("1024");
     trial.is_over();
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }
 
@@ -80,14 +80,14 @@ fn no_process_to_be_had() {
     let mut trial = Trial::of("fork fails (no processes left)", &rig);
     let worker = trial.worker();
     group.take(worker.fork_server().expect("a fork server"));
-    trial.ask(jobs() / 8);
-    trial.heard(jobs() / 8);
+    trial.ask(part(8));
+    trial.heard(part(8));
     group.limit("1");
-    trial.ask(jobs() * 3 / 8);
+    trial.ask(part(8) * 3);
     wait_until("jobs put off", || worker.logged("trying again later") > 5);
     group.limit("max");
     trial.is_over();
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }
 
@@ -117,7 +117,7 @@ fn a_child_that_needs_more_memory_than_the_machine_has() {
     group.take(fork_server.expect("a fork server"));
     for n in 0..4 {
         trial.ask_for(&event(&format!("big-{n}"), &picture));
-        trial.ask(jobs() / 4);
+        trial.ask(part(4));
     }
     trial.heard(trial.asked());
     assert_eq!(worker.fork_server(), fork_server, "the kernel takes the child, not its parent");

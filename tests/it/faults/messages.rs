@@ -2,7 +2,7 @@
 
 use lapin::BasicProperties;
 
-use super::trial::{Trial, jobs};
+use super::trial::{Trial, jobs, part};
 use crate::support::bus::Letter;
 use crate::support::rabbit::calm;
 use crate::support::rig::{Rig, event, fixture, letter};
@@ -16,7 +16,7 @@ fn messages_sent_twice_and_again_after_their_manifest_exists() {
     let rig = Rig::new(rabbit);
     let mut trial = Trial::of("every message three times, once after its manifest", &rig);
     let worker = trial.worker();
-    let letters: Vec<_> = (0..jobs() / 2).map(|_| letter(&trial.next_event())).collect();
+    let letters: Vec<_> = (0..part(2)).map(|_| letter(&trial.next_event())).collect();
     rig.bus.publish_all(&letters);
     rig.bus.publish_all(&letters);
     trial.heard(letters.len());
@@ -33,6 +33,7 @@ fn poison_among_good_messages() {
     let mut trial = Trial::of("10,000 poison messages among good ones", &rig);
     let workers = [trial.worker(), trial.worker()];
     let poison = (jobs() * POISON).min(10_000);
+    trial.beside(poison);
     let mut letters: Vec<_> = (0..jobs()).map(|_| letter(&trial.next_event())).collect();
     let every = letters.len();
     for n in 0..poison {
@@ -58,7 +59,7 @@ fn two_workers_given_the_same_file_at_the_same_time() {
     let mut trial = Trial::of("two workers, the same media_id at the same time", &rig);
     let workers = [trial.worker(), trial.worker()];
     let mut letters = Vec::new();
-    for n in 0..jobs() / 20 {
+    for n in 0..part(20) {
         let name = ["voice-note.ogg", "picture.png", "voice-amr.3gp", "flash-beep.mkv"][n % 4];
         let letter = trial.note(&event(&format!("twin-{n}"), &fixture(name)));
         letters.extend([letter.clone(), letter]);

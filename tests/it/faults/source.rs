@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::trial::{Trial, jobs};
+use super::trial::{Trial, part};
 use crate::support::http::{Asked, Http, Step, answer, ok, redirect};
 use crate::support::ledger::Outcome;
 use crate::support::rabbit::calm;
@@ -33,7 +33,7 @@ fn origin(
         let url = server.url(&format!("/{n}.txt"));
         trial.ask_for(&event_from(&format!("theirs-{n}"), json!({ "kind": "http", "url": url })));
     }
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }
 
@@ -54,13 +54,13 @@ fn an_origin_that_sends_a_byte_now_and_then() {
     let expected = |outcome: &Outcome| {
         ["source.timeout", "source.unavailable"].into_iter().any(|code| ends_as(outcome, "failed", code))
     };
-    origin("source: slow-loris", jobs() / 40, drip, expected);
+    origin("source: slow-loris", part(40), drip, expected);
 }
 
 #[test]
 fn an_origin_that_has_nothing() {
     let none = |_: &Asked| answer("404 Not Found", &["content-length: 0"], "");
-    origin("source: 404", jobs() / 2, none, |outcome| ends_as(outcome, "rejected", "source.not-found"));
+    origin("source: 404", part(2), none, |outcome| ends_as(outcome, "rejected", "source.not-found"));
 }
 
 #[test]
@@ -72,25 +72,25 @@ fn an_origin_that_asks_for_patience() {
     };
     // Chance may have it that one job is told so every time.
     let expected = |outcome: &Outcome| outcome.word == "normalized" || ends_as(outcome, "failed", "source.unavailable");
-    origin("source: 429 with Retry-After", jobs() / 2, busy, expected);
+    origin("source: 429 with Retry-After", part(2), busy, expected);
 }
 
 #[test]
 fn an_origin_that_breaks_off() {
     let short = |_: &Asked| answer("200 OK", &["content-length: 1000"], "hello, world");
-    origin("source: truncated body", jobs() / 4, short, |outcome| ends_as(outcome, "failed", "source.unavailable"));
+    origin("source: truncated body", part(4), short, |outcome| ends_as(outcome, "failed", "source.unavailable"));
 }
 
 #[test]
 fn an_origin_that_leads_in_circles() {
     let circle = |asked: &Asked| redirect(302, &asked.path);
-    origin("source: redirect loop", jobs() / 2, circle, |outcome| ends_as(outcome, "rejected", "source.invalid"));
+    origin("source: redirect loop", part(2), circle, |outcome| ends_as(outcome, "rejected", "source.invalid"));
 }
 
 #[test]
 fn an_origin_that_never_ends() {
     let endless = |_: &Asked| [answer("200 OK", &[], ""), vec![Step::Forever(vec![b'x'; 0x8000])]].concat();
-    origin("source: endless body", jobs() / 4, endless, |outcome| ends_as(outcome, "rejected", "media.limit-bytes"));
+    origin("source: endless body", part(4), endless, |outcome| ends_as(outcome, "rejected", "media.limit-bytes"));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn senders_that_declare_what_is_not_so() {
     });
     let worker = trial.worker();
     let path = fixture("note.txt");
-    for n in 0..jobs() / 4 {
+    for n in 0..part(4) {
         let mut size = event(&format!("size-{n}"), &path);
         size["data"]["declared"] = json!({ "size_bytes": 7 });
         trial.ask_for(&size);
@@ -113,6 +113,6 @@ fn senders_that_declare_what_is_not_so() {
         hash["data"]["declared"] = json!({ "sha256": sha256(b"another file") });
         trial.ask_for(&hash);
     }
-    trial.ask(jobs() / 2);
+    trial.ask(part(2));
     trial.ends([worker]);
 }

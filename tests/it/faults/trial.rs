@@ -1,4 +1,8 @@
 //! One fault's trial: jobs that are followed from the asking to the outcome, over all queues, objects and processes.
+//!
+//! A fault is in force before the load that it is to hit is done, on any machine and with any number of jobs: until then a
+//! worker ([`Trial::pause_with`]) or the child of a film ([`Trial::catch`]) is stopped, or the load is asked for after the
+//! fault was set up.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -6,11 +10,12 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use mediamill::store::Store;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::bus::{Letter, block_on};
 use crate::support::ledger::Outcome;
-use crate::support::processes::{all, wait_until};
+use crate::support::processes::{all, signal, stop, wait_until};
 use crate::support::rig::{Rig, event, fixture, letter, sha256};
 use crate::support::s3::S3;
 use crate::support::worker::Worker;
@@ -28,12 +33,24 @@ pub fn patience() -> Duration {
     Duration::from_secs(60) + Duration::from_millis(300) * u32::try_from(jobs()).expect("a sensible number")
 }
 
+/// One part of the jobs in so many; one job at least.
+pub fn part(of: usize) -> usize {
+    (jobs() / of).max(1)
+}
+
 /// Asks for all, spread over time, so that the load goes on before, while and after something happens: so many at a time,
-/// with a pause between.
-pub fn spread(rig: &Rig, letters: &[Letter]) {
+/// with a pause between. The last ones are held back until it has happened.
+pub fn spread(rig: &Rig, letters: &[Letter], has_happened: impl Fn() -> bool) {
     const HANDFUL: usize = 10;
     const PAUSE: Duration = Duration::from_millis(500);
-    for handful in letters.chunks(HANDFUL) {
+    let deadline = Instant::now() + patience();
+    let handfuls = letters.chunks(HANDFUL);
+    let count = handfuls.len();
+    for (n, handful) in handfuls.enumerate() {
+        while n + 1 == count && !has_happened() {
+            assert!(Instant::now() < deadline, "what the load is to last for does not happen");
+            sleep(PAUSE);
+        }
         rig.bus.publish_all(handful);
         sleep(PAUSE);
     }
@@ -44,6 +61,8 @@ pub struct Trial<'a> {
     fault: &'static str,
     rig: &'a Rig,
     asked: BTreeSet<String>,
+    /// Messages beside those, which take a worker's time as well.
+    others: usize,
     pids: BTreeSet<i32>,
     recovery: Option<Instant>,
     s3: Option<&'a S3>,
@@ -69,12 +88,26 @@ impl<'a> Trial<'a> {
     /// Nothing asked yet.
     pub fn of(fault: &'static str, rig: &'a Rig) -> Self {
         let expected = |outcome: &Outcome| outcome.word == "normalized";
-        Self { fault, rig, asked: BTreeSet::new(), pids: BTreeSet::new(), recovery: None, s3: None, expected }
+        Self {
+            fault,
+            rig,
+            asked: BTreeSet::new(),
+            others: 0,
+            pids: BTreeSet::new(),
+            recovery: None,
+            s3: None,
+            expected,
+        }
     }
 
     /// Outcomes other than *normalized* are right, too.
     pub fn expect(&mut self, expected: fn(&Outcome) -> bool) {
         self.expected = expected;
+    }
+
+    /// So many messages are published beside those that are asked for.
+    pub fn beside(&mut self, others: usize) {
+        self.others = others;
     }
 
     /// Unfinished uploads to this server count.
@@ -98,6 +131,36 @@ impl<'a> Trial<'a> {
     pub fn ask(&mut self, count: usize) {
         let letters = self.letters(count);
         self.rig.bus.publish_all(&letters);
+    }
+
+    /// Stops a worker as it is, and asks for so many files: none of them is done before the worker is resumed.
+    pub fn pause_with(&mut self, worker: &Worker, count: usize) {
+        worker.pause();
+        self.ask(count);
+    }
+
+    /// Stops a child in the middle of its work, when `holds`, and gives back whose of these workers it is and its process
+    /// id. What takes the time that this takes is a film; one that is done all the same is asked for again.
+    #[track_caller]
+    pub fn catch(&mut self, workers: &[&Worker], holds: impl Fn() -> bool) -> (usize, i32) {
+        let deadline = Instant::now() + patience();
+        loop {
+            let media_id = format!("video-{}", self.asked());
+            self.ask_for(&event(&media_id, &fixture("browser.webm")));
+            while self.rig.bus.ledger().of(&media_id).is_empty() {
+                assert!(Instant::now() < deadline, "no child is caught at its work");
+                let at_work = workers.iter().enumerate().map(|(n, worker)| (n, worker.job_children()));
+                let child = at_work.filter_map(|(n, children)| Some((n, *children.first()?))).next();
+                if let Some((n, child)) = child.filter(|(_, child)| holds() && stop(*child)) {
+                    if holds() {
+                        return (n, child);
+                    }
+                    // Another one's work was seen.
+                    signal(child, Signal::CONT);
+                }
+                sleep(Duration::from_millis(1));
+            }
+        }
     }
 
     /// Asks for one file by its event, whose media id is new.
@@ -135,7 +198,8 @@ impl<'a> Trial<'a> {
     /// Waits until so many files have an outcome.
     #[track_caller]
     pub fn heard(&self, count: usize) {
-        self.rig.bus.ledger().wait_for_files(count, patience());
+        let others = Duration::from_millis(60) * u32::try_from(self.others).expect("a sensible number");
+        self.rig.bus.ledger().wait_for_files(count, patience() + others);
     }
 
     /// From here on the time to the next outcome counts as recovery.

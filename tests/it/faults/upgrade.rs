@@ -90,7 +90,7 @@ fn an_upgrade_and_a_way_back_under_load() {
     fleet.trial.heard(AGAIN);
     let load = fleet.letters(jobs());
     scope(|scope| {
-        let asking = scope.spawn(|| spread(&rig, &load));
+        let asking = scope.spawn(|| spread(&rig, &load, || true));
         fleet.roll(Version::Older, Version::This);
         rig.bus.publish_all(&by_older);
         fleet.roll(Version::This, Version::Older);

@@ -1,16 +1,20 @@
 //! Workers and their children die, stop and are restarted.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
-use super::trial::{Trial, jobs};
+use super::trial::{Trial, jobs, part};
 use crate::support::processes::{signal, wait_until};
 use crate::support::rabbit::fragile;
-use crate::support::rig::{Rig, event, fixture};
+use crate::support::rig::Rig;
 use crate::support::tap::{Point, Tap};
 use crate::support::worker::Worker;
 
 /// How often a worker dies in one trial.
 const DEATHS: usize = 4;
+/// How long a worker may take to end.
+const END: Duration = Duration::from_secs(90);
 
 /// Kills a worker again and again at a moment that `wait` waits for, each time with a share of the jobs before it.
 fn dies_when(fault: &'static str, rig: &Rig, mut wait: impl FnMut(&mut Trial, &Worker), after: impl Fn()) {
@@ -26,11 +30,11 @@ fn dies_when(fault: &'static str, rig: &Rig, mut wait: impl FnMut(&mut Trial, &W
     trial.ends([last]);
 }
 
-/// A video, in the middle of many small files, that takes long enough to be caught at it.
-fn ask_with_video(trial: &mut Trial) {
-    let media_id = format!("video-{}", trial.asked());
-    trial.ask_for(&event(&media_id, &fixture("browser.webm")));
-    trial.ask(jobs() / DEATHS);
+/// A child that is stopped in the middle of its work, with many small files behind it.
+fn caught(trial: &mut Trial, worker: &Worker, holds: impl Fn() -> bool) -> i32 {
+    let (_, child) = trial.catch(&[worker], holds);
+    trial.ask(part(DEATHS));
+    child
 }
 
 #[test]
@@ -38,8 +42,7 @@ fn a_worker_killed_after_the_fetch() {
     let Some(rabbit) = fragile() else { return };
     let rig = Rig::new(&rabbit);
     let wait = |trial: &mut Trial, worker: &Worker| {
-        ask_with_video(trial);
-        worker.job_child();
+        caught(trial, worker, || true);
     };
     dies_when("worker SIGKILL after the fetch", &rig, wait, || ());
 }
@@ -49,9 +52,7 @@ fn a_worker_killed_in_the_middle_of_an_encode() {
     let Some(rabbit) = fragile() else { return };
     let rig = Rig::new(&rabbit);
     let wait = |trial: &mut Trial, worker: &Worker| {
-        ask_with_video(trial);
-        worker.job_child();
-        wait_until("an output", || has_output(&rig));
+        caught(trial, worker, || has_output(&rig));
     };
     dies_when("worker SIGKILL mid-encode", &rig, wait, || ());
 }
@@ -67,10 +68,9 @@ fn dies_at_frame(fault: &'static str, point: Point) {
     let mut rig = Rig::new(&rabbit);
     rig.set("BROKER_URL", tap.url());
     let wait = |trial: &mut Trial, _: &Worker| {
-        trial.ask(jobs() / DEATHS);
         // Somewhere in the middle rather than always at the first.
-        trial.heard(trial.asked() - jobs() / DEATHS / 2);
-        tap.hold_at(point);
+        tap.hold_after(point, part(DEATHS) / 2);
+        trial.ask(part(DEATHS));
         tap.wait_until_held();
     };
     dies_when(fault, &rig, wait, || tap.cut_all());
@@ -99,8 +99,7 @@ fn a_fork_server_killed_under_load() {
     let worker = trial.worker();
     let mut before = None;
     for _ in 0..DEATHS {
-        ask_with_video(&mut trial);
-        worker.job_child();
+        caught(&mut trial, &worker, || true);
         wait_until("another fork server", || worker.fork_server().is_some_and(|pid| Some(pid) != before));
         before = worker.fork_server();
         if let Some(pid) = before {
@@ -121,9 +120,7 @@ fn children_killed_as_the_kernel_does_when_memory_is_short() {
     let mut trial = Trial::of("child SIGKILL (as by the OOM killer)", &rig);
     let worker = trial.worker();
     for _ in 0..DEATHS {
-        ask_with_video(&mut trial);
-        // The video, since small files are done before a signal arrives.
-        signal(worker.job_child_at(|| has_output(&rig)), Signal::KILL);
+        signal(caught(&mut trial, &worker, || has_output(&rig)), Signal::KILL);
         // A job that is hit twice would be right to be rejected.
         trial.heard(trial.asked());
     }
@@ -139,8 +136,7 @@ fn children_that_hang() {
     rig.set("LIMITS_WALL_S", 8);
     let mut trial = Trial::of("child SIGSTOP", &rig);
     let worker = trial.worker();
-    ask_with_video(&mut trial);
-    signal(worker.job_child_at(|| has_output(&rig)), Signal::STOP);
+    caught(&mut trial, &worker, || has_output(&rig));
     trial.ask(jobs());
     trial.is_over();
     trial.ends([worker]);
@@ -162,10 +158,14 @@ fn stopped(fault: &'static str, grace_s: u32) {
     rig.set("WORKER_GRACE_S", grace_s);
     let mut trial = Trial::of(fault, &rig);
     for _ in 0..DEATHS {
-        let worker = trial.worker();
-        ask_with_video(&mut trial);
-        worker.job_child();
-        worker.stops();
+        let mut worker = trial.worker();
+        let child = caught(&mut trial, &worker, || true);
+        worker.terminate();
+        wait_until("no more consuming", || worker.logged("no longer consuming") == 1);
+        if grace_s > 0 {
+            signal(child, Signal::CONT);
+        }
+        assert_eq!(worker.ends(END).code(), Some(0), "{}", worker.log());
     }
     trial.is_over();
     let last = trial.worker();
@@ -180,8 +180,13 @@ fn three_workers_restarted_one_after_the_other_under_load() {
     let mut trial = Trial::of("rolling restart of three workers", &rig);
     let mut workers: Vec<_> = (0..3).map(|_| trial.worker()).collect();
     for _ in 0..3 {
-        ask_with_video(&mut trial);
-        workers.remove(0).stops();
+        let (n, child) = trial.catch(&workers.iter().collect::<Vec<_>>(), || true);
+        let mut worker = workers.remove(n);
+        trial.ask(part(DEATHS));
+        worker.terminate();
+        wait_until("no more consuming", || worker.logged("no longer consuming") == 1);
+        signal(child, Signal::CONT);
+        assert_eq!(worker.ends(END).code(), Some(0), "{}", worker.log());
         workers.push(trial.worker());
     }
     trial.is_over();

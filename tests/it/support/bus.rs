@@ -118,6 +118,39 @@ impl Bus {
         });
     }
 
+    /// Puts a message straight into `<exchange>.<name>`.
+    pub fn put(&self, name: &str, letter: &Letter) {
+        let letter = Letter { routing_key: self.queue(name), ..letter.clone() };
+        block_on(patiently("filling a queue", || async {
+            let refused = send(&self.urls, "", &[&letter]).await?;
+            if refused.is_empty() { Ok(()) } else { Err(std::io::Error::from(std::io::ErrorKind::NotFound).into()) }
+        }));
+    }
+
+    /// Binds the queue `<exchange>.<name>` to one key.
+    pub fn bind_queue(&self, name: &str, key: &str) {
+        self.bind_with(name, key, FieldTable::default());
+    }
+
+    /// As [`Bus::bind_queue`], but a queue that refuses every message.
+    pub fn bind_full_queue(&self, name: &str, key: &str) {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(0));
+        arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+        self.bind_with(name, key, arguments);
+    }
+
+    fn bind_with(&self, name: &str, key: &str, arguments: FieldTable) {
+        let queue = self.queue(name);
+        block_on(patiently("binding a queue", || async {
+            let (connection, channel) = open(&self.urls).await?;
+            channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::durable(), arguments.clone()).await?;
+            let (exchange, options) = (self.exchange.as_str().into(), QueueBindOptions::default());
+            channel.queue_bind(queue.as_str().into(), exchange, key.into(), options, FieldTable::default()).await?;
+            connection.close(200, "done".into()).await
+        }));
+    }
+
     /// What waits in `<exchange>.<name>`.
     pub fn depth(&self, name: &str) -> Depth {
         let queue = self.queue(name);

@@ -30,6 +30,21 @@ pub fn lives(pid: i32) -> bool {
     read(Path::new(&format!("/proc/{pid}"))).is_some_and(|process| process.state != 'Z')
 }
 
+/// Stops a process (SIGSTOP). False where it has ended before.
+pub fn stop(pid: i32) -> bool {
+    let Some(id) = rustix::process::Pid::from_raw(pid) else { return false };
+    if rustix::process::kill_process(id, rustix::process::Signal::STOP).is_err() {
+        return false;
+    }
+    loop {
+        match read(Path::new(&format!("/proc/{pid}"))).map(|process| process.state) {
+            Some('T' | 't') => return true,
+            Some('Z' | 'X') | None => return false,
+            Some(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
 /// Open descriptors of a process.
 pub fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).expect("descriptors").count()

@@ -53,7 +53,8 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    armed: Option<Point>,
+    /// What to stop at, after so many of its kind.
+    armed: Option<(Point, usize)>,
     /// Frames that were stopped at so far.
     held: usize,
     /// Grows with each cut; connections of before end.
@@ -91,7 +92,12 @@ impl Tap {
 
     /// The next such frame stays here, and everything behind it.
     pub fn hold_at(&self, point: Point) {
-        self.shared.state().armed = Some(point);
+        self.hold_after(point, 0);
+    }
+
+    /// As [`Tap::hold_at`], after so many of its kind have passed.
+    pub fn hold_after(&self, point: Point, passed: usize) {
+        self.shared.state().armed = Some((point, passed));
     }
 
     /// Waits until a frame is held.
@@ -203,7 +209,11 @@ impl Shared {
     /// Stays here with the frame that is waited for, until everything is cut.
     fn hold(&self, way: Way, class: u16, id: u16) -> io::Result<()> {
         let mut state = self.state();
-        if state.armed.is_none_or(|point| point.parts() != (way, class, id)) {
+        let Some((point, passed)) = state.armed.filter(|(point, _)| point.parts() == (way, class, id)) else {
+            return Ok(());
+        };
+        if let Some(passed) = passed.checked_sub(1) {
+            state.armed = Some((point, passed));
             return Ok(());
         }
         state.armed = None;

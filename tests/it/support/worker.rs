@@ -81,15 +81,14 @@ impl Worker {
         self.job_children().first().copied().unwrap_or_else(|| self.job_child())
     }
 
-    /// Waits until it holds, and gives back a child that works on a file then.
-    #[track_caller]
-    pub fn job_child_at(&self, mut holds: impl FnMut() -> bool) -> i32 {
-        let mut found = None;
-        processes::wait_until("a child at that point", || {
-            found = holds().then(|| self.job_children().first().copied()).flatten();
-            found.is_some()
-        });
-        found.expect("waited for")
+    /// SIGSTOP: it does nothing more until it is resumed; its children and its connections stay as they are.
+    pub fn pause(&self) {
+        assert!(processes::stop(self.pid()), "the worker ended:\n{}", self.log());
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        processes::signal(self.pid(), Signal::CONT);
     }
 
     /// SIGTERM.

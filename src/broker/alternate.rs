@@ -1,0 +1,72 @@
+//! Whether the alternate exchange is in force, asked over AMQP alone: a client can see no policy, but what it does.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::connection::Link;
+use super::{BrokerError, Topology};
+use crate::config::Broker;
+
+/// How long a message that was routed may take to be delivered.
+const DELIVERY: Duration = Duration::from_secs(5);
+
+/// What becomes of a message that no queue is bound for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlternateExchange {
+    /// It goes to the alternate exchange.
+    InForce,
+    /// It is returned to a sender who asks for that, and dropped otherwise.
+    Missing,
+    /// There is none: a queue is bound for every key.
+    Shadowed,
+}
+
+/// Publishes a message that expires by itself, with a key of its own, which only a queue of this connection is bound for,
+/// and that at the alternate exchange. Nothing of it is left when the connection is closed.
+///
+/// # Errors
+/// [`BrokerError`]
+pub async fn alternate_exchange(config: &Broker, topology: &Topology) -> Result<AlternateExchange, BrokerError> {
+    let link = Link::open(config, "doctor").await?;
+    topology.declare(&link).await?;
+    let channel = link.channel().await?;
+    let found = probe(&link, &channel, topology).await;
+    link.close().await;
+    found
+}
+
+async fn probe(link: &Link, channel: &Channel, topology: &Topology) -> Result<AlternateExchange, BrokerError> {
+    // No key of a request or of an outcome; and a name that the user's rights on the other queues extend to.
+    let key: ShortString = format!("mediamill.doctor.{}", Uuid::now_v7()).into();
+    let queue: ShortString = format!("{}.doctor.{}", topology.exchange(), Uuid::now_v7()).into();
+    let (options, table) = (QueueDeclareOptions::exclusive(), FieldTable::default());
+    link.answer("declaring a queue", channel.queue_declare(queue.clone(), options, table)).await?;
+    let (exchange, options, table) = (topology.unrouted(), QueueBindOptions::default(), FieldTable::default());
+    let bind = channel.queue_bind(queue.clone(), exchange.into(), key.clone(), options, table);
+    link.answer("binding a queue", bind).await?;
+    let consume = channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default());
+    let mut consumer = link.answer("consuming", consume).await?;
+    link.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+    let properties = BasicProperties::default().with_expiration("10000".into()).with_app_id("mediamill".into());
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    let publish = channel.basic_publish(topology.exchange().into(), key, options, b"", properties);
+    let confirm = link.answer("publishing", publish).await?;
+    match link.answer("waiting for a confirm", confirm).await? {
+        Confirmation::Ack(None) => Ok(match timeout(DELIVERY, consumer.next()).await {
+            Ok(Some(Ok(_here))) => AlternateExchange::InForce,
+            Ok(_) | Err(_) => AlternateExchange::Shadowed,
+        }),
+        Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Ok(AlternateExchange::Missing),
+        Confirmation::Nack(None) | Confirmation::NotRequested => {
+            Err(BrokerError::gone("publishing", "the broker did not take a message"))
+        }
+    }
+}
