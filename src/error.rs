@@ -49,6 +49,7 @@ codes! {
     LimitCpu = "media.limit-cpu", "the job used more CPU time than limits.cpu_s";
     LimitMemory = "media.limit-memory", "the job needed more memory than limits.memory_bytes";
     LimitOutput = "media.limit-output", "an output grew beyond limits.output_bytes";
+    LimitScratch = "media.limit-scratch", "the job needed more scratch space than limits.scratch_bytes or the scratch space of a worker";
     SourceNotFound = "source.not-found", "the origin says that the object does not exist";
     SourceForbidden = "source.forbidden", "the origin refuses access with the credentials at hand";
     SourceDenied = "source.denied", "the origin's address, scheme, host or path is not allowed by the configuration";

@@ -49,7 +49,7 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     let hangup = signal(SignalKind::hangup())?;
     let store = Store::connect(&config.store).await?;
     let sources = Sources::new(&config, &store)?;
-    let workspace = Workspace::open(&config.worker.scratch_dir, config.worker.scratch_min_free_bytes)?;
+    let workspace = Workspace::open(&config.worker.scratch_dir, (&config.worker).into())?;
     let slots = Slots::new(&config.worker);
     let status = sandbox.status();
     tracing::info!(

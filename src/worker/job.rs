@@ -1,6 +1,6 @@
 //! The story of one job: parse → fetch → transcode → store, the manifest last. Publishing is up to the caller.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -249,18 +249,28 @@ impl Pipeline {
 
     fn claim(&self, received: &Received) -> Result<Scratch, Fault> {
         let declared = received.declared.as_ref().and_then(|declared| declared.size_bytes).unwrap_or(0);
-        // The original, and as much again for what is made of it.
-        Ok(self.workspace.claim(declared.min(self.limits.input_bytes).saturating_mul(2))?)
+        Ok(self.workspace.claim(declared.min(self.limits.input_bytes))?)
     }
 
     async fn fetch(&self, brief: &Brief<'_>, scratch: &Scratch) -> Result<Fetched, Failure> {
+        let (most, dest) = (scratch.most_bytes().at(Stage::Fetch)?, scratch.path().join(INPUT));
+        let limit = self.limits.input_bytes.min(most);
+        let fetched = scratch.fetches(self.fetch_up_to(limit, brief, &dest)).await;
+        fetched.map_err(|failure| match failure.fault {
+            Fault::Rejected { code: Code::LimitBytes, message } if limit < self.limits.input_bytes => {
+                Failure { stage: failure.stage, fault: Fault::rejected(Code::LimitScratch, message) }
+            }
+            fault => Failure { fault, ..failure },
+        })
+    }
+
+    async fn fetch_up_to(&self, limit: u64, brief: &Brief<'_>, dest: &Path) -> Result<Fetched, Failure> {
         let Received { origin, declared, .. } = &brief.job.received;
-        let (limit, dest) = (self.limits.input_bytes, scratch.path().join(INPUT));
         match &brief.job.local {
-            Some(path) => brief.within(Stage::Fetch, self.sources.fetch_local(path, limit, &dest)).await,
+            Some(path) => brief.within(Stage::Fetch, self.sources.fetch_local(path, limit, dest)).await,
             None => {
                 let visit = self.endpoints.visit(origin).at(Stage::Fetch)?;
-                let fetch = self.sources.fetch(origin, declared.as_ref(), limit, &dest);
+                let fetch = self.sources.fetch(origin, declared.as_ref(), limit, dest);
                 let fetched = brief.within(Stage::Fetch, fetch).await;
                 let code = fetched.as_ref().err().and_then(|failure| failure.fault.code());
                 visit.ends(matches!(code, Some(Code::SourceTimeout | Code::SourceUnavailable)));
@@ -282,7 +292,8 @@ impl Pipeline {
             threads: self.threads,
             nice: brief.job.nice,
         };
-        brief.within(Stage::Transcode, self.sandbox.run(&spec, scratch.path(), on_progress)).await
+        let done = brief.within(Stage::Transcode, self.sandbox.run(&spec, scratch.path(), on_progress)).await;
+        done.map_err(|failure| scratch.blame(failure))
     }
 
     async fn store_assets(

@@ -22,4 +22,4 @@ pub use lanes::Worker;
 pub use metrics::{Described, METRICS, Metrics};
 pub use outcome::{Ended, Failure, Outcome, Subject, event_id};
 pub use slots::Slots;
-pub use workspace::{Scratch, Workspace, WorkspaceError};
+pub use workspace::{Room, Scratch, Workspace, WorkspaceError};
