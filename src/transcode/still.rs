@@ -6,6 +6,7 @@ use std::io::BufReader;
 use ffmpeg_next as ff;
 
 use super::av::{self, Decoder};
+use super::cut;
 use super::job::{Findings, Job, scratch};
 use super::picture;
 use super::poster;
@@ -156,6 +157,8 @@ pub(super) fn thumbnail(still: &mut Still, job: &Job<'_>) -> Result<Findings, Fa
     match upright_picture(&mut still.facts, job.limits) {
         Ok(picture) => findings.produced.push(write_thumbnail(&picture, job)?),
         Err(NoFrame::Undecoded(why)) => {
+            let why =
+                if why == Undecoded::Damaged && is_whole(still.facts.container) { Undecoded::NoDecoder } else { why };
             still.undecoded = Some(why);
             let bad_packets = u64::from(why == Undecoded::Damaged);
             findings.damage = Damage { packets: 1, bad_packets, ..Damage::default() };
@@ -163,6 +166,13 @@ pub(super) fn thumbnail(still: &mut Still, job: &Job<'_>) -> Result<Findings, Fa
         Err(NoFrame::Fault(fault)) => return Err(fault),
     }
     Ok(findings)
+}
+
+/// Whether the file is as long as it says, in the formats of which libav knows only a part and of the rest says no more than
+/// that its data is invalid.
+fn is_whole(container: Container) -> bool {
+    matches!(container, Container::Avif | Container::Bmp | Container::Tiff)
+        && File::open(INPUT).and_then(|mut file| cut::is_cut(&mut file, container)).is_ok_and(|cut| !cut)
 }
 
 fn upright_picture(facts: &mut Facts, limits: &Limits) -> Result<ff::frame::Video, NoFrame> {

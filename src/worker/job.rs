@@ -255,7 +255,7 @@ impl Pipeline {
     async fn fetch(&self, brief: &Brief<'_>, scratch: &Scratch) -> Result<Fetched, Failure> {
         let (most, dest) = (scratch.most_bytes().at(Stage::Fetch)?, scratch.path().join(INPUT));
         let limit = self.limits.input_bytes.min(most);
-        let fetched = scratch.fetches(self.fetch_up_to(limit, brief, &dest)).await;
+        let fetched = scratch.fetches(Box::pin(self.fetch_up_to(limit, brief, &dest))).await;
         fetched.map_err(|failure| match failure.fault {
             Fault::Rejected { code: Code::LimitBytes, message } if limit < self.limits.input_bytes => {
                 Failure { stage: failure.stage, fault: Fault::rejected(Code::LimitScratch, message) }
