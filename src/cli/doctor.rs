@@ -144,7 +144,7 @@ fn scratch(config: &Config) -> Finding {
         config.worker.scratch_dir.clone()
     };
     let shown = units::printable(dir.as_os_str());
-    let workspace = Workspace::open(&dir, config.worker.scratch_min_free_bytes);
+    let workspace = Workspace::open(&dir, (&config.worker).into());
     match workspace.and_then(|workspace| workspace.check()) {
         Ok(()) => {
             let floor = units::bytes(config.worker.scratch_min_free_bytes);

@@ -66,7 +66,7 @@ async fn probe(
     profile: &Profile,
     sandbox: &Sandbox,
 ) -> Result<Result<Report, Fault>, CliError> {
-    let workspace = Workspace::open(&config.worker.scratch_dir, config.worker.scratch_min_free_bytes)?;
+    let workspace = Workspace::open(&config.worker.scratch_dir, (&config.worker).into())?;
     let size_bytes = std::fs::metadata(&args.path)?.len();
     let limits: Limits = config.limits;
     let scratch = workspace.claim(size_bytes.min(limits.input_bytes))?;

@@ -50,7 +50,7 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     let store = Store::connect(&config.store).await?;
     store.sweep();
     let sources = Sources::new(&config, &store)?;
-    let workspace = Workspace::open(&config.worker.scratch_dir, config.worker.scratch_min_free_bytes)?;
+    let workspace = Workspace::open(&config.worker.scratch_dir, (&config.worker).into())?;
     let slots = Slots::new(&config.worker);
     let status = sandbox.status();
     tracing::info!(

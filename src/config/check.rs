@@ -147,6 +147,9 @@ impl Checker<'_> {
         let starved = worker.slots > 1 && worker.audio_slots >= worker.slots;
         let keys = ["worker.audio_slots", "worker.slots"];
         self.expect_together(!starved, &keys, "must be below worker.slots, or nothing but audio is ever done");
+        let (most, floor) = (worker.scratch_max_bytes, worker.scratch_min_free_bytes);
+        let problem = "must be above worker.scratch_min_free_bytes, or no job ever starts; 0 is the whole file system";
+        self.expect(most == 0 || most > floor, "worker.scratch_max_bytes", problem);
         self.expect(!worker.profile.is_empty(), "worker.profile", "must name a profile");
         self.expect(!worker.event_source.is_empty(), "worker.event_source", "must not be empty (CloudEvents)");
     }
@@ -217,6 +220,7 @@ mod tests {
             &[("limits.wall_s", "1600")],
             &[("limits.pixels", "0")],
             &[("worker.audio_slots", "2"), ("worker.slots", "2")],
+            &[("worker.scratch_max_bytes", "268435456")],
             &[("http.listen", "localhost:9464")],
             &[("traces.endpoint", "127.0.0.1:4318")],
             &[("traces.endpoint", "https://u:p@collector:4318")],

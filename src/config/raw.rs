@@ -154,6 +154,7 @@ pub struct Worker {
     pub audio_slots: usize,
     pub scratch_dir: std::path::PathBuf,
     pub scratch_min_free_bytes: u64,
+    pub scratch_max_bytes: u64,
     pub grace_s: u64,
     pub profile: String,
     pub profiles_dir: std::path::PathBuf,

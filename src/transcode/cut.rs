@@ -16,7 +16,9 @@ pub(super) fn is_cut(file: &mut File, container: Container) -> io::Result<bool> 
     match container {
         Container::Ogg => ends_within_ogg_page(file),
         Container::Wav | Container::Avi => riff_is_short(file),
-        container if container.is_iso() => last_box_is_short(file),
+        Container::Bmp => bmp_is_short(file),
+        Container::Tiff => tiff_is_short(file),
+        container if container.is_iso() || container == Container::Avif => last_box_is_short(file),
         _ => Ok(false),
     }
 }
@@ -83,6 +85,29 @@ fn riff_is_short(file: &mut File) -> io::Result<bool> {
     let known = header.starts_with(b"RIFF") && declared != 0 && declared < 0x7fff_ff00;
     // A pad byte is often forgotten.
     Ok(known && u64::from(declared) + 8 > length + 1)
+}
+
+/// The file's size in its header (BITMAPFILEHEADER, bfSize) against its own; some programs leave it at nothing.
+fn bmp_is_short(file: &mut File) -> io::Result<bool> {
+    let mut header = [0; 6];
+    file.seek(SeekFrom::Start(0))?;
+    file.read_exact(&mut header)?;
+    let declared = u32::from_le_bytes([header[2], header[3], header[4], header[5]]);
+    Ok(u64::from(declared) > file.metadata()?.len())
+}
+
+/// Whether the first directory lies beyond the end (TIFF 6.0, section 2). Programs write it behind the picture.
+fn tiff_is_short(file: &mut File) -> io::Result<bool> {
+    let mut header = [0; 8];
+    file.seek(SeekFrom::Start(0))?;
+    if file.metadata()?.len() < 8 {
+        return Ok(true);
+    }
+    file.read_exact(&mut header)?;
+    let offset = [header[4], header[5], header[6], header[7]];
+    let offset = if header.starts_with(b"II") { u32::from_le_bytes(offset) } else { u32::from_be_bytes(offset) };
+    // A directory has a count and four bytes behind its entries at least.
+    Ok(u64::from(offset) + 6 > file.metadata()?.len())
 }
 
 /// The last box on the first level against the end of the file (ISO/IEC 14496-12, 4.2).

@@ -36,9 +36,11 @@ use std::fs::File;
 
 use job::{Findings, Job, scratch};
 use sniff::Sniffed;
+use still::{Still, Undecoded};
 
-use crate::domain::{Profile, plan};
+use crate::domain::{Container, Profile, plan};
 use crate::error::{Code, Fault};
+use crate::events::Damage;
 use crate::sandbox::protocol::{INPUT, JobSpec, Report, Task};
 
 pub use av::{inventory, libraries};
@@ -91,26 +93,38 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
             Err(Fault::rejected(Code::MediaUnsupported, "the first bytes are of no kind that is accepted"))
         }
         Sniffed::Document { mime_type, extension } => Ok(report::document(mime_type, extension)),
-        Sniffed::Media(container) if container.is_picture() || sniff::is_single_gif(&mut file, container) => {
+        Sniffed::Media(container) if container.is_picture() || sniff::is_still_gif(&mut file, container) => {
             let mut still = still::facts(container, job.limits)?;
             let findings = if make { still::thumbnail(&mut still, job)? } else { Findings::default() };
-            let mut plan = plan(&still.facts, job.profile);
-            if let Some(reason) = still.undecoded {
-                plan.reasons.push(report::not_decoded(reason));
-            }
-            Ok(report::report(&still.facts, plan, findings))
+            Ok(picture_report(still, findings, job))
         }
-        Sniffed::Media(container) => {
-            let probing = stage!("probe").entered();
-            let input = probe::open(INPUT, container)?;
-            let facts = probe::facts(&input, container, &mut file, job.limits)?;
-            let plan = plan(&facts, job.profile);
-            drop(probing);
-            if make {
-                media::make(input, &facts, plan, job)
-            } else {
-                Ok(report::report(&facts, plan, Findings::default()))
+        Sniffed::Media(container) => match recording(container, &mut file, job, make) {
+            // It moves, and is a picture to those who send it.
+            Err(Fault::Rejected { code, .. }) if container == Container::Gif && Undecoded::of(code).is_some() => {
+                let mut still = still::facts(container, job.limits)?;
+                still.undecoded = Undecoded::of(code);
+                let bad_packets = u64::from(still.undecoded == Some(Undecoded::Damaged));
+                let damage = Damage { packets: 1, bad_packets, ..Damage::default() };
+                Ok(picture_report(still, Findings { damage, ..Findings::default() }, job))
             }
-        }
+            done => done,
+        },
     }
+}
+
+/// The report of a picture: its original is kept, whether it could be decoded or not.
+fn picture_report(still: Still, findings: Findings, job: &Job<'_>) -> Report {
+    let mut plan = plan(&still.facts, job.profile);
+    plan.reasons.extend(still.undecoded.map(report::not_decoded));
+    report::report(&still.facts, plan, findings)
+}
+
+/// A sound or film.
+fn recording(container: Container, file: &mut File, job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
+    let probing = stage!("probe").entered();
+    let input = probe::open(INPUT, container)?;
+    let facts = probe::facts(&input, container, file, job.limits)?;
+    let plan = plan(&facts, job.profile);
+    drop(probing);
+    if make { media::make(input, &facts, plan, job) } else { Ok(report::report(&facts, plan, Findings::default())) }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
+use ffmpeg_next as ff;
+
 use super::av::{self, Input, StreamType, StreamView};
 use super::cut;
 use super::iso::iso_layout;
@@ -17,12 +19,20 @@ use crate::events::Kind;
 /// # Errors
 /// [`Code::MediaUnreadable`] where the bytes are not what they claim.
 pub(super) fn open(path: &str, container: Container) -> Result<Input, Fault> {
+    try_open(path, container)?.map_err(av::reading("opening the container"))
+}
+
+/// As [`open`], with libav's own error where it refuses the bytes.
+///
+/// # Errors
+/// Where the container has no demuxer.
+pub(super) fn try_open(path: &str, container: Container) -> Result<Result<Input, ff::Error>, Fault> {
     let row = container.row();
     let Reader::Demuxer(demuxer) = row.reader else {
         return Err(Fault::broken(Code::WorkerBroken, format!("{} has no demuxer", row.name)));
     };
     let codecs: Vec<&str> = row.video.iter().chain(row.audio).copied().collect();
-    Input::open(path, demuxer, &codecs).map_err(av::reading("opening the container"))
+    Ok(Input::open(path, demuxer, &codecs))
 }
 
 /// Everything that is known before decoding, with the declared limits enforced.

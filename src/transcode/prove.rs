@@ -18,6 +18,12 @@ pub(super) struct Expectation<'a> {
     pub(super) frame_ms: u64,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Name of a file that does not pass in this thread, whatever is in it.
+    pub(super) static UNPROVEN: std::cell::Cell<&'static str> = const { std::cell::Cell::new("") };
+}
+
 /// What may be added to one frame as a difference in length.
 const TOLERANCE_MS: u64 = 50;
 
@@ -28,6 +34,10 @@ const TOLERANCE_MS: u64 = 50;
 pub(super) fn prove(expected: &Expectation<'_>) -> Result<(), Fault> {
     let _proving = stage!("prove").entered();
     let failed = |text: String| Fault::rejected(Code::MediaProofFailed, text);
+    #[cfg(test)]
+    if UNPROVEN.get() == expected.file {
+        return Err(failed("a test has it so".to_owned()));
+    }
     let demuxer = if expected.plan.output == Output::Mp3 { "mp3" } else { "mov" };
     let mut input = Input::open(expected.file, demuxer, &["h264", "aac", "mp3"])
         .map_err(|error| failed(format!("the output cannot be opened: {error}")))?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::av;
 use super::cut::missing_ms;
 use super::job::Findings;
+use super::still::Undecoded;
 use crate::domain::{Facts, Media, Plan, StreamFacts};
 use crate::events::{Action, Damage, Kind, Reason, SandboxStatus, Stream, StreamDetail};
 use crate::sandbox::protocol::Report;
@@ -46,17 +47,9 @@ pub(super) fn document(mime_type: String, extension: String) -> Report {
 }
 
 /// Why a picture has no thumbnail.
-pub(super) fn not_decoded(reason: &str) -> Reason {
-    let detail = match reason {
-        "animated" => "libav does not read animated WebP",
-        _ => "this build has no decoder for it",
-    };
-    Reason {
-        stream: Some(0),
-        verdict: "keep".to_owned(),
-        reason: reason.to_owned(),
-        detail: Some(format!("{detail}: no thumbnail")),
-    }
+pub(super) fn not_decoded(why: Undecoded) -> Reason {
+    let (reason, detail) = why.reason();
+    Reason { stream: Some(0), verdict: "keep".to_owned(), reason: reason.to_owned(), detail: Some(detail.to_owned()) }
 }
 
 /// A report of nothing; who sent it fills in what the process used.

@@ -272,14 +272,14 @@ fn known(mime_type: &str, extension: &str) -> Sniffed {
     Sniffed::Document { mime_type: mime_type.to_owned(), extension: extension.to_owned() }
 }
 
-/// Whether this is a GIF of one frame, which is a picture and not a film.
-pub(super) fn is_single_gif(file: &mut File, container: Container) -> bool {
+/// Whether this is a GIF of one frame, which is a picture and not a film, or one that breaks off before its second.
+pub(super) fn is_still_gif(file: &mut File, container: Container) -> bool {
     if container != Container::Gif {
         return false;
     }
     let mut bytes = Vec::new();
     let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes));
-    read.is_ok() && gif_frames(&bytes, 2) == 1
+    read.is_ok() && gif_frames(&bytes, 2) < 2
 }
 
 /// Counts image descriptors, up to `most` (GIF89a specification, appendix A).

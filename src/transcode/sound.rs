@@ -1,16 +1,18 @@
-//! One pass over a sound: decode, resample, measure, keep. Then one pass over what was kept: gain, encode, peaks.
+//! One pass over a sound: decode, resample, measure, keep. Then one pass over what was kept, or over the file again where it
+//! was too long to be kept: gain, encode, peaks.
 
 use ffmpeg_next as ff;
 
-use super::av::{self, AudioEncoder, Decoder, Resampler, StreamView};
-use super::job::{Trouble, scratch};
+use super::av::{self, AudioEncoder, Decoder, Input, Resampler};
+use super::job::Trouble;
 use super::loudness::{self, Meter};
-use super::packets::PacketSpool;
+use super::packets::each_packet;
+use super::probe;
 use super::spool::Spool;
 use super::waveform::PeakMeter;
-use crate::domain::{AudioSettings, LoudnessTarget};
+use crate::domain::{Container, LoudnessTarget};
 use crate::error::{Code, Fault};
-use crate::events::Loudness;
+use crate::events::{Damage, Loudness};
 
 /// A jump in the timestamps that is seen, since lips and words come apart: filled with silence, or cut. Recorders'
 /// jitter stays below.
@@ -19,24 +21,60 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// 60 dB above full scale: nobody recorded that.
 const LOUDEST: f32 = 1000.0;
 
-/// Decodes one stream into a spool.
-pub(super) struct SoundReader {
-    decoder: Decoder<ff::frame::Audio>,
-    keeper: Keeper,
-    codec: String,
+/// Which sound is decoded, and to what: enough to do it a second time with the same result.
+#[derive(Debug, Clone)]
+pub(super) struct SoundSource {
+    /// File in the scratch directory.
+    pub(super) path: &'static str,
+    /// Its container.
+    pub(super) container: Container,
+    /// Index of the stream.
+    pub(super) index: usize,
+    /// Streams that are read, where not all are: clocks that begin anew are told by the packets of all of them.
+    pub(super) read: Option<Vec<usize>>,
+    /// Sample rate in Hz to decode to.
+    pub(super) rate: u32,
+    /// Channels to decode to, 1 or 2.
+    pub(super) channels: u32,
+    /// Where samples have to stay in step with a picture: the time of the file's start in ms.
+    pub(super) offset_ms: Option<i64>,
+    /// Longest sound in s.
+    pub(super) max_duration_s: u64,
+    /// No packet is decoded once so much was, where not all of it is wanted.
+    pub(super) until_ms: Option<u64>,
 }
 
-struct Keeper {
+/// Decodes one stream.
+pub(super) struct SoundReader<'a> {
+    decoder: Decoder<ff::frame::Audio>,
+    keeper: Keeper<'a>,
+    codec: String,
+    source: SoundSource,
+}
+
+/// Everything behind the decoder.
+struct Keeper<'a> {
     resampler: Resampler,
-    spool: Spool,
-    meter: Meter,
+    pass: Pass<'a>,
     rate: u32,
     channels: u32,
     time_base: ff::Rational,
-    /// Where samples have to stay in step with a picture: the time of the file's start in ms.
     timeline: Option<Timeline>,
+    /// Samples so far, over all channels.
+    samples: u64,
     max_frames: u64,
 }
+
+/// What becomes of the samples.
+enum Pass<'a> {
+    /// The first time: measured, and kept if they are not too many.
+    First { meter: Box<Meter>, spool: Spool },
+    /// The second time: handed on in pieces of `size`. What is no whole piece yet waits.
+    Second { waiting: Vec<f32>, size: usize, on_piece: &'a mut OnPiece<'a> },
+}
+
+/// Takes interleaved samples.
+type OnPiece<'a> = dyn FnMut(&[f32]) -> Result<(), Fault> + 'a;
 
 struct Timeline {
     offset_ms: i64,
@@ -47,6 +85,7 @@ struct Timeline {
 /// A decoded sound.
 pub(super) struct Sound {
     spool: Spool,
+    source: SoundSource,
     pub(super) loudness: Loudness,
     pub(super) rate: u32,
     pub(super) channels: u32,
@@ -54,29 +93,31 @@ pub(super) struct Sound {
     pub(super) bad_packets: u64,
 }
 
-impl SoundReader {
-    /// For one stream, to this rate and number of channels. With `offset_ms`, samples are laid on the file's timeline.
+impl<'a> SoundReader<'a> {
+    /// For one stream of an opened input. With an offset, samples are laid on the file's timeline.
     ///
     /// # Errors
-    /// Where the decoder does not take the stream.
-    pub(super) fn open(
-        stream: &StreamView<'_>,
-        (rate, channels): (u32, u32),
-        offset_ms: Option<i64>,
-        max_duration_s: u64,
-    ) -> Result<Self, Fault> {
-        let decoder = Decoder::open(stream, 1, u64::MAX).map_err(av::reading("opening the audio decoder"))?;
+    /// Where the stream is not there, or the decoder does not take it.
+    pub(super) fn open(input: &Input, source: SoundSource) -> Result<Self, Fault> {
+        let meter = Box::new(Meter::new(source.channels, source.rate)?);
+        Self::open_for(input, source, Pass::First { meter, spool: Spool::default() })
+    }
+
+    fn open_for(input: &Input, source: SoundSource, pass: Pass<'a>) -> Result<Self, Fault> {
+        let missing = || Fault::broken(Code::WorkerBroken, "the planned sound is not in the file");
+        let stream = input.stream(source.index).ok_or_else(missing)?;
+        let decoder = Decoder::open(&stream, 1, u64::MAX).map_err(av::reading("opening the audio decoder"))?;
         let keeper = Keeper {
-            resampler: Resampler::new(rate, channels),
-            spool: Spool::default(),
-            meter: Meter::new(channels, rate)?,
-            rate,
-            channels,
+            resampler: Resampler::new(source.rate, source.channels),
+            pass,
+            rate: source.rate,
+            channels: source.channels,
             time_base: stream.time_base(),
-            timeline: offset_ms.map(|offset_ms| Timeline { offset_ms, next_ns: 0 }),
-            max_frames: max_duration_s.saturating_mul(u64::from(rate)),
+            timeline: source.offset_ms.map(|offset_ms| Timeline { offset_ms, next_ns: 0 }),
+            samples: 0,
+            max_frames: source.max_duration_s.saturating_mul(u64::from(source.rate)),
         };
-        Ok(Self { decoder, keeper, codec: stream.codec_name() })
+        Ok(Self { decoder, keeper, codec: stream.codec_name(), source })
     }
 
     /// Feeds a packet, or the end with `None`.
@@ -85,6 +126,9 @@ impl SoundReader {
     /// A limit, or this machine's trouble. Damaged data is counted.
     pub(super) fn push(&mut self, packet: Option<&ff::Packet>) -> Result<(), Fault> {
         let _decoding = stage!("decode").entered();
+        if packet.is_some() && self.source.until_ms.is_some_and(|until_ms| self.duration_ms() >= until_ms) {
+            return Ok(());
+        }
         if let Some(packet) = packet.filter(|packet| is_pause(&self.codec, packet.data())) {
             return self.keeper.conceal(packet);
         }
@@ -106,7 +150,7 @@ impl SoundReader {
 
     /// Length so far, in ms.
     pub(super) fn duration_ms(&self) -> u64 {
-        frames_to_ms(self.keeper.spool.len() / u64::from(self.keeper.channels), self.keeper.rate)
+        frames_to_ms(self.keeper.samples / u64::from(self.keeper.channels), self.keeper.rate)
     }
 
     /// Drains decoder and filter, and closes the measurement.
@@ -114,23 +158,32 @@ impl SoundReader {
     /// # Errors
     /// As for [`Self::push`].
     pub(super) fn finish(mut self, target: Option<LoudnessTarget>) -> Result<Sound, Fault> {
-        self.push(None)?;
-        let mut keeper = self.keeper;
-        let mut tail = Vec::new();
-        keeper.resampler.finish(&mut |samples| tail.extend_from_slice(samples)).map_err(av::reading("resampling"))?;
-        keeper.store(&tail)?;
+        self.drain()?;
+        let Pass::First { meter, spool } = self.keeper.pass else {
+            return Err(Fault::broken(Code::WorkerBroken, "a second pass over a sound has no measurement"));
+        };
         Ok(Sound {
-            loudness: keeper.meter.finish(target),
-            spool: keeper.spool,
-            rate: keeper.rate,
-            channels: keeper.channels,
+            loudness: meter.finish(target),
+            spool,
+            rate: self.keeper.rate,
+            channels: self.keeper.channels,
             packets: self.decoder.packets,
             bad_packets: self.decoder.bad,
+            source: self.source,
         })
+    }
+
+    /// The end of the packets: what decoder and filter still have.
+    fn drain(&mut self) -> Result<(), Fault> {
+        self.push(None)?;
+        let mut tail = Vec::new();
+        let resampler = &mut self.keeper.resampler;
+        resampler.finish(&mut |samples| tail.extend_from_slice(samples)).map_err(av::reading("resampling"))?;
+        self.keeper.store(&tail)
     }
 }
 
-impl Keeper {
+impl Keeper<'_> {
     /// False where the frame's format cannot be used.
     fn keep(&mut self, frame: &ff::frame::Audio) -> Result<bool, Fault> {
         if frame.samples() == 0 || frame.rate() == 0 {
@@ -155,14 +208,13 @@ impl Keeper {
         // is near the largest float. NaN is within no bounds.
         let is_sound = |sample: &f32| sample.abs() <= LOUDEST;
         if samples.iter().all(is_sound) {
-            self.meter.push(samples)?;
-            self.spool.push(samples).map_err(scratch)?;
+            self.pass.take(samples)?;
         } else {
             let clean: Vec<f32> = samples.iter().map(|s| if is_sound(s) { *s } else { 0.0 }).collect();
-            self.meter.push(&clean)?;
-            self.spool.push(&clean).map_err(scratch)?;
+            self.pass.take(&clean)?;
         }
-        if self.spool.len() / u64::from(self.channels) > self.max_frames {
+        self.samples += samples.len() as u64;
+        if self.samples / u64::from(self.channels) > self.max_frames {
             let text = format!("more than {} s of sound", self.max_frames / u64::from(self.rate));
             return Err(Fault::rejected(Code::LimitDuration, text));
         }
@@ -214,6 +266,33 @@ impl Keeper {
     }
 }
 
+impl Pass<'_> {
+    fn take(&mut self, samples: &[f32]) -> Result<(), Fault> {
+        match self {
+            Self::First { meter, spool } => {
+                meter.push(samples)?;
+                spool.push(samples);
+                Ok(())
+            }
+            Self::Second { waiting, size, on_piece } => {
+                waiting.extend_from_slice(samples);
+                let whole = waiting.len() - waiting.len() % *size;
+                waiting[..whole].chunks(*size).try_for_each(|piece| on_piece(piece))?;
+                waiting.drain(..whole);
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands on what is no whole piece: the last one.
+    fn end(self) -> Result<(), Fault> {
+        match self {
+            Self::Second { waiting, on_piece, .. } if !waiting.is_empty() => on_piece(&waiting),
+            Self::First { .. } | Self::Second { .. } => Ok(()),
+        }
+    }
+}
+
 /// Whether a packet of AMR says that nobody speaks (3GPP TS 26.101 and 26.201, table 1a). A phone sends these for every
 /// pause; libav's decoders do not know them.
 fn is_pause(codec: &str, data: Option<&[u8]>) -> bool {
@@ -245,52 +324,70 @@ impl Sound {
         frames_to_ms(self.frames(), self.rate)
     }
 
-    /// Encodes what was kept, with the gain that was found, and measures the peaks of the result on the way.
+    /// Encodes it with the gain that was found, and measures the peaks of the result on the way.
     ///
     /// # Errors
-    /// Where the encoder is missing or the scratch directory full.
+    /// Those of the encoder, of `on_packet`, and of decoding once more.
     pub(super) fn encode(
-        &mut self,
-        settings: &AudioSettings,
+        &self,
+        encoder: &mut AudioEncoder,
         mut peaks: Option<&mut PeakMeter>,
-    ) -> Result<(AudioEncoder, PacketSpool), Fault> {
+        on_packet: &mut dyn FnMut(ff::Packet) -> Result<(), Trouble>,
+    ) -> Result<(), Fault> {
         let _encoding = stage!("encode").entered();
-        let mut encoder = AudioEncoder::open(settings).map_err(av::writing("opening the audio encoder"))?;
-        let mut packets = PacketSpool::new("audio.part");
         let gain = loudness::factor(self.loudness.gain_db);
         let size = encoder.frame_size() * self.channels as usize;
-        let mut keep = |packet: ff::Packet| packets.push(&packet).map_err(Trouble::from);
-        let encoded: Result<(), Trouble> = self.spool.read(size, &mut |samples| {
+        let failed = |trouble: Trouble| trouble.into_fault("encoding the sound");
+        self.each_piece(size, &mut |samples| {
             if let Some(peaks) = peaks.as_deref_mut() {
                 stage!("waveform").in_scope(|| peaks.push(samples, gain));
             }
-            encoder.push(samples, gain, &mut keep)
-        });
-        encoded
-            .and_then(|()| encoder.push(&[], 1.0, &mut keep))
-            .map_err(|trouble| trouble.into_fault("encoding the sound"))?;
-        Ok((encoder, packets))
+            encoder.push(samples, gain, on_packet).map_err(failed)
+        })?;
+        encoder.push(&[], 1.0, on_packet).map_err(failed)
     }
 
     /// Measures peaks alone, where nothing is encoded.
     ///
     /// # Errors
-    /// Those of the scratch directory.
-    pub(super) fn measure(&mut self, peaks: &mut PeakMeter) -> Result<(), Fault> {
-        self.each_piece(&mut |samples| {
+    /// Those of decoding once more.
+    pub(super) fn measure(&self, peaks: &mut PeakMeter) -> Result<(), Fault> {
+        self.each_piece(4096 * self.channels as usize, &mut |samples| {
             peaks.push(samples, 1.0);
             Ok(())
         })
     }
 
-    /// Hands on what was kept, interleaved.
+    /// Hands on all samples in order, in pieces of `size` (the last may be shorter).
     ///
     /// # Errors
-    /// Those of the scratch directory, and of `on_piece`.
-    pub(super) fn each_piece(
-        &mut self,
-        on_piece: &mut dyn FnMut(&[f32]) -> Result<(), std::io::Error>,
-    ) -> Result<(), Fault> {
-        self.spool.read(4096 * self.channels as usize, on_piece).map_err(scratch)
+    /// Those of `on_piece`, and of decoding once more.
+    pub(super) fn each_piece(&self, size: usize, on_piece: &mut OnPiece<'_>) -> Result<(), Fault> {
+        match self.spool.samples() {
+            Some(samples) => samples.chunks(size).try_for_each(|piece| on_piece(piece)),
+            None => self.decode_again(size, on_piece),
+        }
+    }
+
+    /// The second decode of a sound that was too long to be kept. Its damage is counted already.
+    fn decode_again(&self, size: usize, on_piece: &mut OnPiece<'_>) -> Result<(), Fault> {
+        let source = &self.source;
+        let mut input = probe::open(source.path, source.container)?;
+        let pass = Pass::Second { waiting: Vec::new(), size, on_piece };
+        let mut reader = SoundReader::open_for(&input, source.clone(), pass)?;
+        if let Some(read) = &source.read {
+            input.keep_only(read);
+        }
+        each_packet(&mut input, &mut Damage::default(), &mut |_, packet| {
+            if packet.stream() == source.index { reader.push(Some(packet)) } else { Ok(()) }
+        })?;
+        reader.drain()?;
+        let (again, before) = (reader.keeper.samples, self.spool.len());
+        reader.keeper.pass.end()?;
+        if again != before {
+            let text = format!("decoded again, the sound has {again} samples instead of {before}");
+            return Err(Fault::broken(Code::WorkerBroken, text));
+        }
+        Ok(())
     }
 }

@@ -1,87 +1,68 @@
-//! Decoded sound between decoding and encoding: loudness is known only at the end, and the input is decoded once.
+//! Decoded sound between decoding and encoding: its loudness is known only at its end.
+//!
+//! Samples stay in memory. A sound that is longer than memory allows is not kept at all and is decoded again when its samples
+//! are wanted: it costs a second decode, and neither memory nor scratch space depends on the length of a sound. Silence of
+//! four hours is a file of 2 MB and would be 5 GB of samples.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+/// Most samples that are kept, over all channels: 64 MiB, which is 11 minutes of one channel at 24 kHz, or 3 of two at 48 kHz.
+const MOST_SAMPLES: usize = 16 << 20;
 
-/// Samples that stay in memory; a minute of stereo at 48 kHz is 5.8 million.
-const IN_MEMORY: usize = 8 << 20;
-
-/// Interleaved samples; beyond [`IN_MEMORY`] they go to a file in the scratch directory.
-#[derive(Debug, Default)]
+/// Interleaved samples, or only their number once there were too many.
+#[derive(Debug)]
 pub(super) struct Spool {
-    memory: Vec<f32>,
-    file: Option<File>,
-    written: u64,
+    kept: Option<Vec<f32>>,
+    most: usize,
+    len: u64,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self::with_room_for(MOST_SAMPLES)
+    }
 }
 
 impl Spool {
-    /// Adds samples at the end.
-    ///
-    /// # Errors
-    /// Those of writing the file.
-    pub(super) fn push(&mut self, samples: &[f32]) -> io::Result<()> {
+    /// Keeps at most so many samples.
+    fn with_room_for(most: usize) -> Self {
+        Self { kept: Some(Vec::new()), most, len: 0 }
+    }
+
+    /// Adds samples at the end, and lets go of all where they are too many.
+    pub(super) fn push(&mut self, samples: &[f32]) {
+        self.len += samples.len() as u64;
+        let Some(kept) = &mut self.kept else { return };
+        if self.len > self.most as u64 {
+            self.kept = None;
+            return;
+        }
         // All of the address space at once: what is not touched costs nothing, growing would copy it again and again.
-        self.memory.reserve_exact(IN_MEMORY.saturating_sub(self.memory.len()));
-        if self.memory.len() + samples.len() > IN_MEMORY {
-            self.spill()?;
-        }
-        self.memory.extend_from_slice(samples);
-        Ok(())
+        kept.reserve_exact(self.most - kept.len());
+        kept.extend_from_slice(samples);
     }
 
-    /// Number of samples, over all channels.
+    /// Number of samples that were added, over all channels.
     pub(super) fn len(&self) -> u64 {
-        self.written + self.memory.len() as u64
+        self.len
     }
 
-    /// Hands on all samples in order, in pieces of `size` (the last may be shorter).
-    ///
-    /// # Errors
-    /// Those of reading the file, and of `on_piece`.
-    pub(super) fn read<E: From<io::Error>>(
-        &mut self,
-        size: usize,
-        on_piece: &mut dyn FnMut(&[f32]) -> Result<(), E>,
-    ) -> Result<(), E> {
-        if self.file.is_none() {
-            return self.memory.chunks(size).try_for_each(on_piece);
-        }
-        self.spill()?;
-        let Some(file) = &mut self.file else { return Ok(()) };
-        file.seek(SeekFrom::Start(0))?;
-        let mut reader = io::BufReader::with_capacity(1 << 18, file);
-        let mut bytes = vec![0; size * 4];
-        let mut samples = Vec::with_capacity(size);
-        let mut left = self.written;
-        while left > 0 {
-            let count = left.min(size as u64);
-            let piece = &mut bytes[..usize::try_from(count).unwrap_or(size) * 4];
-            reader.read_exact(piece)?;
-            samples.clear();
-            samples.extend(piece.chunks_exact(4).map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]])));
-            on_piece(&samples)?;
-            left -= count;
-        }
-        Ok(())
+    /// All samples in order; none where they were too many.
+    pub(super) fn samples(&self) -> Option<&[f32]> {
+        self.kept.as_deref()
     }
+}
 
-    fn spill(&mut self) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => {
-                // The jail lets nobody remove a file: it stays until the scratch directory goes.
-                let file = File::options().read(true).write(true).create(true).truncate(true).open("samples.part")?;
-                none.insert(file)
-            }
-        };
-        let mut bytes = Vec::with_capacity(1 << 18);
-        for piece in self.memory.chunks(1 << 16) {
-            bytes.clear();
-            bytes.extend(piece.iter().flat_map(|sample| sample.to_ne_bytes()));
-            file.write_all(&bytes)?;
-        }
-        self.written += self.memory.len() as u64;
-        self.memory.clear();
-        Ok(())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_kept_up_to_the_limit_and_counted_beyond_it() {
+        let mut spool = Spool::with_room_for(4);
+        spool.push(&[0.1, 0.2]);
+        spool.push(&[0.3, 0.4]);
+        assert_eq!(spool.samples(), Some(&[0.1, 0.2, 0.3, 0.4][..]));
+        spool.push(&[0.5]);
+        spool.push(&[0.6, 0.7]);
+        assert_eq!((spool.samples(), spool.len()), (None, 7));
     }
 }

@@ -6,6 +6,7 @@ use std::io::BufReader;
 use ffmpeg_next as ff;
 
 use super::av::{self, Decoder};
+use super::cut;
 use super::job::{Findings, Job, scratch};
 use super::picture;
 use super::poster;
@@ -13,20 +14,81 @@ use super::probe;
 use crate::config::Limits;
 use crate::domain::{Container, DynamicRange, Facts, Media, Picture, Reader, StreamFacts};
 use crate::error::{Code, Fault};
-use crate::events::{Kind, Orientation, Role};
+use crate::events::{Damage, Kind, Orientation, Role};
 use crate::sandbox::protocol::{INPUT, Produced};
 
 /// A picture's facts, and why it was not decoded if it was not.
 pub(super) struct Still {
     pub(super) facts: Facts,
-    /// `animated`, `no-decoder`: stable reasons for events.
-    pub(super) undecoded: Option<&'static str>,
+    pub(super) undecoded: Option<Undecoded>,
+}
+
+/// Why a picture has no thumbnail. It is kept all the same: people may have a program that shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undecoded {
+    /// Nothing here decodes this kind of picture.
+    NoDecoder,
+    /// Moving pictures in a format that is decoded as a still.
+    Animated,
+    /// More pixels than `limits.pixels`.
+    TooLarge,
+    /// The decoder finds no picture in the bytes.
+    Damaged,
+}
+
+impl Undecoded {
+    /// The stable word in events, and a sentence.
+    pub(super) const fn reason(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoDecoder => ("no-decoder", "nothing here decodes this kind of picture: no thumbnail"),
+            Self::Animated => ("animated", "libav does not read animated WebP: no thumbnail"),
+            Self::TooLarge => ("limit-pixels", "it has more pixels than limits.pixels: no thumbnail"),
+            Self::Damaged => ("undecodable", "its bytes are damaged or not what they claim: no thumbnail"),
+        }
+    }
+
+    /// What a code means where a picture is kept; none where the file is to be rejected all the same.
+    pub(super) const fn of(code: Code) -> Option<Self> {
+        match code {
+            Code::MediaUnreadable | Code::MediaNoStreams => Some(Self::Damaged),
+            Code::LimitPixels => Some(Self::TooLarge),
+            _ => None,
+        }
+    }
+}
+
+/// Why there is no frame.
+enum NoFrame {
+    /// The picture is to blame.
+    Undecoded(Undecoded),
+    /// The job ends.
+    Fault(Fault),
+}
+
+impl From<Fault> for NoFrame {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Rejected { code, .. } => Undecoded::of(code).map_or(Self::Fault(fault), Self::Undecoded),
+            fault => Self::Fault(fault),
+        }
+    }
+}
+
+/// A refusal of libav's: it says of some files that it cannot read such, of most only that their data is invalid.
+fn refused(doing: &'static str) -> impl Fn(ff::Error) -> NoFrame {
+    move |error| match (av::machine_fault(error, doing), error) {
+        (Some(fault), _) => NoFrame::Fault(fault),
+        (None, ff::Error::PatchWelcome | ff::Error::DecoderNotFound | ff::Error::Other { errno: libc::ENOSYS }) => {
+            NoFrame::Undecoded(Undecoded::NoDecoder)
+        }
+        (None, _) => NoFrame::Undecoded(Undecoded::Damaged),
+    }
 }
 
 /// What the header says.
 ///
 /// # Errors
-/// [`Code::LimitPixels`], [`Code::MediaUnreadable`].
+/// Those of the scratch directory.
 pub(super) fn facts(container: Container, limits: &Limits) -> Result<Still, Fault> {
     let size_bytes = std::fs::metadata(INPUT).map_err(scratch)?.len();
     let exif = Exif::read();
@@ -35,7 +97,6 @@ pub(super) fn facts(container: Container, limits: &Limits) -> Result<Still, Faul
         .ok()
         .and_then(|s| Some((u32::try_from(s.width).ok()?, u32::try_from(s.height).ok()?)))
         .unwrap_or((0, 0));
-    probe::check_size(width, height, limits)?;
     let row = container.row();
     // HEIF says by properties of the item how a picture is turned, which its size here respects, and EXIF repeats it.
     let by_container = matches!(container, Container::Heic | Container::Avif);
@@ -76,35 +137,57 @@ pub(super) fn facts(container: Container, limits: &Limits) -> Result<Still, Faul
         private_metadata: false,
     };
     let undecoded = match row.reader {
-        Reader::None => Some("no-decoder"),
-        _ if container == Container::WebP && is_animated_webp() => Some("animated"),
+        Reader::None => Some(Undecoded::NoDecoder),
+        _ if probe::check_size(width, height, limits).is_err() => Some(Undecoded::TooLarge),
+        _ if container == Container::WebP && is_animated_webp() => Some(Undecoded::Animated),
         _ => None,
     };
     Ok(Still { facts, undecoded })
 }
 
-/// Decodes the picture and writes its thumbnail.
+/// Decodes the picture and writes its thumbnail, or notes why there is none.
 ///
 /// # Errors
-/// [`Code::MediaUnreadable`] where nothing can be decoded.
+/// This machine's trouble, and limits that end a child.
 pub(super) fn thumbnail(still: &mut Still, job: &Job<'_>) -> Result<Findings, Fault> {
     let mut findings = Findings::default();
     if still.undecoded.is_some() {
         return Ok(findings);
     }
-    let frame = decode(still.facts.container, job.limits)?;
-    if let Some(Media::Video(source)) = still.facts.streams.first_mut().map(|s| &mut s.media) {
-        // What was decoded is the truth, and AVIF's own turning stands in its container.
-        (source.coded_width, source.coded_height) = (frame.picture.width(), frame.picture.height());
-        if let Some(orientation) = frame.orientation {
-            source.orientation = orientation;
+    match upright_picture(&mut still.facts, job.limits) {
+        Ok(picture) => findings.produced.push(write_thumbnail(&picture, job)?),
+        Err(NoFrame::Undecoded(why)) => {
+            let why =
+                if why == Undecoded::Damaged && is_whole(still.facts.container) { Undecoded::NoDecoder } else { why };
+            still.undecoded = Some(why);
+            let bad_packets = u64::from(why == Undecoded::Damaged);
+            findings.damage = Damage { packets: 1, bad_packets, ..Damage::default() };
         }
-        source.pixel_format = av::pixel_format_name(&frame.picture);
-        let flat = picture::flatten(frame.picture)?;
-        let upright = poster::show(flat, source).map_err(av::reading("turning the picture"))?;
-        findings.produced.push(write_thumbnail(&upright, job)?);
+        Err(NoFrame::Fault(fault)) => return Err(fault),
     }
     Ok(findings)
+}
+
+/// Whether the file is as long as it says, in the formats of which libav knows only a part and of the rest says no more than
+/// that its data is invalid.
+fn is_whole(container: Container) -> bool {
+    matches!(container, Container::Avif | Container::Bmp | Container::Tiff)
+        && File::open(INPUT).and_then(|mut file| cut::is_cut(&mut file, container)).is_ok_and(|cut| !cut)
+}
+
+fn upright_picture(facts: &mut Facts, limits: &Limits) -> Result<ff::frame::Video, NoFrame> {
+    let frame = decode(facts.container, limits)?;
+    let Some(Media::Video(source)) = facts.streams.first_mut().map(|s| &mut s.media) else {
+        return Err(Fault::broken(Code::WorkerBroken, "a picture without a stream was to be decoded").into());
+    };
+    // What was decoded is the truth, and AVIF's own turning stands in its container.
+    (source.coded_width, source.coded_height) = (frame.picture.width(), frame.picture.height());
+    if let Some(orientation) = frame.orientation {
+        source.orientation = orientation;
+    }
+    source.pixel_format = av::pixel_format_name(&frame.picture);
+    let flat = picture::flatten(frame.picture)?;
+    poster::show(flat, source).map_err(refused("turning the picture"))
 }
 
 /// Writes `thumbnail.jpg` from an upright frame.
@@ -133,30 +216,29 @@ struct Decoded {
     orientation: Option<Orientation>,
 }
 
-fn decode(container: Container, limits: &Limits) -> Result<Decoded, Fault> {
+fn decode(container: Container, limits: &Limits) -> Result<Decoded, NoFrame> {
     match container.row().reader {
         Reader::Still(codec) => {
             let bytes = std::fs::read(INPUT).map_err(scratch)?;
-            let decoder = Decoder::open_still(codec, limits.pixels).map_err(av::reading("opening the decoder"))?;
+            let decoder = Decoder::open_still(codec, limits.pixels).map_err(refused("opening the decoder"))?;
             let picture = first_frame(decoder, std::iter::once(ff::Packet::copy(&bytes)))?;
             Ok(Decoded { picture, orientation: None })
         }
         Reader::Demuxer(_) => decode_stream(container, limits),
-        Reader::None => Err(Fault::broken(Code::WorkerBroken, "a picture without decoder was to be decoded")),
+        Reader::None => Err(Fault::broken(Code::WorkerBroken, "a picture without decoder was to be decoded").into()),
     }
 }
 
-fn decode_stream(container: Container, limits: &Limits) -> Result<Decoded, Fault> {
-    let mut input = probe::open(INPUT, container)?;
+fn decode_stream(container: Container, limits: &Limits) -> Result<Decoded, NoFrame> {
+    let mut input = probe::try_open(INPUT, container)?.map_err(refused("opening the container"))?;
     let accepted = container.row().video;
     let stream = input.streams().find(|s| accepted.contains(&s.codec_name().as_str()));
-    let Some(stream) = stream else {
-        return Err(Fault::rejected(Code::MediaNoStreams, "the container holds no picture"));
-    };
+    // A picture of tiles, or of an item that libav does not look for.
+    let stream = stream.ok_or(NoFrame::Undecoded(Undecoded::NoDecoder))?;
     let (index, orientation) = (stream.index(), stream.orientation());
     let (width, height) = stream.size();
     probe::check_size(width, height, limits)?;
-    let decoder = Decoder::open(&stream, 1, limits.pixels).map_err(av::reading("opening the decoder"))?;
+    let decoder = Decoder::open(&stream, 1, limits.pixels).map_err(refused("opening the decoder"))?;
     let packets = std::iter::from_fn(|| {
         let mut packet = ff::Packet::empty();
         loop {
@@ -174,7 +256,7 @@ fn decode_stream(container: Container, limits: &Limits) -> Result<Decoded, Fault
 fn first_frame(
     mut decoder: Decoder<ff::frame::Video>,
     packets: impl Iterator<Item = ff::Packet>,
-) -> Result<ff::frame::Video, Fault> {
+) -> Result<ff::frame::Video, NoFrame> {
     let mut found: Option<ff::frame::Video> = None;
     let mut keep = |frame: &mut ff::frame::Video| {
         if found.is_none() {
@@ -186,7 +268,8 @@ fn first_frame(
         decoder.push(Some(&packet), &mut keep)?;
     }
     decoder.push(None, &mut keep)?;
-    found.ok_or_else(|| Fault::rejected(Code::MediaUnreadable, "no picture can be decoded"))
+    let why = || refused("decoding")(decoder.refusal.unwrap_or(ff::Error::InvalidData));
+    found.ok_or_else(why)
 }
 
 fn is_animated_webp() -> bool {

@@ -1,13 +1,13 @@
 //! The story of one job: parse → fetch → transcode → store, the manifest last. Publishing is up to the caller.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{KeptBytes, Seen};
+use super::answer::Seen;
 use super::assets;
 use super::endpoints::Endpoints;
 use super::metrics::Metrics;
@@ -233,6 +233,21 @@ impl Pipeline {
         &self.sandbox
     }
 
+    /// Where originals come from.
+    pub(super) const fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Origins that are left alone for a while.
+    pub(super) const fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// What a job may take.
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Where files are while they are worked on.
     pub(super) const fn workspace(&self) -> &Workspace {
         &self.workspace
@@ -260,64 +275,7 @@ impl Pipeline {
 
     fn claim(&self, received: &Received) -> Result<Scratch, Fault> {
         let declared = received.declared.as_ref().and_then(|declared| declared.size_bytes).unwrap_or(0);
-        // The original, and as much again for what is made of it.
-        Ok(self.workspace.claim(declared.min(self.limits.input_bytes).saturating_mul(2))?)
-    }
-
-    /// The bytes of the media: those that are kept where it is to be normalized again, and otherwise those of the origin. A
-    /// rejected media whose origin is gone, as a channel's is after some days, is tried again with what is kept of it.
-    async fn fetch(&self, brief: &Brief<'_>, seen: &Seen, scratch: &Scratch) -> Result<Fetched, Failure> {
-        let received = &brief.job.received;
-        let kept = seen.original().filter(|kept| kept.fits(received.declared.as_ref()));
-        let Some(kept) = kept else { return self.fetch_origin(brief, scratch).await };
-        if seen.normalized().is_some() || received.renormalize {
-            return match self.fetch_kept(brief, &kept, scratch).await? {
-                Some(fetched) => Ok(fetched),
-                None => self.fetch_origin(brief, scratch).await,
-            };
-        }
-        match self.fetch_origin(brief, scratch).await {
-            Err(failure) if matches!(failure.fault, Fault::Rejected { .. }) => {
-                self.fetch_kept(brief, &kept, scratch).await?.ok_or(failure)
-            }
-            result => result,
-        }
-    }
-
-    /// Nothing where the kept original is gone, or is not what the manifest says.
-    async fn fetch_kept(
-        &self,
-        brief: &Brief<'_>,
-        kept: &KeptBytes,
-        scratch: &Scratch,
-    ) -> Result<Option<Fetched>, Failure> {
-        let dest = scratch.path().join(INPUT);
-        let got = brief.within(Stage::Fetch, self.store.get_file(&kept.key, &dest, self.limits.input_bytes)).await?;
-        match got {
-            Some(got) if got.sha256 == kept.sha256 => {
-                Ok(Some(Fetched { size_bytes: got.size_bytes, sha256: got.sha256 }))
-            }
-            Some(_) | None => {
-                tracing::warn!(key = kept.key, "the kept original is missing or damaged; the origin is asked instead");
-                Ok(None)
-            }
-        }
-    }
-
-    async fn fetch_origin(&self, brief: &Brief<'_>, scratch: &Scratch) -> Result<Fetched, Failure> {
-        let Received { origin, declared, .. } = &brief.job.received;
-        let (limit, dest) = (self.limits.input_bytes, scratch.path().join(INPUT));
-        match &brief.job.local {
-            Some(path) => brief.within(Stage::Fetch, self.sources.fetch_local(path, limit, &dest)).await,
-            None => {
-                let visit = self.endpoints.visit(&brief.job.received.tenant, origin).at(Stage::Fetch)?;
-                let fetch = self.sources.fetch_by(&visit, origin, declared.as_ref(), limit, &dest);
-                let fetched = brief.within(Stage::Fetch, fetch).await;
-                let code = fetched.as_ref().err().and_then(|failure| failure.fault.code());
-                visit.ends(matches!(code, Some(Code::SourceTimeout | Code::SourceUnavailable)));
-                fetched
-            }
-        }
+        Ok(self.workspace.claim(declared.min(self.limits.input_bytes))?)
     }
 
     async fn transcode(
@@ -333,7 +291,8 @@ impl Pipeline {
             threads: self.threads,
             nice: brief.job.nice,
         };
-        brief.within(Stage::Transcode, self.sandbox.run(&spec, scratch.path(), on_progress)).await
+        let done = brief.within(Stage::Transcode, self.sandbox.run(&spec, scratch.path(), on_progress)).await;
+        done.map_err(|failure| scratch.blame(failure))
     }
 
     async fn store_assets(

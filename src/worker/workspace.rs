@@ -3,6 +3,8 @@
 //! A worker holds a lock on its own directory for as long as it lives. Whoever can take the lock of a directory knows
 //! that its owner is gone, also across containers and after process ids have come round, and may remove it.
 
+mod download;
+
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -11,11 +13,15 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open, statvfs};
+use rustix::fs::{FlockOperation, Mode, OFlags, StatVfs, flock, open, statvfs};
 
 use crate::error::{Code, Fault};
 
 const PREFIX: &str = "mediamill-scratch-";
+
+/// What a job may take for each byte of its original: the original, and what is made of it twice, since the packets of an
+/// encoded film are kept apart until all of them can be written in order. Decoded sound is never written down.
+const TIMES_ORIGINAL: u64 = 3;
 
 /// What can go wrong with scratch space.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +42,14 @@ pub enum WorkspaceError {
         /// The floor, and what the job may take.
         needed_bytes: u64,
     },
+    /// The original alone is larger than the scratch space.
+    #[error("the file has {original_bytes} bytes or more, the scratch space of this worker takes {usable_bytes}")]
+    TooLarge {
+        /// Declared, or fetched so far.
+        original_bytes: u64,
+        /// All of the scratch space but its floor.
+        usable_bytes: u64,
+    },
 }
 
 impl WorkspaceError {
@@ -49,6 +63,7 @@ impl From<WorkspaceError> for Fault {
         let message = err.to_string();
         match err {
             WorkspaceError::Io { .. } | WorkspaceError::Full { .. } => Self::transient(Code::WorkerScratch, message),
+            WorkspaceError::TooLarge { .. } => Self::rejected(Code::LimitScratch, message),
         }
     }
 }
@@ -61,9 +76,24 @@ pub struct Workspace(Arc<Owned>);
 struct Owned {
     dir: PathBuf,
     _lock: OwnedFd,
-    min_free_bytes: u64,
+    room: Room,
     /// What running jobs may take, by their directories.
     promised_bytes: Mutex<HashMap<PathBuf, u64>>,
+}
+
+/// How much of a file system is scratch space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Jobs do not start while less than this is free.
+    pub min_free_bytes: u64,
+    /// Most that this worker's jobs may take together; 0 is all of the file system.
+    pub max_bytes: u64,
+}
+
+impl From<&crate::config::Worker> for Room {
+    fn from(config: &crate::config::Worker) -> Self {
+        Self { min_free_bytes: config.scratch_min_free_bytes, max_bytes: config.scratch_max_bytes }
+    }
 }
 
 impl Workspace {
@@ -72,7 +102,7 @@ impl Workspace {
     ///
     /// # Errors
     /// [`WorkspaceError::Io`]
-    pub fn open(base: &Path, min_free_bytes: u64) -> Result<Self, WorkspaceError> {
+    pub fn open(base: &Path, room: Room) -> Result<Self, WorkspaceError> {
         let base = if base.as_os_str().is_empty() { std::env::temp_dir() } else { base.to_owned() };
         fs::create_dir_all(&base).map_err(WorkspaceError::io("create"))?;
         sweep(&base);
@@ -83,7 +113,7 @@ impl Workspace {
             match lock(&dir) {
                 Ok(Some(lock)) if dir.exists() => {
                     let promised_bytes = Mutex::default();
-                    return Ok(Self(Arc::new(Owned { dir, _lock: lock, min_free_bytes, promised_bytes })));
+                    return Ok(Self(Arc::new(Owned { dir, _lock: lock, room, promised_bytes })));
                 }
                 Ok(_) => {}
                 Err(err) if err.kind() == io::ErrorKind::NotFound => {}
@@ -92,23 +122,18 @@ impl Workspace {
         }
     }
 
-    /// A directory for one job that may take `expected_bytes`, removed when the [`Scratch`] is dropped.
+    /// A directory for a job whose original has so many bytes (0: nobody knows), removed when the [`Scratch`] is dropped.
     ///
     /// # Errors
-    /// [`WorkspaceError::Full`] below the floor, counting what was promised to running jobs.
-    pub fn claim(&self, expected_bytes: u64) -> Result<Scratch, WorkspaceError> {
+    /// [`WorkspaceError::Full`] below the floor, counting what was promised to running jobs; [`WorkspaceError::TooLarge`]
+    /// where the original alone is larger than the scratch space.
+    pub fn claim(&self, original_bytes: u64) -> Result<Scratch, WorkspaceError> {
         let mut promised = self.0.promised();
-        let free_bytes = self.free_bytes()?;
-        // What a job has written is no longer free, and no longer to come.
-        let to_come = promised.iter().map(|(dir, bytes)| bytes.saturating_sub(written(dir)));
-        let to_come = to_come.fold(expected_bytes, u64::saturating_add);
-        let needed_bytes = self.0.min_free_bytes.saturating_add(to_come);
-        if free_bytes < needed_bytes {
-            return Err(WorkspaceError::Full { free_bytes, needed_bytes });
-        }
+        let promise = self.0.promise(&promised, None, original_bytes, original_bytes)?;
         let dir =
             tempfile::Builder::new().prefix("job-").tempdir_in(&self.0.dir).map_err(WorkspaceError::io("create"))?;
-        promised.insert(dir.path().to_owned(), expected_bytes);
+        promised.insert(dir.path().to_owned(), promise);
+        drop(promised);
         Ok(Scratch { dir, owned: Arc::clone(&self.0) })
     }
 
@@ -120,19 +145,68 @@ impl Workspace {
         self.claim(0).map(drop)
     }
 
-    /// What the file system of the scratch space has free.
+    /// What the scratch space has free: the file system, and below `max_bytes` what no running job has taken.
     ///
     /// # Errors
     /// [`WorkspaceError::Io`]
     pub fn free_bytes(&self) -> Result<u64, WorkspaceError> {
-        let stat = statvfs(&self.0.dir).map_err(io::Error::from).map_err(WorkspaceError::io("measure"))?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        self.0.free_bytes(&self.0.promised())
     }
 }
 
 impl Owned {
     fn promised(&self) -> MutexGuard<'_, HashMap<PathBuf, u64>> {
         self.promised_bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stat(&self) -> Result<StatVfs, WorkspaceError> {
+        statvfs(&self.dir).map_err(io::Error::from).map_err(WorkspaceError::io("measure"))
+    }
+
+    fn free_bytes(&self, promised: &HashMap<PathBuf, u64>) -> Result<u64, WorkspaceError> {
+        let stat = self.stat()?;
+        let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if self.room.max_bytes == 0 {
+            return Ok(free_bytes);
+        }
+        let taken = promised.keys().map(|dir| written(dir)).fold(0, u64::saturating_add);
+        Ok(free_bytes.min(self.room.max_bytes.saturating_sub(taken)))
+    }
+
+    /// What one job could have where it is alone.
+    fn usable_bytes(&self) -> Result<u64, WorkspaceError> {
+        let stat = self.stat()?;
+        let all = stat.f_blocks.saturating_mul(stat.f_frsize);
+        let most = if self.room.max_bytes == 0 { all } else { all.min(self.room.max_bytes) };
+        Ok(most.saturating_sub(self.room.min_free_bytes))
+    }
+
+    /// What is promised to the job of `dir` (none yet: a new one), whose original has `known` bytes now and `likely` at its
+    /// end. A job that is alone needs room for its original only, and is promised what there is.
+    fn promise(
+        &self,
+        promised: &HashMap<PathBuf, u64>,
+        dir: Option<&Path>,
+        known: u64,
+        likely: u64,
+    ) -> Result<u64, WorkspaceError> {
+        let usable_bytes = self.usable_bytes()?;
+        if known > usable_bytes {
+            return Err(WorkspaceError::TooLarge { original_bytes: known, usable_bytes });
+        }
+        let free_bytes = self.free_bytes(promised)?;
+        let own = dir.map_or(0, written);
+        let wanted = likely.saturating_mul(TIMES_ORIGINAL);
+        // What a job has written is no longer free, and no longer to come.
+        let others = promised.iter().filter(|(other, _)| Some(other.as_path()) != dir);
+        let to_come: Vec<u64> = others.map(|(other, bytes)| bytes.saturating_sub(written(other))).collect();
+        let needed = if to_come.is_empty() { known } else { wanted }.saturating_sub(own);
+        let needed_bytes = to_come.iter().copied().fold(needed, u64::saturating_add);
+        let needed_bytes = needed_bytes.saturating_add(self.room.min_free_bytes);
+        if free_bytes < needed_bytes {
+            return Err(WorkspaceError::Full { free_bytes, needed_bytes });
+        }
+        Ok(wanted.min(own.saturating_add(free_bytes - self.room.min_free_bytes)))
     }
 }
 
@@ -210,6 +284,19 @@ fn remove(dir: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::protocol::INPUT;
+
+    pub(super) const MIB: u64 = 1 << 20;
+
+    pub(super) const fn room(min_free_bytes: u64, max_bytes: u64) -> Room {
+        Room { min_free_bytes, max_bytes }
+    }
+
+    /// An original that takes so many bytes of the disk.
+    pub(super) fn fill(job: &Scratch, bytes: u64) {
+        let file = fs::File::create(job.path().join(INPUT)).expect("a file");
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes).expect("written");
+    }
 
     fn names(base: &Path) -> usize {
         fs::read_dir(base).expect("readable").count()
@@ -218,7 +305,7 @@ mod tests {
     #[test]
     fn a_job_leaves_nothing_and_neither_does_the_worker() {
         let base = tempfile::tempdir().expect("base");
-        let workspace = Workspace::open(base.path(), 0).expect("open");
+        let workspace = Workspace::open(base.path(), room(0, 0)).expect("open");
         let scratch = workspace.claim(10).expect("claim");
         let path = scratch.path().to_owned();
         fs::write(path.join("input"), b"x").expect("write");
@@ -231,10 +318,10 @@ mod tests {
     #[test]
     fn a_sweep_takes_the_dead_and_spares_the_living_and_the_foreign() {
         let base = tempfile::tempdir().expect("base");
-        let alive = Workspace::open(base.path(), 0).expect("open");
+        let alive = Workspace::open(base.path(), room(0, 0)).expect("open");
         fs::create_dir_all(base.path().join(format!("{PREFIX}dead/job-1"))).expect("dead");
         fs::create_dir(base.path().join("somebody-elses")).expect("foreign");
-        let second = Workspace::open(base.path(), 0).expect("open");
+        let second = Workspace::open(base.path(), room(0, 0)).expect("open");
         assert!(!base.path().join(format!("{PREFIX}dead")).exists());
         assert!(base.path().join("somebody-elses").exists());
         assert_eq!(names(base.path()), 3);
@@ -245,10 +332,10 @@ mod tests {
     #[test]
     fn no_job_starts_below_the_floor_and_promises_count() {
         let base = tempfile::tempdir().expect("base");
-        let workspace = Workspace::open(base.path(), u64::MAX >> 1).expect("open");
+        let workspace = Workspace::open(base.path(), room(u64::MAX >> 1, 0)).expect("open");
         assert!(matches!(workspace.claim(0), Err(WorkspaceError::Full { .. })));
 
-        let workspace = Workspace::open(base.path(), 0).expect("open");
+        let workspace = Workspace::open(base.path(), room(0, 0)).expect("open");
         let free = workspace.free_bytes().expect("free");
         let first = workspace.claim(free / 2).expect("fits");
         assert!(matches!(workspace.claim(free), Err(WorkspaceError::Full { .. })));
@@ -269,14 +356,39 @@ mod tests {
     #[test]
     fn what_a_job_has_written_is_not_counted_twice() {
         let base = tempfile::tempdir().expect("base");
-        let workspace = Workspace::open(base.path(), 0).expect("open");
+        let workspace = Workspace::open(base.path(), room(0, 0)).expect("open");
         // Much more than others are likely to write meanwhile.
         let size: u64 = 256 << 20;
-        let job = workspace.claim(size).expect("fits");
-        let all_but_half = || workspace.free_bytes().expect("free") - size / 2;
+        let job = workspace.claim(size / TIMES_ORIGINAL).expect("fits");
+        let all_but_half = || (workspace.free_bytes().expect("free") - size / 2) / TIMES_ORIGINAL;
         assert!(matches!(workspace.claim(all_but_half()), Err(WorkspaceError::Full { .. })), "it is to come");
-        let file = fs::File::create(job.path().join("input")).expect("a file");
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size).expect("written");
+        fill(&job, size);
         assert!(workspace.claim(all_but_half()).is_ok(), "it is there");
+    }
+
+    #[test]
+    fn a_job_that_is_alone_needs_room_for_its_original_only_and_keeps_others_out() {
+        let base = tempfile::tempdir().expect("base");
+        let workspace = Workspace::open(base.path(), room(10 * MIB, 100 * MIB)).expect("open");
+        let large = workspace.claim(80 * MIB).expect("it is alone");
+        assert!(matches!(workspace.claim(MIB), Err(WorkspaceError::Full { .. })));
+        workspace.check().expect("what is promised leaves the floor free");
+        drop(large);
+        let small = workspace.claim(MIB).expect("fits");
+        assert!(matches!(workspace.claim(80 * MIB), Err(WorkspaceError::Full { .. })), "it has to be alone");
+        workspace.claim(20 * MIB).expect("three times that is there");
+        drop(small);
+        let fault = Fault::from(workspace.claim(91 * MIB).expect_err("larger than all of it"));
+        assert!(matches!(fault, Fault::Rejected { code: Code::LimitScratch, .. }), "{fault:?}");
+    }
+
+    #[test]
+    fn jobs_take_no_more_than_the_configured_part_of_a_file_system() {
+        let base = tempfile::tempdir().expect("base");
+        let workspace = Workspace::open(base.path(), room(0, 64 * MIB)).expect("open");
+        assert_eq!(workspace.free_bytes().expect("free"), 64 * MIB);
+        let job = workspace.claim(0).expect("fits");
+        fill(&job, 16 * MIB);
+        assert_eq!(workspace.free_bytes().expect("free"), 48 * MIB);
     }
 }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use mediamill::config::{self, Limits};
 use mediamill::error::Code;
+use mediamill::events::{Action, Kind};
 use mediamill::sandbox::Sandbox;
 use mediamill::sandbox::protocol::Task;
 
@@ -83,8 +84,15 @@ fn bytes() {
 #[test]
 fn pixels() {
     let sandbox = jail::start(jail::options());
-    for name in ["picture.png", "picture.webp", "photo-exif.jpg", "conforming.mp4", "browser.webm", "animation.gif"] {
+    for name in ["conforming.mp4", "browser.webm"] {
         assert_eq!(end(&sandbox, &fixture(name), |limits| limits.pixels = 1000), "media.limit-pixels", "{name}");
+    }
+    // A picture is not decoded, and kept.
+    for name in ["picture.png", "picture.webp", "photo-exif.jpg", "animation.gif"] {
+        let report = run(&sandbox, &fixture(name), |limits| limits.pixels = 1000).result.expect(name);
+        assert_eq!((report.action, report.kind), (Action::KeptOriginal, Kind::Image), "{name}");
+        assert_eq!(report.reasons.last().expect("a reason").reason, "limit-pixels", "{name}");
+        assert!(report.produced.is_empty() && report.damage.is_none(), "{name}: {report:?}");
     }
     // The first second is as small as the header says. The second one is not, and counts as damage.
     let second = |size: &str| {
@@ -157,4 +165,18 @@ fn scratch() {
     let size = film.len() as u64;
     assert_eq!(end(&sandbox, &film, |limits| limits.scratch_bytes = size + 1000), "media.limit-scratch");
     assert_eq!(end(&sandbox, &film, |limits| limits.scratch_bytes = size + (64 << 20)), "Encoded");
+}
+
+#[test]
+fn a_file_larger_than_the_scratch_space_is_rejected_and_one_that_fits_is_done() {
+    let dir = cmd::Dir::new();
+    let note = cmd::repo_file("fixtures/note.txt").display().to_string();
+    let size = std::fs::metadata(&note).expect("a fixture").len();
+    for (most, outcome, code) in [(size - 1, "rejected", "media.limit-scratch"), (1 << 20, "normalized", "")] {
+        let set = format!("worker.scratch_max_bytes={most}");
+        let args = ["normalize", &note, "--out", "out", "--format", "json", "--set", &set];
+        let floor = ["--set", "worker.scratch_min_free_bytes=0"];
+        let lines = dir.run(args.into_iter().chain(floor)).json_lines();
+        assert_eq!((&lines[0]["outcome"], lines[0]["code"].as_str().unwrap_or("")), (&outcome.into(), code), "{most}");
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use mediamill::events::{Action, Role};
+use mediamill::events::{Action, Kind, Role};
 
 use crate::support::media::{
     QUARTERS, Shown, decodes, ffmpeg, fixture, is_color, make, make_with, quarters, stream, synthesise,
 };
+use crate::support::pictures::gif;
 
 /// The eight ways to turn and mirror: `x' = a x + c y`, `y' = b x + d y`, with y downwards. In the order of Exif's
 /// orientations 1 to 8 (Exif 2.32, table 6); a display matrix (ISO/IEC 14496-12, 6.2.2) has the same four numbers.
@@ -243,4 +244,59 @@ fn the_phone_fixture_is_shown_as_it_was_held() {
     let shown = Shown::of(&path, 1.0);
     let reference = Shown::of(&fixture("phone-portrait.mp4"), 1.0);
     assert_eq!(shown.width < shown.height, reference.width < reference.height);
+}
+
+/// The reason for which a picture was kept without a thumbnail, and whether its bytes are called damaged.
+#[track_caller]
+fn kept_for(path: &Path) -> (String, bool) {
+    let report = make(path).report;
+    assert_eq!((report.action, report.kind), (Action::KeptOriginal, Kind::Image), "{}", path.display());
+    assert!(report.produced.is_empty(), "{}: {:?}", path.display(), report.produced);
+    let reason = report.reasons.iter().find(|reason| reason.stream == Some(0)).expect("a reason");
+    assert_eq!(reason.verdict, "keep");
+    (reason.reason.clone(), report.damage.is_some())
+}
+
+#[test]
+fn a_picture_that_breaks_off_before_there_is_one_is_kept_as_damaged() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // How many bytes are left: recognised, and nothing to see.
+    for (name, codec, left) in [
+        ("a.png", "png", 40),
+        ("a.jpg", "mjpeg", 24),
+        ("a.webp", "libwebp", 40),
+        ("a.gif", "gif", 16),
+        ("a.bmp", "bmp", 60),
+        ("a.tif", "tiff", 40),
+    ] {
+        let path = synthesise(&dir, name, &format!("{} -frames:v 1 -c:v {codec}", quarters(64, 48, 1, 1)));
+        let bytes = std::fs::read(&path).expect("a picture");
+        std::fs::write(&path, &bytes[..left]).expect("cut");
+        assert_eq!(kept_for(&path), ("undecodable".to_owned(), true), "{name}");
+    }
+}
+
+#[test]
+fn an_animated_gif_without_a_frame_to_show_is_kept_as_damaged() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("a.gif");
+    let mut bytes = gif(64, 48, 3);
+    // The code size of each frame's LZW: 13 is more than a GIF can have (GIF89a, 22).
+    let frames: Vec<usize> = (0..bytes.len() - 2).filter(|at| bytes[*at..at + 3] == [2, 2, 0x44]).collect();
+    assert_eq!(frames.len(), 3);
+    frames.into_iter().for_each(|at| bytes[at] = 13);
+    std::fs::write(&path, bytes).expect("a picture");
+    assert_eq!(kept_for(&path), ("undecodable".to_owned(), true));
+}
+
+#[test]
+fn a_picture_that_the_decoder_does_not_know_is_kept_and_not_called_damaged() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let tiff = synthesise(&dir, "lab.tif", &format!("{} -frames:v 1 -compression_algo raw", quarters(64, 48, 1, 1)));
+    let mut bytes = std::fs::read(&tiff).expect("a picture");
+    // PhotometricInterpretation (TIFF 6.0, section 8): a short, and CIE L*a*b* is 8 (section 23).
+    let tag = bytes.windows(8).position(|w| w == [6, 1, 3, 0, 1, 0, 0, 0]).expect("the tag");
+    bytes[tag + 8..tag + 10].copy_from_slice(&8_u16.to_le_bytes());
+    std::fs::write(&tiff, bytes).expect("the picture again");
+    assert_eq!(kept_for(&tiff), ("no-decoder".to_owned(), false));
 }

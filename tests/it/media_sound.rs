@@ -267,3 +267,35 @@ fn peaks_and_waveform_are_of_what_is_played() {
     let highest = data.iter().map(|v| number(v).abs()).fold(0.0, f64::max) / 127.0;
     assert!((f64::from(loudest) - highest).abs() < 0.15, "{loudest} against {highest}");
 }
+
+/// Root mean square of one channel of two over a second from `at` on.
+#[expect(clippy::cast_precision_loss, reason = "a mean")]
+fn level(samples: &[f32], rate: usize, channel: usize, at: usize) -> f32 {
+    let window: Vec<f32> =
+        samples[at * rate * 2..(at + 1) * rate * 2].iter().skip(channel).step_by(2).copied().collect();
+    (window.iter().map(|sample| sample * sample).sum::<f32>() / window.len() as f32).sqrt()
+}
+
+/// 64 MiB of samples stay in memory, which is 175 s of two channels at 48 kHz.
+#[test]
+fn a_sound_too_long_for_memory_is_decoded_again_and_comes_out_whole() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Louder every 25 s, by as much on the left as softer on the right.
+    let steps = "0.02+0.02*floor(t/25)|0.2-0.02*floor(t/25)".replace('|', ")*sin(880*PI*t)|(");
+    let source = format!("-f lavfi -i aevalsrc=({steps})*sin(1760*PI*t):s=48000:d=200");
+    let film = format!("-f lavfi -i color=s=64x48:r=2:d=200 {source} -c:v mpeg4 -c:a ac3 -b:a 192k");
+    for (name, options) in [("long.flac", source), ("long.mkv", film)] {
+        let made = make(&synthesise(&dir, name, &options));
+        assert_eq!(made.report.action, Action::Encoded, "{name}");
+        assert!(made.duration_ms().abs_diff(200_000) < 200, "{name}: {} ms", made.duration_ms());
+        let rate = 48_000;
+        let (before, after) = (sound(&dir.path().join(name), 48_000, 2), sound(&made.playback(), 48_000, 2));
+        let gain = level(&after, rate, 0, 10) / level(&before, rate, 0, 10);
+        for at in [10, 60, 110, 160, 190] {
+            for channel in [0, 1] {
+                let heard = level(&after, rate, channel, at) / level(&before, rate, channel, at) / gain;
+                assert!((0.9..1.1).contains(&heard), "{name}: channel {channel} after {at} s: {heard} of what it was");
+            }
+        }
+    }
+}

@@ -11,7 +11,7 @@ use mediamill::events::{Event, Headers, NORMALIZED_TYPE, Normalized, REJECTED_TY
 use mediamill::sandbox::{Sandbox, SandboxOptions};
 use mediamill::source::Sources;
 use mediamill::store::Store;
-use mediamill::worker::{Job, METRICS, Parts, Pipeline, Workspace};
+use mediamill::worker::{Job, METRICS, Parts, Pipeline, Room, Workspace};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -180,7 +180,7 @@ async fn outcome_of(example: &Value, fixture: &str) -> Value {
         store,
         sandbox: Sandbox::start(SandboxOptions { ..jail::options() }).expect("a sandbox"),
         profiles: Profiles::load(Path::new("")).expect("profiles"),
-        workspace: Workspace::open(dir.path(), 0).expect("scratch space"),
+        workspace: Workspace::open(dir.path(), Room { min_free_bytes: 0, max_bytes: 0 }).expect("scratch space"),
     };
     let event = decoded(example);
     let received = event.received().expect("the data of a received event");

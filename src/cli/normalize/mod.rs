@@ -90,7 +90,7 @@ async fn normalize(
     let jobs = args.jobs.unwrap_or_else(|| Slots::new(&config.worker).count());
     let store = Store::local(&args.out);
     let sources = Sources::new(config, &store)?;
-    let workspace = Workspace::open(&config.worker.scratch_dir, config.worker.scratch_min_free_bytes)?;
+    let workspace = Workspace::open(&config.worker.scratch_dir, (&config.worker).into())?;
     let pipeline = Pipeline::new(config, Parts { sources, store, sandbox, profiles, workspace }, jobs.into());
     let bars = Bars::new(inputs.files.len(), args.format == Format::Human);
     let work =

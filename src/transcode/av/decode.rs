@@ -49,6 +49,8 @@ pub(in crate::transcode) struct Decoder<F> {
     pub(in crate::transcode) packets: u64,
     /// Packets or frames that the decoder refused.
     pub(in crate::transcode) bad: u64,
+    /// Why it refused the last of them.
+    pub(in crate::transcode) refusal: Option<ff::Error>,
     kind: PhantomData<F>,
 }
 
@@ -94,7 +96,7 @@ impl<F: FrameKind> Decoder<F> {
             (*raw).thread_count = i32::try_from(threads).unwrap_or(1).max(1);
         }
         let inner = decoder.open_as(codec)?;
-        Ok(Self { inner, packets: 0, bad: 0, kind: PhantomData })
+        Ok(Self { inner, packets: 0, bad: 0, refusal: None, kind: PhantomData })
     }
 
     /// Feeds a packet, or the end with `None`, and hands on every frame that comes out.
@@ -116,7 +118,10 @@ impl<F: FrameKind> Decoder<F> {
         match sent {
             Ok(()) | Err(ff::Error::Eof) => {}
             Err(error @ ff::Error::Other { errno: libc::ENOMEM }) => return Err(super::reading("decoding")(error)),
-            Err(_) => self.bad += 1,
+            Err(error) => {
+                self.bad += 1;
+                self.refusal = Some(error);
+            }
         }
         self.drain(packet.is_none(), on_frame)
     }
@@ -130,8 +135,9 @@ impl<F: FrameKind> Decoder<F> {
                 Err(ff::Error::Eof | ff::Error::Other { errno: libc::EAGAIN }) => return Ok(()),
                 Err(error @ ff::Error::Other { errno: libc::ENOMEM }) => return Err(super::reading("decoding")(error)),
                 // The decoder has dropped what it could not read and goes on with the next packet.
-                Err(_) => {
+                Err(error) => {
                     self.bad += 1;
+                    self.refusal = Some(error);
                     // At the end there is no next packet, and frames of other threads may be behind this one.
                     if !to_the_end || self.bad - bad_before > MAX_BAD_AT_END {
                         return Ok(());

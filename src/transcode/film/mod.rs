@@ -1,4 +1,5 @@
-//! Films of which at least one stream has to be encoded: one decode feeds encoder, sound and poster.
+//! Films of which at least one stream has to be encoded: one decode feeds encoder, sound and poster; a long sound is decoded
+//! a second time.
 
 mod copy_track;
 mod picture_track;
@@ -58,10 +59,10 @@ pub(super) fn encode_film(
     };
     let offset_ms = input.start_us() / 1000;
     let mut picture = PictureTrack::open(input, facts, video, offset_ms, job)?;
-    let mut sound = plan.audio.as_ref().map(|track| SoundTrack::open(input, track, offset_ms, job)).transpose()?;
-    input.keep_only(
-        &[Some(video.index), plan.audio.as_ref().map(|t| t.index)].into_iter().flatten().collect::<Vec<_>>(),
-    );
+    let read: Vec<usize> = std::iter::once(video.index).chain(plan.audio.as_ref().map(|t| t.index)).collect();
+    let sound = plan.audio.as_ref().map(|track| SoundTrack::open(input, facts, (track, &read), offset_ms, job));
+    let mut sound = sound.transpose()?;
+    input.keep_only(&read);
 
     let frame_ms = picture.frame_ms(facts);
     let mut film = Film { findings: Findings::default(), poster: None, has_sound: false, frame_ms };

@@ -2,15 +2,17 @@
 
 use ffmpeg_next as ff;
 
-use super::super::av::{Input, OutputStream};
+use super::super::av::{self, AudioEncoder, Input, OutputStream};
 use super::super::job::{Findings, Job};
+use super::super::packets::PacketSpool;
 use super::super::probe::check_duration;
-use super::super::sound::SoundReader;
+use super::super::sound::{SoundReader, SoundSource};
 use super::copy_track::CopyTrack;
 use super::picture_track::PictureEncoder;
 use super::{EncodedPicture, Waiting};
 use crate::domain::{AudioSettings, Facts, Plan, Track, VideoSettings};
 use crate::error::{Code, Fault};
+use crate::sandbox::protocol::INPUT;
 
 /// The picture of a film.
 pub(super) enum PictureTrack {
@@ -88,7 +90,7 @@ pub(super) struct SoundTrack {
 }
 
 enum Way {
-    Encode(Box<SoundReader>),
+    Encode(Box<SoundReader<'static>>),
     Copy(Box<CopyTrack>),
 }
 
@@ -101,7 +103,8 @@ pub(super) struct FinishedSound {
 impl SoundTrack {
     pub(super) fn open(
         input: &Input,
-        track: &Track<AudioSettings>,
+        facts: &Facts,
+        (track, read): (&Track<AudioSettings>, &[usize]),
         offset_ms: i64,
         job: &Job<'_>,
     ) -> Result<Self, Fault> {
@@ -109,9 +112,18 @@ impl SoundTrack {
         let stream = input.stream(track.index).ok_or_else(missing)?;
         let way = match track.settings() {
             Some(settings) => {
-                let format = (settings.sample_rate_hz, settings.channels);
-                let reader = SoundReader::open(&stream, format, Some(offset_ms), job.limits.duration_s)?;
-                Way::Encode(Box::new(reader))
+                let source = SoundSource {
+                    path: INPUT,
+                    container: facts.container,
+                    index: track.index,
+                    read: Some(read.to_vec()),
+                    rate: settings.sample_rate_hz,
+                    channels: settings.channels,
+                    offset_ms: Some(offset_ms),
+                    max_duration_s: job.limits.duration_s,
+                    until_ms: None,
+                };
+                Way::Encode(Box::new(SoundReader::open(input, source)?))
             }
             None => Way::Copy(Box::new(CopyTrack::new(&stream, offset_ms, "sound.part"))),
         };
@@ -125,7 +137,7 @@ impl SoundTrack {
         }
     }
 
-    /// None where the file declares sound but has none.
+    /// None where the file declares sound but has none. A long sound is decoded once more for its encoder.
     pub(super) fn finish(
         self,
         plan: &Plan,
@@ -142,7 +154,7 @@ impl SoundTrack {
             }
             Way::Encode(reader) => {
                 let Some(settings) = plan.audio.as_ref().and_then(Track::settings) else { return Ok(None) };
-                let mut sound = reader.finish(job.profile.audio.loudness)?;
+                let sound = reader.finish(job.profile.audio.loudness)?;
                 findings.damage.packets += sound.packets;
                 findings.damage.bad_packets += sound.bad_packets;
                 if sound.frames() == 0 {
@@ -150,7 +162,10 @@ impl SoundTrack {
                 }
                 findings.loudness = Some(sound.loudness);
                 let duration_ms = sound.duration_ms();
-                let (encoder, packets) = sound.encode(settings, None)?;
+                let opened = AudioEncoder::open(settings);
+                let mut encoder = opened.map_err(av::writing("opening the audio encoder"))?;
+                let mut packets = PacketSpool::new("audio.part");
+                sound.encode(&mut encoder, None, &mut |packet| Ok(packets.push(&packet)?))?;
                 let stream = OutputStream {
                     parameters: encoder.parameters(),
                     time_base: encoder.time_base(),

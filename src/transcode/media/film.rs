@@ -8,7 +8,7 @@ use super::super::job::{Findings, Job, bit_rate, size_of};
 use super::super::prove::{Expectation, prove};
 use super::super::still::write_thumbnail;
 use super::super::{poster, probe};
-use super::{Kept, keep, note, or_why_not, remux_if_larger};
+use super::{Kept, keep, note, or_why_not, original_instead, remux_if_larger, remux_instead};
 use crate::domain::{Facts, How, Plan, Track, VideoSettings, encode_plan, fit_video};
 use crate::error::{Code, Fault};
 use crate::events::{Action, Reason, Role};
@@ -20,6 +20,8 @@ struct Done {
     findings: Findings,
     poster: Option<ff::frame::Video>,
     file: &'static str,
+    /// Why the file is not to be published, where it did not pass its proof.
+    unproven: Option<String>,
 }
 
 const ENCODED: &str = "video.mp4";
@@ -27,18 +29,19 @@ const ENCODED: &str = "video.mp4";
 const ORIGINAL_STREAMS: &str = "streams.mp4";
 
 pub(super) fn make_film(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<(Plan, Findings), Fault> {
-    let Done { plan, mut findings, poster, file } = if plan.action == Action::Encoded {
+    let done = if plan.action == Action::Encoded {
         encode_video(input, facts, plan, job)?
     } else {
         let file = if plan.action == Action::Copied { INPUT } else { ENCODED };
         match keep(facts, &plan, file, None, job)? {
-            Kept::Proven(findings) => Done { plan, findings, poster: None, file },
+            Kept::Proven(findings) => Done { plan, findings, poster: None, file, unproven: None },
             Kept::Not(reason, detail) => {
                 let plan = encode_plan(facts, job.profile, (reason, &detail));
                 encode_video(input, facts, plan, job)?
             }
         }
     };
+    let Done { plan, mut findings, poster, file, .. } = keep_instead(facts, done, job)?;
     // A copied picture was not decoded: a keyframe is looked up.
     let poster = match (poster, &plan.video) {
         (None, Some(track)) => {
@@ -46,9 +49,18 @@ pub(super) fn make_film(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'
         }
         (poster, _) => poster,
     };
-    let duration_ms = findings.duration_ms.unwrap_or(0);
-    let (width, height) = shown_size(facts, &plan);
-    findings.produced.push(Produced {
+    if plan.action != Action::KeptOriginal {
+        findings.produced.push(playback(facts, &plan, file, findings.duration_ms.unwrap_or(0))?);
+    }
+    if let Some(frame) = poster {
+        findings.produced.push(write_thumbnail(&frame, job)?);
+    }
+    Ok((plan, findings))
+}
+
+fn playback(facts: &Facts, plan: &Plan, file: &str, duration_ms: u64) -> Result<Produced, Fault> {
+    let (width, height) = shown_size(facts, plan);
+    Ok(Produced {
         role: Role::Playback,
         file: file.to_owned(),
         object: "video.mp4".to_owned(),
@@ -58,11 +70,22 @@ pub(super) fn make_film(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'
         height: Some(height),
         duration_ms: Some(duration_ms),
         bit_rate: bit_rate(size_of(file)?, duration_ms),
-    });
-    if let Some(frame) = poster {
-        findings.produced.push(write_thumbnail(&frame, job)?);
+    })
+}
+
+/// What was encoded is not to be published where it is unproven: the original's streams are, or else the original as it is.
+fn keep_instead(facts: &Facts, mut done: Done, job: &mut Job<'_>) -> Result<Done, Fault> {
+    let Some(why) = done.unproven.take() else { return Ok(done) };
+    if let Some(remux) = remux_instead(facts, &why, job)
+        && let Some(kept) = keep_streams(facts, remux, &mut done.poster, job)?
+    {
+        return Ok(kept);
     }
-    Ok((plan, findings))
+    if let Some(loudness) = &mut done.findings.loudness {
+        // Measured, but left alone.
+        loudness.gain_db = 0.0;
+    }
+    Ok(Done { plan: original_instead(&why), ..done })
 }
 
 fn shown_size(facts: &Facts, plan: &Plan) -> (u32, u32) {
@@ -76,14 +99,13 @@ fn encode_video(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> R
     if !has_copies(&plan) {
         return encode_and_prove(input, facts, plan, job);
     }
-    match or_why_not(encode_and_prove(input, facts, plan, job))? {
-        Ok(done) => Ok(done),
-        // A stream that looked fine is not: encoded, it is.
-        Err(why) => {
-            let plan = encode_plan(facts, job.profile, ("proof", &why));
-            encode_and_prove(probe::open(INPUT, facts.container)?, facts, plan, job)
-        }
-    }
+    let why = match or_why_not(encode_and_prove(input, facts, plan, job))? {
+        Ok(Done { unproven: Some(why), .. }) | Err(why) => why,
+        Ok(done) => return Ok(done),
+    };
+    // A stream that looked fine is not: encoded, it is.
+    let plan = encode_plan(facts, job.profile, ("proof", &why));
+    encode_and_prove(probe::open(INPUT, facts.container)?, facts, plan, job)
 }
 
 fn encode_and_prove(input: Input, facts: &Facts, mut plan: Plan, job: &mut Job<'_>) -> Result<Done, Fault> {
@@ -92,16 +114,21 @@ fn encode_and_prove(input: Input, facts: &Facts, mut plan: Plan, job: &mut Job<'
     if let Some(max_bytes) = job.profile.max_bytes.filter(|max| size > *max) {
         made = encode_to_budget(facts, &mut plan, max_bytes, made.findings.duration_ms.unwrap_or(0), job)?;
     } else if let Some(remux) = remux_if_larger(facts, size, job)
-        && let Some(done) = keep_streams(facts, remux, &mut made, job)?
+        && let Some(done) = keep_streams(facts, remux, &mut made.poster, job)?
     {
         return Ok(done);
     }
-    prove(&expectation(ENCODED, &plan, &made))?;
-    Ok(Done { plan, findings: made.findings, poster: made.poster, file: ENCODED })
+    let unproven = or_why_not(prove(&expectation(ENCODED, &plan, &made)))?.err();
+    Ok(Done { plan, findings: made.findings, poster: made.poster, file: ENCODED, unproven })
 }
 
-/// *Never larger*: the original's streams instead; none where they do not pass, and what was encoded stays.
-fn keep_streams(facts: &Facts, mut plan: Plan, made: &mut Film, job: &mut Job<'_>) -> Result<Option<Done>, Fault> {
+/// *Never larger*: the original's streams instead, with the poster; none where they do not pass, and what was encoded stays.
+fn keep_streams(
+    facts: &Facts,
+    mut plan: Plan,
+    poster: &mut Option<ff::frame::Video>,
+    job: &mut Job<'_>,
+) -> Result<Option<Done>, Fault> {
     let findings = if plan.action == Action::Encoded {
         // The picture is kept, its sound no player of MP4 knows.
         let input = probe::open(INPUT, facts.container)?;
@@ -121,7 +148,7 @@ fn keep_streams(facts: &Facts, mut plan: Plan, made: &mut Film, job: &mut Job<'_
         }
     };
     let file = if plan.action == Action::Copied { INPUT } else { ORIGINAL_STREAMS };
-    Ok(findings.map(|findings| Done { plan, findings, poster: made.poster.take(), file }))
+    Ok(findings.map(|findings| Done { plan, findings, poster: poster.take(), file, unproven: None }))
 }
 
 fn expectation<'a>(file: &'a str, plan: &'a Plan, made: &Film) -> Expectation<'a> {

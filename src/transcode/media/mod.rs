@@ -2,6 +2,8 @@
 
 mod film;
 mod sound;
+#[cfg(test)]
+mod tests;
 
 use super::av::Input;
 use super::job::{Findings, Job, size_of};
@@ -17,7 +19,7 @@ use crate::sandbox::protocol::{INPUT, Report};
 /// Carries out the plan and proves its result.
 ///
 /// # Errors
-/// A limit, [`Code::MediaUnreadable`], [`Code::MediaCannotFit`], [`Code::MediaProofFailed`], this machine's trouble.
+/// A limit, [`Code::MediaUnreadable`], [`Code::MediaCannotFit`], this machine's trouble.
 pub(super) fn make(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<Report, Fault> {
     let (plan, findings) = match facts.kind {
         Kind::Audio => sound::make_sound(input, facts, plan, job)?,
@@ -42,6 +44,7 @@ fn keep(facts: &Facts, plan: &Plan, file: &str, duration_ms: Option<u64>, job: &
         return Ok(Kept::Not("budget", format!("{} bytes, at most {max_bytes}", facts.size_bytes)));
     }
     let copied = plan.action == Action::Copied;
+    let file = if copied { INPUT } else { file };
     let mut input = probe::open(INPUT, facts.container)?;
     let target = if copied { Target::Nowhere } else { Target::File(file, format_of(plan)) };
     let findings = match or_why_not(copy_streams(&mut input, facts, plan, &target, job))? {
@@ -93,6 +96,25 @@ fn remux_if_larger(facts: &Facts, size: u64, job: &Job<'_>) -> Option<Plan> {
     let fits = job.profile.max_bytes.is_none_or(|max| facts.size_bytes <= max);
     if larger && fits { remux_plan(facts, job.profile) } else { None }
 }
+
+/// Where the source can be decoded and what was encoded does not pass its proof: the plan that keeps the source's streams
+/// as they are, where players know their codecs.
+fn remux_instead(facts: &Facts, why: &str, job: &Job<'_>) -> Option<Plan> {
+    let mut plan = remux_plan(facts, job.profile)?;
+    for entry in plan.reasons.iter_mut().filter(|entry| entry.verdict == "copy") {
+        (entry.reason, entry.detail) = (PROOF_FAILED.to_owned(), Some(why.to_owned()));
+    }
+    Some(plan)
+}
+
+/// And where they cannot be kept either: the original is what people open.
+fn original_instead(why: &str) -> Plan {
+    let reasons = vec![note("keep", PROOF_FAILED, why.to_owned())];
+    Plan { output: Output::Nothing, action: Action::KeptOriginal, video: None, audio: None, reasons }
+}
+
+/// Word in events for a file that was not encoded because what came of it did not pass its proof.
+const PROOF_FAILED: &str = "proof-failed";
 
 fn note(verdict: &str, reason: &str, detail: String) -> Reason {
     Reason { stream: None, verdict: verdict.to_owned(), reason: reason.to_owned(), detail: Some(detail) }

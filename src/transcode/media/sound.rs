@@ -1,17 +1,17 @@
-//! A sound carried out: decode once, measure, encode or keep, peaks.
+//! A sound carried out: decode, measure, encode or keep, peaks.
 
 use ffmpeg_next as ff;
 
-use super::super::av::{self, Input, OutputStream};
-use super::super::job::{Findings, Job, bit_rate, scratch, size_of};
+use super::super::av::{self, AudioEncoder, Input, OutputStream};
+use super::super::job::{Findings, Job, Trouble, bit_rate, scratch, size_of};
 use super::super::packets::each_packet;
 use super::super::prove::{Expectation, prove};
 use super::super::remux::create_mp3;
-use super::super::sound::{Sound, SoundReader};
+use super::super::sound::{Sound, SoundReader, SoundSource};
 use super::super::still::write_thumbnail;
 use super::super::waveform::{self, PeakMeter};
 use super::super::{poster, probe};
-use super::{AUDIO_FRAME_MS, Kept, keep, note, remux_if_larger};
+use super::{AUDIO_FRAME_MS, Kept, keep, note, or_why_not, original_instead, remux_if_larger, remux_instead};
 use crate::domain::{AudioSettings, Facts, How, Output, Plan, Track, encode_plan, fit_audio};
 use crate::error::{Code, Fault};
 use crate::events::{Action, Role};
@@ -21,7 +21,8 @@ use crate::sandbox::protocol::{INPUT, Produced};
 struct Done {
     plan: Plan,
     peaks: PeakMeter,
-    file: &'static str,
+    /// None where the original is what people open.
+    file: Option<&'static str>,
 }
 
 const ENCODED: &str = "audio.mp3";
@@ -49,32 +50,45 @@ pub(super) fn make_sound(
         Output::Mp3 | Output::Mp4 | Output::Nothing => ("audio.mp3", "audio/mpeg", "mp3"),
     };
     findings.loudness = Some(sound.loudness);
-    findings.produced.push(Produced {
-        role: Role::Playback,
-        file: file.to_owned(),
-        object: object.to_owned(),
-        mime_type: mime_type.to_owned(),
-        codecs: vec![codec.to_owned()],
-        width: None,
-        height: None,
-        duration_ms: Some(duration_ms),
-        bit_rate: bit_rate(size_of(file)?, duration_ms),
-    });
+    if let Some(file) = file {
+        findings.produced.push(Produced {
+            role: Role::Playback,
+            file: file.to_owned(),
+            object: object.to_owned(),
+            mime_type: mime_type.to_owned(),
+            codecs: vec![codec.to_owned()],
+            width: None,
+            height: None,
+            duration_ms: Some(duration_ms),
+            bit_rate: bit_rate(size_of(file)?, duration_ms),
+        });
+    }
     write_waveform(peaks, job, &mut findings)?;
     findings.duration_ms = Some(duration_ms);
     Ok((plan, findings))
 }
 
-/// The one decode of a sound. A cover that passes by becomes the thumbnail.
+/// The decode that measures a sound, and the only one unless it is long. A cover that passes by becomes the thumbnail.
 fn decode_sound(mut input: Input, facts: &Facts, plan: &Plan, job: &mut Job<'_>) -> Result<(Sound, Findings), Fault> {
     let missing = || Fault::broken(Code::WorkerBroken, "a sound without an audio stream was planned");
     let track = plan.audio.as_ref().ok_or_else(missing)?;
     let stream = input.stream(track.index).ok_or_else(missing)?;
-    let format = match track.settings() {
+    let (rate, channels) = match track.settings() {
         Some(settings) => (settings.sample_rate_hz, settings.channels),
         None => (stream.sample_rate().clamp(8000, 48_000), stream.channels().clamp(1, 2)),
     };
-    let mut reader = SoundReader::open(&stream, format, None, job.limits.duration_s)?;
+    let source = SoundSource {
+        path: INPUT,
+        container: facts.container,
+        index: track.index,
+        read: None,
+        rate,
+        channels,
+        offset_ms: None,
+        max_duration_s: job.limits.duration_s,
+        until_ms: None,
+    };
+    let mut reader = SoundReader::open(&input, source)?;
     let cover = facts.cover_art().map(|stream| stream.index);
     let mut findings = Findings::default();
     let mut thumbnail = None;
@@ -134,12 +148,26 @@ fn encode_sound(
         && let Some(remux) = remux_if_larger(facts, size, job)
         && let Kept::Proven(_) = keep(facts, &remux, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?
     {
-        let file = kept_file(&remux);
+        let file = Some(kept_file(&remux));
         return Ok(Done { plan: remux, peaks: measured(sound, job)?, file });
     }
     let (duration_ms, frame_ms) = (sound.duration_ms(), AUDIO_FRAME_MS);
-    prove(&Expectation { file: ENCODED, plan: &plan, duration_ms, frame_ms })?;
-    Ok(Done { plan, peaks, file: ENCODED })
+    match or_why_not(prove(&Expectation { file: ENCODED, plan: &plan, duration_ms, frame_ms }))? {
+        Ok(()) => Ok(Done { plan, peaks, file: Some(ENCODED) }),
+        Err(why) => keep_instead(sound, facts, &why, job),
+    }
+}
+
+/// What was encoded is not to be published: the original's stream is, or else the original as it is.
+fn keep_instead(sound: &mut Sound, facts: &Facts, why: &str, job: &mut Job<'_>) -> Result<Done, Fault> {
+    if sound.bad_packets == 0
+        && let Some(remux) = remux_instead(facts, why, job)
+        && let Kept::Proven(_) = keep(facts, &remux, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?
+    {
+        let file = Some(kept_file(&remux));
+        return Ok(Done { plan: remux, peaks: measured(sound, job)?, file });
+    }
+    Ok(Done { plan: original_instead(why), peaks: measured(sound, job)?, file: None })
 }
 
 fn kept_file(plan: &Plan) -> &'static str {
@@ -182,7 +210,7 @@ fn write_mp3(
     facts: &Facts,
     peaks: Option<&mut PeakMeter>,
 ) -> Result<(), Fault> {
-    let (encoder, packets) = sound.encode(settings, peaks)?;
+    let mut encoder = AudioEncoder::open(settings).map_err(av::writing("opening the audio encoder"))?;
     let stream = OutputStream {
         parameters: encoder.parameters(),
         time_base: encoder.time_base(),
@@ -190,13 +218,9 @@ fn write_mp3(
         frame_rate: None,
         sample_aspect_ratio: None,
     };
-    let _writing = stage!("write").entered();
     let mut muxer = create_mp3(ENCODED, stream, facts)?;
-    for n in 0..packets.len() {
-        let mut packet = packets.get(n).map_err(scratch)?;
-        muxer.write(0, &mut packet).map_err(av::writing("writing a packet"))?;
-    }
-    muxer.finish().map_err(av::writing("writing the index"))
+    sound.encode(&mut encoder, peaks, &mut |mut packet| muxer.write(0, &mut packet).map_err(Trouble::from))?;
+    stage!("write").in_scope(|| muxer.finish()).map_err(av::writing("writing the index"))
 }
 
 /// The sound is fine as it is; at most its container is written anew.
@@ -206,7 +230,7 @@ fn keep_sound(sound: &mut Sound, facts: &Facts, plan: Plan, job: &mut Job<'_>) -
         bad => Kept::Not("proof", format!("{bad} packets cannot be decoded")),
     };
     match kept {
-        Kept::Proven(_) => Ok(Done { file: kept_file(&plan), peaks: measured(sound, job)?, plan }),
+        Kept::Proven(_) => Ok(Done { file: Some(kept_file(&plan)), peaks: measured(sound, job)?, plan }),
         Kept::Not(reason, detail) => {
             let plan = encode_plan(facts, job.profile, (reason, &detail));
             let settings = plan.audio.as_ref().and_then(Track::settings).cloned();
