@@ -10,9 +10,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::assets;
 use super::endpoints::Endpoints;
-use super::metrics::Metrics;
+use super::metrics::{MAX_AGE, Metrics};
 use super::outcome::{At, Failure, event_id};
 use super::record::normalized;
+use super::slots::Lease;
 use super::spans;
 use super::workspace::{Scratch, Workspace};
 use crate::broker::Lane;
@@ -47,13 +48,17 @@ pub struct Job {
     pub nice: i32,
     /// The lane that it came through; none where there is no broker.
     pub lane: Option<Lane>,
+    /// When the broker delivered it: its deadline counts from then. None: from the beginning of the work.
+    pub(super) received_at: Option<Instant>,
+    /// Its slot, which it gives back while its origin keeps it waiting; none where there are no slots.
+    pub(super) lease: Option<Arc<Lease>>,
 }
 
 impl Job {
     /// A job as an event asks for it.
     #[must_use]
     pub const fn new(cause: String, asked_at: Option<Timestamp>, received: Received, nice: i32) -> Self {
-        Self { cause, asked_at, received, local: None, again: false, nice, lane: None }
+        Self { cause, asked_at, received, local: None, again: false, nice, lane: None, received_at: None, lease: None }
     }
 }
 
@@ -132,7 +137,10 @@ impl Pipeline {
         }
         let scratch = self.claim(&job.received).at(Stage::Fetch)?;
         let mut clock = Clock { metrics: &self.metrics, lane: job.lane, timings: &mut timings };
-        let fetched = clock.times(Stage::Fetch, self.fetch(&brief, &scratch)).await?;
+        let fetched = clock.times(Stage::Fetch, lend(job.lease.as_deref(), self.fetch(&brief, &scratch))).await?;
+        if let Some(lease) = &job.lease {
+            brief.within(Stage::Fetch, async { Ok::<_, Fault>(lease.resume().await) }).await?;
+        }
         let report = clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await?;
         assets::vet(&report, scratch.path()).at(Stage::Transcode)?;
         // Another worker may have been given the same file: what its manifest names must not be replaced.
@@ -175,6 +183,12 @@ impl Pipeline {
             return Err(Fault::transient(Code::WorkerSandbox, "there is no fork server"));
         }
         Ok(self.workspace.check()?)
+    }
+
+    /// What a child is asked when it is to be found out whether this machine can do a job.
+    pub(super) fn trial(&self) -> Option<JobSpec> {
+        let profile = self.profiles.read().unwrap_or_else(PoisonError::into_inner).get(&self.default_profile)?.raw.clone();
+        Some(JobSpec { task: Task::Normalize, profile, limits: self.limits, threads: 1, nice: 0 })
     }
 
     /// The manifest of a file, where somebody finished it and the store says so.
@@ -221,7 +235,8 @@ impl Pipeline {
             .profile(received)
             .ok_or_else(|| Fault::rejected(Code::EventProfile, "this worker has no profile of that name"))?;
         let folder = self.store.folder(&received.tenant, &received.media_id);
-        Ok(Brief { job, profile, folder, deadline: Instant::now() + self.deadline })
+        let deadline = job.received_at.unwrap_or_else(Instant::now) + self.deadline;
+        Ok(Brief { job, profile, folder, deadline })
     }
 
     /// The manifest of the same file, where somebody finished it before.
@@ -365,11 +380,21 @@ impl Clock<'_> {
     }
 }
 
+/// Waits for a fetch, without a slot where that takes long.
+async fn lend<T>(lease: Option<&Lease>, fetch: impl Future<Output = T>) -> T {
+    match lease {
+        Some(lease) => lease.lend(fetch).await,
+        None => fetch.await,
+    }
+}
+
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Clocks differ between machines: an event from the future waited for nothing.
+/// Clocks differ between machines: an event from the future waited for nothing, and none waits for longer than
+/// [`MAX_AGE`].
 fn waited_ms(asked_at: Timestamp) -> u64 {
-    u64::try_from(Timestamp::now().duration_since(asked_at).as_millis()).unwrap_or(0)
+    let waited = Timestamp::now().duration_since(asked_at).try_into().unwrap_or_default();
+    ms(MAX_AGE.min(waited))
 }

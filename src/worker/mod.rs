@@ -1,7 +1,9 @@
 //! The work itself: one job from message to outcome, and the loop that takes messages and decides what is tried again.
 
+mod ability;
 mod assets;
 mod at_once;
+mod desk;
 mod endpoints;
 mod health;
 mod inflight;
@@ -12,8 +14,11 @@ mod outcome;
 mod record;
 mod retry;
 mod settle;
+mod shares;
+mod sift;
 mod slots;
 mod spans;
+mod take;
 mod workspace;
 
 pub use health::{Health, Part, Readiness};
