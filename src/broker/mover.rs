@@ -43,10 +43,14 @@ impl Mover {
         if moved.is_err() {
             self.open = None;
         }
-        let settled = join_all(deliveries.iter().map(|delivery| async {
-            if moved.is_ok() { delivery.ack().await } else { delivery.requeue().await }
-        }));
-        moved.and(settled.await.into_iter().collect())
+        let is_moved = moved.is_ok();
+        let settle = deliveries.iter().map(
+            async |delivery| {
+                if is_moved { delivery.ack().await } else { delivery.requeue().await }
+            },
+        );
+        let settled: Result<Vec<()>, BrokerError> = join_all(settle).await.into_iter().collect();
+        moved.and(settled.map(drop))
     }
 
     async fn publish_all(&mut self, queue: WorkQueue, deliveries: &[Delivery]) -> Result<(), BrokerError> {

@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use super::ability::Ability;
 use super::inflight::{InFlight, Turn};
-use super::job::{Job, Pipeline};
+use super::job::{Job, Pipeline, Receipt};
 use super::metrics::PutOff;
 use super::outcome::Failure;
 use super::settle::{Reading, Request, Settler, put_back, worn_out};
@@ -200,8 +200,8 @@ impl Desk {
             Lane::Bulk => BULK_NICE,
         };
         let job = Job::new(request.cause.clone(), request.asked_at, request.received.clone(), nice);
-        let received_at = Some(delivery.received_at());
-        let job = Job { lane: Some(delivery.lane()), received_at, lease: Some(Arc::clone(lease)), ..job };
+        let receipt = Receipt { received_at: delivery.received_at(), lease: Arc::clone(lease) };
+        let job = Job { lane: Some(delivery.lane()), receipt: Some(receipt), ..job };
         let run = AssertUnwindSafe(self.pipeline.run(&job, |_fraction| {})).catch_unwind();
         run.await.unwrap_or_else(|_panic| {
             let fault = Fault::broken(Code::WorkerBroken, "the worker panicked over this job");

@@ -48,17 +48,24 @@ pub struct Job {
     pub nice: i32,
     /// The lane that it came through; none where there is no broker.
     pub lane: Option<Lane>,
-    /// When the broker delivered it: its deadline counts from then. None: from the beginning of the work.
-    pub(super) received_at: Option<Instant>,
-    /// Its slot, which it gives back while its origin keeps it waiting; none where there are no slots.
-    pub(super) lease: Option<Arc<Lease>>,
+    /// What it has of the broker and the slots, where it came through them.
+    pub receipt: Option<Receipt>,
+}
+
+/// What a job has that a worker took from the broker.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// When its message was delivered: its deadline counts from then.
+    pub(super) received_at: Instant,
+    /// Its slot, which it gives back while its origin keeps it waiting.
+    pub(super) lease: Arc<Lease>,
 }
 
 impl Job {
     /// A job as an event asks for it.
     #[must_use]
     pub const fn new(cause: String, asked_at: Option<Timestamp>, received: Received, nice: i32) -> Self {
-        Self { cause, asked_at, received, local: None, again: false, nice, lane: None, received_at: None, lease: None }
+        Self { cause, asked_at, received, local: None, again: false, nice, lane: None, receipt: None }
     }
 }
 
@@ -137,9 +144,9 @@ impl Pipeline {
         }
         let scratch = self.claim(&job.received).at(Stage::Fetch)?;
         let mut clock = Clock { metrics: &self.metrics, lane: job.lane, timings: &mut timings };
-        let fetched = clock.times(Stage::Fetch, lend(job.lease.as_deref(), self.fetch(&brief, &scratch))).await?;
-        if let Some(lease) = &job.lease {
-            brief.within(Stage::Fetch, async { Ok::<_, Fault>(lease.resume().await) }).await?;
+        let fetched = clock.times(Stage::Fetch, lend(job.receipt.as_ref(), self.fetch(&brief, &scratch))).await?;
+        if let Some(receipt) = &job.receipt {
+            brief.within(Stage::Fetch, async { Ok::<_, Fault>(receipt.lease.resume().await) }).await?;
         }
         let report = clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await?;
         assets::vet(&report, scratch.path()).at(Stage::Transcode)?;
@@ -187,7 +194,8 @@ impl Pipeline {
 
     /// What a child is asked when it is to be found out whether this machine can do a job.
     pub(super) fn trial(&self) -> Option<JobSpec> {
-        let profile = self.profiles.read().unwrap_or_else(PoisonError::into_inner).get(&self.default_profile)?.raw.clone();
+        let profile =
+            self.profiles.read().unwrap_or_else(PoisonError::into_inner).get(&self.default_profile)?.raw.clone();
         Some(JobSpec { task: Task::Normalize, profile, limits: self.limits, threads: 1, nice: 0 })
     }
 
@@ -235,7 +243,7 @@ impl Pipeline {
             .profile(received)
             .ok_or_else(|| Fault::rejected(Code::EventProfile, "this worker has no profile of that name"))?;
         let folder = self.store.folder(&received.tenant, &received.media_id);
-        let deadline = job.received_at.unwrap_or_else(Instant::now) + self.deadline;
+        let deadline = job.receipt.as_ref().map_or_else(Instant::now, |receipt| receipt.received_at) + self.deadline;
         Ok(Brief { job, profile, folder, deadline })
     }
 
@@ -381,9 +389,9 @@ impl Clock<'_> {
 }
 
 /// Waits for a fetch, without a slot where that takes long.
-async fn lend<T>(lease: Option<&Lease>, fetch: impl Future<Output = T>) -> T {
-    match lease {
-        Some(lease) => lease.lend(fetch).await,
+async fn lend<T>(receipt: Option<&Receipt>, fetch: impl Future<Output = T>) -> T {
+    match receipt {
+        Some(receipt) => receipt.lease.lend(fetch).await,
         None => fetch.await,
     }
 }

@@ -387,12 +387,15 @@ mod tests {
         let totals = |children, cpu_s| Totals { children, cpu_s, peak_memory_bytes: 1 };
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| (1..=1000).for_each(|n| metrics.used(totals(n, 0.5 * f64::from(u32::try_from(n).expect("small"))), None)));
+                scope.spawn(|| {
+                    (1..=1000)
+                        .for_each(|n| metrics.used(totals(n, 0.5 * f64::from(u32::try_from(n).expect("small"))), None))
+                });
             }
         });
         metrics.used(totals(999, 1.0), None);
         let text = metrics.encode();
-        assert!(text.contains("mediamill_children_total 1000\n"), "{text}");
-        assert!(text.contains("mediamill_child_cpu_seconds_total 500.0\n"), "{text}");
+        assert!(text.contains("mediamill_children_total{} 1000\n"), "{text}");
+        assert!(text.contains("mediamill_child_cpu_seconds_total{} 500.0\n"), "{text}");
     }
 }

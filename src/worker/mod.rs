@@ -22,7 +22,7 @@ mod take;
 mod workspace;
 
 pub use health::{Health, Part, Readiness};
-pub use job::{Job, Parts, Pipeline};
+pub use job::{Job, Parts, Pipeline, Receipt};
 pub use lanes::Worker;
 pub use metrics::{Described, METRICS, Metrics};
 pub use outcome::{Ended, Failure, Outcome, Subject, event_id};

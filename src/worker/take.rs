@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::select;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -62,7 +63,7 @@ pub(super) struct Taker<'a> {
 }
 
 impl<'a> Taker<'a> {
-    pub(super) const fn new(
+    pub(super) fn new(
         desk: &'a Arc<Desk>,
         slots: &'a Slots,
         jobs: &'a Jobs,
@@ -105,11 +106,16 @@ impl<'a> Taker<'a> {
             }
             self.unwatch_what_has_no_room().await?;
             self.start_in_hand().await;
+            if let Some(delivery) = self.subscription.next().now_or_never() {
+                self.arrived(delivery?).await;
+                continue;
+            }
             if self.take_any().await? {
                 continue;
             }
             self.watch_what_has_room().await?;
-            let pause = self.pauses.iter().flatten().min().copied();
+            let now = Instant::now();
+            let pause = self.pauses.into_iter().flatten().filter(|until| *until > now).min();
             select! {
                 () = shutdown.cancelled() => {}
                 () = self.slots.freed() => {}
@@ -320,7 +326,7 @@ impl<'a> Taker<'a> {
 
 /// Waits until then, or for ever.
 async fn until(at: Option<Instant>) {
-    match at.filter(|at| *at > Instant::now()) {
+    match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }

@@ -8,6 +8,7 @@ mod bombs;
 mod cli;
 mod docker;
 mod doctor;
+mod fairness;
 mod faults;
 mod faulty_source;
 mod faulty_store;
