@@ -1,54 +1,47 @@
-//! Taking messages: both lanes for a worker, a queue of one's own for somebody who waits for an outcome.
+//! Taking messages: the work queues for a worker, a queue of one's own for somebody who waits for an outcome.
 
 use std::sync::Arc;
+use std::task::Poll;
 
-use futures_util::StreamExt;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
-};
+use futures_util::{StreamExt, future};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
 
 use super::connection::Link;
-use super::{BrokerError, Delivery, Lane, Lookout, Topology};
+use super::inlet::Inlet;
+use super::{BrokerError, Delivery, Lane, Lookout, Topology, WorkQueue};
 use crate::config::Broker;
 
-/// Deliveries of both lanes over one connection, with a channel each.
+/// The work queues over one connection, with a channel each. Nothing is delivered that is not asked for: one message
+/// ([`Inlet::get`]), the next one to come ([`Inlet::watch`]), or a window on the front of the queue ([`Inlet::look`]).
 pub struct Subscription {
-    /// Sounds.
-    pub audio: LaneConsumer,
-    /// Everything else.
-    pub bulk: LaneConsumer,
+    /// In the order of [`WorkQueue::ALL`].
+    inlets: [Inlet; 4],
     link: Arc<Link>,
     lookout: Lookout,
 }
 
-/// Deliveries of one lane.
-pub struct LaneConsumer {
-    lane: Lane,
-    channel: Channel,
-    consumer: Consumer,
-}
-
 impl Subscription {
-    /// Connects, declares the topology, and consumes with as many unacknowledged messages a lane as given.
+    /// Connects, and declares the topology.
     ///
     /// # Errors
     /// [`BrokerError`]
-    pub async fn open(config: &Broker, topology: &Topology, audio: u16, bulk: u16) -> Result<Self, BrokerError> {
+    pub async fn open(config: &Broker, topology: &Topology) -> Result<Self, BrokerError> {
         let link = Arc::new(Link::open(config, "consumer").await?);
         topology.declare(&link).await?;
-        let audio = LaneConsumer::open(&link, topology, Lane::Audio, audio).await?;
-        let bulk = LaneConsumer::open(&link, topology, Lane::Bulk, bulk).await?;
-        let lanes = [&audio, &bulk].map(|lane| (lane.lane, lane.channel.clone()));
+        let open = WorkQueue::ALL.map(|queue| Inlet::open(Arc::clone(&link), topology, queue));
+        let [a, b, c, d] = open;
+        let inlets = [a.await?, b.await?, c.await?, d.await?];
+        let lanes = inlets.iter().map(|inlet| (inlet.queue().lane, inlet.channel().clone())).collect();
         let lookout = Lookout::new(Arc::clone(&link), lanes, topology);
-        Ok(Self { audio, bulk, link, lookout })
+        Ok(Self { inlets, link, lookout })
     }
 
     /// Whether deliveries can still be acknowledged.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.link.is_open() && self.audio.channel.status().connected() && self.bulk.channel.status().connected()
+        self.link.is_open() && self.inlets.iter().all(|inlet| inlet.channel().status().connected())
     }
 
     /// The same from beside it.
@@ -57,55 +50,48 @@ impl Subscription {
         self.lookout.clone()
     }
 
-    /// Takes no more messages, and puts back those that are here but were not asked for. What is being worked on can
-    /// still be acknowledged.
+    /// One of the queues.
+    pub const fn inlet(&mut self, queue: WorkQueue) -> &mut Inlet {
+        &mut self.inlets[queue.index()]
+    }
+
+    /// How many messages wait in a lane, and how many in its second queue.
+    ///
+    /// # Errors
+    /// [`BrokerError`]
+    pub async fn counts(&self, lane: Lane) -> Result<(u32, u32), BrokerError> {
+        let count = |queue: WorkQueue| self.inlets[queue.index()].count();
+        future::try_join(count(WorkQueue::plain(lane)), count(WorkQueue::later(lane))).await
+    }
+
+    /// The next message to come to one of the queues that are watched. Nothing is lost where the future is dropped.
+    ///
+    /// # Errors
+    /// [`BrokerError`] at the end of a stream: the connection or the channel is gone, the queue was deleted, or the
+    /// server cancelled the consumer. None of these ends by itself.
+    pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
+        future::poll_fn(|context| {
+            for inlet in &mut self.inlets {
+                if let Poll::Ready(delivery) = inlet.poll_watched(context) {
+                    return Poll::Ready(delivery);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Watches no queue any more. What came in that moment is given back to its queue; what is being worked on can still
+    /// be acknowledged.
     pub async fn stop(&mut self) {
-        tokio::join!(self.audio.stop(&self.link), self.bulk.stop(&self.link));
+        future::join_all(self.inlets.iter_mut().map(Inlet::stop)).await;
     }
 
     /// Ends the connection; RabbitMQ puts back whatever was not acknowledged.
     pub async fn close(self) {
-        let Self { audio, bulk, link, lookout } = self;
-        drop((audio, bulk, lookout));
+        let Self { inlets, link, lookout } = self;
+        drop((inlets, lookout));
         link.close().await;
-    }
-}
-
-impl LaneConsumer {
-    async fn open(link: &Link, topology: &Topology, lane: Lane, prefetch: u16) -> Result<Self, BrokerError> {
-        let channel = link.channel().await?;
-        link.answer("setting the prefetch", channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-        let queue: ShortString = topology.lane(lane).into();
-        let consume = channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default());
-        let consumer = link.answer("consuming", consume).await?;
-        Ok(Self { lane, channel, consumer })
-    }
-
-    /// The next delivery. Nothing is lost where the future is dropped.
-    ///
-    /// # Errors
-    /// [`BrokerError`] at the end of the stream: the connection or the channel is gone, the queue was deleted, or the
-    /// server cancelled the consumer. None of these ends by itself.
-    pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
-        match self.consumer.next().await {
-            Some(Ok(delivery)) => Ok(Delivery::new(self.lane, delivery)),
-            Some(Err(err)) => Err(BrokerError::lapin("consuming")(err)),
-            None => Err(BrokerError::gone("consuming", "the broker ended the consumer")),
-        }
-    }
-
-    async fn stop(&mut self, link: &Link) {
-        let cancel = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
-        if let Err(error) = link.answer("cancelling a consumer", cancel).await {
-            tracing::debug!(%error, "the consumer is gone before it was cancelled");
-            return;
-        }
-        // The stream ends where the broker's answer stood; what is before that was delivered and not asked for.
-        while let Ok(delivery) = self.next().await {
-            if let Err(error) = delivery.requeue().await {
-                tracing::debug!(%error, "a delivery is put back by the broker instead");
-            }
-        }
     }
 }
 
@@ -164,11 +150,5 @@ impl std::fmt::Debug for Subscription {
 impl std::fmt::Debug for OutcomeQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OutcomeQueue").finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for LaneConsumer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LaneConsumer").field("lane", &self.lane).finish_non_exhaustive()
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use lapin::BasicProperties;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::AMQPValue;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::message::{ATTEMPTS, CODE, LANE, SUSPICIONS};
-use super::{BrokerError, Lane};
+use super::topology::LATER;
+use super::{BrokerError, Lane, WorkQueue};
 use crate::error::Code;
 use crate::events::Headers;
 
@@ -18,7 +19,8 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A delivered message.
 #[derive(Debug)]
 pub struct Delivery {
-    lane: Lane,
+    queue: WorkQueue,
+    received_at: Instant,
     inner: lapin::message::Delivery,
 }
 
@@ -32,14 +34,26 @@ pub struct Tries {
 }
 
 impl Delivery {
-    pub(super) const fn new(lane: Lane, inner: lapin::message::Delivery) -> Self {
-        Self { lane, inner }
+    pub(super) fn new(queue: WorkQueue, inner: lapin::message::Delivery) -> Self {
+        Self { queue, received_at: Instant::now(), inner }
     }
 
     /// The lane it came through.
     #[must_use]
     pub const fn lane(&self) -> Lane {
-        self.lane
+        self.queue.lane
+    }
+
+    /// The queue it came through.
+    #[must_use]
+    pub const fn queue(&self) -> WorkQueue {
+        self.queue
+    }
+
+    /// When it came: the broker's patience with its acknowledgement counts from then.
+    #[must_use]
+    pub const fn received_at(&self) -> Instant {
+        self.received_at
     }
 
     /// The exchange that it was published to; empty for the default one, which retries come back through.
@@ -79,17 +93,28 @@ impl Delivery {
         headers.into_iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), as_text(value)?))).collect()
     }
 
-    /// How often it was tried before.
+    /// How often it was tried before. Only what a worker has passed on says so: that comes through the default exchange,
+    /// and what a sender writes into the header of an event for the topic exchange is not believed.
     #[must_use]
     pub fn tries(&self) -> Tries {
+        if !self.is_passed_on() {
+            return Tries::default();
+        }
         let count = |name| self.number(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
         Tries { attempts: count(ATTEMPTS), suspicions: count(SUSPICIONS) }
     }
 
-    /// How often RabbitMQ delivered it before, to whomever.
+    /// Whether it came through the default exchange, as retries, messages that were put off, and replayed ones do.
+    pub(super) fn is_passed_on(&self) -> bool {
+        self.inner.exchange.as_str().is_empty()
+    }
+
+    /// How often RabbitMQ delivered it before, to whomever. From 4.3 on, RabbitMQ counts a delivery whose consumer was too
+    /// slow to acknowledge it as acquired only, and not as delivered.
     #[must_use]
     pub fn delivered_before(&self) -> u32 {
-        self.number("x-delivery-count").and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
+        let count = |name| self.number(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+        count("x-delivery-count").max(count("x-acquired-count"))
     }
 
     /// Why it is in the dead queue, where a worker put it there.
@@ -106,10 +131,11 @@ impl Delivery {
 
     /// A dead letter, in the lane that it was in before: as a worker wrote, or else as RabbitMQ did.
     pub(super) fn dead_letter(inner: lapin::message::Delivery) -> Self {
-        let mut delivery = Self::new(Lane::Bulk, inner);
-        let named = delivery.text(LANE).or_else(|| delivery.text("x-first-death-queue"));
-        if named.is_some_and(|name| name == "audio" || name.ends_with(".audio")) {
-            delivery.lane = Lane::Audio;
+        let mut delivery = Self::new(WorkQueue::plain(Lane::Bulk), inner);
+        let named = delivery.text(LANE).or_else(|| delivery.text("x-first-death-queue")).unwrap_or_default();
+        let name = named.strip_suffix(LATER).unwrap_or(&named);
+        if name == "audio" || name.ends_with(".audio") {
+            delivery.queue = WorkQueue::plain(Lane::Audio);
         }
         delivery
     }
@@ -117,7 +143,7 @@ impl Delivery {
     /// A request that no lane is bound for, in the lane of the key that its routing key extends.
     pub(super) fn unrouted(inner: lapin::message::Delivery) -> Self {
         let audio = inner.routing_key.as_str().starts_with("media.received.audio.");
-        Self::new(if audio { Lane::Audio } else { Lane::Bulk }, inner)
+        Self::new(WorkQueue::plain(if audio { Lane::Audio } else { Lane::Bulk }), inner)
     }
 
     /// Whether an acknowledgement would reach nobody: the channel is gone, and the message is delivered again.
@@ -193,5 +219,37 @@ fn as_text(value: &AMQPValue) -> Option<String> {
             Some(jiff::Timestamp::from_second(i64::try_from(*seconds).ok()?).ok()?.to_string())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::types::FieldTable;
+
+    use super::*;
+
+    fn delivery(exchange: &str, headers: &[(&str, i64)]) -> Delivery {
+        let mut table = FieldTable::default();
+        for (name, value) in headers {
+            table.insert((*name).into(), AMQPValue::LongLongInt(*value));
+        }
+        let properties = BasicProperties::default().with_headers(table);
+        let inner = lapin::message::Delivery::mock(1, exchange.into(), "key".into(), false, Vec::new());
+        let inner = lapin::message::Delivery { properties, ..inner };
+        Delivery::new(WorkQueue::plain(Lane::Bulk), inner)
+    }
+
+    #[test]
+    fn attempts_are_believed_of_workers_and_not_of_senders() {
+        let headers = [(ATTEMPTS, 99), (SUSPICIONS, 1)];
+        assert_eq!(delivery("mediamill", &headers).tries(), Tries::default());
+        assert_eq!(delivery("", &headers).tries(), Tries { attempts: 99, suspicions: 1 });
+    }
+
+    #[test]
+    fn deliveries_are_counted_as_old_and_new_brokers_count_them() {
+        assert_eq!(delivery("", &[("x-delivery-count", 3)]).delivered_before(), 3);
+        assert_eq!(delivery("", &[("x-delivery-count", 1), ("x-acquired-count", 4)]).delivered_before(), 4);
+        assert_eq!(delivery("", &[]).delivered_before(), 0);
     }
 }

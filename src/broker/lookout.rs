@@ -8,7 +8,7 @@ use lapin::types::FieldTable;
 use tokio::sync::Mutex;
 
 use super::connection::Link;
-use super::{BrokerError, Lane, Topology};
+use super::{BrokerError, Lane, Topology, WorkQueue};
 
 /// Looks at the connection that a worker consumes over. Cheap to clone.
 #[derive(Clone)]
@@ -16,7 +16,7 @@ pub struct Lookout(Arc<Post>);
 
 struct Post {
     link: Arc<Link>,
-    lanes: [(Lane, Channel); 2],
+    lanes: Vec<(Lane, Channel)>,
     /// Word for metrics, and the queue's name; several queues may share a word.
     queues: Vec<(&'static str, String)>,
     /// For counting: a queue that is not there closes the channel that it was asked for on.
@@ -24,8 +24,9 @@ struct Post {
 }
 
 impl Lookout {
-    pub(super) fn new(link: Arc<Link>, lanes: [(Lane, Channel); 2], topology: &Topology) -> Self {
-        let mut queues: Vec<_> = Lane::ALL.iter().map(|lane| (lane.as_str(), topology.lane(*lane))).collect();
+    pub(super) fn new(link: Arc<Link>, lanes: Vec<(Lane, Channel)>, topology: &Topology) -> Self {
+        let work = |queue: &WorkQueue| (queue.lane.as_str(), topology.work_queue(*queue));
+        let mut queues: Vec<_> = WorkQueue::ALL.iter().map(work).collect();
         queues.extend(topology.ladder().into_iter().map(|queue| ("retry", queue)));
         queues.push(("dead", topology.dead()));
         queues.push(("unrouted", topology.unrouted()));
@@ -36,12 +37,14 @@ impl Lookout {
     #[must_use]
     pub fn closed_lanes(&self) -> Vec<Lane> {
         let closed = |channel: &Channel| !channel.status().connected();
-        self.0.lanes.iter().filter(|(_, channel)| closed(channel)).map(|(lane, _)| *lane).collect()
+        let mut lanes: Vec<_> =
+            self.0.lanes.iter().filter(|(_, channel)| closed(channel)).map(|(lane, _)| *lane).collect();
+        lanes.dedup();
+        lanes
     }
 
-    /// Messages that wait: in each lane, on the retry ladder, in the dead queue, in the unrouted
-    /// queue. An answer to this is also the proof that the
-    /// broker is there.
+    /// Messages that wait: in both queues of each lane, on the retry ladder, in the dead queue, in the unrouted queue. An
+    /// answer to this is also the proof that the broker is there.
     ///
     /// # Errors
     /// [`BrokerError`]

@@ -80,6 +80,22 @@ impl Message {
         Self::noted(topology.dead(), delivery, note)
     }
 
+    /// A delivery on its way to another queue of ours, as it is: nobody has tried it, or that try does not count.
+    #[must_use]
+    pub fn moved(queue: String, delivery: &Delivery) -> Self {
+        let mut headers = foreign(delivery.properties());
+        // Through the default exchange they would be believed, so a sender's are left behind.
+        if delivery.is_passed_on() {
+            for (name, value) in delivery.properties().headers().iter().flatten() {
+                if name.as_str().starts_with(OURS) {
+                    headers.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        let properties = passed_on(delivery.properties()).with_headers(headers);
+        Self { exchange: String::new(), routing_key: queue, body: delivery.body().to_vec(), properties }
+    }
+
     /// A dead letter on its way back to its lane, as if it had never been tried.
     #[must_use]
     pub fn replay(topology: &Topology, delivery: &Delivery) -> Self {

@@ -4,7 +4,8 @@
 //!   up after 16 tries and loses consumers that the server cancelled.
 //! - [`Topology`]: names of exchange and queues, and their declaration.
 //! - [`Publisher`]: mandatory, persistent, confirmed; reconnects by itself.
-//! - [`Subscription`]: deliveries of both lanes; its end is an error, and the caller opens the next one.
+//! - [`Subscription`]: the work queues, an [`Inlet`] each; its end is an error, and the caller opens the next one.
+//! - [`Mover`]: moves messages between them, many at a time.
 //! - [`Lookout`]: the same connection seen from outside, for health and metrics.
 //! - [`DeadLetters`]: reads the queues of messages that wait for an operator.
 //! - [`alternate_exchange`]: whether the policy is set that catches what no lane is bound for.
@@ -19,8 +20,10 @@ mod consumer;
 mod dead;
 mod delivery;
 mod error;
+mod inlet;
 mod lookout;
 mod message;
+mod mover;
 mod publisher;
 mod topology;
 
@@ -30,7 +33,9 @@ pub use consumer::{OutcomeQueue, Subscription};
 pub use dead::{DeadLetters, Letters};
 pub use delivery::{Delivery, Tries};
 pub use error::BrokerError;
+pub use inlet::{Inlet, Window};
 pub use lookout::Lookout;
 pub use message::{Message, Note};
+pub use mover::Mover;
 pub use publisher::Publisher;
-pub use topology::{Lane, Topology};
+pub use topology::{Lane, Topology, WorkQueue};

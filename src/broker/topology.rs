@@ -13,6 +13,8 @@
 //! What is published below `media.received` with a key that no lane has would be dropped by RabbitMQ. The exchange
 //! `mediamill.unrouted` catches it in a queue of its name, where a policy makes it the alternate exchange: the topic
 //! exchange exists without such an argument since before, and cannot be declared again with one.
+//! Beside each lane is `<lane>.later`, bound to nothing: workers put messages of tenants there that have more than their
+//! share of the slots, and take from it while the lane is empty.
 //!
 //! All queues are quorum queues with at-least-once dead-lettering, which needs `reject-publish`. A rung of the retry
 //! ladder is a queue for each lane, not one for both: its messages come back through the default exchange to exactly
@@ -31,6 +33,8 @@ use crate::config::Broker;
 const LETTERS_DELIVERY_LIMIT: i64 = 1_000_000;
 /// Requests, and nothing else: an outcome that no queue is bound for has to come back to the worker.
 const UNROUTED_KEYS: &[&str] = &["media.received.#"];
+/// What the name of a lane's second queue ends in.
+pub(super) const LATER: &str = ".later";
 /// Longest exchange name: AMQP's 255 bytes less room for what stands behind it in queue names.
 const MAX_EXCHANGE_BYTES: usize = 200;
 
@@ -63,6 +67,45 @@ impl Lane {
             Self::Bulk => {
                 &["media.received", "media.received.video", "media.received.image", "media.received.document"]
             }
+        }
+    }
+}
+
+/// A queue that workers take messages from. Each lane has two: the plain one, which events and retries come to, and
+/// `<lane>.later` for messages of tenants that have more than their share, which is served while the plain one is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WorkQueue {
+    /// The lane that it belongs to.
+    pub lane: Lane,
+    /// Whether it is the lane's second queue.
+    pub later: bool,
+}
+
+impl WorkQueue {
+    /// All of them, in the order in which a free slot is filled.
+    pub const ALL: [Self; 4] =
+        [Self::plain(Lane::Audio), Self::later(Lane::Audio), Self::plain(Lane::Bulk), Self::later(Lane::Bulk)];
+
+    /// The queue that events and retries come to.
+    #[must_use]
+    pub const fn plain(lane: Lane) -> Self {
+        Self { lane, later: false }
+    }
+
+    /// The queue of those who wait for their share.
+    #[must_use]
+    pub const fn later(lane: Lane) -> Self {
+        Self { lane, later: true }
+    }
+
+    /// Its place in [`WorkQueue::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match (self.lane, self.later) {
+            (Lane::Audio, false) => 0,
+            (Lane::Audio, true) => 1,
+            (Lane::Bulk, false) => 2,
+            (Lane::Bulk, true) => 3,
         }
     }
 }
@@ -123,6 +166,13 @@ impl Topology {
     #[must_use]
     pub fn lane(&self, lane: Lane) -> String {
         format!("{}.{}", self.exchange, lane.as_str())
+    }
+
+    /// The name of a work queue.
+    #[must_use]
+    pub fn work_queue(&self, queue: WorkQueue) -> String {
+        let lane = self.lane(queue.lane);
+        if queue.later { format!("{lane}{LATER}") } else { lane }
     }
 
     /// The queue of a rung of the retry ladder, from 0. Its delay is part of its name, so that changing delays leaves
@@ -233,11 +283,13 @@ impl Topology {
 
     fn queues(&self) -> Vec<Queue> {
         let mut queues = Vec::new();
-        for lane in Lane::ALL {
+        for queue in WorkQueue::ALL {
             let mut arguments = quorum();
             arguments.push(("x-delivery-limit", Argument::Number(self.delivery_limit.into())));
             arguments.extend(dead_letter_to(self.dead()));
-            queues.push(Queue { name: self.lane(lane), exchange: self.exchange.clone(), keys: lane.keys(), arguments });
+            // Not bound: only workers publish to a second queue, through the default exchange.
+            let keys = if queue.later { &[] } else { queue.lane.keys() };
+            queues.push(Queue { name: self.work_queue(queue), exchange: self.exchange.clone(), keys, arguments });
         }
         for lane in Lane::ALL {
             for (rung, delay_s) in self.delays_s.iter().enumerate() {
@@ -296,9 +348,10 @@ mod tests {
         assert_eq!(target("mm.retry.audio.10s"), Some("mm.audio"));
         assert_eq!(target("mm.retry.bulk.60s"), Some("mm.bulk"));
         assert_eq!(target("mm.audio"), Some("mm.dead"));
+        assert_eq!(target("mm.audio.later"), Some("mm.dead"));
         assert_eq!(target("mm.dead"), None);
         assert_eq!(target("mm.unrouted"), None);
-        assert_eq!(queues.len(), 2 + 4 + 2);
+        assert_eq!(queues.len(), 4 + 4 + 2);
         assert_eq!(topology().rung(Lane::Audio, 2), None);
     }
 
@@ -308,6 +361,8 @@ mod tests {
         assert!(text.contains("binding mm --media.received.audio--> mm.audio"), "{text}");
         assert!(text.contains("binding mm.unrouted --media.received.#--> mm.unrouted"), "{text}");
         assert!(text.contains("queue mm.bulk durable x-queue-type=\"quorum\" x-delivery-limit=20"), "{text}");
+        assert!(text.contains("queue mm.bulk.later durable x-queue-type=\"quorum\" x-delivery-limit=20"), "{text}");
+        assert!(!text.contains("--> mm.bulk.later"), "{text}");
     }
 
     #[test]

@@ -8,6 +8,10 @@ use super::{Broker, Config, ConfigErrors, Limits, Source, Store, Worker, log_fil
 
 /// S3's smallest part, but for the last one of an upload.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
+/// Fewest deliveries before a message counts as one that kills workers.
+const MIN_DELIVERY_LIMIT: u32 = 5;
+/// Most slots: more than any machine has CPUs, and few enough for a typing error to be found.
+const MAX_SLOTS: usize = 1024;
 /// S3's most tags on an object.
 const MAX_TAGS: usize = 10;
 
@@ -77,8 +81,10 @@ impl Checker<'_> {
         self.expect(exchange_ok, "broker.exchange", "must have a name outside amq.*, which RabbitMQ keeps for itself");
         let delays_ok = broker.retry_delays_s.iter().all(|&delay| delay > 0);
         self.expect(delays_ok, "broker.retry_delays_s", "every delay must be more than 0");
+        // Below that, what happens to any message (a restart, a lost connection) would be taken for its own fault.
+        let problem = format!("must be at least {MIN_DELIVERY_LIMIT}");
+        self.expect(broker.delivery_limit >= MIN_DELIVERY_LIMIT, "broker.delivery_limit", &problem);
         self.positive(&[
-            ("broker.delivery_limit", broker.delivery_limit.into()),
             ("broker.ack_timeout_s", broker.ack_timeout_s),
             ("broker.confirm_timeout_s", broker.confirm_timeout_s),
             ("broker.connect_timeout_s", broker.connect_timeout_s),
@@ -144,6 +150,9 @@ impl Checker<'_> {
     }
 
     fn worker(&mut self, worker: &Worker) {
+        let problem = format!("must be at most {MAX_SLOTS}");
+        self.expect(worker.slots <= MAX_SLOTS, "worker.slots", &problem);
+        self.expect(worker.fetches <= 16 * MAX_SLOTS, "worker.fetches", &format!("must be at most {}", 16 * MAX_SLOTS));
         let starved = worker.slots > 1 && worker.audio_slots >= worker.slots;
         let keys = ["worker.audio_slots", "worker.slots"];
         self.expect_together(!starved, &keys, "must be below worker.slots, or nothing but audio is ever done");
@@ -156,11 +165,14 @@ impl Checker<'_> {
 
     /// RabbitMQ closes the channel of a consumer that holds a message for longer than its timeout.
     fn deadlines(&mut self, config: &Config) {
-        let job_s = config.limits.wall_s.saturating_add(config.source.total_timeout_s);
-        let problem = "must be below broker.ack_timeout_s, together with source.total_timeout_s: \
-                       RabbitMQ takes the message back from a slower worker";
-        let keys = ["limits.wall_s", "source.total_timeout_s", "broker.ack_timeout_s"];
-        self.expect_together(job_s < config.broker.ack_timeout_s, &keys, problem);
+        let (source_s, store_s) = (config.source.total_timeout_s, config.store.operation_timeout_s);
+        let job_s = config.limits.wall_s.saturating_add(source_s).saturating_add(store_s);
+        // What a job has of it, as in the pipeline's deadline.
+        let deadline_s = config.broker.ack_timeout_s / 10 * 9;
+        let problem = "must be below nine tenths of broker.ack_timeout_s, together with source.total_timeout_s and \
+                       store.operation_timeout_s: RabbitMQ takes the message back from a slower worker";
+        let keys = ["limits.wall_s", "source.total_timeout_s", "store.operation_timeout_s", "broker.ack_timeout_s"];
+        self.expect_together(job_s < deadline_s, &keys, problem);
     }
 }
 
@@ -218,6 +230,11 @@ mod tests {
             &[("source.file_roots", "relative")],
             &[("source.http_allow_hosts", "https://x")],
             &[("limits.wall_s", "1600")],
+            // Below the time-out itself, and not below what a job has of it.
+            &[("limits.wall_s", "1100")],
+            &[("broker.delivery_limit", "1")],
+            &[("worker.slots", "999999999")],
+            &[("worker.fetches", "999999999")],
             &[("limits.pixels", "0")],
             &[("worker.audio_slots", "2"), ("worker.slots", "2")],
             &[("worker.scratch_max_bytes", "268435456")],

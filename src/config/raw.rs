@@ -152,6 +152,7 @@ pub enum SandboxMode {
 pub struct Worker {
     pub slots: usize,
     pub audio_slots: usize,
+    pub fetches: usize,
     pub scratch_dir: std::path::PathBuf,
     pub scratch_min_free_bytes: u64,
     pub scratch_max_bytes: u64,

@@ -33,6 +33,8 @@ struct State {
     last_beat_ms: AtomicU64,
     stopping: AtomicBool,
     lookout: SyncMutex<Option<Lookout>>,
+    /// What the worker waits for before it takes messages.
+    waits_for: SyncMutex<Option<String>>,
     last: Mutex<Option<(Instant, Readiness)>>,
 }
 
@@ -70,6 +72,7 @@ impl Health {
             last_beat_ms: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             lookout: SyncMutex::default(),
+            waits_for: SyncMutex::default(),
             last: Mutex::default(),
         }))
     }
@@ -127,7 +130,10 @@ impl Health {
         let (depths, store) = tokio::join!(depths, store);
         let lanes = match &lookout {
             _ if self.0.stopping.load(Ordering::Relaxed) => Some("the worker is stopping".to_owned()),
-            None => Some("not consuming".to_owned()),
+            None => Some(match &*self.waits_for_lock() {
+                Some(reason) => format!("not consuming: {reason}"),
+                None => "not consuming".to_owned(),
+            }),
             Some(lookout) => {
                 let closed: Vec<_> = lookout.closed_lanes().into_iter().map(|lane| lane.as_str()).collect();
                 (!closed.is_empty()).then(|| format!("not consuming: {}", closed.join(", ")))
@@ -148,6 +154,10 @@ impl Health {
         self.0.lookout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn waits_for_lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.waits_for.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Says again and again that the task that polls this is polled.
     pub(super) async fn beat(&self) {
         let mut beats = interval(BEAT);
@@ -161,6 +171,11 @@ impl Health {
     /// Consuming from now on, or no longer.
     pub(super) fn consumes(&self, lookout: Option<Lookout>) {
         *self.lookout() = lookout;
+    }
+
+    /// Why no messages are taken for now, if there is a reason.
+    pub(super) fn waits_for(&self, reason: Option<&str>) {
+        *self.waits_for_lock() = reason.map(str::to_owned);
     }
 
     /// No more messages are taken, for good.

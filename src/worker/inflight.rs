@@ -23,6 +23,14 @@ pub(super) struct Turn {
 }
 
 impl InFlight {
+    /// The turn, where nobody works on this file.
+    pub(super) fn free_turn(&self, tenant: &str, media_id: &str) -> Option<Turn> {
+        let key = (tenant.to_owned(), media_id.to_owned());
+        let lock = Arc::clone(self.map().entry(key.clone()).or_default());
+        let held = Some(lock.try_lock_owned().ok()?);
+        Some(Turn { all: self.clone(), key, held })
+    }
+
     /// Waits until nobody else works on this file.
     pub(super) async fn turn(&self, tenant: &str, media_id: &str) -> Turn {
         let key = (tenant.to_owned(), media_id.to_owned());
@@ -62,6 +70,8 @@ mod tests {
         let inflight = InFlight::default();
         let first = inflight.turn("acme", "1").await;
         drop(inflight.turn("acme", "2").await);
+        assert!(inflight.free_turn("acme", "1").is_none());
+        drop(inflight.free_turn("acme", "2").expect("another file"));
         assert!(timeout(Duration::from_millis(20), inflight.turn("acme", "1")).await.is_err());
         drop(first);
         drop(inflight.turn("acme", "1").await);

@@ -1,6 +1,6 @@
 //! The story of one job: parse → fetch → transcode → store, the manifest last. Publishing is up to the caller.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::Seen;
 use super::assets;
 use super::endpoints::Endpoints;
-use super::metrics::Metrics;
+use super::metrics::{MAX_AGE, Metrics};
 use super::outcome::{About, At, Failure, Outcome, Subject};
 use super::record::normalized;
+use super::slots::Lease;
 use super::spans;
 use super::vet;
 use super::workspace::{Scratch, Workspace};
@@ -21,7 +22,7 @@ use crate::config::{Config, Limits, Profile, Profiles};
 use crate::error::{Code, Fault};
 use crate::events::{Received, Record, Stage, StoredOutcome, Timings};
 use crate::sandbox::Sandbox;
-use crate::sandbox::protocol::{INPUT, JobSpec, Report, Task};
+use crate::sandbox::protocol::{JobSpec, Report, Task};
 use crate::source::{Fetched, Sources};
 use crate::store::{Folder, Store};
 
@@ -52,14 +53,35 @@ pub struct Job {
     pub nice: i32,
     /// The lane that it came through; none where there is no broker.
     pub lane: Option<Lane>,
+    /// What it has of the broker and the slots, where it came through them.
+    pub receipt: Option<Receipt>,
+}
+
+/// What a job has that a worker took from the broker.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// When its message was delivered: its deadline counts from then.
+    pub(super) received_at: Instant,
+    /// Its slot, which it gives back while its origin keeps it waiting.
+    pub(super) lease: Arc<Lease>,
 }
 
 impl Job {
     /// A job as an event asks for it.
     #[must_use]
     pub const fn new(cause: String, asked_at: Option<Timestamp>, received: Received, nice: i32) -> Self {
-        let tries = Tries { attempts: 0, suspicions: 0 };
-        Self { cause, asked_at, received, local: None, again: false, tries, suspect_ends: false, nice, lane: None }
+        Self {
+            cause,
+            asked_at,
+            received,
+            local: None,
+            again: false,
+            tries: Tries { attempts: 0, suspicions: 0 },
+            suspect_ends: false,
+            nice,
+            lane: None,
+            receipt: None,
+        }
     }
 
     /// Whether this fault is the end of the job, for a reason that is the file's.
@@ -149,8 +171,12 @@ impl Pipeline {
         }
         let scratch = self.claim(&job.received).at(Stage::Fetch)?;
         let mut clock = Clock { metrics: &self.metrics, lane: job.lane, timings: &mut timings };
-        let fetched = clock.times(Stage::Fetch, self.fetch(&brief, &seen, &scratch)).await?;
+        let fetch = lend(job.receipt.as_ref(), self.fetch(&brief, &seen, &scratch));
+        let fetched = clock.times(Stage::Fetch, fetch).await?;
         seen.accepts(&fetched).at(Stage::Fetch)?;
+        if let Some(receipt) = &job.receipt {
+            brief.within(Stage::Fetch, async { Ok::<_, Fault>(receipt.lease.resume().await) }).await?;
+        }
         let report = match clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await {
             Ok(report) => report,
             Err(failure) => return self.keep_rejected(&brief, seen, &scratch, &fetched, failure).await,
@@ -209,6 +235,13 @@ impl Pipeline {
             return Err(Fault::transient(Code::WorkerSandbox, "there is no fork server"));
         }
         Ok(self.workspace.check()?)
+    }
+
+    /// What a child is asked when it is to be found out whether this machine can do a job.
+    pub(super) fn trial(&self) -> Option<JobSpec> {
+        let profile =
+            self.profiles.read().unwrap_or_else(PoisonError::into_inner).get(&self.default_profile)?.raw.clone();
+        Some(JobSpec { task: Task::Normalize, profile, limits: self.limits, threads: 1, nice: 0 })
     }
 
     /// The outcome of a request that some worker has given it already, where the store says so.
@@ -270,7 +303,8 @@ impl Pipeline {
             .profile(received)
             .ok_or_else(|| Fault::rejected(Code::EventProfile, "this worker has no profile of that name"))?;
         let folder = self.store.folder(&received.tenant, &received.media_id);
-        Ok(Brief { job, profile, folder, deadline: Instant::now() + self.deadline })
+        let deadline = job.receipt.as_ref().map_or_else(Instant::now, |receipt| receipt.received_at) + self.deadline;
+        Ok(Brief { job, profile, folder, deadline })
     }
 
     fn claim(&self, received: &Received) -> Result<Scratch, Fault> {
@@ -391,11 +425,21 @@ impl Clock<'_> {
     }
 }
 
+/// Waits for a fetch, without a slot where that takes long.
+async fn lend<T>(receipt: Option<&Receipt>, fetch: impl Future<Output = T>) -> T {
+    match receipt {
+        Some(receipt) => receipt.lease.lend(fetch).await,
+        None => fetch.await,
+    }
+}
+
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Clocks differ between machines: an event from the future waited for nothing.
+/// Clocks differ between machines: an event from the future waited for nothing, and none waits for longer than
+/// [`MAX_AGE`].
 fn waited_ms(asked_at: Timestamp) -> u64 {
-    u64::try_from(Timestamp::now().duration_since(asked_at).as_millis()).unwrap_or(0)
+    let waited = Timestamp::now().duration_since(asked_at).try_into().unwrap_or_default();
+    ms(MAX_AGE.min(waited))
 }

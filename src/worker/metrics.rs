@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,6 +25,11 @@ use crate::sandbox::Totals;
 
 /// Upper bounds of histogram buckets: from a voice note's fetch to the end of the retry ladder.
 const BUCKETS_S: [f64; 14] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
+
+/// An event that is older by its own time has a wrong one: nothing waits for so long.
+pub(super) const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// What the clocks of senders may be ahead of ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Counts in fractions.
 type FloatCounter = Counter<f64, AtomicU64>;
@@ -72,21 +77,23 @@ metrics! {
     jobs: Counter, "mediamill_jobs_total", ["lane", "kind", "action", "outcome", "code"],
         "Outcomes said, by lane, kind of media, action, outcome (normalized, rejected, failed; dead: no event at all) and code; labels that do not apply are empty";
     lag: Histogram, "mediamill_lag_seconds", ["lane", "outcome"],
-        "From the event's own time to its confirmed outcome";
+        "From the event's own time to its confirmed outcome; not of events from the future or older than 7 days";
     wait: Histogram, "mediamill_wait_seconds", ["lane"],
-        "Age of an event, by its own time, when a worker takes its message for the first time";
+        "Age of an event, by its own time, when a worker takes its message for the first time; not of events from the future or older than 7 days";
     stage: Histogram, "mediamill_stage_duration_seconds", ["lane", "stage"],
         "Duration of a step of a job, failed or not: fetch, transcode, store, publish";
     retries: Counter, "mediamill_retries_total", ["lane", "stage", "code"],
         "Messages put on the retry ladder";
     dead: Counter, "mediamill_dead_letters_total", ["lane", "stage", "code"],
         "Messages put into the dead queue by this worker";
+    put_off: Counter, "mediamill_put_off_total", ["lane", "why"],
+        "Messages that were moved to come again later, their attempt not counted: their tenant has its share (share), the same file is worked on (duplicate), this worker could do no job (unable)";
     slots: Gauge, "mediamill_slots", ["reserved"],
         "Jobs that may run at the same time: those that only the audio lane may use (audio), and the others (none)";
     busy: Gauge, "mediamill_slots_busy", ["lane"],
-        "Jobs that run";
+        "Jobs that run, not counting those that wait for an origin or for another job without a slot";
     queue: Gauge, "mediamill_queue_messages", ["queue"],
-        "Messages that wait in a queue, not counting those with a worker; absent while the broker does not say";
+        "Messages that wait in a queue, not counting those with a worker; a lane's second queue counts with the lane; absent while the broker does not say";
     input: Counter, "mediamill_input_bytes_total", ["lane", "kind"],
         "Bytes of originals that were normalized";
     output: Counter, "mediamill_output_bytes_total", ["lane", "kind"],
@@ -111,6 +118,30 @@ metrics! {
         "Always 1; versions of the libraries that children decode with";
     sandbox: Gauge, "mediamill_sandbox_info", ["mode", "landlock", "landlock_abi", "seccomp"],
         "Always 1; what holds children: the configured mode, Landlock (full, partial, none) and its ABI, seccomp (true, false)";
+}
+
+/// Why a message is moved to come again later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PutOff {
+    /// Its tenant has its share.
+    Share,
+    /// The same file is worked on.
+    Duplicate,
+    /// This worker can do no job at the moment.
+    Unable,
+}
+
+impl PutOff {
+    const ALL: [Self; 3] = [Self::Share, Self::Duplicate, Self::Unable];
+
+    /// The word in logs and metrics.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Share => "share",
+            Self::Duplicate => "duplicate",
+            Self::Unable => "unable",
+        }
+    }
 }
 
 /// A kind of metric.
@@ -211,6 +242,9 @@ impl Metrics {
         table.slots.at(["none"]).set(none.into());
         for lane in Lane::ALL {
             table.busy.at([lane.as_str()]).set(0);
+            for why in PutOff::ALL {
+                table.put_off.at([lane.as_str(), why.as_str()]);
+            }
         }
         for counter in [&table.children, &table.reconnects] {
             counter.at::<&str>([]);
@@ -224,7 +258,7 @@ impl Metrics {
 
     /// A message was taken that nobody had taken before.
     pub(super) fn taken(&self, lane: Lane, asked_at: Option<Timestamp>) {
-        if let Some(age) = asked_at.map(age) {
+        if let Some(age) = asked_at.and_then(age) {
             self.0.wait.at([lane.as_str()]).observe(age.as_secs_f64());
         }
     }
@@ -259,7 +293,7 @@ impl Metrics {
         let code = outcome.code().map_or("", Code::as_str);
         let (lane, word) = (lane.as_str(), outcome.as_str());
         self.0.jobs.at([lane, kind, action, word, code]).inc();
-        if let Some(age) = asked_at.map(age) {
+        if let Some(age) = asked_at.and_then(age) {
             self.0.lag.at([lane, word]).observe(age.as_secs_f64());
         }
     }
@@ -277,6 +311,12 @@ impl Metrics {
     /// A message is given up.
     pub(super) fn buried(&self, lane: Lane, stage: Stage, code: Code) {
         self.0.dead.at([lane.as_str(), stage.as_str(), code.as_str()]).inc();
+    }
+
+    /// Messages are moved to come again later.
+    pub(super) fn put_off(&self, lane: Lane, why: PutOff, messages: usize) {
+        let messages = u64::try_from(messages).unwrap_or(u64::MAX);
+        self.0.put_off.at([lane.as_str(), why.as_str()]).inc_by(messages);
     }
 
     /// The consuming connection is gone.
@@ -298,12 +338,13 @@ impl Metrics {
         self.0.ready.at([part]).set(ready.into());
     }
 
-    /// What children have used, and what room there is.
+    /// What children have used, and what room there is. Two who ask at the same time count nothing twice: a total is
+    /// taken over as it is, unless a later one already was.
     pub(super) fn used(&self, totals: Totals, scratch_free_bytes: Option<u64>) {
-        let children = self.0.children.at::<&str>([]);
-        children.inc_by(totals.children.saturating_sub(children.get()));
+        self.0.children.at::<&str>([]).inner().fetch_max(totals.children, Ordering::Relaxed);
+        // Of numbers that are not negative, the larger one has the larger bits.
         let cpu = self.0.child_cpu.at::<&str>([]);
-        cpu.inc_by((totals.cpu_s - cpu.get()).max(0.0));
+        cpu.inner().fetch_max(totals.cpu_s.max(0.0).to_bits(), Ordering::Relaxed);
         let memory = i64::try_from(totals.peak_memory_bytes).unwrap_or(i64::MAX);
         self.0.child_memory.at::<&str>([]).set(memory);
         if let Some(free_bytes) = scratch_free_bytes {
@@ -312,7 +353,49 @@ impl Metrics {
     }
 }
 
-/// Clocks differ between machines: an event from the future is new.
-fn age(of: Timestamp) -> Duration {
-    Timestamp::now().duration_since(of).try_into().unwrap_or_default()
+/// How old an event is by its own time, if that can be: what a sender's clock says wrongly would drown what is measured.
+fn age(of: Timestamp) -> Option<Duration> {
+    age_at(of, Timestamp::now())
+}
+
+fn age_at(of: Timestamp, now: Timestamp) -> Option<Duration> {
+    let ahead: Duration = of.duration_since(now).try_into().unwrap_or_default();
+    // Clocks differ between machines: an event from the near future is new.
+    let age: Duration = now.duration_since(of).try_into().unwrap_or_default();
+    (age <= MAX_AGE && ahead <= CLOCK_SKEW).then_some(age)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_cannot_be_are_not_measured() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let now = at("2026-06-10T12:00:00Z");
+        assert_eq!(age_at(at("2026-06-10T11:59:30Z"), now), Some(Duration::from_secs(30)));
+        assert_eq!(age_at(at("2026-06-03T12:00:00Z"), now), Some(MAX_AGE));
+        assert_eq!(age_at(at("2026-06-03T11:59:59Z"), now), None);
+        assert_eq!(age_at(at("1970-01-01T00:00:00Z"), now), None);
+        assert_eq!(age_at(at("2026-06-10T12:00:20Z"), now), Some(Duration::ZERO));
+        assert_eq!(age_at(at("2026-06-10T12:02:00Z"), now), None);
+    }
+
+    #[test]
+    fn who_asks_at_the_same_time_counts_nothing_twice() {
+        let metrics = Metrics::default();
+        let totals = |children, cpu_s| Totals { children, cpu_s, peak_memory_bytes: 1 };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    (1..=1000)
+                        .for_each(|n| metrics.used(totals(n, 0.5 * f64::from(u32::try_from(n).expect("small"))), None))
+                });
+            }
+        });
+        metrics.used(totals(999, 1.0), None);
+        let text = metrics.encode();
+        assert!(text.contains("mediamill_children_total{} 1000\n"), "{text}");
+        assert!(text.contains("mediamill_child_cpu_seconds_total{} 500.0\n"), "{text}");
+    }
 }

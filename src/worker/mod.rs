@@ -1,8 +1,10 @@
 //! The work itself: one job from message to outcome, and the loop that takes messages and decides what is tried again.
 
+mod ability;
 mod answer;
 mod assets;
 mod at_once;
+mod desk;
 mod disposition;
 mod endpoints;
 mod fetch;
@@ -16,13 +18,16 @@ mod outcome;
 mod record;
 mod retry;
 mod settle;
+mod shares;
+mod sift;
 mod slots;
 mod spans;
+mod take;
 mod vet;
 mod workspace;
 
 pub use health::{Health, Part, Readiness};
-pub use job::{Job, Parts, Pipeline};
+pub use job::{Job, Parts, Pipeline, Receipt};
 pub use lanes::Worker;
 pub use metrics::{Described, METRICS, Metrics};
 pub use outcome::{About, Failure, Outcome, Subject};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::metrics::Metrics;
+use super::metrics::{Metrics, PutOff};
 use super::outcome::{Failure, Outcome, Subject};
 use super::retry::{Decision, decide};
 use super::spans;
@@ -188,6 +188,18 @@ impl Settler {
             Some(message) => self.pass_on(delivery, &message).await,
             None => put_back(delivery).await,
         }
+    }
+
+    /// Has a message come again later, its attempt not counted: after the shortest delay of the ladder, or behind the
+    /// others of its lane where there is no ladder. Published anew rather than put back: before RabbitMQ 4.3 each time that
+    /// a message is put back counts towards its delivery limit.
+    pub(super) async fn put_off(&self, delivery: &Delivery, why: PutOff) {
+        let lane = delivery.lane();
+        let queue = self.topology.rung(lane, 0).unwrap_or_else(|| self.topology.lane(lane));
+        tracing::info!(why = why.as_str(), queue, "a message is put off");
+        self.metrics.put_off(lane, why, 1);
+        spans::ended("put-off", None);
+        self.pass_on(delivery, &Message::moved(queue, delivery)).await;
     }
 
     async fn bury(&self, delivery: &Delivery, note: &Note) {

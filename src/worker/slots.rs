@@ -1,24 +1,69 @@
-//! Jobs at the same time: a slot is taken before a message is.
+//! Jobs at the same time: a slot is taken before a message is, and lent to others while a job only waits.
+//!
+//! A slot is for decoding. A job that waits for its origin, or for the same file's job before it, *parks*: it gives its
+//! slot back and takes one again when it can go on. Parked jobs are counted, in all and for each tenant.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
 
+use super::metrics::{Busy, Metrics};
+use crate::broker::Lane;
 use crate::config;
 
-/// How many jobs at the same time, and how many of them may be bulk.
+/// A fetch that takes no longer than this keeps its slot: changing slots would cost more than it gains.
+const BRIEF: Duration = Duration::from_millis(500);
+/// Fetches that may be parked for each slot, where the configuration does not say.
+const FETCHES_PER_SLOT: usize = 4;
+
+/// How many jobs at the same time, and how many of them may be bulk. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Slots {
     all: Arc<Semaphore>,
     bulk: Arc<Semaphore>,
     count: u16,
     bulk_count: u16,
+    /// A slot became free.
+    freed: Arc<Notify>,
+    parked: Parked,
+}
+
+/// Jobs that wait without a slot. Cheap to clone.
+#[derive(Debug, Clone)]
+struct Parked {
+    by_tenant: Arc<Mutex<HashMap<String, usize>>>,
+    limit: usize,
+    /// No tenant may have more of them: the others are there for the next one whose origin is slow.
+    limit_of_tenant: usize,
+}
+
+/// A place among the parked until this is dropped.
+#[derive(Debug)]
+struct Place {
+    parked: Parked,
+    tenant: String,
 }
 
 /// A slot that is taken until this is dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
-    _permit: Option<OwnedSemaphorePermit>,
+    _all: OwnedSemaphorePermit,
+    _bulk: Option<OwnedSemaphorePermit>,
+}
+
+/// A job's right to a slot: with one at first, and then with or without.
+#[derive(Debug)]
+pub(super) struct Lease {
+    slots: Slots,
+    lane: Lane,
+    tenant: String,
+    metrics: Metrics,
+    brief: Duration,
+    taken: Mutex<Option<(Slot, Busy)>>,
+    place: Mutex<Option<Place>>,
 }
 
 impl Slots {
@@ -27,58 +72,252 @@ impl Slots {
     pub fn new(config: &config::Worker) -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let count = if config.slots == 0 { cpus } else { config.slots };
-        // The prefetch of AMQP is 16 bits wide.
         let count = u16::try_from(count).unwrap_or(u16::MAX);
         let audio_only = u16::try_from(config.audio_slots).unwrap_or(u16::MAX).min(count.saturating_sub(1));
         let bulk_count = count - audio_only;
+        let limit = if config.fetches == 0 { FETCHES_PER_SLOT * usize::from(count) } else { config.fetches };
+        let limit_of_tenant = limit.div_ceil(2);
         Self {
             all: Arc::new(Semaphore::new(count.into())),
             bulk: Arc::new(Semaphore::new(bulk_count.into())),
             count,
             bulk_count,
+            freed: Arc::default(),
+            parked: Parked { by_tenant: Arc::default(), limit, limit_of_tenant },
         }
     }
 
-    /// All of them; also the audio lane's prefetch.
+    /// All of them.
     #[must_use]
     pub const fn count(&self) -> u16 {
         self.count
     }
 
-    /// Those that bulk may use; also its prefetch.
+    /// Those that bulk may use.
     #[must_use]
     pub const fn bulk_count(&self) -> u16 {
         self.bulk_count
     }
 
-    /// Waits for a free slot.
-    pub(super) async fn free(&self) -> Slot {
-        Slot { _permit: Arc::clone(&self.all).acquire_owned().await.ok() }
+    /// A slot for a job of this lane, where one is free. Parked jobs that want theirs back come first.
+    pub(super) fn take(&self, lane: Lane) -> Option<Slot> {
+        let bulk = match lane {
+            Lane::Audio => None,
+            Lane::Bulk => Some(Arc::clone(&self.bulk).try_acquire_owned().ok()?),
+        };
+        let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        Some(Slot { _all: all, _bulk: bulk })
     }
 
-    /// Waits until one more bulk job may run.
-    pub(super) async fn free_for_bulk(&self) -> Slot {
-        Slot { _permit: Arc::clone(&self.bulk).acquire_owned().await.ok() }
+    /// How many more jobs of this lane could start now.
+    pub(super) fn room(&self, lane: Lane) -> usize {
+        let all = self.all.available_permits();
+        match lane {
+            Lane::Audio => all,
+            Lane::Bulk => all.min(self.bulk.available_permits()),
+        }
+    }
+
+    /// Waits until a job has given back its slot, or one has done so since this was last asked.
+    pub(super) async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    /// Whether this tenant has as many jobs waiting for slow origins as it may have: no more of its messages are taken.
+    pub(super) fn waits_enough(&self, tenant: &str) -> bool {
+        self.parked.of(tenant) >= self.parked.limit_of_tenant
+    }
+
+    async fn again(&self, lane: Lane) -> Option<Slot> {
+        let bulk = match lane {
+            Lane::Audio => None,
+            Lane::Bulk => Some(Arc::clone(&self.bulk).acquire_owned().await.ok()?),
+        };
+        let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(Slot { _all: all, _bulk: bulk })
+    }
+}
+
+impl Parked {
+    fn map(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.by_tenant.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, tenant: &str) -> usize {
+        self.map().get(tenant).copied().unwrap_or(0)
+    }
+
+    fn enter(&self, tenant: &str) -> Option<Place> {
+        let mut map = self.map();
+        let (all, own) = (map.values().sum::<usize>(), map.get(tenant).copied().unwrap_or(0));
+        if all >= self.limit || own >= self.limit_of_tenant {
+            return None;
+        }
+        map.insert(tenant.to_owned(), own + 1);
+        drop(map);
+        Some(Place { parked: self.clone(), tenant: tenant.to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut map = self.parked.map();
+        if let Some(count) = map.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                map.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+impl Lease {
+    /// The right of a job of this lane and tenant, with the slot that it starts in.
+    pub(super) fn new(slots: &Slots, slot: Slot, lane: Lane, tenant: &str, metrics: &Metrics) -> Self {
+        let busy = metrics.busy(lane);
+        Self {
+            slots: slots.clone(),
+            lane,
+            tenant: tenant.to_owned(),
+            metrics: metrics.clone(),
+            brief: BRIEF,
+            taken: Mutex::new(Some((slot, busy))),
+            place: Mutex::new(None),
+        }
+    }
+
+    /// Gives the slot back, where one more job may wait without; says whether it did.
+    pub(super) fn park(&self) -> bool {
+        let Some(place) = self.slots.parked.enter(&self.tenant) else { return false };
+        *self.place() = Some(place);
+        drop(self.taken().take());
+        self.slots.freed.notify_one();
+        true
+    }
+
+    /// Waits for a slot, where this has none.
+    pub(super) async fn resume(&self) {
+        if self.taken().is_some() {
+            return;
+        }
+        if let Some(slot) = self.slots.again(self.lane).await {
+            let busy = self.metrics.busy(self.lane);
+            *self.taken() = Some((slot, busy));
+        }
+        *self.place() = None;
+        // Whoever is not taken from while it has too many jobs waiting has one less.
+        self.slots.freed.notify_one();
+    }
+
+    /// Waits for a fetch, without a slot where that takes long. [`Lease::resume`] before any work that takes CPU.
+    pub(super) async fn lend<T>(&self, fetch: impl Future<Output = T>) -> T {
+        let mut fetch = Box::pin(fetch);
+        tokio::select! {
+            fetched = &mut fetch => return fetched,
+            () = sleep(self.brief) => {}
+        }
+        self.park();
+        fetch.await
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Option<(Slot, Busy)>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        drop(self.taken().take());
+        drop(self.place().take());
+        self.slots.freed.notify_one();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
-    fn slots(slots: usize, audio_slots: usize) -> (u16, u16) {
+    fn slots(slots: usize, audio_slots: usize) -> Slots {
         let mut config = config::load(None, [], &[]).expect("defaults").worker;
-        (config.slots, config.audio_slots) = (slots, audio_slots);
-        let slots = Slots::new(&config);
+        config.slots = slots;
+        config.audio_slots = audio_slots;
+        Slots::new(&config)
+    }
+
+    fn counts(count: usize, audio_slots: usize) -> (u16, u16) {
+        let slots = slots(count, audio_slots);
         (slots.count(), slots.bulk_count())
+    }
+
+    fn lease(slots: &Slots, lane: Lane, tenant: &str) -> Lease {
+        let slot = slots.take(lane).expect("a free slot");
+        Lease::new(slots, slot, lane, tenant, &Metrics::default())
     }
 
     #[test]
     fn bulk_always_has_a_slot_and_audio_has_its_own_where_there_are_two() {
-        assert_eq!(slots(4, 1), (4, 3));
-        assert_eq!(slots(4, 0), (4, 4));
-        assert_eq!(slots(1, 1), (1, 1));
-        assert_eq!(slots(2, 9), (2, 1));
-        assert!(slots(0, 1).0 >= 1);
+        assert_eq!(counts(4, 1), (4, 3));
+        assert_eq!(counts(4, 0), (4, 4));
+        assert_eq!(counts(1, 1), (1, 1));
+        assert_eq!(counts(2, 9), (2, 1));
+        assert!(counts(0, 1).0 >= 1);
+    }
+
+    #[test]
+    fn bulk_leaves_the_reserved_slots_alone() {
+        let slots = slots(2, 1);
+        assert_eq!((slots.room(Lane::Audio), slots.room(Lane::Bulk)), (2, 1));
+        let film = slots.take(Lane::Bulk).expect("a slot");
+        assert!(slots.take(Lane::Bulk).is_none());
+        assert_eq!((slots.room(Lane::Audio), slots.room(Lane::Bulk)), (1, 0));
+        let note = slots.take(Lane::Audio).expect("the reserved one");
+        assert!(slots.take(Lane::Audio).is_none());
+        drop(film);
+        assert_eq!((slots.room(Lane::Audio), slots.room(Lane::Bulk)), (1, 1));
+        drop(note);
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_lasts_holds_no_slot_and_a_brief_one_keeps_it() {
+        let slots = slots(1, 0);
+        let mut job = lease(&slots, Lane::Bulk, "acme");
+        let room = || slots.room(Lane::Bulk);
+        job.lend(async { assert_eq!(room(), 0, "it is brief so far") }).await;
+        job.brief = Duration::ZERO;
+        // Ends when the slot is free.
+        job.lend(slots.freed()).await;
+        assert_eq!(room(), 1, "it waits without a slot");
+        let other = lease(&slots, Lane::Audio, "acme");
+        let resume = job.resume();
+        tokio::pin!(resume);
+        assert!(resume.as_mut().now_or_never().is_none(), "another job has the slot");
+        drop(other);
+        assert!(slots.take(Lane::Audio).is_none(), "whoever waits for its slot comes before a new message");
+        resume.await;
+        assert_eq!(room(), 0);
+    }
+
+    #[test]
+    fn no_tenant_has_all_the_places_of_those_who_wait() {
+        let slots = slots(8, 0);
+        assert_eq!(slots.parked.limit, 32);
+        let acme: Vec<_> = (0..16)
+            .map(|_| {
+                let job = lease(&slots, Lane::Bulk, "acme");
+                assert!(!slots.waits_enough("acme") && job.park());
+                job
+            })
+            .collect();
+        let more = lease(&slots, Lane::Bulk, "acme");
+        assert!(slots.waits_enough("acme") && !more.park(), "it keeps its slot");
+        assert!(lease(&slots, Lane::Bulk, "other").park());
+        drop(acme);
+        assert!(!slots.waits_enough("acme") && more.park());
     }
 }

@@ -9,6 +9,7 @@ mod cli;
 mod connecting;
 mod docker;
 mod doctor;
+mod fairness;
 mod faults;
 mod faulty_source;
 mod faulty_store;

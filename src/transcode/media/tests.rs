@@ -24,6 +24,7 @@ fn make(fixture: &str, unproven: &'static str, change: fn(&mut RawProfile)) -> R
         cpu_s: 60,
         memory_bytes: 1 << 30,
         output_bytes: 1 << 30,
+        scratch_bytes: 1 << 30,
     };
     let spec = JobSpec { task: Task::Normalize, profile, limits, threads: 1, nice: 0 };
     let job = move || {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use super::trial::{Trial, jobs};
 use crate::support::gate::{ACCESS_DENIED, Act, Gate, INTERNAL_ERROR, SLOW_DOWN, Seen};
@@ -142,6 +144,43 @@ fn access_refused() {
 fn a_bucket_that_is_missing() {
     let answer = Act::Answer(404, "<Error><Code>NoSuchBucket</Code></Error>");
     calls_an_operator("S3: bucket missing (failed and dead-lettered at once)", answer);
+}
+
+/// The store fails at everything for much longer than the ladder is: `OUTAGE_S` seconds, or else 10.
+fn outlasts_the_ladder(fault: &'static str, act: fn(Seen<'_>) -> Act) {
+    let outage = std::env::var("OUTAGE_S").map_or(10, |text| text.parse().expect("OUTAGE_S is a number"));
+    let begins = Arc::new(AtomicBool::new(false));
+    let begun = Arc::clone(&begins);
+    let Some(mut world) = World::new(move |seen| if begun.load(Ordering::SeqCst) { act(seen) } else { Act::Pass })
+    else {
+        return;
+    };
+    world.rig.set("BROKER_RETRY_DELAYS_S", "1,1,1");
+    let mut trial = world.trial(fault);
+    let worker = trial.worker();
+    begins.store(true, Ordering::SeqCst);
+    let over = Instant::now() + Duration::from_secs(outage);
+    trial.ask(jobs().min(50));
+    wait_until("a worker that takes nothing", || worker.logged("taking no messages until this has passed") > 0);
+    sleep(over.saturating_duration_since(Instant::now()));
+    assert!(world.heard().is_empty(), "nothing is said of a file while nothing could be done");
+    world.is_well();
+    trial.is_over();
+    trial.ends([worker]);
+    assert_eq!(world.rig.bus.depth("dead").ready, 0);
+    let failed = world.heard().values().filter(|outcomes| outcomes[0].word == "failed").count();
+    assert_eq!(failed, 0);
+}
+
+#[test]
+fn an_outage_longer_than_the_ladder() {
+    outlasts_the_ladder("S3: 500 for longer than the ladder", |_| Act::Answer(500, INTERNAL_ERROR));
+}
+
+#[test]
+fn a_key_that_is_refused_for_longer_than_the_ladder() {
+    let refuse = |seen: Seen<'_>| if seen.method == "PUT" { Act::Answer(403, ACCESS_DENIED) } else { Act::Pass };
+    outlasts_the_ladder("S3: PUT refused for longer than the ladder", refuse);
 }
 
 #[test]

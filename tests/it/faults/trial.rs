@@ -211,7 +211,9 @@ impl<'a> Trial<'a> {
     #[track_caller]
     pub fn ends(mut self, workers: impl IntoIterator<Item = Worker>) {
         self.heard(self.asked.len());
-        let work = ["audio", "bulk", "retry.audio.1s", "retry.audio.2s", "retry.bulk.1s", "retry.bulk.2s"];
+        let lanes = ["audio", "audio.later", "bulk", "bulk.later"];
+        let ladder = ["retry.audio.1s", "retry.audio.2s", "retry.bulk.1s", "retry.bulk.2s"];
+        let work = [lanes, ladder].concat();
         wait_until("empty queues", || work.iter().all(|queue| self.rig.bus.depth(queue).ready == 0));
         for worker in workers {
             self.know(&worker);

@@ -198,6 +198,10 @@ impl Shared {
                     let channel = u16::from_be_bytes([frame[1], frame[2]]);
                     connection.consumers.lock().expect("no panic").push((channel, tag));
                 }
+                if (way, class, id) == (Way::Up, BASIC, 30) {
+                    let tag = &frame[12..12 + usize::from(frame[11])];
+                    connection.consumers.lock().expect("no panic").retain(|(_, known)| known != tag);
+                }
             }
             match way {
                 Way::Up => to.write_all(&frame)?,

@@ -1,0 +1,98 @@
+//! Moves messages from one queue of ours to another, many at a time.
+//!
+//! A connection of its own, opened when it is first needed: the one that consumes must not be stopped by a broker that is
+//! short of memory, and the [`Publisher`](super::Publisher) has one message at a time on a channel, so that it knows which
+//! one was returned. Here it is enough to know that *one* was: then the whole batch stays where it is.
+
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join_all};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{Channel, Confirmation};
+use tokio::time::timeout;
+
+use super::connection::Link;
+use super::{BrokerError, Delivery, Message, Topology, WorkQueue};
+use crate::config::Broker;
+
+/// Moves deliveries to other work queues.
+pub struct Mover {
+    config: Broker,
+    topology: Topology,
+    open: Option<(Link, Channel)>,
+}
+
+impl Mover {
+    /// Connects when there is something to move.
+    #[must_use]
+    pub fn new(config: &Broker, topology: &Topology) -> Self {
+        Self { config: config.clone(), topology: topology.clone(), open: None }
+    }
+
+    /// Publishes every delivery to the end of `queue` as it is, waits for all confirms, and then acknowledges them. Where
+    /// one of them is not confirmed, all go back to the front of the queue that they came from; those that had arrived
+    /// are there twice then.
+    ///
+    /// # Errors
+    /// [`BrokerError`], also where the broker takes no messages at the moment.
+    pub async fn move_all(&mut self, queue: WorkQueue, deliveries: &[Delivery]) -> Result<(), BrokerError> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let moved = self.publish_all(queue, deliveries).await;
+        if moved.is_err() {
+            self.open = None;
+        }
+        let is_moved = moved.is_ok();
+        let settle = deliveries.iter().map(
+            async |delivery| {
+                if is_moved { delivery.ack().await } else { delivery.requeue().await }
+            },
+        );
+        let settled: Result<Vec<()>, BrokerError> = join_all(settle).await.into_iter().collect();
+        moved.and(settled.map(drop))
+    }
+
+    async fn publish_all(&mut self, queue: WorkQueue, deliveries: &[Delivery]) -> Result<(), BrokerError> {
+        let name = self.topology.work_queue(queue);
+        let patience = Duration::from_secs(self.config.confirm_timeout_s);
+        let (link, channel) = self.channel().await?;
+        if link.is_blocked() {
+            return Err(BrokerError::gone("moving messages", "the broker takes no messages"));
+        }
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let mut confirms = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let Message { exchange, routing_key, body, properties } = Message::moved(name.clone(), delivery);
+            let publish = channel.basic_publish(exchange.into(), routing_key.into(), options, &body, properties);
+            confirms.push(link.answer("moving messages", publish).await?);
+        }
+        let Ok(confirms) = timeout(patience, try_join_all(confirms)).await else {
+            return Err(BrokerError::Timeout { action: "moving messages" });
+        };
+        let confirmed = |confirm: &Confirmation| matches!(confirm, Confirmation::Ack(None));
+        if confirms.map_err(BrokerError::lapin("moving messages"))?.iter().all(confirmed) {
+            Ok(())
+        } else {
+            Err(BrokerError::NotTaken { routing_key: name })
+        }
+    }
+
+    async fn channel(&mut self) -> Result<&(Link, Channel), BrokerError> {
+        let usable = |(link, channel): &(Link, Channel)| link.is_open() && channel.status().connected();
+        if !self.open.as_ref().is_some_and(usable) {
+            self.open = None;
+            let link = Link::open(&self.config, "mover").await?;
+            let channel = link.channel().await?;
+            link.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+            self.open = Some((link, channel));
+        }
+        self.open.as_ref().ok_or_else(|| BrokerError::gone("moving messages", "there is no connection"))
+    }
+}
+
+impl std::fmt::Debug for Mover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mover").field("topology", &self.topology).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,217 @@
+//! One delivery from its start to its acknowledgement, and all that run at the same time.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::{timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::ability::Ability;
+use super::inflight::{InFlight, Turn};
+use super::job::{Job, Pipeline, Receipt};
+use super::metrics::PutOff;
+use super::outcome::{Failure, Outcome};
+use super::settle::{Reading, Request, Settler, put_back, worn_out};
+use super::shares::Shares;
+use super::slots::{Lease, Slot, Slots};
+use super::spans;
+use crate::broker::{Delivery, Lane};
+use crate::error::{Code, Fault};
+use crate::events::Stage;
+
+/// How much nicer bulk work is than voice: nine parts of a busy CPU to a voice note, one to a thread of a video.
+const BULK_NICE: i32 = 10;
+/// For what the broker is still to be told when the grace period is over.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// What every delivery is handled with.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) pipeline: Pipeline,
+    pub(super) settler: Settler,
+    pub(super) ability: Ability,
+    pub(super) inflight: InFlight,
+    pub(super) delivery_limit: u32,
+    /// How long after its receipt a message may go on waiting for the same file's job.
+    pub(super) turn_patience: Duration,
+    /// Of each lane.
+    pub(super) shares: [Mutex<Shares>; 2],
+}
+
+/// A delivery, and what it says.
+pub(super) struct Incoming {
+    pub(super) delivery: Delivery,
+    pub(super) reading: Reading,
+}
+
+impl Incoming {
+    /// Reads a delivery.
+    pub(super) fn read(delivery: Delivery) -> Self {
+        let reading = Reading::of(&delivery);
+        Self { delivery, reading }
+    }
+
+    /// Who asks; empty where the message does not say.
+    pub(super) fn tenant(&self) -> &str {
+        self.reading.request().map_or("", |request| &request.received.tenant)
+    }
+}
+
+/// A job in its tenant's account until this is dropped.
+struct Account {
+    desk: Arc<Desk>,
+    lane: Lane,
+    later: bool,
+    tenant: String,
+}
+
+impl Account {
+    fn open(desk: Arc<Desk>, incoming: &Incoming) -> Self {
+        let (queue, tenant) = (incoming.delivery.queue(), incoming.tenant().to_owned());
+        desk.shares(queue.lane).started(&tenant, queue.later);
+        Self { desk, lane: queue.lane, later: queue.later, tenant }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.desk.shares(self.lane).ended(&self.tenant, self.later);
+    }
+}
+
+/// Running deliveries.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    pub(super) tasks: TaskTracker,
+    abandon: CancellationToken,
+}
+
+impl Jobs {
+    /// Handles a delivery in a slot.
+    pub(super) fn start(&self, desk: Arc<Desk>, incoming: Incoming, slot: Slot, slots: &Slots) {
+        let abandon = self.abandon.clone();
+        let account = Account::open(Arc::clone(&desk), &incoming);
+        let lease = Lease::new(slots, slot, account.lane, &account.tenant, &desk.settler.metrics);
+        let lease = Arc::new(lease);
+        self.tasks.spawn(async move {
+            let Incoming { delivery, reading } = incoming;
+            if abandon.run_until_cancelled(desk.handle(&delivery, reading, &lease)).await.is_none() {
+                put_back(&delivery).await;
+            }
+            // Whoever fills the slot goes by the accounts.
+            drop(account);
+            drop(lease);
+        });
+    }
+
+    /// Waits for what runs, however long that takes.
+    pub(super) async fn idle(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+
+    /// Waits for what runs, and puts back what does not end in time: that attempt does not count.
+    pub(super) async fn finish(&self, grace: Duration) {
+        self.tasks.close();
+        if timeout(grace, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        tracing::warn!(jobs = self.tasks.len(), "the grace period is over: putting back what still runs");
+        self.abandon.cancel();
+        if timeout(LAST_WORDS, self.tasks.wait()).await.is_err() {
+            tracing::warn!("the broker did not hear of it and puts it back by itself");
+        }
+    }
+}
+
+impl Desk {
+    /// The tenants of a lane.
+    pub(super) fn shares(&self, lane: Lane) -> MutexGuard<'_, Shares> {
+        let [audio, bulk] = &self.shares;
+        let shares = match lane {
+            Lane::Audio => audio,
+            Lane::Bulk => bulk,
+        };
+        shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From a delivery to its acknowledgement.
+    async fn handle(&self, delivery: &Delivery, reading: Reading, lease: &Arc<Lease>) {
+        let span = spans::process(delivery, &self.settler.topology.work_queue(delivery.queue()), &reading);
+        let named = spans::named(&reading, &span);
+        Box::pin(self.answer(delivery, reading, lease)).instrument(span).instrument(named).await;
+    }
+
+    async fn answer(&self, delivery: &Delivery, reading: Reading, lease: &Arc<Lease>) {
+        match reading {
+            Reading::Unreadable(error) => self.settler.bury_unreadable(delivery, error).await,
+            Reading::Invalid(request, fault) => {
+                let failure = Failure { stage: Stage::Parse, fault };
+                self.settler.settle(delivery, &request, "", Err(failure)).await;
+            }
+            Reading::Request(request) => {
+                if delivery.tries().attempts == 0 && delivery.delivered_before() == 0 {
+                    self.settler.metrics.taken(delivery.lane(), request.asked_at);
+                }
+                let Some(_turn) = self.turn(delivery, &request, lease).await else {
+                    return self.settler.put_off(delivery, PutOff::Duplicate).await;
+                };
+                // Before the work: the profiles may be others when it ends.
+                let version = self.pipeline.profile_version(&request.received);
+                let job = self.job(delivery, &request, lease);
+                let result = match worn_out(delivery, self.delivery_limit) {
+                    Some(failure) => self.pipeline.done(&job).await.ok_or(failure),
+                    None => match self.work(&job).await {
+                        Err(failure) if self.ability.explains(&failure.fault).await => {
+                            return self.settler.put_off(delivery, PutOff::Unable).await;
+                        }
+                        result => result,
+                    },
+                };
+                self.settler.settle(delivery, &request, &version, result).await;
+            }
+        }
+    }
+
+    /// The turn of this message at its file. While another job is at it, this one waits without a slot. Nothing where too
+    /// many wait, or where that takes too long: then it comes again later.
+    async fn turn(&self, delivery: &Delivery, request: &Request, lease: &Lease) -> Option<Turn> {
+        let (tenant, media_id) = (&request.received.tenant, &request.received.media_id);
+        if let Some(turn) = self.inflight.free_turn(tenant, media_id) {
+            return Some(turn);
+        }
+        if !lease.park() && !self.settler.delays_s.is_empty() {
+            return None;
+        }
+        let until = delivery.received_at() + self.turn_patience;
+        let turn = timeout_at(until, self.inflight.turn(tenant, media_id)).await.ok()?;
+        lease.resume().await;
+        Some(turn)
+    }
+
+    fn job(&self, delivery: &Delivery, request: &Request, lease: &Arc<Lease>) -> Job {
+        let nice = match delivery.lane() {
+            Lane::Audio => 0,
+            Lane::Bulk => BULK_NICE,
+        };
+        let job = Job::new(request.cause.clone(), request.asked_at, request.received.clone(), nice);
+        let receipt = Receipt { received_at: delivery.received_at(), lease: Arc::clone(lease) };
+        let tries = delivery.tries();
+        let suspect_ends = tries.suspicions > 0 || self.settler.delays_s.is_empty();
+        Job { lane: Some(delivery.lane()), receipt: Some(receipt), tries, suspect_ends, ..job }
+    }
+
+    /// Runs the job. A panic in it is a bug, but a message must have an end all the same.
+    async fn work(&self, job: &Job) -> Result<Outcome, Failure> {
+        let run = AssertUnwindSafe(self.pipeline.run(job, |_fraction| {})).catch_unwind();
+        run.await.unwrap_or_else(|_panic| {
+            let fault = Fault::broken(Code::WorkerBroken, "the worker panicked over this job");
+            Err(Failure { stage: Stage::Parse, fault })
+        })
+    }
+}
