@@ -13,7 +13,6 @@ use crate::support::processes::{signal, wait_until};
 use crate::support::rabbit::calm;
 use crate::support::rig::{Rig, SOON, event, event_from, fixture, letter};
 use crate::support::say::say;
-use crate::support::scrape::Scrape;
 
 /// What others may wait for besides the job that has the slot.
 const ALLOWANCE: Duration = Duration::from_millis(500);
@@ -53,11 +52,11 @@ fn voice_notes_do_not_wait_with_a_worker_that_is_busy() {
     assert!(rig.bus.ledger().of("film").is_empty(), "its worker was busy all the time");
     signal(child, Signal::CONT);
     rig.vouch(&rig.bus.ledger().wait("film", SOON));
-    workers.map(crate::support::worker::Worker::stops);
+    workers.into_iter().for_each(|worker| drop(worker.stops()));
 }
 
 /// Many notes of one tenant, then single ones of another, each sent when the one before is done: `JOBS` and 50 where that
-/// is set, else 300 and 10.
+/// is set, else 300 and 10. On one slot as many as outlast the single ones.
 fn many_of_one_then_single_ones(slots: usize) {
     let Some(rabbit) = calm() else { return };
     let mut rig = Rig::new(rabbit);
@@ -65,7 +64,7 @@ fn many_of_one_then_single_ones(slots: usize) {
     let worker = rig.worker();
     let many = std::env::var("JOBS").ok().map(|jobs| jobs.parse::<usize>().expect("JOBS is a number"));
     let singles = if many.is_some() { 50 } else { 10 };
-    let many = many.unwrap_or(300);
+    let many = many.unwrap_or(if slots == 1 { 60 } else { 300 });
     let flood: Vec<_> = (0..many).map(|n| note("flood", &format!("flood-{n}"))).collect();
     rig.bus.publish_all(&flood);
     let mut waited = Vec::new();
@@ -117,34 +116,29 @@ fn two_tenants_with_many_messages_take_turns() {
     let of_tenant = |tenant: &'static str| (0..150).map(move |n| note(tenant, &format!("{tenant}-{n}")));
     rig.bus.publish_all(&of_tenant("first").collect::<Vec<_>>());
     rig.bus.publish_all(&of_tenant("second").collect::<Vec<_>>());
-    rig.bus.ledger().wait_for_files(150, SOON * 2);
+    rig.bus.ledger().wait_for_files(150, SOON * 4);
     let done = rig.bus.ledger().all().keys().filter(|media_id| media_id.starts_with("second")).count();
     // One behind the other would be a few: those that were begun before anything was put off.
     assert!((25..=125).contains(&done), "{done} of the second tenant's among the first 150");
-    rig.bus.ledger().wait_for_files(300, SOON * 2);
+    rig.bus.ledger().wait_for_files(300, SOON * 4);
     worker.stops();
 }
 
 #[test]
 fn repeats_of_a_running_film_take_no_slot() {
+    /// More than one tenant may have waiting: the others are not taken.
+    const REPEATS: usize = 9;
     let Some(rabbit) = calm() else { return };
     let mut rig = Rig::new(rabbit);
     rig.set("WORKER_SLOTS", 3);
-    rig.set("HTTP_LISTEN", "127.0.0.1:0");
     let worker = rig.worker();
     rig.ask("film", &fixture("phone-portrait.mp4"));
     let child = worker.job_child();
     signal(child, Signal::STOP);
-    // More than may wait for it without a slot: those come again later.
-    const REPEATS: usize = 9;
     let repeats: Vec<_> = (0..REPEATS).map(|_| letter(&event("film", &fixture("phone-portrait.mp4")))).collect();
     rig.bus.publish_all(&repeats);
     rig.bus.publish(&letter(&of("other", event("document", &fixture("contact.vcf")))));
     rig.vouch(&rig.bus.ledger().wait("document", SOON));
-    let put_off = [("lane", "bulk"), ("why", "duplicate")];
-    wait_until("repeats that come again later", || {
-        Scrape::of(&worker).get("mediamill_put_off_total", &put_off).is_some_and(|count| count > 0.0)
-    });
     assert!(rig.bus.ledger().of("film").is_empty());
     assert_eq!(worker.job_children(), [child]);
     signal(child, Signal::CONT);
