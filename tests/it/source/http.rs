@@ -1,11 +1,13 @@
 //! URLs that other people chose: what they answer, how slowly, and where they lead.
 
+use std::net::IpAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mediamill::config::{Config, load};
 use mediamill::error::{Code, Fault};
 use mediamill::events::{Declared, Origin};
-use mediamill::source::{Fetched, SourceError, Sources};
+use mediamill::source::{Fetched, Peers, SourceError, Sources};
 use mediamill::store::Store;
 use tokio::time::{Duration, Instant};
 
@@ -259,6 +261,41 @@ async fn names_are_judged_by_what_they_resolve_to() {
     }
     let other = sources(&["localhost:1"]);
     rejected_as(Code::SourceDenied, fetch_with(&other, &format!("http://localhost:{port}/"), None).await);
+}
+
+/// Remembers where a fetch leads, and lets nobody connect where it says so.
+struct Eyes {
+    met: Mutex<Vec<Vec<IpAddr>>>,
+    refuse: bool,
+}
+
+impl Peers for Eyes {
+    fn meets(&self, networks: &[IpAddr]) -> Result<(), SourceError> {
+        self.met.lock().expect("no panic").push(networks.to_vec());
+        if self.refuse { Err(SourceError::Timeout("not now".to_owned())) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn whoever_watches_hears_where_each_step_leads_before_it_is_taken() {
+    let there = Http::start(|_| ok("hello"));
+    let port = there.authority().rsplit_once(':').expect("a port").1.to_owned();
+    let to = format!("http://localhost:{port}/");
+    let here = Http::start(move |_| redirect(302, &to));
+    let sources = sources(&[&here.authority(), "localhost"]);
+    let origin = Origin::Http { url: here.url("/") };
+    let dir = Dir::new();
+    let dest = dir.path().join("dest");
+    let watching = Eyes { met: Mutex::default(), refuse: false };
+    sources.fetch_by(&watching, &origin, None, LIMIT, &dest).await.expect("fetched");
+    let met = watching.met.into_inner().expect("no panic");
+    let loopback = IpAddr::from([127, 0, 0, 1]);
+    assert!(met.len() == 2 && met[0] == [loopback] && met[1].contains(&loopback), "{met:?}");
+
+    let refusing = Eyes { met: Mutex::default(), refuse: true };
+    let result = sources.fetch_by(&refusing, &origin, None, LIMIT, &dest).await;
+    transient_as(Code::SourceTimeout, result);
+    assert_eq!(here.asked().len(), 1, "not asked again");
 }
 
 #[tokio::test]
