@@ -58,7 +58,9 @@ impl Link {
         let mut child = Command::new(&options.program)
             .args(start.words())
             .env_clear()
-            // Where the libraries are is the operator's to say; everything else is none of a decoder's business.
+            // Where the libraries are is the operator's to say: a worker that was itself started with LD_LIBRARY_PATH has
+            // its libav from there, and this is the same program. Who can set it can replace the program as well.
+            // Everything else of the environment is none of a decoder's business.
             .envs(std::env::var_os("LD_LIBRARY_PATH").map(|path| ("LD_LIBRARY_PATH", path)))
             .envs([lean::BIND_NOW])
             .stdin(Stdio::from(theirs))

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, StatxFlags, open, statat, statx};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, StatxFlags, open, openat, statat, statx};
 use rustix::process::Pid;
 
 use super::protocol::Excess;
@@ -64,7 +64,9 @@ impl Watched {
 /// Counts no further than it takes to know that there is too much.
 fn in_scratch(scratch: &OwnedFd, max_bytes: u64) -> io::Result<Option<Excess>> {
     let (mut files, mut bytes) = (0, 0_u64);
-    for entry in Dir::read_from(scratch)? {
+    // The descriptor at hand is a place only (O_PATH).
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    for entry in Dir::new(openat(scratch, c".", flags, Mode::empty())?)? {
         let entry = entry?;
         if [&b"."[..], b".."].contains(&entry.file_name().to_bytes()) {
             continue;

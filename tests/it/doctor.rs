@@ -66,7 +66,9 @@ fn limited(limit: &str, arguments: &[&str]) -> Run {
     }
     command.arg(env!("CARGO_BIN_EXE_mediamill")).args(arguments).current_dir(dir.path()).env_clear();
     let settings = ["store.url=file:///nonexistent/store", "broker.url=amqp://127.0.0.1:1/v"];
-    settings.iter().for_each(|setting| drop(command.args(["--set", setting])));
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
     Run::of(&mut command)
 }
 

@@ -38,11 +38,11 @@ const PAYLOADS: [(&str, &str, &str); 24] = [
     ("", "normalized", ""),
 ];
 
-/// The real library, as this process has it.
+/// The real library, as the loader finds it for the program under test.
 fn real_lame() -> PathBuf {
-    let maps = std::fs::read_to_string("/proc/self/maps").expect("this process's libraries");
-    let path = maps.lines().filter_map(|line| line.split_whitespace().nth(5)).find(|path| path.contains("libmp3lame"));
-    PathBuf::from(path.expect("libavcodec has LAME"))
+    let run = Run::of(Command::new("ldd").arg(env!("CARGO_BIN_EXE_mediamill"))).exits(0);
+    let line = run.stdout.lines().find_map(|line| line.trim().strip_prefix("libmp3lame.so.0 => "));
+    PathBuf::from(line.and_then(|line| line.split(' ').next()).expect("libavcodec has LAME"))
 }
 
 /// A folder with the substitute, and with the real library under a name that does not stand in the substitute's way.
@@ -55,17 +55,9 @@ fn substitute(dir: &Path) {
     let renamed = dir.join("libmp3lamX.so.0");
     std::fs::write(&renamed, real).expect("written");
     let mut cc = Command::new("cc");
-    cc.args([
-        "-shared",
-        "-fPIC",
-        "-O1",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-pthread",
-        "-Wl,-soname,libmp3lame.so.0",
-        "-o",
-    ]);
+    cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]);
+    // The substitute names nothing of the real library, and must have it loaded all the same.
+    cc.args(["-Wl,--no-as-needed,-soname,libmp3lame.so.0", "-o"]);
     cc.arg(dir.join("libmp3lame.so.0")).arg(repo_file("tests/it/hijack/lame.c")).arg(&renamed);
     Run::of(&mut cc).exits(0);
 }
