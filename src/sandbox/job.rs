@@ -102,7 +102,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// Counts from the start: frames that waited here while the worker was busy are not held against the child.
+    /// Counts from the start: frames that waited here while the worker was busy do not count against the child.
     fn allows_another(&mut self, now: Instant) -> bool {
         self.told += 1;
         let elapsed = now.saturating_duration_since(self.begun);

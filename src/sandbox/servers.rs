@@ -18,7 +18,7 @@ use super::protocol::Libav;
 use super::{SandboxError, SandboxOptions};
 use crate::events::SandboxStatus;
 
-/// Jobs of one fork server. A start costs about as much CPU as four voice notes: a thousandth of what a thousand jobs take.
+/// Jobs of one fork server. A start costs some tenths of a second of CPU: less than a hundredth of a thousand voice notes.
 pub(super) const RENEW_AFTER_JOBS: u64 = 1000;
 /// Least time between two starts of renewals: files that crash on purpose would else have a fork server started for each.
 const RENEW_PAUSE: Duration = Duration::from_secs(1);
