@@ -11,6 +11,9 @@ use crate::events::{Action, Damage, Kind, Loudness, Reason, Role, SandboxStatus,
 
 /// Name of the fetched original inside every scratch directory.
 pub const INPUT: &str = "input";
+/// Where a child writes the short name of the container as soon as it has recognised one, for the case that it does not live
+/// to report it.
+pub const RECOGNISED: &str = "recognised";
 /// Name of the playback asset where it is to be measured.
 pub const PLAYBACK: &str = "playback";
 /// Where [`Task::Measure`] leaves the beginning of the original's sound: one channel at [`PCM_RATE_HZ`], little-endian

@@ -41,7 +41,7 @@ use still::{Still, Undecoded};
 use crate::domain::{Container, Profile, plan};
 use crate::error::{Code, Fault};
 use crate::events::Damage;
-use crate::sandbox::protocol::{INPUT, JobSpec, Report, Task};
+use crate::sandbox::protocol::{INPUT, JobSpec, RECOGNISED, Report, Task};
 
 pub use av::{inventory, libraries};
 pub use rehearsal::rehearse;
@@ -88,6 +88,9 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
         return Err(Fault::rejected(Code::LimitBytes, text));
     }
     let sniffed = stage!("sniff").in_scope(|| sniff::sniff(&mut file)).map_err(scratch)?;
+    if let (Sniffed::Media(container), true) = (&sniffed, make) {
+        std::fs::write(RECOGNISED, container.row().name).map_err(scratch)?;
+    }
     match sniffed {
         Sniffed::Unknown => {
             Err(Fault::rejected(Code::MediaUnsupported, "the first bytes are of no kind that is accepted"))

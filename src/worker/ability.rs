@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::timeout;
 
-use super::job::Pipeline;
+use super::pipeline::Pipeline;
 use crate::error::{Code, Fault};
 use crate::sandbox::protocol::INPUT;
 

@@ -5,14 +5,10 @@ use std::path::Path;
 use futures_util::future::try_join_all;
 
 use super::disposition::content_disposition_of;
-use crate::events::{Action, Asset, Received, RejectedOriginal, Role};
+use crate::events::{Action, Asset, Role};
 use crate::sandbox::protocol::{INPUT, Produced, Report};
 use crate::source::Fetched;
 use crate::store::{Folder, PutOptions, Store, StoreError};
-
-/// Name and MIME type of an original that nothing recognised.
-const UNKNOWN_OBJECT: &str = "original.bin";
-const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// What was stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,29 +45,6 @@ pub(super) async fn put(
         assets.push(asset);
     }
     Ok(Kept { assets, original_key })
-}
-
-/// Stores the original of a file that is rejected. What it is nobody can say, so it is stored as bytes to be saved.
-pub(super) async fn put_rejected(
-    store: &Store,
-    folder: &Folder,
-    scratch: &Path,
-    fetched: &Fetched,
-    received: &Received,
-) -> Result<RejectedOriginal, StoreError> {
-    let content_disposition = content_disposition_of(UNKNOWN_TYPE);
-    let options = PutOptions { content_type: UNKNOWN_TYPE, content_disposition, sha256: Some(&fetched.sha256) };
-    let stored = store.put_addressed(folder, UNKNOWN_OBJECT, &scratch.join(INPUT), options).await?;
-    let declared = received.declared.clone().unwrap_or_default();
-    Ok(RejectedOriginal {
-        mime_type: UNKNOWN_TYPE.to_owned(),
-        declared_mime_type: declared.mime_type,
-        file_name: declared.file_name,
-        size_bytes: stored.size_bytes,
-        sha256: stored.sha256,
-        container: None,
-        key: Some(stored.key),
-    })
 }
 
 async fn put_one(

@@ -1,7 +1,8 @@
 //! A job without a broker: the worker's own decisions, the next try at once instead of after a delay.
 
-use super::job::{Job, Pipeline};
+use super::job::Job;
 use super::outcome::{Failure, Outcome, Subject};
+use super::pipeline::Pipeline;
 use super::retry::{Decision, decide};
 use super::settle::note;
 use crate::broker::Tries;

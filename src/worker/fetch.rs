@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::answer::{KeptBytes, Seen};
-use super::job::{Brief, Pipeline};
+use super::job::Brief;
 use super::outcome::{At, Failure};
+use super::pipeline::Pipeline;
 use super::workspace::Scratch;
 use crate::error::{Code, Fault};
 use crate::events::{Received, Stage};

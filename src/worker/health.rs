@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, interval, timeout};
 
-use super::job::Pipeline;
 use super::metrics::Metrics;
+use super::pipeline::Pipeline;
 use crate::broker::{Lookout, Publisher};
 use crate::error::Fault;
 

@@ -11,7 +11,7 @@ use super::ability::Ability;
 use super::desk::{Desk, Jobs, LAST_WORDS};
 use super::health::Health;
 use super::inflight::InFlight;
-use super::job::Pipeline;
+use super::pipeline::Pipeline;
 use super::settle::Settler;
 use super::slots::Slots;
 use super::take::{End, Taker};

@@ -4,8 +4,9 @@
 use bytes::Bytes;
 
 use super::answer::{Seen, outdated};
-use super::job::{Brief, Pipeline};
+use super::job::Brief;
 use super::outcome::{At, Failure, Outcome};
+use super::pipeline::Pipeline;
 use crate::error::{Code, Fault};
 use crate::events::{Manifest, ManifestError, Stage, StoredOutcome};
 use crate::store::PutOptions;

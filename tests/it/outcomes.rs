@@ -161,9 +161,10 @@ fn the_original_of_a_rejected_media_is_kept_named_and_tried_again() {
     let Some(rabbit) = calm() else { return };
     let rig = Rig::new(rabbit);
     let worker = rig.worker();
-    for (media_id, file, code) in
-        [("cut", "truncated.mp4", "media.unreadable"), ("noise", "garbage.bin", "media.unsupported")]
-    {
+    for (media_id, file, code, name, mime_type) in [
+        ("cut", "truncated.mp4", "media.unreadable", "original.mp4", "video/mp4"),
+        ("noise", "garbage.bin", "media.unsupported", "original.bin", "application/octet-stream"),
+    ] {
         let bytes = std::fs::read(fixture(file)).expect("a fixture");
         let declared = json!({ "declared": { "file_name": file, "mime_type": "video/mp4" } });
         let first = answer(&rig, &request(media_id, "one", file, declared));
@@ -171,6 +172,8 @@ fn the_original_of_a_rejected_media_is_kept_named_and_tried_again() {
         let original = &first.data()["original"];
         let key = original["key"].as_str().expect("a key");
         assert_eq!(rig.object(key), bytes);
+        assert!(key.ends_with(name), "{key}");
+        assert_eq!(original["mime_type"], mime_type);
         assert_eq!((&original["sha256"], &original["size_bytes"]), (&json!(sha256(&bytes)), &json!(bytes.len())));
         assert_eq!((&original["file_name"], &original["declared_mime_type"]), (&json!(file), &json!("video/mp4")));
         let kept = manifest(&rig, media_id);
