@@ -12,9 +12,10 @@ use tracing::Instrument;
 
 use super::ability::Ability;
 use super::inflight::{InFlight, Turn};
-use super::job::{Job, Pipeline, Receipt};
+use super::job::{Job, Pipeline};
 use super::metrics::PutOff;
 use super::outcome::Failure;
+use super::receipt::Receipt;
 use super::settle::{Reading, Request, Settler, put_back, worn_out};
 use super::shares::Shares;
 use super::slots::{Lease, Slot, Slots};

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
+use super::age::MAX_AGE;
 use super::assets;
 use super::endpoints::Endpoints;
-use super::metrics::{MAX_AGE, Metrics};
+use super::metrics::Metrics;
 use super::outcome::{At, Failure, event_id};
+use super::receipt::{Receipt, lend};
 use super::record::normalized;
-use super::slots::Lease;
 use super::spans;
 use super::workspace::{Scratch, Workspace};
 use crate::broker::Lane;
@@ -50,15 +51,6 @@ pub struct Job {
     pub lane: Option<Lane>,
     /// What it has of the broker and the slots, where it came through them.
     pub receipt: Option<Receipt>,
-}
-
-/// What a job has that a worker took from the broker.
-#[derive(Debug, Clone)]
-pub struct Receipt {
-    /// When its message was delivered: its deadline counts from then.
-    pub(super) received_at: Instant,
-    /// Its slot, which it gives back while its origin keeps it waiting.
-    pub(super) lease: Arc<Lease>,
 }
 
 impl Job {
@@ -385,14 +377,6 @@ impl Clock<'_> {
         }
         self.metrics.stage(self.lane, stage, took);
         result
-    }
-}
-
-/// Waits for a fetch, without a slot where that takes long.
-async fn lend<T>(receipt: Option<&Receipt>, fetch: impl Future<Output = T>) -> T {
-    match receipt {
-        Some(receipt) => receipt.lease.lend(fetch).await,
-        None => fetch.await,
     }
 }
 
