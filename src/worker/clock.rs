@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::metrics::{MAX_AGE, Metrics};
+use super::age::MAX_AGE;
+use super::metrics::Metrics;
 use super::outcome::Failure;
 use super::spans;
 use crate::broker::Lane;

@@ -12,10 +12,11 @@ use tracing::Instrument;
 
 use super::ability::Ability;
 use super::inflight::{InFlight, Turn};
-use super::job::{Job, Receipt};
+use super::job::Job;
 use super::metrics::PutOff;
 use super::outcome::{Failure, Outcome};
 use super::pipeline::Pipeline;
+use super::receipt::Receipt;
 use super::settle::{Reading, Request, Settler, put_back, worn_out};
 use super::shares::Shares;
 use super::slots::{Lease, Slot, Slots};

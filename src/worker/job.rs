@@ -1,13 +1,12 @@
 //! One file to be processed, and what its run has to go by.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::outcome::{About, At, Failure};
-use super::slots::Lease;
+use super::receipt::Receipt;
 use crate::broker::{Lane, Tries};
 use crate::config::Profile;
 use crate::error::{Code, Fault};
@@ -42,15 +41,6 @@ pub struct Job {
     pub receipt: Option<Receipt>,
 }
 
-/// What a job has that a worker took from the broker.
-#[derive(Debug, Clone)]
-pub struct Receipt {
-    /// When its message was delivered: its deadline counts from then.
-    pub(super) received_at: Instant,
-    /// Its slot, which it gives back while its origin keeps it waiting.
-    pub(super) lease: Arc<Lease>,
-}
-
 impl Job {
     /// A job as an event asks for it.
     #[must_use]
@@ -75,16 +65,6 @@ impl Job {
             Fault::Rejected { .. } => true,
             Fault::Suspect { .. } => self.suspect_ends,
             Fault::Transient { .. } | Fault::Broken { .. } | Fault::Shutdown => false,
-        }
-    }
-}
-
-impl Job {
-    /// Waits for a fetch, without a slot where that takes long.
-    pub(super) async fn lend<T>(&self, fetch: impl Future<Output = T>) -> T {
-        match &self.receipt {
-            Some(receipt) => receipt.lease.lend(fetch).await,
-            None => fetch.await,
         }
     }
 }

@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
+use super::age::age;
 use super::outcome::Outcome;
 use crate::broker::Lane;
 use crate::error::Code;
@@ -25,11 +26,6 @@ use crate::sandbox::Totals;
 
 /// Upper bounds of histogram buckets: from a voice note's fetch to the end of the retry ladder.
 const BUCKETS_S: [f64; 14] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
-
-/// An event that is older by its own time has a wrong one: nothing waits for so long.
-pub(super) const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// What the clocks of senders may be ahead of ours.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Counts in fractions.
 type FloatCounter = Counter<f64, AtomicU64>;
@@ -353,33 +349,9 @@ impl Metrics {
     }
 }
 
-/// How old an event is by its own time, if that can be: what a sender's clock says wrongly would drown what is measured.
-fn age(of: Timestamp) -> Option<Duration> {
-    age_at(of, Timestamp::now())
-}
-
-fn age_at(of: Timestamp, now: Timestamp) -> Option<Duration> {
-    let ahead: Duration = of.duration_since(now).try_into().unwrap_or_default();
-    // Clocks differ between machines: an event from the near future is new.
-    let age: Duration = now.duration_since(of).try_into().unwrap_or_default();
-    (age <= MAX_AGE && ahead <= CLOCK_SKEW).then_some(age)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_that_cannot_be_are_not_measured() {
-        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
-        let now = at("2026-06-10T12:00:00Z");
-        assert_eq!(age_at(at("2026-06-10T11:59:30Z"), now), Some(Duration::from_secs(30)));
-        assert_eq!(age_at(at("2026-06-03T12:00:00Z"), now), Some(MAX_AGE));
-        assert_eq!(age_at(at("2026-06-03T11:59:59Z"), now), None);
-        assert_eq!(age_at(at("1970-01-01T00:00:00Z"), now), None);
-        assert_eq!(age_at(at("2026-06-10T12:00:20Z"), now), Some(Duration::ZERO));
-        assert_eq!(age_at(at("2026-06-10T12:02:00Z"), now), None);
-    }
 
     #[test]
     fn who_asks_at_the_same_time_counts_nothing_twice() {

@@ -1,6 +1,7 @@
 //! The work itself: one job from message to outcome, and the loop that takes messages and decides what is tried again.
 
 mod ability;
+mod age;
 mod answer;
 mod assets;
 mod at_once;
@@ -17,6 +18,7 @@ mod manifests;
 mod metrics;
 mod outcome;
 mod pipeline;
+mod receipt;
 mod record;
 mod rejected;
 mod retry;
@@ -30,10 +32,11 @@ mod vet;
 mod workspace;
 
 pub use health::{Health, Part, Readiness};
-pub use job::{Job, Parts, Pipeline, Receipt};
+pub use job::{Job, Parts, Pipeline};
 pub use lanes::Worker;
 pub use metrics::{Described, METRICS, Metrics};
 pub use outcome::{About, Failure, Outcome, Subject};
 pub use pipeline::{Parts, Pipeline};
+pub use receipt::Receipt;
 pub use slots::Slots;
 pub use workspace::{Room, Scratch, Workspace, WorkspaceError};

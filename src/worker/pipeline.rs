@@ -13,6 +13,7 @@ use super::endpoints::Endpoints;
 use super::job::{Brief, Job, MAX_ID_BYTES};
 use super::metrics::Metrics;
 use super::outcome::{At, Failure, Outcome};
+use super::receipt::lend;
 use super::record::normalized;
 use super::vet;
 use super::workspace::{Scratch, Workspace};
@@ -95,7 +96,7 @@ impl Pipeline {
         }
         let scratch = self.claim(&job.received).at(Stage::Fetch)?;
         let mut clock = Clock { metrics: &self.metrics, lane: job.lane, timings: &mut timings };
-        let fetch = job.lend(self.fetch(&brief, &seen, &scratch));
+        let fetch = lend(job.receipt.as_ref(), self.fetch(&brief, &seen, &scratch));
         let fetched = clock.times(Stage::Fetch, fetch).await?;
         seen.accepts(&fetched).at(Stage::Fetch)?;
         if let Some(receipt) = &job.receipt {

@@ -127,8 +127,8 @@ impl<'a> Taker<'a> {
 
     /// Gives back what was not begun.
     async fn ends(&mut self, end: End) -> Result<End, BrokerError> {
-        for delivery in self.in_hand.drain(..) {
-            put_back(&delivery).await;
+        for delivery in std::mem::take(&mut self.in_hand) {
+            self.give_back(delivery).await;
         }
         Ok(end)
     }
@@ -174,8 +174,22 @@ impl<'a> Taker<'a> {
             if self.slots.room(delivery.lane()) > 0 {
                 self.arrived(delivery).await;
             } else {
-                put_back(&delivery).await;
+                self.give_back(delivery).await;
             }
+        }
+    }
+
+    /// Gives back what was not begun. Before RabbitMQ 4.3 that counts towards the delivery limit of the message: where half
+    /// of it is used up, it goes behind the others of its queue as a new message instead, which nobody has tried.
+    async fn give_back(&mut self, delivery: Delivery) {
+        let is_worn = delivery.delivered_before() >= self.desk.delivery_limit / 2;
+        if is_worn {
+            let queue = delivery.queue();
+            if let Err(error) = self.mover.move_all(queue, &[delivery]).await {
+                tracing::debug!(%error, "the message is put back and counted");
+            }
+        } else {
+            put_back(&delivery).await;
         }
     }
 
@@ -183,7 +197,7 @@ impl<'a> Taker<'a> {
     async fn arrived(&mut self, delivery: Delivery) {
         if self.desk.pipeline.able().is_err() {
             // As it may have become in the hours for which nothing came.
-            return put_back(&delivery).await;
+            return self.give_back(delivery).await;
         }
         let (lane, later) = (delivery.lane(), delivery.queue().later);
         let incoming = Incoming::read(delivery);
@@ -279,10 +293,10 @@ impl<'a> Taker<'a> {
     }
 
     /// Starts a job, where there is one more slot.
-    pub(super) async fn start_or_give_back(&self, incoming: Incoming, slot: &mut Option<Slot>) {
+    pub(super) async fn start_or_give_back(&mut self, incoming: Incoming, slot: &mut Option<Slot>) {
         match slot.take().or_else(|| self.slots.take(incoming.delivery.lane())) {
             Some(slot) => self.start(incoming, slot),
-            None => put_back(&incoming.delivery).await,
+            None => self.give_back(incoming.delivery).await,
         }
     }
 

@@ -55,6 +55,21 @@ fn voice_notes_do_not_wait_with_a_worker_that_is_busy() {
     workers.into_iter().for_each(|worker| drop(worker.stops()));
 }
 
+/// How long a note of another tenant waited, from the confirm that the broker has it to its outcome, besides its own work.
+fn waits(rig: &Rig, media_id: &str) -> Duration {
+    rig.bus.publish(&note("beta", media_id));
+    let asked_at = Instant::now();
+    let outcome = rig.bus.ledger().wait(media_id, SOON);
+    assert_eq!(
+        (outcome.word.as_str(), &outcome.data()["tenant"]),
+        ("normalized", &json!("beta")),
+        "{:#}",
+        outcome.event
+    );
+    let own = Duration::from_millis(outcome.data()["timings_ms"]["total"].as_u64().expect("a time"));
+    outcome.at.saturating_duration_since(asked_at).saturating_sub(own)
+}
+
 /// Many notes of one tenant, then single ones of another, each sent when the one before is done: `JOBS` and 50 where that
 /// is set, else 300 and 10. On one slot as many as outlast the single ones.
 fn many_of_one_then_single_ones(slots: usize) {
@@ -65,35 +80,30 @@ fn many_of_one_then_single_ones(slots: usize) {
     let many = std::env::var("JOBS").ok().map(|jobs| jobs.parse::<usize>().expect("JOBS is a number"));
     let singles = if many.is_some() { 50 } else { 10 };
     let many = many.unwrap_or(if slots == 1 { 60 } else { 300 });
+    // What a note waits for on this machine when nothing else is asked for: connections, confirms, a child that starts.
+    let idle = (0..5).map(|n| waits(&rig, &format!("idle-{n}"))).max().expect("five");
     let flood: Vec<_> = (0..many).map(|n| note("flood", &format!("flood-{n}"))).collect();
     rig.bus.publish_all(&flood);
-    let mut waited = Vec::new();
-    for n in 0..singles {
-        let (media_id, asked_at) = (format!("single-{n}"), Instant::now());
-        rig.bus.publish(&note("beta", &media_id));
-        let outcome = rig.bus.ledger().wait(&media_id, SOON);
-        assert_eq!(outcome.word, "normalized", "{:#}", outcome.event);
-        assert_eq!(outcome.data()["tenant"], "beta");
-        let own = Duration::from_millis(outcome.data()["timings_ms"]["total"].as_u64().expect("a time"));
-        waited.push((outcome.at - asked_at).saturating_sub(own));
-    }
+    let waited: Vec<_> = (0..singles).map(|n| waits(&rig, &format!("single-{n}"))).collect();
     let left = many - rig.bus.ledger().all().keys().filter(|media_id| media_id.starts_with("flood")).count();
     assert!(left > 0, "the many were done before the single ones");
     rig.bus
         .ledger()
-        .wait_for_files(many + singles, SOON + Duration::from_millis(500) * u32::try_from(many).expect("few"));
+        .wait_for_files(many + singles + 5, SOON + Duration::from_secs(2) * u32::try_from(many).expect("few"));
+    let mut waited = waited;
     waited.sort();
     let (longest, median, worst) = (longest(&rig, "flood"), waited[singles / 2], waited[singles - 1]);
     say(format_args!(
         "{slots} slots, {many} notes of one tenant: {singles} single ones of another waited {median:.2?} (median), \
-         {worst:.2?} (worst) besides their own work; the longest of the many took {longest:.2?}; {left} were left then"
+         {worst:.2?} (worst) besides their own work, {idle:.2?} at most on the idle worker; the longest of the many took {longest:.2?}; \
+         {left} were left then"
     ));
-    assert!(worst <= longest + ALLOWANCE, "{worst:?}");
+    assert!(worst <= longest + ALLOWANCE + idle * 2, "{worst:?}");
     for (media_id, outcomes) in rig.bus.ledger().all() {
         assert_eq!((outcomes.len(), outcomes[0].word.as_str()), (1, "normalized"), "{media_id}");
     }
     for queue in ["audio", "audio.later", "retry.audio.1s", "dead"] {
-        assert_eq!(rig.bus.depth(queue).ready, 0, "{queue}");
+        wait_until("an empty queue", || rig.bus.depth(queue).ready == 0);
     }
     worker.stops();
 }
