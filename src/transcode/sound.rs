@@ -277,7 +277,9 @@ impl Pass<'_> {
             Self::Second { waiting, size, on_piece } => {
                 waiting.extend_from_slice(samples);
                 let whole = waiting.len() - waiting.len() % *size;
-                waiting[..whole].chunks(*size).try_for_each(|piece| on_piece(piece))?;
+                for piece in waiting[..whole].chunks(*size) {
+                    on_piece(piece)?;
+                }
                 waiting.drain(..whole);
                 Ok(())
             }
@@ -363,10 +365,11 @@ impl Sound {
     /// # Errors
     /// Those of `on_piece`, and of decoding once more.
     pub(super) fn each_piece(&self, size: usize, on_piece: &mut OnPiece<'_>) -> Result<(), Fault> {
-        match self.spool.samples() {
-            Some(samples) => samples.chunks(size).try_for_each(|piece| on_piece(piece)),
-            None => self.decode_again(size, on_piece),
+        let Some(samples) = self.spool.samples() else { return self.decode_again(size, on_piece) };
+        for piece in samples.chunks(size) {
+            on_piece(piece)?;
         }
+        Ok(())
     }
 
     /// The second decode of a sound that was too long to be kept. Its damage is counted already.
