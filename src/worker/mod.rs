@@ -32,7 +32,7 @@ mod vet;
 mod workspace;
 
 pub use health::{Health, Part, Readiness};
-pub use job::{Job, Parts, Pipeline};
+pub use job::Job;
 pub use lanes::Worker;
 pub use metrics::{Described, METRICS, Metrics};
 pub use outcome::{About, Failure, Outcome, Subject};
