@@ -94,6 +94,7 @@ fn consumers_cancelled_by_the_broker() {
     let (mut trial, mut worker) = under_load("consumers cancelled by the broker", &rig);
     for times in 2..=4 {
         // A worker has consumers only while it waits for messages.
+        trial.heard(trial.asked());
         wait_until("consumers", || tap.cancel_consumers() > 0);
         trial.ask(jobs() / 6);
         worker.consumes(times);
