@@ -107,6 +107,7 @@ fn consumers_cancelled_by_the_broker() {
     for times in 2..=4 {
         worker.resume();
         // A worker has consumers only while it waits for messages.
+        trial.heard(trial.asked());
         wait_until("consumers", || tap.cancel_consumers() > 0);
         worker.consumes(times);
         trial.pause_with(&worker, part(6));
