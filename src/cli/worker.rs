@@ -70,7 +70,7 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
         tokio::spawn(http::serve(listener, worker.health()));
     }
     tokio::spawn(reread(hangup, global, config, pipeline));
-    worker.run(shutdown).await?;
+    Box::pin(worker.run(shutdown)).await?;
     // Jobs that were given up may have had uploads on their way.
     store.settle().await;
     tracing::info!("stopped");

@@ -24,9 +24,9 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq)]
 pub enum StoredOutcome {
     /// Assets are stored.
-    Normalized(Record<Normalized>),
+    Normalized(Box<Record<Normalized>>),
     /// The file was rejected after it had been fetched; its original is stored.
-    Rejected(Record<Rejected>),
+    Rejected(Box<Record<Rejected>>),
 }
 
 /// The file as it is written.
@@ -189,8 +189,8 @@ impl Manifest {
 impl StoredOutcome {
     fn read(state: State, event_id: String, time: String, data: Value) -> serde_json::Result<Self> {
         match state {
-            State::Normalized => Record::stored(event_id, time, data).map(Self::Normalized),
-            State::Rejected => Record::stored(event_id, time, data).map(Self::Rejected),
+            State::Normalized => Record::stored(event_id, time, data).map(Box::new).map(Self::Normalized),
+            State::Rejected => Record::stored(event_id, time, data).map(Box::new).map(Self::Rejected),
         }
     }
 
@@ -317,7 +317,7 @@ mod tests {
             data["decision"]["profile"] = json!("voice");
         };
         let second = normalized(&first).retold("id-2".to_owned(), edit).expect("JSON");
-        let manifest = Manifest::new(StoredOutcome::Normalized(second), "voice".to_owned(), Some(&first));
+        let manifest = Manifest::new(StoredOutcome::Normalized(Box::new(second)), "voice".to_owned(), Some(&first));
         let json = again(&manifest);
         let list: Vec<_> = json["revisions"].as_array().expect("a list").iter().collect();
         let row = |n: usize| (list[n]["number"].as_u64(), list[n]["cause"].as_str(), list[n]["profile"].as_str());

@@ -186,10 +186,11 @@ impl Local {
         blocking(move || {
             found(&root, "remove an object", fs::remove_file(&path))?;
             // The last object of a folder takes the folder along; one that is not empty, or the root, stays.
-            match folder_of(&root, &path) {
-                folder if folder == &*root => Ok(()),
-                folder => Ok(drop(fs::remove_dir(folder))),
+            let folder = folder_of(&root, &path);
+            if folder != &*root {
+                drop(fs::remove_dir(folder));
             }
+            Ok(())
         })
         .await
     }

@@ -258,7 +258,7 @@ mod tests {
         for revision in 2..=MAX_REVISIONS {
             let StoredOutcome::Normalized(record) = manifest.current() else { panic!("normalized") };
             let edit = |data: &mut Value| data["revision"] = json!(revision);
-            let next = StoredOutcome::Normalized(record.retold("id".to_owned(), edit).expect("JSON"));
+            let next = StoredOutcome::Normalized(Box::new(record.retold("id".to_owned(), edit).expect("JSON")));
             manifest = Box::new(Manifest::new(next, "crm".to_owned(), Some(&manifest)));
         }
         let seen = Seen::Found(manifest, version);

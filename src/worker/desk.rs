@@ -45,12 +45,12 @@ pub(super) struct Desk {
 }
 
 /// A delivery, and what it says.
-pub(super) struct Incoming {
+pub(super) struct Taken {
     pub(super) delivery: Delivery,
     pub(super) reading: Reading,
 }
 
-impl Incoming {
+impl Taken {
     /// Reads a delivery.
     pub(super) fn read(delivery: Delivery) -> Self {
         let reading = Reading::of(&delivery);
@@ -72,7 +72,7 @@ struct Account {
 }
 
 impl Account {
-    fn open(desk: Arc<Desk>, incoming: &Incoming) -> Self {
+    fn open(desk: Arc<Desk>, incoming: &Taken) -> Self {
         let (queue, tenant) = (incoming.delivery.queue(), incoming.tenant().to_owned());
         desk.shares(queue.lane).started(&tenant, queue.later);
         Self { desk, lane: queue.lane, later: queue.later, tenant }
@@ -94,13 +94,13 @@ pub(super) struct Jobs {
 
 impl Jobs {
     /// Handles a delivery in a slot.
-    pub(super) fn start(&self, desk: Arc<Desk>, incoming: Incoming, slot: Slot, slots: &Slots) {
+    pub(super) fn start(&self, desk: Arc<Desk>, incoming: Taken, slot: Slot, slots: &Slots) {
         let abandon = self.abandon.clone();
         let account = Account::open(Arc::clone(&desk), &incoming);
         let lease = Lease::new(slots, slot, account.lane, &account.tenant, &desk.settler.metrics);
         let lease = Arc::new(lease);
         self.tasks.spawn(async move {
-            let Incoming { delivery, reading } = incoming;
+            let Taken { delivery, reading } = incoming;
             if abandon.run_until_cancelled(desk.handle(&delivery, reading, &lease)).await.is_none() {
                 put_back(&delivery).await;
             }

@@ -100,7 +100,7 @@ impl Worker {
                     tracing::info!(slots = self.slots.count(), "consuming");
                     consumed_before = true;
                     backoff.reset();
-                    match self.consume(subscription, &jobs, &shutdown).await {
+                    match Box::pin(self.consume(subscription, &jobs, &shutdown)).await {
                         Ok(End::Unable) => continue,
                         Ok(End::Shutdown) => return Ok(()),
                         Err(error) => {

@@ -115,8 +115,8 @@ impl Outcome {
 impl From<StoredOutcome> for Outcome {
     fn from(stored: StoredOutcome) -> Self {
         match stored {
-            StoredOutcome::Normalized(record) => Self::Normalized(Box::new(record)),
-            StoredOutcome::Rejected(record) => Self::Rejected(Box::new(record)),
+            StoredOutcome::Normalized(record) => Self::Normalized(record),
+            StoredOutcome::Rejected(record) => Self::Rejected(record),
         }
     }
 }
@@ -254,7 +254,7 @@ mod tests {
             assert!(*other != one && !others[n + 1..].contains(other), "{n}");
         }
         assert_ne!(id("a\0b", "c", NORMALIZED_TYPE, "e", "1"), id("a", "b\0c", NORMALIZED_TYPE, "e", "1"));
-        assert_eq!(one, "IDHERE");
+        assert_eq!(one, "d1b70a39-d9de-53df-859e-6c2c0cef875b");
     }
 
     #[test]

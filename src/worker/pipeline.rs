@@ -100,7 +100,11 @@ impl Pipeline {
         let fetched = clock.times(Stage::Fetch, fetch).await?;
         seen.accepts(&fetched).at(Stage::Fetch)?;
         if let Some(receipt) = &job.receipt {
-            brief.within(Stage::Fetch, async { Ok::<_, Fault>(receipt.lease.resume().await) }).await?;
+            let resume = async {
+                receipt.lease.resume().await;
+                Ok::<(), Fault>(())
+            };
+            brief.within(Stage::Fetch, resume).await?;
         }
         let report = match clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await {
             Ok(report) => report,
@@ -116,7 +120,7 @@ impl Pipeline {
             let mut data = data.clone();
             data.revision = revision;
             let record = Record::new(id, Timestamp::now().to_string(), data);
-            record.map(StoredOutcome::Normalized).map_err(|error| {
+            record.map(Box::new).map(StoredOutcome::Normalized).map_err(|error| {
                 Fault::broken(Code::WorkerBroken, format!("the outcome does not turn into JSON: {error}"))
             })
         };

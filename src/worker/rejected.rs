@@ -44,7 +44,7 @@ impl Pipeline {
         let make = |revision| {
             let kept = (original.clone(), revision);
             let record = subject.rejected_and_kept(failure.stage, code, failure.fault.message(), kept);
-            Ok(StoredOutcome::Rejected(record))
+            Ok(StoredOutcome::Rejected(Box::new(record)))
         };
         self.commit(brief, seen, make).await?.ok_or(failure)
     }

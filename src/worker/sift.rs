@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::desk::Incoming;
+use super::desk::Taken;
 use super::shares::{Turn, View};
 use super::slots::Slot;
 use super::take::{Found, Taker};
@@ -28,8 +28,8 @@ const LOOK_TIME: Duration = Duration::from_millis(400);
 #[derive(Default)]
 struct Sorted {
     /// One a tenant that is below its share, in the order in which they came.
-    startable: Vec<Incoming>,
-    put_off: Vec<Incoming>,
+    startable: Vec<Taken>,
+    put_off: Vec<Taken>,
 }
 
 impl Taker<'_> {
@@ -37,7 +37,7 @@ impl Taker<'_> {
     pub(super) async fn sift(
         &mut self,
         lane: Lane,
-        front: Incoming,
+        front: Taken,
         view: View,
         slot: &mut Option<Slot>,
     ) -> Result<Found, BrokerError> {
@@ -48,7 +48,7 @@ impl Taker<'_> {
             let (batch, is_more) = self.window(WorkQueue::plain(lane), WINDOW, view.behind).await?;
             seen += batch.len();
             for delivery in batch {
-                self.sort(Incoming::read(delivery), view, &mut sorted);
+                self.sort(Taken::read(delivery), view, &mut sorted);
             }
             let put_off = std::mem::take(&mut sorted.put_off);
             self.put_off(lane, put_off, false).await;
@@ -82,7 +82,7 @@ impl Taker<'_> {
             self.desk.shares(lane).nothing_later();
             return Ok(Found::Nothing);
         };
-        let front = Incoming::read(delivery);
+        let front = Taken::read(delivery);
         self.desk.shares(lane).taken_later(front.tenant());
         let waits_enough = self.slots.waits_enough(front.tenant());
         let gives_way = behind > 0 && self.desk.shares(lane).gives_way(front.tenant(), view.room);
@@ -92,7 +92,7 @@ impl Taker<'_> {
         let (batch, is_more) = if behind > 0 { self.window(queue, LOOK, behind).await? } else { (Vec::new(), false) };
         let mut passed = vec![front];
         let mut first = None;
-        for incoming in batch.into_iter().map(Incoming::read) {
+        for incoming in batch.into_iter().map(Taken::read) {
             self.desk.shares(lane).taken_later(incoming.tenant());
             let may = !self.slots.waits_enough(incoming.tenant())
                 && incoming.tenant() != passed[0].tenant()
@@ -138,7 +138,7 @@ impl Taker<'_> {
         Ok((batch, is_more))
     }
 
-    fn sort(&self, incoming: Incoming, view: View, sorted: &mut Sorted) {
+    fn sort(&self, incoming: Taken, view: View, sorted: &mut Sorted) {
         // Somebody may always wait behind it.
         let turn = self.turn_of(&incoming, View { behind: view.behind.max(1), ..view });
         let is_second = sorted.startable.iter().any(|other| other.tenant() == incoming.tenant());
@@ -150,7 +150,7 @@ impl Taker<'_> {
     }
 
     /// Whether there is one among them that nobody else comes before.
-    fn has_first(&self, lane: Lane, view: View, startable: &[Incoming]) -> bool {
+    fn has_first(&self, lane: Lane, view: View, startable: &[Taken]) -> bool {
         let shares = self.desk.shares(lane);
         let is_one_slot = shares.is_one_slot(view.room);
         startable.iter().any(|incoming| !is_one_slot || !shares.was_last(incoming.tenant()))

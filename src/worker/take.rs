@@ -11,7 +11,7 @@ use tokio::select;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::desk::{Desk, Incoming, Jobs};
+use super::desk::{Desk, Jobs, Taken};
 use super::metrics::PutOff;
 use super::settle::put_back;
 use super::shares::{Turn, View};
@@ -200,7 +200,7 @@ impl<'a> Taker<'a> {
             return self.give_back(delivery).await;
         }
         let (lane, later) = (delivery.lane(), delivery.queue().later);
-        let incoming = Incoming::read(delivery);
+        let incoming = Taken::read(delivery);
         if later {
             self.desk.shares(lane).taken_later(incoming.tenant());
         }
@@ -261,7 +261,7 @@ impl<'a> Taker<'a> {
         let Some((delivery, behind)) = self.subscription.inlet(WorkQueue::plain(lane)).get().await? else {
             return Ok(Found::Nothing);
         };
-        let incoming = Incoming::read(delivery);
+        let incoming = Taken::read(delivery);
         match self.turn_of(&incoming, View { behind, ..view }) {
             Turn::Now => Ok(self.start_in(incoming, slot)),
             Turn::Later if behind == 0 => {
@@ -273,7 +273,7 @@ impl<'a> Taker<'a> {
     }
 
     /// What becomes of a message at the front of a lane.
-    pub(super) fn turn_of(&self, incoming: &Incoming, view: View) -> Turn {
+    pub(super) fn turn_of(&self, incoming: &Taken, view: View) -> Turn {
         if !self.has_shares() {
             return Turn::Now;
         }
@@ -284,7 +284,7 @@ impl<'a> Taker<'a> {
     }
 
     /// Starts a job in the slot that was taken for it.
-    pub(super) fn start_in(&mut self, incoming: Incoming, slot: &mut Option<Slot>) -> Found {
+    pub(super) fn start_in(&mut self, incoming: Taken, slot: &mut Option<Slot>) -> Found {
         match slot.take() {
             Some(slot) => self.start(incoming, slot),
             None => self.in_hand.push(incoming.delivery),
@@ -293,25 +293,25 @@ impl<'a> Taker<'a> {
     }
 
     /// Starts a job, where there is one more slot.
-    pub(super) async fn start_or_give_back(&mut self, incoming: Incoming, slot: &mut Option<Slot>) {
+    pub(super) async fn start_or_give_back(&mut self, incoming: Taken, slot: &mut Option<Slot>) {
         match slot.take().or_else(|| self.slots.take(incoming.delivery.lane())) {
             Some(slot) => self.start(incoming, slot),
             None => self.give_back(incoming.delivery).await,
         }
     }
 
-    fn start(&self, incoming: Incoming, slot: Slot) {
+    fn start(&self, incoming: Taken, slot: Slot) {
         self.jobs.start(Arc::clone(self.desk), incoming, slot, self.slots);
     }
 
     /// Moves messages to the end of the lane's second queue; `again` where they come from there.
-    pub(super) async fn put_off(&mut self, lane: Lane, incoming: Vec<Incoming>, again: bool) {
+    pub(super) async fn put_off(&mut self, lane: Lane, incoming: Vec<Taken>, again: bool) {
         if incoming.is_empty() {
             return;
         }
         {
             let (mut shares, now) = (self.desk.shares(lane), Instant::now());
-            for tenant in incoming.iter().map(Incoming::tenant) {
+            for tenant in incoming.iter().map(Taken::tenant) {
                 if again { shares.waits(tenant) } else { shares.put_off(tenant, now) }
             }
         }

@@ -198,7 +198,7 @@ fn steady(value: &Value) -> Value {
         Value::Object(map) => {
             // The figures of an encoded asset are the encoder's.
             let made = map.get("role").is_some_and(|role| role != "original");
-            let keep = |key: &str| !varies.contains(&key) && !(made && ["size_bytes", "sha256", "key"].contains(&key));
+            let keep = |key: &str| !(varies.contains(&key) || (made && ["size_bytes", "sha256", "key"].contains(&key)));
             map.iter().filter(|(key, _)| keep(key)).map(|(key, value)| (key.clone(), steady(value))).collect()
         }
         Value::Array(items) => items.iter().map(steady).collect(),
