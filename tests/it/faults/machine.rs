@@ -62,7 +62,7 @@ fn no_descriptors_left() {
     };
     limit("8");
     trial.ask(part(8) * 3);
-    wait_until("jobs put off", || worker.logged("trying again later") > 5);
+    wait_until("a worker that takes no more", || worker.logged("taking no messages until this has passed") > 0);
     limit("1024");
     trial.is_over();
     trial.ask(part(2));
@@ -85,7 +85,7 @@ fn no_process_to_be_had() {
     trial.heard(part(8));
     group.limit("1");
     trial.ask(part(8) * 3);
-    wait_until("jobs put off", || worker.logged("trying again later") > 5);
+    wait_until("a worker that takes no more", || worker.logged("taking no messages until this has passed") > 0);
     group.limit("max");
     trial.is_over();
     trial.ask(part(2));
