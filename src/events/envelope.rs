@@ -239,7 +239,7 @@ fn parse(part: &'static str, content_type: &str, bytes: &[u8]) -> Result<Value, 
 }
 
 /// A content type in lower case without its parameters.
-fn media_type(content_type: &str) -> String {
+pub(super) fn media_type(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 

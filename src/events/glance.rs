@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::envelope::{Event, Headers, binary_attributes, from_attributes};
+use super::envelope::{Event, Headers, binary_attributes, from_attributes, media_type};
 
 /// Longer ids of such a message count as missing: it is not answered with a part of what made it too large.
 const MAX_ID_BYTES: usize = 1024;
@@ -47,7 +47,8 @@ enum Id {
 /// Reads the attributes and the ids of a message in either mode; nothing where it is no event with JSON data.
 pub(super) fn glance(content_type: Option<&str>, headers: &Headers, body: &[u8]) -> Option<Event> {
     let binary = binary_attributes(headers);
-    let structured = content_type.is_some_and(|content_type| content_type.starts_with("application/cloudevents"));
+    let structured =
+        content_type.is_some_and(|content_type| media_type(content_type).starts_with("application/cloudevents"));
     if binary.contains_key("specversion") && !structured {
         let ids = serde_json::from_slice(body).ok()?;
         return from_attributes(&|name| binary.get(name).cloned(), data(ids)).ok();

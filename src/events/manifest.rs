@@ -68,10 +68,10 @@ struct Entry {
 /// Why a manifest is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// Not what any version writes: damaged.
-    #[error("it is no manifest ({0})")]
-    Damaged(serde_json::Error),
-    /// In a state, or with data, that this version does not know. What it says is not quoted: it may be what customers wrote.
+    /// Not what any version writes: damaged. Where is not told: the parser would quote what customers wrote.
+    #[error("it is no manifest")]
+    Damaged,
+    /// In a state, or with data or revisions, that this version does not know.
     #[error("it is of another version")]
     Foreign,
 }
@@ -90,13 +90,17 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError`]
     pub fn read(json: &[u8]) -> Result<Self, ManifestError> {
-        let value: Value = serde_json::from_slice(json).map_err(ManifestError::Damaged)?;
+        let value: Value = serde_json::from_slice(json).map_err(|_| ManifestError::Damaged)?;
         // Before anything else: what stands in a manifest of an unknown state is not for this version to judge.
         if value.get("state").is_some_and(|state| State::deserialize(state).is_err()) {
             return Err(ManifestError::Foreign);
         }
-        let Document { event_id, time, state, data, mut revisions } =
-            serde_json::from_value(value).map_err(ManifestError::Damaged)?;
+        // What has the members of every version's manifest was written by one of them.
+        let is_whole = value.get("event_id").is_some() && value.get("data").is_some();
+        let unread = if is_whole { ManifestError::Foreign } else { ManifestError::Damaged };
+        let Ok(Document { event_id, time, state, data, mut revisions }) = serde_json::from_value(value) else {
+            return Err(unread);
+        };
         let current = StoredOutcome::read(state, event_id, time, data).map_err(|_| ManifestError::Foreign)?;
         // The last entry is the current outcome; version 0.1 wrote no list.
         let profile = match revisions.pop() {
@@ -338,9 +342,12 @@ mod tests {
         for tombstone in [json!({ "state": "erased" }), json!({ "state": 7, "data": null })] {
             assert!(matches!(read(&tombstone), Err(ManifestError::Foreign)), "{tombstone}");
         }
+        let mut later = written();
+        later["revisions"] = json!([{ "number": 1, "state": "archived" }]);
+        assert!(matches!(read(&later), Err(ManifestError::Foreign)), "revisions of a later version");
         let cut = &written().to_string().into_bytes()[..100];
-        for bytes in [cut, b"", b"{}", b"null", b"[1]"] {
-            assert!(matches!(Manifest::read(bytes), Err(ManifestError::Damaged(_))));
+        for bytes in [cut, b"", b"{}", b"null", b"[1]", br#"{"state":"normalized"}"#] {
+            assert!(matches!(Manifest::read(bytes), Err(ManifestError::Damaged)));
         }
     }
 }

@@ -9,7 +9,8 @@ use super::outcome::{At, Failure, Outcome};
 use super::pipeline::Pipeline;
 use crate::error::{Code, Fault};
 use crate::events::{Manifest, ManifestError, Stage, StoredOutcome};
-use crate::store::PutOptions;
+use crate::source::Fetched;
+use crate::store::{MAX_GET_BYTES, PutOptions};
 
 /// How often a manifest may be replaced by others while one outcome is about to be written.
 const MAX_RACES: usize = 8;
@@ -24,7 +25,7 @@ impl Pipeline {
         match Manifest::read(&bytes) {
             Ok(manifest) => Ok(Seen::Found(Box::new(manifest), version)),
             // Doing the work again puts a good one in its place.
-            Err(error @ ManifestError::Damaged(_)) => {
+            Err(error @ ManifestError::Damaged) => {
                 tracing::warn!(key, %error, "a manifest cannot be read and will be replaced");
                 Ok(Seen::Damaged(version))
             }
@@ -33,13 +34,14 @@ impl Pipeline {
         }
     }
 
-    /// Writes the outcome that `make` makes of the manifest before it, unless another worker has meanwhile given this very
+    /// Writes the outcome that `make` makes of the number of its revision, unless another worker has meanwhile given this very
     /// request its outcome: then that one holds. `None` where the media was normalized meanwhile and the outcome is a
     /// rejection, which never replaces that.
     pub(super) async fn commit(
         &self,
         brief: &Brief<'_>,
         mut seen: Seen,
+        fetched: &Fetched,
         make: impl Fn(u32) -> Result<StoredOutcome, Fault>,
     ) -> Result<Option<Outcome>, Failure> {
         for _ in 0..MAX_RACES {
@@ -51,6 +53,8 @@ impl Pipeline {
             if matches!(outcome, StoredOutcome::Rejected(_)) && seen.normalized().is_some() {
                 return Ok(None);
             }
+            // Also where another worker has normalized the media meanwhile.
+            seen.accepts(fetched).at(Stage::Fetch)?;
             let manifest = Manifest::new(outcome.clone(), brief.profile.raw.name.clone(), before);
             if self.write(brief, &seen, &manifest).await? {
                 return Ok(Some(outcome.into()));
@@ -81,6 +85,11 @@ impl Pipeline {
     /// Whether the manifest was written: not where there is another one by now.
     async fn write(&self, brief: &Brief<'_>, seen: &Seen, manifest: &Manifest) -> Result<bool, Failure> {
         let (key, json) = (brief.folder.manifest(), json(manifest)?);
+        if json.len() as u64 > MAX_GET_BYTES {
+            let message = format!("the manifest of all revisions would have more than {MAX_GET_BYTES} bytes");
+            let fault = Fault::rejected(Code::EventLimitRevisions, message);
+            return Err(Failure { stage: Stage::Store, fault });
+        }
         match seen {
             Seen::Nothing => brief.within(Stage::Store, self.store().put_new(&key, json, OPTIONS)).await,
             Seen::Damaged(version) | Seen::Found(_, version) => {

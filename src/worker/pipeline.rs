@@ -106,14 +106,18 @@ impl Pipeline {
             };
             brief.within(Stage::Fetch, resume).await?;
         }
-        let report = match clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await {
+        let report = clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await;
+        let vetted = report.and_then(|report| {
+            vet::report(&report, scratch.path(), &self.limits).at(Stage::Transcode)?;
+            Ok(report)
+        });
+        let report = match vetted {
             Ok(report) => report,
             Err(failure) => return self.keep_rejected(&brief, seen, &scratch, &fetched, failure).await,
         };
-        vet::report(&report, scratch.path(), &self.limits).at(Stage::Transcode)?;
         let stored = clock.times(Stage::Store, self.store_assets(&brief, &scratch, &fetched, &report)).await?;
         timings.total = ms(started.elapsed());
-        let data = normalized(job, &brief.profile, fetched, report, stored, timings);
+        let data = normalized(job, &brief.profile, fetched.clone(), report, stored, timings);
         let (kind, decision) = (data.kind, data.decision.clone());
         let make = |revision| {
             let id = brief.about().normalized_id(revision);
@@ -129,7 +133,7 @@ impl Pipeline {
         } else {
             // Only a rejection gives way.
             let no_outcome = || Failure { stage: Stage::Store, fault: Fault::broken(Code::WorkerBroken, "no outcome") };
-            self.commit(&brief, seen, make).await?.ok_or_else(no_outcome)?
+            self.commit(&brief, seen, &fetched, make).await?.ok_or_else(no_outcome)?
         };
         self.metrics.made(job.lane, kind, &decision);
         Ok(outcome)

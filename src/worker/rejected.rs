@@ -46,7 +46,7 @@ impl Pipeline {
             let record = subject.rejected_and_kept(failure.stage, code, failure.fault.message(), kept);
             Ok(StoredOutcome::Rejected(Box::new(record)))
         };
-        self.commit(brief, seen, make).await?.ok_or(failure)
+        self.commit(brief, seen, fetched, make).await?.ok_or(failure)
     }
 
     async fn put_rejected(

@@ -41,10 +41,10 @@ const MORE_REASONS: usize = 16;
 /// Checks a report and the files that it names, in the scratch directory of an ended child.
 ///
 /// # Errors
-/// [`Code::WorkerSandbox`]: the child is not what it should be.
+/// [`Code::WorkerSandbox`]: the child is not what it should be. The file may be to blame, so it has one more try.
 pub(super) fn report(report: &Report, scratch: &Path, limits: &Limits) -> Result<(), Fault> {
     let checked = texts(report, limits).and_then(|()| plan(report)).and_then(|()| files(report, scratch, limits));
-    checked.map_err(|what| Fault::broken(Code::WorkerSandbox, format!("the child's report {what}")))
+    checked.map_err(|what| Fault::suspect(Code::WorkerSandbox, format!("the child's report {what}")))
 }
 
 /// What is wrong, in words that follow "the child's report".

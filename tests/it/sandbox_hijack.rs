@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::support::cmd::{Dir, Run, repo_file};
 
-/// Payload, outcome, code. A refused report is a failure of the sandbox; a crash or a broken protocol has a second try, and
-/// rejects the file then.
+/// Payload, outcome, code. A crash, a broken protocol or a refused report has a second try, and rejects the file then; an answer
+/// that blames the machine fails.
 const PAYLOADS: [(&str, &str, &str); 24] = [
     ("none-of-these", "rejected", "media.crashed-decoder"),
     ("fill", "rejected", "media.limit-scratch"),
@@ -21,10 +21,10 @@ const PAYLOADS: [(&str, &str, &str); 24] = [
     ("threads", "rejected", "media.sandbox-violation"),
     ("tmpfile", "rejected", "media.sandbox-violation"),
     ("o-path", "rejected", "media.sandbox-violation"),
-    ("html", "failed", "worker.sandbox"),
-    ("nothing", "failed", "worker.sandbox"),
-    ("junk", "failed", "worker.sandbox"),
-    ("sparse", "failed", "worker.sandbox"),
+    ("html", "rejected", "worker.sandbox"),
+    ("nothing", "rejected", "worker.sandbox"),
+    ("junk", "rejected", "worker.sandbox"),
+    ("sparse", "rejected", "worker.sandbox"),
     ("broken-code", "failed", "worker.sandbox"),
     ("transient-code", "rejected", "worker.sandbox"),
     ("talk", "rejected", "media.unreadable"),
