@@ -12,11 +12,13 @@ use crate::events::{Action, Kind, Reason, Role, Stream, StreamDetail};
 use crate::sandbox::protocol::{INPUT, Produced, Report};
 
 /// Every object that a child can make: of which kind of file, what for, its name, its MIME type.
-const OBJECTS: [(Kind, Role, &str, &str); 7] = [
+const OBJECTS: [(Kind, Role, &str, &str); 8] = [
     (Kind::Audio, Role::Playback, "audio.mp3", "audio/mpeg"),
     (Kind::Audio, Role::Playback, "audio.m4a", "audio/mp4"),
     (Kind::Audio, Role::Waveform, "waveform.png", "image/png"),
     (Kind::Audio, Role::Peaks, "peaks.json", "application/json"),
+    // Of its cover art.
+    (Kind::Audio, Role::Thumbnail, "thumbnail.jpg", "image/jpeg"),
     (Kind::Video, Role::Playback, "video.mp4", "video/mp4"),
     (Kind::Video, Role::Thumbnail, "thumbnail.jpg", "image/jpeg"),
     (Kind::Image, Role::Thumbnail, "thumbnail.jpg", "image/jpeg"),
@@ -192,6 +194,10 @@ mod tests {
     #[test]
     fn what_jobs_report_is_accepted() {
         assert_eq!(judged(&sound()), Ok(()));
+        let mut covered = sound();
+        let cover = made("thumbnail", "thumbnail.jpg", "thumbnail.jpg", "image/jpeg");
+        covered["produced"].as_array_mut().expect("a list").push(cover);
+        assert_eq!(judged(&covered), Ok(()));
         let mut copied = sound();
         copied["action"] = json!("copied");
         copied["produced"][0]["file"] = json!(INPUT);
