@@ -34,7 +34,7 @@ pub(super) fn decide(fault: &Fault, before: Tries, delays_s: &[u64]) -> Decision
             Decision::Retry { rung: rung(tried, *retry_after, delays_s) }
         }
         Fault::Transient { .. } | Fault::Broken { .. } => Decision::GiveUp,
-        Fault::Shutdown => Decision::Requeue,
+        Fault::NoRoom { .. } | Fault::Shutdown => Decision::Requeue,
     }
 }
 
@@ -91,5 +91,7 @@ mod tests {
         assert_eq!(decide(&Fault::rejected(Code::MediaEmpty, ""), before(0, 0), LADDER), Decision::Reject);
         assert_eq!(decide(&Fault::broken(Code::StoreForbidden, ""), before(0, 0), LADDER), Decision::GiveUp);
         assert_eq!(decide(&Fault::Shutdown, before(2, 1), LADDER), Decision::Requeue);
+        let no_room = Fault::NoRoom { message: String::new() };
+        assert_eq!(decide(&no_room, before(3, 1), LADDER), Decision::Requeue, "no attempt of the message");
     }
 }
