@@ -132,8 +132,8 @@ pub enum Fault {
         /// A sentence for people.
         message: String,
     },
-    /// Running jobs leave too little scratch space for this one: the message comes again later, and the attempt does not
-    /// count.
+    /// Running jobs leave too little scratch space for this one: a worker has the message come again later, and does not
+    /// count the attempt.
     #[error("{message} [{}]", Code::WorkerScratch)]
     NoRoom {
         /// A sentence for people.

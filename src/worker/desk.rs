@@ -187,7 +187,7 @@ impl Desk {
 
     /// Running jobs leave too little scratch space: no attempt of the message, which comes again later.
     async fn put_off_without_room(&self, delivery: &Delivery, reason: &str) {
-        tracing::info!(reason, "running jobs leave too little scratch space: the attempt does not count");
+        tracing::info!(reason, "too little scratch space is left for this job: the attempt does not count");
         if self.settler.delays_s.is_empty() {
             sleep(NO_ROOM_PAUSE).await;
         }

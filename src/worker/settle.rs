@@ -232,7 +232,8 @@ pub(super) fn note(failure: &Failure, attempts: u32, suspicions: u32) -> Option<
         | Fault::Transient { code, message, .. }
         | Fault::Broken { code, message } => (*code, message, false),
         Fault::Suspect { code, message } => (*code, message, true),
-        Fault::NoRoom { .. } | Fault::Shutdown => return None,
+        Fault::NoRoom { message } => (Code::WorkerScratch, message, false),
+        Fault::Shutdown => return None,
     };
     let suspicions = suspicions.saturating_add(u32::from(suspect));
     Some(Note { code, stage: failure.stage, reason: reason.clone(), attempts, suspicions })
