@@ -132,6 +132,13 @@ pub enum Fault {
         /// A sentence for people.
         message: String,
     },
+    /// Running jobs leave too little scratch space for this one: a worker has the message come again later, and does not
+    /// count the attempt.
+    #[error("{message} [{}]", Code::WorkerScratch)]
+    NoRoom {
+        /// A sentence for people.
+        message: String,
+    },
     /// The worker is stopping: the message goes back, and the attempt does not count.
     #[error("the worker is stopping")]
     Shutdown,
@@ -166,6 +173,7 @@ impl Fault {
             | Self::Suspect { code, .. }
             | Self::Transient { code, .. }
             | Self::Broken { code, .. } => Some(*code),
+            Self::NoRoom { .. } => Some(Code::WorkerScratch),
             Self::Shutdown => None,
         }
     }
@@ -177,7 +185,8 @@ impl Fault {
             Self::Rejected { message, .. }
             | Self::Suspect { message, .. }
             | Self::Transient { message, .. }
-            | Self::Broken { message, .. } => message,
+            | Self::Broken { message, .. }
+            | Self::NoRoom { message } => message,
             Self::Shutdown => "the worker is stopping",
         }
     }

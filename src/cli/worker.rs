@@ -51,6 +51,14 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     store.sweep();
     let sources = Sources::new(&config, &store)?;
     let workspace = Workspace::open(&config.worker.scratch_dir, (&config.worker).into())?;
+    let (scratch_bytes, most_bytes) = (config.limits.scratch_bytes, workspace.most_bytes()?);
+    if scratch_bytes > most_bytes {
+        tracing::warn!(
+            scratch_bytes,
+            most_bytes,
+            "limits.scratch_bytes is above what a job can have of the scratch space"
+        );
+    }
     let slots = Slots::new(&config.worker);
     let status = sandbox.status();
     tracing::info!(

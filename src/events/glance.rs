@@ -4,10 +4,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
+use super::MAX_ID_BYTES;
 use super::envelope::{Event, Headers, binary_attributes, from_attributes, media_type};
-
-/// Longer ids of such a message count as missing: it is not answered with a part of what made it too large.
-const MAX_ID_BYTES: usize = 1024;
 
 /// The attributes in structured mode, and the ids.
 #[derive(Debug, Deserialize)]
@@ -73,6 +71,7 @@ fn data(ids: Ids) -> Value {
 impl Id {
     fn value(self) -> Value {
         match self {
+            // A longer id counts as missing: no answer has a part of what made the message too large.
             Self::Text(text) if text.len() <= MAX_ID_BYTES => text.into(),
             Self::Whole(number) => number.into(),
             Self::Fraction(number) => number.into(),

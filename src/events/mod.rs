@@ -23,7 +23,7 @@ pub use normalized::{
     WorkerInfo,
 };
 pub use peaks::Peaks;
-pub use received::{Declared, Message, Origin, Privacy, Received};
+pub use received::{Declared, MAX_ID_BYTES, Message, Origin, Privacy, Received};
 pub use record::Record;
 pub use rejected::{Failed, Rejected, RejectedOriginal, Stage};
 pub use request::{Incoming, MAX_CONTEXT_BYTES, MAX_REQUEST_BYTES};

@@ -110,6 +110,7 @@ fn perform(setup: &Setup, spec: &JobSpec, sandbox: SandboxStatus, job: &mut File
         Err(Fault::Suspect { code, message }) => failed(Verdict::Suspect, code, message),
         Err(Fault::Transient { code, message, .. }) => failed(Verdict::Transient, code, message),
         Err(Fault::Broken { code, message }) => failed(Verdict::Broken, code, message),
+        Err(Fault::NoRoom { message }) => failed(Verdict::Transient, Code::WorkerScratch, message),
         Err(Fault::Shutdown) => failed(Verdict::Broken, Code::WorkerBroken, "a child cannot shut down".to_owned()),
     }
 }

@@ -42,3 +42,4 @@ pub use error::SandboxError;
 pub use fork_server::maybe_fork_server;
 pub use outcome::Ending;
 pub use supervisor::{Launcher, Sandbox, SandboxOptions, Totals};
+pub(crate) use watch::{BLOCK_BYTES, MAX_FILES};

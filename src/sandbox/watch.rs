@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, StatxFlags, open, openat, statat, statx};
+use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::protocol::Excess;
@@ -17,11 +18,11 @@ use super::protocol::Excess;
 /// Pause between two looks at running children.
 pub(super) const EVERY: Duration = Duration::from_millis(50);
 /// Most files in a scratch directory. A job makes fewer than ten.
-pub(super) const MAX_FILES: usize = 64;
+pub(crate) const MAX_FILES: usize = 64;
 /// Most threads of a child. A decoder, an encoder, its lookahead and a filter graph have sixteen each at most.
 const MAX_THREADS: u32 = 256;
 /// `st_blocks` counts these, whatever the file system's own blocks are.
-const BLOCK_BYTES: u64 = 512;
+pub(crate) const BLOCK_BYTES: u64 = 512;
 
 /// What is watched of one child.
 pub(super) struct Watched {
@@ -50,7 +51,7 @@ impl Watched {
             return false;
         }
         self.excess = if self.threads() > MAX_THREADS { Some(Excess::Threads) } else { None };
-        self.excess = self.excess.or_else(|| in_scratch(&self.scratch, self.max_bytes).unwrap_or(None));
+        self.excess = self.excess.or_else(|| in_scratch(&self.scratch, self.max_bytes).unwrap_or_else(of_error));
         self.excess.is_some()
     }
 
@@ -62,7 +63,7 @@ impl Watched {
 }
 
 /// Counts no further than it takes to know that there is too much.
-fn in_scratch(scratch: &OwnedFd, max_bytes: u64) -> io::Result<Option<Excess>> {
+fn in_scratch(scratch: &OwnedFd, max_bytes: u64) -> Result<Option<Excess>, Errno> {
     let (mut files, mut bytes) = (0, 0_u64);
     // The descriptor at hand is a place only (O_PATH).
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -75,13 +76,24 @@ fn in_scratch(scratch: &OwnedFd, max_bytes: u64) -> io::Result<Option<Excess>> {
         if files > MAX_FILES {
             return Ok(Some(Excess::Files));
         }
-        let stat = statat(scratch, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        let stat = match statat(scratch, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+            // Removed since its name was read.
+            Err(Errno::NOENT) => continue,
+            stat => stat?,
+        };
         bytes = bytes.saturating_add(u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK_BYTES));
         if bytes > max_bytes {
             return Ok(Some(Excess::ScratchBytes));
         }
     }
     Ok(None)
+}
+
+/// What a look that failed means. A directory that is gone has nothing in it, and a shortage of the machine is over at one
+/// of the next looks. Any other error may be the work of the child: what cannot be counted is too much.
+fn of_error(error: Errno) -> Option<Excess> {
+    let passes = matches!(error, Errno::NOENT | Errno::MFILE | Errno::NFILE | Errno::NOMEM);
+    (!passes).then_some(Excess::ScratchBytes)
 }
 
 #[cfg(test)]
@@ -119,6 +131,21 @@ mod tests {
         let mut full = watched(dir.path(), u64::MAX);
         assert!(full.exceeds());
         assert_eq!(full.excess, Some(Excess::Files));
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_too_much_and_what_is_gone_is_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("file");
+        fs::write(&file, b"").expect("written");
+        let scratch = open(&file, OFlags::PATH, Mode::empty()).expect("no directory");
+        let mut unreadable = Watched::new(rustix::process::getpid(), scratch, 1 << 20).expect("this very process");
+        assert!(unreadable.exceeds());
+        assert_eq!(unreadable.excess, Some(Excess::ScratchBytes));
+        let mut gone = watched(dir.path(), 1 << 20);
+        dir.close().expect("removed");
+        assert!(!gone.exceeds());
+        assert_eq!((of_error(Errno::ACCESS), of_error(Errno::MFILE)), (Some(Excess::ScratchBytes), None));
     }
 
     #[test]

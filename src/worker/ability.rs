@@ -50,9 +50,10 @@ pub(super) const fn suspect(code: Code) -> Option<Part> {
     }
 }
 
-/// Whether a trial that ended so shows that nothing can be done. A child that judges its file has done its work.
+/// Whether a trial that ended so shows that nothing can be done. A child that judges its file has done its work, and where
+/// running jobs leave no room for the trial, work is done.
 const fn is_trouble(fault: &Fault) -> bool {
-    !matches!(fault, Fault::Rejected { .. } | Fault::Shutdown)
+    !matches!(fault, Fault::Rejected { .. } | Fault::NoRoom { .. } | Fault::Shutdown)
 }
 
 impl Ability {
@@ -67,7 +68,7 @@ impl Ability {
 
     /// Whether a job failed because this worker can do none at the moment.
     pub(super) async fn explains(&self, fault: &Fault) -> bool {
-        let Some(part) = fault.code().and_then(suspect) else { return false };
+        let Some(part) = fault.code().and_then(suspect).filter(|_| is_trouble(fault)) else { return false };
         let one_at_a_time = self.trials.lock().await;
         if *self.trouble() == Some(part) {
             return true;
@@ -172,6 +173,7 @@ mod tests {
     #[test]
     fn a_trial_whose_sound_is_refused_has_shown_a_child_at_work() {
         assert!(!is_trouble(&Fault::rejected(Code::LimitBytes, "")));
+        assert!(!is_trouble(&Fault::NoRoom { message: String::new() }), "the running jobs are at work");
         assert!(is_trouble(&Fault::suspect(Code::MediaCrashedDecoder, "")));
         assert!(is_trouble(&Fault::transient(Code::StoreUnavailable, "")));
         assert!(is_trouble(&Fault::broken(Code::WorkerSandbox, "")));

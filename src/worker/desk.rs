@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -27,6 +27,8 @@ use crate::events::Stage;
 
 /// How much nicer bulk work is than voice: nine parts of a busy CPU to a voice note, one to a thread of a video.
 const BULK_NICE: i32 = 10;
+/// How long a message without room for its file keeps its slot where there is no ladder: it would come again at once.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// For what the broker is still to be told when the grace period is over.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -169,6 +171,9 @@ impl Desk {
                 let result = match worn_out(delivery, self.delivery_limit) {
                     Some(failure) => self.pipeline.done(&job).await.ok_or(failure),
                     None => match self.work(&job).await {
+                        Err(Failure { fault: Fault::NoRoom { message }, .. }) => {
+                            return self.put_off_without_room(delivery, &message).await;
+                        }
                         Err(failure) if self.ability.explains(&failure.fault).await => {
                             return self.settler.put_off(delivery, PutOff::Unable).await;
                         }
@@ -178,6 +183,15 @@ impl Desk {
                 self.settler.settle(delivery, &request, &version, result).await;
             }
         }
+    }
+
+    /// Running jobs leave too little scratch space: no attempt of the message, which comes again later.
+    async fn put_off_without_room(&self, delivery: &Delivery, reason: &str) {
+        tracing::info!(reason, "too little scratch space is left for this job: the attempt does not count");
+        if self.settler.delays_s.is_empty() {
+            sleep(NO_ROOM_PAUSE).await;
+        }
+        self.settler.put_off(delivery, PutOff::Scratch).await;
     }
 
     /// The turn of this message at its file. While another job is at it, this one waits without a slot. Nothing where too

@@ -18,7 +18,7 @@ impl Pipeline {
     /// those of the origin. A rejected media whose origin is gone, as a channel's is after some days, is tried again with
     /// what is kept of it.
     pub(super) async fn fetch(&self, brief: &Brief<'_>, seen: &Seen, scratch: &Scratch) -> Result<Fetched, Failure> {
-        let (most, dest) = (scratch.most_bytes().at(Stage::Fetch)?, scratch.path().join(INPUT));
+        let (most, dest) = (self.workspace().most_bytes().at(Stage::Fetch)?, scratch.path().join(INPUT));
         let limit = self.limits().input_bytes.min(most);
         let fetched = scratch.fetches(Box::pin(self.fetch_up_to(limit, brief, seen, &dest))).await;
         fetched.map_err(|failure| match failure.fault {

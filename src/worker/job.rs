@@ -13,8 +13,7 @@ use crate::error::{Code, Fault};
 use crate::events::{Received, Stage};
 use crate::store::Folder;
 
-/// Longest tenant and media id in bytes: room for every channel's ids, and none for abuse.
-pub(super) const MAX_ID_BYTES: usize = 1024;
+pub(super) use crate::events::MAX_ID_BYTES;
 
 /// One file to be processed.
 #[derive(Debug, Clone)]
@@ -64,7 +63,7 @@ impl Job {
         match fault {
             Fault::Rejected { .. } => true,
             Fault::Suspect { .. } => self.suspect_ends,
-            Fault::Transient { .. } | Fault::Broken { .. } | Fault::Shutdown => false,
+            Fault::Transient { .. } | Fault::Broken { .. } | Fault::NoRoom { .. } | Fault::Shutdown => false,
         }
     }
 }

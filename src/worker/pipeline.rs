@@ -251,15 +251,16 @@ impl Pipeline {
         scratch: &Scratch,
         on_progress: impl FnMut(f32) + Send,
     ) -> Result<Report, Failure> {
+        let quota = scratch.quota(self.limits.scratch_bytes).at(Stage::Transcode)?;
         let spec = JobSpec {
             task: Task::Normalize,
             profile: brief.profile.raw.clone(),
-            limits: self.limits,
+            limits: Limits { scratch_bytes: quota.bytes, ..self.limits },
             threads: self.threads,
             nice: brief.job.nice,
         };
         let done = brief.within(Stage::Transcode, self.sandbox.run(&spec, scratch.path(), on_progress)).await;
-        done.map_err(|failure| scratch.blame(failure))
+        done.map_err(|failure| scratch.blame_child(failure, quota))
     }
 
     async fn store_assets(

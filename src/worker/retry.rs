@@ -33,7 +33,9 @@ pub(super) fn decide(fault: &Fault, before: Tries, delays_s: &[u64]) -> Decision
         Fault::Transient { retry_after, .. } if tried < delays_s.len() => {
             Decision::Retry { rung: rung(tried, *retry_after, delays_s) }
         }
-        Fault::Transient { .. } | Fault::Broken { .. } => Decision::GiveUp,
+        // A worker puts it off and does not ask; without a broker there is nobody to put it off to.
+        Fault::NoRoom { .. } if tried < delays_s.len() => Decision::Retry { rung: tried },
+        Fault::Transient { .. } | Fault::NoRoom { .. } | Fault::Broken { .. } => Decision::GiveUp,
         Fault::Shutdown => Decision::Requeue,
     }
 }
@@ -91,5 +93,8 @@ mod tests {
         assert_eq!(decide(&Fault::rejected(Code::MediaEmpty, ""), before(0, 0), LADDER), Decision::Reject);
         assert_eq!(decide(&Fault::broken(Code::StoreForbidden, ""), before(0, 0), LADDER), Decision::GiveUp);
         assert_eq!(decide(&Fault::Shutdown, before(2, 1), LADDER), Decision::Requeue);
+        let no_room = Fault::NoRoom { message: String::new() };
+        assert_eq!(decide(&no_room, before(0, 0), &[0]), Decision::Retry { rung: 0 });
+        assert_eq!(decide(&no_room, before(1, 0), &[0]), Decision::GiveUp);
     }
 }

@@ -232,6 +232,7 @@ pub(super) fn note(failure: &Failure, attempts: u32, suspicions: u32) -> Option<
         | Fault::Transient { code, message, .. }
         | Fault::Broken { code, message } => (*code, message, false),
         Fault::Suspect { code, message } => (*code, message, true),
+        Fault::NoRoom { message } => (Code::WorkerScratch, message, false),
         Fault::Shutdown => return None,
     };
     let suspicions = suspicions.saturating_add(u32::from(suspect));

@@ -115,7 +115,8 @@ impl<'a> Taker<'a> {
             }
             self.watch_what_has_room().await?;
             let now = Instant::now();
-            let pause = self.pauses.into_iter().flatten().filter(|until| *until > now).min();
+            let full = self.desk.pipeline.workspace().full_until();
+            let pause = self.pauses.into_iter().chain([full]).flatten().filter(|until| *until > now).min();
             select! {
                 () = shutdown.cancelled() => {}
                 () = self.slots.freed() => {}
@@ -153,7 +154,7 @@ impl<'a> Taker<'a> {
 
     async fn unwatch_what_has_no_room(&mut self) -> Result<(), BrokerError> {
         for queue in WorkQueue::ALL {
-            if self.slots.room(queue.lane) == 0 || self.is_paused(queue) {
+            if self.room(queue.lane) == 0 || self.is_paused(queue) {
                 self.in_hand.extend(self.subscription.inlet(queue).unwatch().await?);
             }
         }
@@ -162,16 +163,23 @@ impl<'a> Taker<'a> {
 
     async fn watch_what_has_room(&mut self) -> Result<(), BrokerError> {
         for queue in WorkQueue::ALL {
-            if self.slots.room(queue.lane) > 0 && !self.is_paused(queue) {
+            if self.room(queue.lane) > 0 && !self.is_paused(queue) {
                 self.in_hand.extend(self.subscription.inlet(queue).watch().await?);
             }
         }
         Ok(())
     }
 
+    /// How many more jobs of this lane could start now. None of bulk for a while after scratch space was full: their files
+    /// are the large ones.
+    fn room(&self, lane: Lane) -> usize {
+        let is_full = || self.desk.pipeline.workspace().full_until().is_some();
+        if lane == Lane::Bulk && is_full() { 0 } else { self.slots.room(lane) }
+    }
+
     async fn start_in_hand(&mut self) {
         for delivery in std::mem::take(&mut self.in_hand) {
-            if self.slots.room(delivery.lane()) > 0 {
+            if self.room(delivery.lane()) > 0 {
                 self.arrived(delivery).await;
             } else {
                 self.give_back(delivery).await;
@@ -221,6 +229,9 @@ impl<'a> Taker<'a> {
             let both = [WorkQueue::plain(lane), WorkQueue::later(lane)];
             // Whatever comes to queues that are watched comes by itself.
             if both.iter().all(|queue| self.subscription.inlet(*queue).is_watched()) {
+                continue;
+            }
+            if self.room(lane) == 0 {
                 continue;
             }
             let Some(slot) = self.slots.take(lane) else { continue };

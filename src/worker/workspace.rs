@@ -4,6 +4,9 @@
 //! that its owner is gone, also across containers and after process ids have come round, and may remove it.
 
 mod download;
+mod quota;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder};
@@ -11,17 +14,29 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, StatVfs, flock, open, statvfs};
+use tokio::time::Instant;
 
 use crate::error::{Code, Fault};
+use crate::sandbox::{BLOCK_BYTES, MAX_FILES};
 
 const PREFIX: &str = "mediamill-scratch-";
 
 /// What a job may take for each byte of its original: the original, and what is made of it twice, since the packets of an
 /// encoded film are kept apart until all of them can be written in order. Decoded sound is never written down.
 const TIMES_ORIGINAL: u64 = 3;
+/// What no job may have of the scratch space, where a sixteenth of it is not less: jobs that need so little together run
+/// beside one that takes all the rest.
+const MOST_RESERVE_BYTES: u64 = 64 << 20;
+const RESERVE_PART: u64 = 16;
+/// How long [`Workspace::full_until`] speaks of a claim that found no room, where no job ends before.
+const FULL_FOR: Duration = Duration::from_secs(10);
+/// How long [`Workspace::check`] goes by what it has measured.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// What can go wrong with scratch space.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +48,14 @@ pub enum WorkspaceError {
         action: &'static str,
         /// Why it failed.
         source: io::Error,
+    },
+    /// The file system has less free than jobs must leave.
+    #[error("the scratch file system has {free_bytes} bytes free, {floor_bytes} must stay free")]
+    Low {
+        /// Free, whatever was promised.
+        free_bytes: u64,
+        /// `worker.scratch_min_free_bytes`.
+        floor_bytes: u64,
     },
     /// Too little space is free for another job.
     #[error("the scratch file system has {free_bytes} bytes to spare, {needed_bytes} are needed")]
@@ -47,7 +70,7 @@ pub enum WorkspaceError {
     TooLarge {
         /// Declared, or fetched so far.
         original_bytes: u64,
-        /// All of the scratch space but its floor.
+        /// All of the scratch space but its floor and its reserve.
         usable_bytes: u64,
     },
 }
@@ -62,7 +85,8 @@ impl From<WorkspaceError> for Fault {
     fn from(err: WorkspaceError) -> Self {
         let message = err.to_string();
         match err {
-            WorkspaceError::Io { .. } | WorkspaceError::Full { .. } => Self::transient(Code::WorkerScratch, message),
+            WorkspaceError::Io { .. } | WorkspaceError::Low { .. } => Self::transient(Code::WorkerScratch, message),
+            WorkspaceError::Full { .. } => Self::NoRoom { message },
             WorkspaceError::TooLarge { .. } => Self::rejected(Code::LimitScratch, message),
         }
     }
@@ -79,6 +103,9 @@ struct Owned {
     room: Room,
     /// What running jobs may take, by their directories.
     promised_bytes: Mutex<HashMap<PathBuf, u64>>,
+    full_until: Mutex<Option<Instant>>,
+    /// What the file system had free, and when that was.
+    measured: Mutex<Option<(Instant, u64)>>,
 }
 
 /// How much of a file system is scratch space.
@@ -112,8 +139,14 @@ impl Workspace {
             // Somebody's sweep may come between making and locking: then the directory is gone and another one is made.
             match lock(&dir) {
                 Ok(Some(lock)) if dir.exists() => {
-                    let promised_bytes = Mutex::default();
-                    return Ok(Self(Arc::new(Owned { dir, _lock: lock, room, promised_bytes })));
+                    return Ok(Self(Arc::new(Owned {
+                        dir,
+                        _lock: lock,
+                        room,
+                        promised_bytes: Mutex::default(),
+                        full_until: Mutex::default(),
+                        measured: Mutex::default(),
+                    })));
                 }
                 Ok(_) => {}
                 Err(err) if err.kind() == io::ErrorKind::NotFound => {}
@@ -134,15 +167,31 @@ impl Workspace {
             tempfile::Builder::new().prefix("job-").tempdir_in(&self.0.dir).map_err(WorkspaceError::io("create"))?;
         promised.insert(dir.path().to_owned(), promise);
         drop(promised);
-        Ok(Scratch { dir, owned: Arc::clone(&self.0) })
+        Ok(Scratch { dir, owned: Arc::clone(&self.0), was_full: AtomicBool::new(false) })
     }
 
-    /// Whether a job that takes next to nothing could start: for readiness.
+    /// Whether the file system has more free than jobs must leave. Asked for each message, so it makes nothing, lists
+    /// nothing, and measures no more often than every 100 ms. What was promised to running jobs is not asked about: they end.
     ///
     /// # Errors
-    /// As [`Workspace::claim`].
+    /// [`WorkspaceError::Low`], and [`WorkspaceError::Io`] where the file system cannot be measured.
     pub fn check(&self) -> Result<(), WorkspaceError> {
-        self.claim(0).map(drop)
+        let free_bytes = self.0.measured_bytes()?;
+        let floor_bytes = self.0.room.min_free_bytes;
+        if free_bytes < floor_bytes { Err(WorkspaceError::Low { free_bytes, floor_bytes }) } else { Ok(()) }
+    }
+
+    /// Most bytes that an original can have here, also where no other job runs.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Io`]
+    pub fn most_bytes(&self) -> Result<u64, WorkspaceError> {
+        self.0.usable_bytes()
+    }
+
+    /// Until when large files had better not be taken: a job found no room, and none has ended since.
+    pub(in crate::worker) fn full_until(&self) -> Option<Instant> {
+        self.0.full_until().filter(|until| *until > Instant::now())
     }
 
     /// What the scratch space has free: the file system, and below `max_bytes` what no running job has taken.
@@ -157,6 +206,27 @@ impl Workspace {
 impl Owned {
     fn promised(&self) -> MutexGuard<'_, HashMap<PathBuf, u64>> {
         self.promised_bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn full_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.full_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_full(&self) {
+        *self.full_until() = Some(Instant::now() + FULL_FOR);
+    }
+
+    fn measured_bytes(&self) -> Result<u64, WorkspaceError> {
+        let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, free_bytes)) = *measured
+            && at.elapsed() < FRESH
+        {
+            return Ok(free_bytes);
+        }
+        let stat = self.stat()?;
+        let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
+        *measured = Some((Instant::now(), free_bytes));
+        Ok(free_bytes)
     }
 
     fn stat(&self) -> Result<StatVfs, WorkspaceError> {
@@ -175,14 +245,30 @@ impl Owned {
 
     /// What one job could have where it is alone.
     fn usable_bytes(&self) -> Result<u64, WorkspaceError> {
+        let above_floor = self.above_floor()?;
+        Ok(above_floor - reserve_of(above_floor))
+    }
+
+    fn reserve_bytes(&self) -> Result<u64, WorkspaceError> {
+        self.above_floor().map(reserve_of)
+    }
+
+    fn above_floor(&self) -> Result<u64, WorkspaceError> {
         let stat = self.stat()?;
         let all = stat.f_blocks.saturating_mul(stat.f_frsize);
         let most = if self.room.max_bytes == 0 { all } else { all.min(self.room.max_bytes) };
         Ok(most.saturating_sub(self.room.min_free_bytes))
     }
 
+    /// What all jobs but that of `dir` may write yet. What a job has written is no longer free, and no longer to come.
+    fn to_come(promised: &HashMap<PathBuf, u64>, dir: Option<&Path>) -> u64 {
+        let others = promised.iter().filter(|(other, _)| Some(other.as_path()) != dir);
+        others.map(|(other, bytes)| bytes.saturating_sub(written(other))).fold(0, u64::saturating_add)
+    }
+
     /// What is promised to the job of `dir` (none yet: a new one), whose original has `known` bytes now and `likely` at its
-    /// end. A job that is alone needs room for its original only, and is promised what there is.
+    /// end. A job that is alone, or beside such as the reserve is for, needs room for its original only, and is promised what
+    /// there is but the reserve.
     fn promise(
         &self,
         promised: &HashMap<PathBuf, u64>,
@@ -197,17 +283,24 @@ impl Owned {
         let free_bytes = self.free_bytes(promised)?;
         let own = dir.map_or(0, written);
         let wanted = likely.saturating_mul(TIMES_ORIGINAL);
-        // What a job has written is no longer free, and no longer to come.
-        let others = promised.iter().filter(|(other, _)| Some(other.as_path()) != dir);
-        let to_come: Vec<u64> = others.map(|(other, bytes)| bytes.saturating_sub(written(other))).collect();
-        let needed = if to_come.is_empty() { known } else { wanted }.saturating_sub(own);
-        let needed_bytes = to_come.iter().copied().fold(needed, u64::saturating_add);
-        let needed_bytes = needed_bytes.saturating_add(self.room.min_free_bytes);
+        let (to_come, reserve_bytes) = (Self::to_come(promised, dir), self.reserve_bytes()?);
+        let is_alone = to_come <= reserve_bytes;
+        let needed = if is_alone { known } else { wanted }.saturating_sub(own);
+        let needed_bytes = needed.saturating_add(to_come).saturating_add(self.room.min_free_bytes);
         if free_bytes < needed_bytes {
+            self.is_full();
             return Err(WorkspaceError::Full { free_bytes, needed_bytes });
         }
-        Ok(wanted.min(own.saturating_add(free_bytes - self.room.min_free_bytes)))
+        if !is_alone {
+            return Ok(wanted);
+        }
+        let spare = free_bytes.saturating_sub(self.room.min_free_bytes).saturating_sub(reserve_bytes);
+        Ok(wanted.min(own.saturating_add(spare).max(known)))
     }
+}
+
+fn reserve_of(above_floor: u64) -> u64 {
+    (above_floor / RESERVE_PART).min(MOST_RESERVE_BYTES)
 }
 
 impl Drop for Owned {
@@ -221,6 +314,8 @@ impl Drop for Owned {
 pub struct Scratch {
     dir: tempfile::TempDir,
     owned: Arc<Owned>,
+    /// Whether this job found no room itself: that it ends makes none for others like it.
+    was_full: AtomicBool,
 }
 
 impl Scratch {
@@ -233,19 +328,21 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        // First the files, then the promise: in between, what is not yet free again would be promised to somebody else.
+        remove(self.dir.path());
         self.owned.promised().remove(self.dir.path());
+        if !self.was_full.load(Ordering::Relaxed) {
+            *self.owned.full_until() = None;
+        }
     }
 }
 
-/// Most files of a job's directory that are looked at: as many as its child may make before it is killed. Where there are
-/// more all the same, a part of what was written is counted as still to come, and other jobs wait rather than run short.
-const MAX_FILES_COUNTED: usize = 64;
-
-/// Bytes that a job's files take on the disk.
+/// Bytes that a job's files take on the disk. No more files are looked at than its child may make before it is killed: where
+/// there are more all the same, a part of what was written is counted as still to come, and other jobs wait rather than run
+/// short.
 fn written(dir: &Path) -> u64 {
-    let files = fs::read_dir(dir).into_iter().flatten().flatten().take(MAX_FILES_COUNTED);
-    // Blocks are of 512 bytes, whatever the file system's own are.
-    files.filter_map(|file| file.metadata().ok()).map(|meta| meta.blocks().saturating_mul(512)).sum()
+    let files = fs::read_dir(dir).into_iter().flatten().flatten().take(MAX_FILES);
+    files.filter_map(|file| file.metadata().ok()).map(|meta| meta.blocks().saturating_mul(BLOCK_BYTES)).sum()
 }
 
 /// Removes what dead workers left below `base`. What cannot be removed is somebody else's, or is tried again next time.
@@ -278,117 +375,5 @@ fn remove(dir: &Path) {
         && err.kind() != io::ErrorKind::NotFound
     {
         tracing::warn!(dir = %dir.display(), %err, "cannot remove scratch space");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sandbox::protocol::INPUT;
-
-    pub(super) const MIB: u64 = 1 << 20;
-
-    pub(super) const fn room(min_free_bytes: u64, max_bytes: u64) -> Room {
-        Room { min_free_bytes, max_bytes }
-    }
-
-    /// An original that takes so many bytes of the disk.
-    pub(super) fn fill(job: &Scratch, bytes: u64) {
-        let file = fs::File::create(job.path().join(INPUT)).expect("a file");
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes).expect("written");
-    }
-
-    fn names(base: &Path) -> usize {
-        fs::read_dir(base).expect("readable").count()
-    }
-
-    #[test]
-    fn a_job_leaves_nothing_and_neither_does_the_worker() {
-        let base = tempfile::tempdir().expect("base");
-        let workspace = Workspace::open(base.path(), room(0, 0)).expect("open");
-        let scratch = workspace.claim(10).expect("claim");
-        let path = scratch.path().to_owned();
-        fs::write(path.join("input"), b"x").expect("write");
-        drop(scratch);
-        assert!(!path.exists());
-        drop(workspace);
-        assert_eq!(names(base.path()), 0);
-    }
-
-    #[test]
-    fn a_sweep_takes_the_dead_and_spares_the_living_and_the_foreign() {
-        let base = tempfile::tempdir().expect("base");
-        let alive = Workspace::open(base.path(), room(0, 0)).expect("open");
-        fs::create_dir_all(base.path().join(format!("{PREFIX}dead/job-1"))).expect("dead");
-        fs::create_dir(base.path().join("somebody-elses")).expect("foreign");
-        let second = Workspace::open(base.path(), room(0, 0)).expect("open");
-        assert!(!base.path().join(format!("{PREFIX}dead")).exists());
-        assert!(base.path().join("somebody-elses").exists());
-        assert_eq!(names(base.path()), 3);
-        drop((alive, second));
-        assert_eq!(names(base.path()), 1);
-    }
-
-    #[test]
-    fn no_job_starts_below_the_floor_and_promises_count() {
-        let base = tempfile::tempdir().expect("base");
-        let workspace = Workspace::open(base.path(), room(u64::MAX >> 1, 0)).expect("open");
-        assert!(matches!(workspace.claim(0), Err(WorkspaceError::Full { .. })));
-
-        let workspace = Workspace::open(base.path(), room(0, 0)).expect("open");
-        let free = workspace.free_bytes().expect("free");
-        let first = workspace.claim(free / 2).expect("fits");
-        assert!(matches!(workspace.claim(free), Err(WorkspaceError::Full { .. })));
-        drop(first);
-        assert!(workspace.claim(free / 2).is_ok());
-    }
-
-    #[test]
-    fn a_directory_full_of_files_is_not_walked_to_its_end() {
-        let base = tempfile::tempdir().expect("base");
-        for n in 0..MAX_FILES_COUNTED + 10 {
-            fs::write(base.path().join(n.to_string()), b"x").expect("written");
-        }
-        let each = fs::metadata(base.path().join("0")).expect("metadata").blocks() * 512;
-        assert_eq!(written(base.path()), each * MAX_FILES_COUNTED as u64);
-    }
-
-    #[test]
-    fn what_a_job_has_written_is_not_counted_twice() {
-        let base = tempfile::tempdir().expect("base");
-        let workspace = Workspace::open(base.path(), room(0, 0)).expect("open");
-        // Much more than others are likely to write meanwhile.
-        let size: u64 = 256 << 20;
-        let job = workspace.claim(size / TIMES_ORIGINAL).expect("fits");
-        let all_but_half = || (workspace.free_bytes().expect("free") - size / 2) / TIMES_ORIGINAL;
-        assert!(matches!(workspace.claim(all_but_half()), Err(WorkspaceError::Full { .. })), "it is to come");
-        fill(&job, size);
-        assert!(workspace.claim(all_but_half()).is_ok(), "it is there");
-    }
-
-    #[test]
-    fn a_job_that_is_alone_needs_room_for_its_original_only_and_keeps_others_out() {
-        let base = tempfile::tempdir().expect("base");
-        let workspace = Workspace::open(base.path(), room(10 * MIB, 100 * MIB)).expect("open");
-        let large = workspace.claim(80 * MIB).expect("it is alone");
-        assert!(matches!(workspace.claim(MIB), Err(WorkspaceError::Full { .. })));
-        workspace.check().expect("what is promised leaves the floor free");
-        drop(large);
-        let small = workspace.claim(MIB).expect("fits");
-        assert!(matches!(workspace.claim(80 * MIB), Err(WorkspaceError::Full { .. })), "it has to be alone");
-        workspace.claim(20 * MIB).expect("three times that is there");
-        drop(small);
-        let fault = Fault::from(workspace.claim(91 * MIB).expect_err("larger than all of it"));
-        assert!(matches!(fault, Fault::Rejected { code: Code::LimitScratch, .. }), "{fault:?}");
-    }
-
-    #[test]
-    fn jobs_take_no_more_than_the_configured_part_of_a_file_system() {
-        let base = tempfile::tempdir().expect("base");
-        let workspace = Workspace::open(base.path(), room(0, 64 * MIB)).expect("open");
-        assert_eq!(workspace.free_bytes().expect("free"), 64 * MIB);
-        let job = workspace.claim(0).expect("fits");
-        fill(&job, 16 * MIB);
-        assert_eq!(workspace.free_bytes().expect("free"), 48 * MIB);
     }
 }

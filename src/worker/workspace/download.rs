@@ -1,11 +1,11 @@
-//! Scratch space of a job while its original is downloaded, and whose fault it is where there is not enough.
+//! Scratch space of a job while its original is downloaded.
 
 use std::fs;
 use std::time::Duration;
 
 use super::super::outcome::{At, Failure};
-use super::{Scratch, TIMES_ORIGINAL, WorkspaceError, written};
-use crate::error::{Code, Fault};
+use super::{Scratch, TIMES_ORIGINAL};
+use crate::error::Fault;
 use crate::events::Stage;
 use crate::sandbox::protocol::INPUT;
 
@@ -15,19 +15,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const AHEAD_BYTES: u64 = 32 << 20;
 
 impl Scratch {
-    /// Most bytes that an original can have here, also where no other job runs.
-    ///
-    /// # Errors
-    /// [`WorkspaceError::Io`]
-    pub(in crate::worker) fn most_bytes(&self) -> Result<u64, WorkspaceError> {
-        self.owned.usable_bytes()
-    }
-
     /// Waits for a download into [`INPUT`] and promises it more scratch space as it grows beyond what was declared.
     ///
     /// # Errors
-    /// Those of the download; [`Code::WorkerScratch`] where running jobs leave too little, and [`Code::LimitScratch`] where
-    /// the file alone is too large.
+    /// Those of the download; [`Fault::NoRoom`] where running jobs leave too little, and
+    /// [`LimitScratch`](crate::error::Code::LimitScratch) where the file alone is too large.
     pub(in crate::worker) async fn fetches<T>(
         &self,
         download: impl Future<Output = Result<T, Failure>>,
@@ -47,40 +39,28 @@ impl Scratch {
     }
 
     /// Promises more where the original has outgrown what was promised.
-    fn grow(&self) -> Result<(), WorkspaceError> {
+    fn grow(&self) -> Result<(), Fault> {
         let dir = self.dir.path();
         let known = fs::metadata(dir.join(INPUT)).map_or(0, |meta| meta.len());
         let mut promised = self.owned.promised();
         if known.saturating_mul(TIMES_ORIGINAL) > promised.get(dir).copied().unwrap_or(0) {
-            let promise = self.owned.promise(&promised, Some(dir), known, known.saturating_add(AHEAD_BYTES))?;
+            let promise = self.owned.promise(&promised, Some(dir), known, known.saturating_add(AHEAD_BYTES));
+            let promise = promise.map_err(|error| match Fault::from(error) {
+                Fault::NoRoom { message } => self.no_room(message),
+                fault => fault,
+            })?;
             promised.insert(dir.to_owned(), promise);
         }
         Ok(())
-    }
-
-    /// Where scratch space was full and this job alone had taken nearly all of it, the file is to blame and not the machine.
-    pub(in crate::worker) fn blame(&self, failure: Failure) -> Failure {
-        let full = matches!(&failure.fault, Fault::Transient { code: Code::WorkerScratch, .. });
-        let own = written(self.dir.path());
-        match self.owned.usable_bytes() {
-            Ok(usable_bytes) if full && own >= usable_bytes - usable_bytes / 16 => {
-                let message = format!("the job took {own} bytes of scratch space, of {usable_bytes} that there are");
-                Failure { stage: failure.stage, fault: Fault::rejected(Code::LimitScratch, message) }
-            }
-            _ => failure,
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Workspace;
-    use super::super::tests::{MIB, fill, room};
+    use super::super::tests::{MIB, room};
     use super::*;
-
-    fn full() -> Failure {
-        Failure { stage: Stage::Transcode, fault: Fault::transient(Code::WorkerScratch, "no space left") }
-    }
+    use crate::error::Code;
 
     #[tokio::test]
     async fn a_download_of_unknown_size_is_promised_what_it_has_grown_to() {
@@ -103,19 +83,12 @@ mod tests {
             grow_to(&second, bytes).expect("sized");
             let failure = second.fetches(std::future::pending::<Result<(), Failure>>()).await.expect_err("too much");
             assert_eq!((failure.stage, failure.fault.code()), (Stage::Fetch, Some(code)));
+            let is_no_attempt = matches!(failure.fault, Fault::NoRoom { .. });
+            assert_eq!(is_no_attempt, code == Code::WorkerScratch, "{:?}", failure.fault);
         }
-    }
-
-    #[test]
-    fn a_job_that_filled_the_scratch_space_alone_is_rejected_and_one_among_others_is_not() {
-        let base = tempfile::tempdir().expect("base");
-        let workspace = Workspace::open(base.path(), room(4 * MIB, 36 * MIB)).expect("open");
-        let job = workspace.claim(MIB).expect("fits");
-        fill(&job, 20 * MIB);
-        assert_eq!(job.blame(full()).fault.code(), Some(Code::WorkerScratch));
-        fill(&job, 31 * MIB);
-        assert!(matches!(job.blame(full()).fault, Fault::Rejected { code: Code::LimitScratch, .. }));
-        let other = Failure { stage: Stage::Fetch, fault: Fault::transient(Code::SourceTimeout, "slow") };
-        assert_eq!(job.blame(other).fault.code(), Some(Code::SourceTimeout));
+        drop(second);
+        assert!(workspace.full_until().is_some(), "the end of a job without room makes none for the next one like it");
+        drop(first);
+        assert!(workspace.full_until().is_none());
     }
 }

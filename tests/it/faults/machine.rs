@@ -2,13 +2,14 @@
 
 use std::process::Command;
 
-use super::trial::{Trial, part};
+use super::trial::{Trial, part, patience};
 use crate::support::cgroup::Cgroup;
 use crate::support::cmd::Run;
 use crate::support::processes::wait_until;
 use crate::support::rabbit::calm;
-use crate::support::rig::{Rig, event, fixture};
+use crate::support::rig::{Rig, event, fixture, letter};
 use crate::support::say;
+use crate::support::scrape::Scrape;
 
 /// Rungs enough for the shortage to be over before the last one.
 const PATIENT: &str = "1,1,1,1,1,1,1,1,2,2,2,2";
@@ -45,6 +46,36 @@ fn scratch_space_that_is_full() {
     }
     trial.ends([worker]);
     assert_eq!(rig.bus.depth("dead").ready, 0);
+}
+
+#[test]
+fn scratch_space_for_one_film_at_a_time() {
+    let Some(rabbit) = calm() else { return };
+    let mut rig = Rig::new(rabbit);
+    let film = fixture("phone-portrait.mp4");
+    let size = film.metadata().expect("a fixture").len();
+    rig.set("HTTP_LISTEN", "127.0.0.1:0");
+    rig.set("WORKER_SLOTS", 3);
+    // A film is promised three times its size, and one attempt more is all that the ladder has.
+    rig.set("WORKER_SCRATCH_MAX_BYTES", size * 4);
+    rig.set("BROKER_RETRY_DELAYS_S", "1");
+    let ids = ["film-1", "film-2", "film-3", "film-4", "film-5", "film-6"];
+    let letters = ids.map(|id| {
+        let mut ask = event(id, &film);
+        ask["data"]["declared"] = serde_json::json!({ "size_bytes": size });
+        letter(&ask)
+    });
+    rig.bus.publish_all(&letters);
+    let worker = rig.worker();
+    for id in ids {
+        let outcome = rig.bus.ledger().wait(id, patience());
+        assert_eq!((outcome.word.as_str(), outcome.code()), ("normalized", ""), "{id}");
+    }
+    let scrape = Scrape::of(&worker);
+    assert!(scrape.get("mediamill_put_off_total", &[("lane", "bulk"), ("why", "scratch")]) > Some(0.0));
+    assert_eq!(scrape.get("mediamill_put_off_total", &[("lane", "bulk"), ("why", "unable")]), Some(0.0));
+    assert_eq!(scrape.get("mediamill_retries_total", &[]), None, "no attempt was counted");
+    worker.stops();
 }
 
 #[test]
