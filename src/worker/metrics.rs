@@ -83,7 +83,7 @@ metrics! {
     dead: Counter, "mediamill_dead_letters_total", ["lane", "stage", "code"],
         "Messages put into the dead queue by this worker";
     put_off: Counter, "mediamill_put_off_total", ["lane", "why"],
-        "Messages that were moved to come again later, their attempt not counted: their tenant has its share (share), the same file is worked on (duplicate), this worker could do no job (unable)";
+        "Messages that were moved to come again later, their attempt not counted: their tenant has its share (share), the same file is worked on (duplicate), this worker could do no job (unable), it had its file and got no slot within a minute (slot)";
     slots: Gauge, "mediamill_slots", ["reserved"],
         "Jobs that may run at the same time: those that only the audio lane may use (audio), and the others (none)";
     busy: Gauge, "mediamill_slots_busy", ["lane"],
@@ -125,10 +125,12 @@ pub(super) enum PutOff {
     Duplicate,
     /// This worker can do no job at the moment.
     Unable,
+    /// Its file is here, and no slot became free for it in time.
+    Slot,
 }
 
 impl PutOff {
-    const ALL: [Self; 3] = [Self::Share, Self::Duplicate, Self::Unable];
+    const ALL: [Self; 4] = [Self::Share, Self::Duplicate, Self::Unable, Self::Slot];
 
     /// The word in logs and metrics.
     pub(super) const fn as_str(self) -> &'static str {
@@ -136,6 +138,7 @@ impl PutOff {
             Self::Share => "share",
             Self::Duplicate => "duplicate",
             Self::Unable => "unable",
+            Self::Slot => "slot",
         }
     }
 }
