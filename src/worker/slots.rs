@@ -370,19 +370,14 @@ mod tests {
 
     #[test]
     fn bulk_is_looked_at_first_while_none_is_at_work() {
-        const AUDIO_FIRST: [Lane; 2] = [Lane::Audio, Lane::Bulk];
-        const BULK_FIRST: [Lane; 2] = [Lane::Bulk, Lane::Audio];
-        let two = slots(2, 1);
-        let note = two.take(Lane::Audio).expect("a slot");
-        assert_eq!(two.order(Some(Lane::Audio)), BULK_FIRST);
-        assert_eq!(two.order(Some(Lane::Bulk)), BULK_FIRST, "the last one has ended");
+        let [one, two] = [slots(1, 0), slots(2, 1)];
+        let first = |slots: &Slots, last| slots.order(Some(last))[0];
+        assert_eq!([Lane::Audio, Lane::Bulk].map(|last| first(&two, last)), [Lane::Bulk; 2]);
         let film = two.take(Lane::Bulk).expect("a slot");
-        drop(note);
-        assert_eq!(two.order(Some(Lane::Audio)), AUDIO_FIRST);
+        assert_eq!(first(&two, Lane::Audio), Lane::Audio);
         drop(film);
-        let one = slots(1, 0);
-        assert_eq!(one.order(Some(Lane::Audio)), BULK_FIRST);
-        assert_eq!(one.order(Some(Lane::Bulk)), AUDIO_FIRST, "they take turns");
+        // Where there is but one slot, they take turns.
+        assert_eq!([Lane::Audio, Lane::Bulk].map(|last| first(&one, last)), [Lane::Bulk, Lane::Audio]);
     }
 
     #[test]
