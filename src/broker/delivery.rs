@@ -7,7 +7,7 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::AMQPValue;
 use tokio::time::{Instant, timeout};
 
-use super::message::{ATTEMPTS, CODE, LANE, SUSPICIONS};
+use super::message::{ATTEMPTS, CODE, DELIVERIES, LANE, SUSPICIONS};
 use super::topology::LATER;
 use super::{BrokerError, Lane, WorkQueue};
 use crate::error::Code;
@@ -115,6 +115,19 @@ impl Delivery {
     pub fn delivered_before(&self) -> u32 {
         let count = |name| self.number(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
         count("x-delivery-count").max(count("x-acquired-count"))
+    }
+
+    /// How often it was delivered before in the queues that it was moved from, as the worker that moved it wrote.
+    #[must_use]
+    pub fn delivered_elsewhere(&self) -> u32 {
+        let count = || self.number(DELIVERIES).and_then(|number| u32::try_from(number).ok());
+        if self.is_passed_on() { count().unwrap_or(0) } else { 0 }
+    }
+
+    /// How often it was delivered before in this queue and in those that it was moved from.
+    #[must_use]
+    pub fn delivered_in_all(&self) -> u32 {
+        self.delivered_before().saturating_add(self.delivered_elsewhere())
     }
 
     /// Why it is in the dead queue, where a worker put it there.
@@ -226,6 +239,7 @@ fn as_text(value: &AMQPValue) -> Option<String> {
 mod tests {
     use lapin::types::FieldTable;
 
+    use super::super::Message;
     use super::*;
 
     fn delivery(exchange: &str, headers: &[(&str, i64)]) -> Delivery {
@@ -251,5 +265,27 @@ mod tests {
         assert_eq!(delivery("", &[("x-delivery-count", 3)]).delivered_before(), 3);
         assert_eq!(delivery("", &[("x-delivery-count", 1), ("x-acquired-count", 4)]).delivered_before(), 4);
         assert_eq!(delivery("", &[]).delivered_before(), 0);
+    }
+
+    #[test]
+    fn deliveries_are_counted_on_in_the_next_queue() {
+        let headers = [("x-delivery-count", 3), (DELIVERIES, 4)];
+        let of = |message: Message| {
+            let inner = lapin::message::Delivery::mock(1, "".into(), "key".into(), false, Vec::new());
+            let inner = lapin::message::Delivery { properties: message.properties, ..inner };
+            Delivery::new(WorkQueue::later(Lane::Bulk), inner).delivered_in_all()
+        };
+        assert_eq!(of(Message::moved(String::new(), &delivery("", &headers))), 7);
+        assert_eq!(
+            of(Message::moved(String::new(), &delivery("mediamill", &headers))),
+            3,
+            "a sender's is not believed"
+        );
+        assert_eq!(
+            of(Message::renewed(String::new(), &delivery("", &headers))),
+            4,
+            "those that nobody began are forgotten"
+        );
+        assert_eq!(of(Message::moved(String::new(), &delivery("", &[]))), 0);
     }
 }

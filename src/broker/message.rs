@@ -12,6 +12,8 @@ const OURS: &str = "x-mediamill-";
 pub(super) const ATTEMPTS: &str = "x-mediamill-attempts";
 pub(super) const SUSPICIONS: &str = "x-mediamill-suspicions";
 pub(super) const CODE: &str = "x-mediamill-code";
+/// How often the broker had delivered a message before it was moved: in its next queue it counts from 0.
+pub(super) const DELIVERIES: &str = "x-mediamill-deliveries";
 const STAGE: &str = "x-mediamill-stage";
 const REASON: &str = "x-mediamill-reason";
 pub(super) const LANE: &str = "x-mediamill-lane";
@@ -80,9 +82,21 @@ impl Message {
         Self::noted(topology.dead(), delivery, note)
     }
 
-    /// A delivery on its way to another queue of ours, as it is: nobody has tried it, or that try does not count.
+    /// A delivery on its way to another queue of ours, as it is: nobody has tried it, or that try does not count. How often
+    /// it was delivered goes with it, so that a message that kills workers has an end.
     #[must_use]
     pub fn moved(queue: String, delivery: &Delivery) -> Self {
+        Self::passed_on(queue, delivery, delivery.delivered_in_all())
+    }
+
+    /// The same for a message that workers gave back often without having begun: what the broker counted in this queue is
+    /// forgotten.
+    #[must_use]
+    pub fn renewed(queue: String, delivery: &Delivery) -> Self {
+        Self::passed_on(queue, delivery, delivery.delivered_elsewhere())
+    }
+
+    fn passed_on(queue: String, delivery: &Delivery, deliveries: u32) -> Self {
         let mut headers = foreign(delivery.properties());
         // Through the default exchange they would be believed, so a sender's are left behind.
         if delivery.is_passed_on() {
@@ -91,6 +105,9 @@ impl Message {
                     headers.insert(name.clone(), value.clone());
                 }
             }
+        }
+        if deliveries > 0 {
+            headers.insert(DELIVERIES.into(), AMQPValue::LongLongInt(deliveries.into()));
         }
         let properties = passed_on(delivery.properties()).with_headers(headers);
         Self { exchange: String::new(), routing_key: queue, body: delivery.body().to_vec(), properties }

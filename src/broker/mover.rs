@@ -15,6 +15,9 @@ use super::connection::Link;
 use super::{BrokerError, Delivery, Message, Topology, WorkQueue};
 use crate::config::Broker;
 
+/// How a delivery becomes a message for a queue.
+type Make = fn(String, &Delivery) -> Message;
+
 /// Moves deliveries to other work queues.
 pub struct Mover {
     config: Broker,
@@ -36,10 +39,22 @@ impl Mover {
     /// # Errors
     /// [`BrokerError`], also where the broker takes no messages at the moment.
     pub async fn move_all(&mut self, queue: WorkQueue, deliveries: &[Delivery]) -> Result<(), BrokerError> {
+        self.move_as(Message::moved, queue, deliveries).await
+    }
+
+    /// Moves a delivery to the end of its own queue, where the broker counts its deliveries from 0.
+    ///
+    /// # Errors
+    /// As [`Mover::move_all`].
+    pub async fn renew(&mut self, delivery: &Delivery) -> Result<(), BrokerError> {
+        self.move_as(Message::renewed, delivery.queue(), std::slice::from_ref(delivery)).await
+    }
+
+    async fn move_as(&mut self, make: Make, queue: WorkQueue, deliveries: &[Delivery]) -> Result<(), BrokerError> {
         if deliveries.is_empty() {
             return Ok(());
         }
-        let moved = self.publish_all(queue, deliveries).await;
+        let moved = self.publish_all(make, queue, deliveries).await;
         if moved.is_err() {
             self.open = None;
         }
@@ -53,7 +68,7 @@ impl Mover {
         moved.and(settled.map(drop))
     }
 
-    async fn publish_all(&mut self, queue: WorkQueue, deliveries: &[Delivery]) -> Result<(), BrokerError> {
+    async fn publish_all(&mut self, make: Make, queue: WorkQueue, deliveries: &[Delivery]) -> Result<(), BrokerError> {
         let name = self.topology.work_queue(queue);
         let patience = Duration::from_secs(self.config.confirm_timeout_s);
         let (link, channel) = self.channel().await?;
@@ -63,7 +78,7 @@ impl Mover {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let mut confirms = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
-            let Message { exchange, routing_key, body, properties } = Message::moved(name.clone(), delivery);
+            let Message { exchange, routing_key, body, properties } = make(name.clone(), delivery);
             let publish = channel.basic_publish(exchange.into(), routing_key.into(), options, &body, properties);
             confirms.push(link.answer("moving messages", publish).await?);
         }

@@ -96,7 +96,12 @@ impl Ability {
         {
             return Err(fault);
         }
-        *self.trouble() = None;
+        // A job that runs may have met another trouble meanwhile: that one is looked at next.
+        let mut now = self.trouble();
+        if *now == trouble {
+            *now = None;
+        }
+        drop(now);
         Ok(())
     }
 

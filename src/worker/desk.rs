@@ -1,6 +1,7 @@
 //! One delivery from its start to its acknowledgement, and all that run at the same time.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tracing::Instrument;
 
 use super::ability::Ability;
 use super::inflight::{InFlight, Turn};
-use super::job::Job;
+use super::job::{Job, MAX_ID_BYTES};
 use super::metrics::PutOff;
 use super::outcome::{Failure, Outcome};
 use super::pipeline::Pipeline;
@@ -29,6 +30,8 @@ use crate::events::Stage;
 const BULK_NICE: i32 = 10;
 /// How long a message without room for its file keeps its slot where there is no ladder: it would come again at once.
 const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
+/// How long a message that waits for the same file's job keeps its slot where it can neither wait without nor climb a ladder.
+const WITHOUT_LADDER: Duration = Duration::from_millis(250);
 /// For what the broker is still to be told when the grace period is over.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -59,31 +62,48 @@ impl Taken {
         Self { delivery, reading }
     }
 
-    /// Who asks; empty where the message does not say.
+    /// Who asks; empty where the message does not say, or says more than a tenant may have: such a message is rejected.
     pub(super) fn tenant(&self) -> &str {
-        self.reading.request().map_or("", |request| &request.received.tenant)
+        let tenant = self.reading.request().map_or("", |request| request.received.tenant.as_str());
+        if tenant.len() <= MAX_ID_BYTES { tenant } else { "" }
     }
 }
 
-/// A job in its tenant's account until this is dropped.
-struct Account {
+/// A job in its tenant's account until this is dropped, except while it waits without a slot.
+#[derive(Debug)]
+pub(super) struct Account {
     desk: Arc<Desk>,
     lane: Lane,
     later: bool,
     tenant: String,
+    is_parked: AtomicBool,
 }
 
 impl Account {
     fn open(desk: Arc<Desk>, incoming: &Taken) -> Self {
         let (queue, tenant) = (incoming.delivery.queue(), incoming.tenant().to_owned());
         desk.shares(queue.lane).started(&tenant, queue.later);
-        Self { desk, lane: queue.lane, later: queue.later, tenant }
+        Self { desk, lane: queue.lane, later: queue.later, tenant, is_parked: AtomicBool::new(false) }
+    }
+
+    /// The job gives its slot back.
+    pub(super) fn park(&self) {
+        if !self.is_parked.swap(true, Ordering::Relaxed) {
+            self.desk.shares(self.lane).ended(&self.tenant, self.later);
+        }
+    }
+
+    /// The job has a slot again.
+    pub(super) fn resume(&self) {
+        if self.is_parked.swap(false, Ordering::Relaxed) {
+            self.desk.shares(self.lane).resumed(&self.tenant, self.later);
+        }
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.desk.shares(self.lane).ended(&self.tenant, self.later);
+        self.park();
     }
 }
 
@@ -100,23 +120,14 @@ impl Jobs {
         let abandon = self.abandon.clone();
         let account = Account::open(Arc::clone(&desk), &incoming);
         let lease = Lease::new(slots, slot, account.lane, &account.tenant, &desk.settler.metrics);
-        let lease = Arc::new(lease);
+        let lease = Arc::new(lease.with(account));
         self.tasks.spawn(async move {
             let Taken { delivery, reading } = incoming;
             if abandon.run_until_cancelled(desk.handle(&delivery, reading, &lease)).await.is_none() {
                 put_back(&delivery).await;
             }
-            // Whoever fills the slot goes by the accounts.
-            drop(account);
             drop(lease);
         });
-    }
-
-    /// Waits for what runs, however long that takes.
-    pub(super) async fn idle(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
-        self.tasks.reopen();
     }
 
     /// Waits for what runs, and puts back what does not end in time: that attempt does not count.
@@ -163,7 +174,8 @@ impl Desk {
                     self.settler.metrics.taken(delivery.lane(), request.asked_at);
                 }
                 let Some(_turn) = self.turn(delivery, &request, lease).await else {
-                    return self.settler.put_off(delivery, PutOff::Duplicate).await;
+                    let why = if lease.is_late() { PutOff::Slot } else { PutOff::Duplicate };
+                    return self.settler.put_off(delivery, why).await;
                 };
                 // Before the work: the profiles may be others when it ends.
                 let version = self.pipeline.profile_version(&request.received);
@@ -174,6 +186,7 @@ impl Desk {
                         Err(Failure { fault: Fault::NoRoom { message }, .. }) => {
                             return self.put_off_without_room(delivery, &message).await;
                         }
+                        Err(_) if lease.is_late() => return self.settler.put_off(delivery, PutOff::Slot).await,
                         Err(failure) if self.ability.explains(&failure.fault).await => {
                             return self.settler.put_off(delivery, PutOff::Unable).await;
                         }
@@ -195,19 +208,22 @@ impl Desk {
     }
 
     /// The turn of this message at its file. While another job is at it, this one waits without a slot. Nothing where too
-    /// many wait, or where that takes too long: then it comes again later.
+    /// many wait, or where that or the wait for a slot takes too long: then it comes again later.
     async fn turn(&self, delivery: &Delivery, request: &Request, lease: &Lease) -> Option<Turn> {
         let (tenant, media_id) = (&request.received.tenant, &request.received.media_id);
         if let Some(turn) = self.inflight.free_turn(tenant, media_id) {
             return Some(turn);
         }
-        if !lease.park() && !self.settler.delays_s.is_empty() {
+        if !lease.park() {
+            if self.settler.delays_s.is_empty() {
+                // It comes again at once where its lane is empty.
+                sleep(WITHOUT_LADDER).await;
+            }
             return None;
         }
         let until = delivery.received_at() + self.turn_patience;
         let turn = timeout_at(until, self.inflight.turn(tenant, media_id)).await.ok()?;
-        lease.resume().await;
-        Some(turn)
+        lease.resume(until).await.then_some(turn)
     }
 
     fn job(&self, delivery: &Delivery, request: &Request, lease: &Arc<Lease>) -> Job {

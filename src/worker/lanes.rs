@@ -97,12 +97,10 @@ impl Worker {
             let error = match shutdown.run_until_cancelled(open).await {
                 None => break,
                 Some(Ok(subscription)) => {
-                    tracing::info!(slots = self.slots.count(), "consuming");
                     consumed_before = true;
                     backoff.reset();
                     match Box::pin(self.consume(subscription, &jobs, &shutdown)).await {
-                        Ok(End::Unable) => continue,
-                        Ok(End::Shutdown) => return Ok(()),
+                        Ok(()) => return Ok(()),
                         Err(error) => {
                             self.desk.settler.metrics.disconnected();
                             error
@@ -141,39 +139,40 @@ impl Worker {
         self.health.waits_for(None);
     }
 
-    /// Takes messages over one connection until it is lost, or until no more are to be taken: then what runs ends while
-    /// its deliveries can still be acknowledged.
+    /// Takes messages over one connection until it is lost, or until told to stop. While this worker can do no job it takes
+    /// none and keeps the connection: what runs can still be acknowledged, and what it waits for does not wait for that.
     async fn consume(
         &self,
         mut subscription: Subscription,
         jobs: &Jobs,
         shutdown: &CancellationToken,
-    ) -> Result<End, BrokerError> {
-        self.health.consumes(Some(subscription.lookout()));
-        let mover = Mover::new(&self.config, &self.desk.settler.topology);
-        let taker = Taker::new(&self.desk, &self.slots, jobs, &mut subscription, mover);
-        let mut end = taker.run(shutdown).await?;
-        if end == End::Unable {
+    ) -> Result<(), BrokerError> {
+        loop {
+            tracing::info!(slots = self.slots.count(), "consuming");
+            self.health.consumes(Some(subscription.lookout()));
+            let mover = Mover::new(&self.config, &self.desk.settler.topology);
+            let taker = Taker::new(&self.desk, &self.slots, jobs, &mut subscription, mover);
+            if taker.run(shutdown).await? == End::Shutdown {
+                break;
+            }
             self.health.consumes(None);
-            let leave = async {
+            let able_again = async {
                 subscription.stop().await;
-                jobs.idle().await;
+                self.until_able().await;
             };
-            if shutdown.run_until_cancelled(leave).await.is_none() {
-                end = End::Shutdown;
+            if shutdown.run_until_cancelled(able_again).await.is_none() {
+                break;
             }
         }
-        if end == End::Shutdown {
-            self.health.stops();
-            let stop = async {
-                // As long as the jobs may take, and no longer: the broker puts back by itself what it hears nothing of.
-                let stopped = timeout(self.grace + LAST_WORDS, subscription.stop()).await;
-                tracing::info!(jobs = jobs.tasks.len(), heard = stopped.is_ok(), "no longer consuming");
-            };
-            // At the same time: a broker that has fallen silent takes nothing off the grace period.
-            tokio::join!(stop, jobs.finish(self.grace));
-        }
+        self.health.stops();
+        let stop = async {
+            // As long as the jobs may take, and no longer: the broker puts back by itself what it hears nothing of.
+            let stopped = timeout(self.grace + LAST_WORDS, subscription.stop()).await;
+            tracing::info!(jobs = jobs.tasks.len(), heard = stopped.is_ok(), "no longer consuming");
+        };
+        // At the same time: a broker that has fallen silent takes nothing off the grace period.
+        tokio::join!(stop, jobs.finish(self.grace));
         subscription.close().await;
-        Ok(end)
+        Ok(())
     }
 }

@@ -83,7 +83,7 @@ metrics! {
     dead: Counter, "mediamill_dead_letters_total", ["lane", "stage", "code"],
         "Messages put into the dead queue by this worker";
     put_off: Counter, "mediamill_put_off_total", ["lane", "why"],
-        "Messages that were moved to come again later, their attempt not counted: their tenant has its share (share), the same file is worked on (duplicate), this worker could do no job (unable), its running jobs left too little scratch space (scratch)";
+        "Messages that were moved to come again later, their attempt not counted: their tenant has its share (share), the same file is worked on (duplicate), this worker could do no job (unable), its running jobs left too little scratch space (scratch), it had its file and got no slot within a minute (slot)";
     slots: Gauge, "mediamill_slots", ["reserved"],
         "Jobs that may run at the same time: those that only the audio lane may use (audio), and the others (none)";
     busy: Gauge, "mediamill_slots_busy", ["lane"],
@@ -127,10 +127,12 @@ pub(super) enum PutOff {
     Unable,
     /// Running jobs leave too little scratch space.
     Scratch,
+    /// Its file is here, and no slot became free for it in time.
+    Slot,
 }
 
 impl PutOff {
-    const ALL: [Self; 4] = [Self::Share, Self::Duplicate, Self::Unable, Self::Scratch];
+    const ALL: [Self; 5] = [Self::Share, Self::Duplicate, Self::Unable, Self::Scratch, Self::Slot];
 
     /// The word in logs and metrics.
     pub(super) const fn as_str(self) -> &'static str {
@@ -139,6 +141,7 @@ impl PutOff {
             Self::Duplicate => "duplicate",
             Self::Unable => "unable",
             Self::Scratch => "scratch",
+            Self::Slot => "slot",
         }
     }
 }

@@ -17,6 +17,7 @@ mod lanes;
 mod manifests;
 mod metrics;
 mod outcome;
+mod pauses;
 mod pipeline;
 mod receipt;
 mod record;

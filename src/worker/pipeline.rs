@@ -100,11 +100,10 @@ impl Pipeline {
         let fetched = clock.times(Stage::Fetch, fetch).await?;
         seen.accepts(&fetched).at(Stage::Fetch)?;
         if let Some(receipt) = &job.receipt {
-            let resume = async {
-                receipt.lease.resume().await;
-                Ok::<(), Fault>(())
-            };
-            brief.within(Stage::Fetch, resume).await?;
+            // Whoever runs the job puts it off: no part of it has failed.
+            if !receipt.lease.resume(brief.deadline).await {
+                return Err(Failure { stage: Stage::Fetch, fault: Fault::Shutdown });
+            }
         }
         let report = clock.times(Stage::Transcode, self.transcode(&brief, &scratch, on_progress)).await;
         let vetted = report.and_then(|report| {

@@ -289,9 +289,10 @@ fn unsettled(result: Result<(), BrokerError>) {
     }
 }
 
-/// A message that RabbitMQ is about to give up by itself: no outcome would ever be said.
+/// A message that RabbitMQ is about to give up by itself, or would have if it had not been moved: no outcome would ever be
+/// said.
 pub(super) fn worn_out(delivery: &Delivery, delivery_limit: u32) -> Option<Failure> {
-    let delivered = delivery.delivered_before().saturating_add(1);
+    let delivered = delivery.delivered_in_all().saturating_add(1);
     (delivered >= delivery_limit).then(|| Failure {
         stage: Stage::Parse,
         fault: Fault::broken(Code::WorkerBroken, format!("delivered {delivered} times without an outcome")),

@@ -14,6 +14,9 @@ use tokio::time::Instant;
 /// Who had a message put off so recently has more of the same.
 const RECENT: Duration = Duration::from_secs(1);
 
+/// After so many looks into the second queue that met no message of a tenant, other workers have taken them all.
+const LOOKS: u64 = 16;
+
 /// What waits in a lane, and what is free for it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View {
@@ -44,7 +47,16 @@ pub(super) struct Shares {
     last: Option<Last>,
     put_off: HashMap<String, Instant>,
     /// Messages in the second queue, as far as this worker has put them there and not seen them since.
-    waiting: HashMap<String, usize>,
+    waiting: HashMap<String, Waiting>,
+    looks: u64,
+}
+
+/// A tenant's messages in the second queue.
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: usize,
+    /// The look into the queue that last met one of them.
+    seen: u64,
 }
 
 #[derive(Debug)]
@@ -56,12 +68,17 @@ struct Last {
 impl Shares {
     /// A job has started; `later` where its message came from the second queue.
     pub(super) fn started(&mut self, tenant: &str, later: bool) {
-        *self.running.entry(tenant.to_owned()).or_default() += 1;
-        self.running_later += usize::from(later);
+        self.resumed(tenant, later);
         self.last = Some(Last { tenant: tenant.to_owned(), later });
     }
 
-    /// It has ended.
+    /// A job that had given its slot back has one again.
+    pub(super) fn resumed(&mut self, tenant: &str, later: bool) {
+        *self.running.entry(tenant.to_owned()).or_default() += 1;
+        self.running_later += usize::from(later);
+    }
+
+    /// It has ended, or has given its slot back.
     pub(super) fn ended(&mut self, tenant: &str, later: bool) {
         self.running_later -= usize::from(later);
         if let Some(count) = self.running.get_mut(tenant) {
@@ -74,23 +91,34 @@ impl Shares {
 
     /// A message was moved from the lane to the second queue.
     pub(super) fn put_off(&mut self, tenant: &str, now: Instant) {
+        self.put_off.retain(|_, at| now.duration_since(*at) < RECENT);
         self.put_off.insert(tenant.to_owned(), now);
         self.waits(tenant);
     }
 
     /// A message was put at the end of the second queue.
     pub(super) fn waits(&mut self, tenant: &str) {
-        *self.waiting.entry(tenant.to_owned()).or_default() += 1;
+        let waiting = self.waiting.entry(tenant.to_owned()).or_default();
+        waiting.messages += 1;
+        waiting.seen = self.looks;
     }
 
     /// A message was taken from the front of the second queue.
     pub(super) fn taken_later(&mut self, tenant: &str) {
-        if let Some(count) = self.waiting.get_mut(tenant) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(waiting) = self.waiting.get_mut(tenant) {
+            waiting.messages -= 1;
+            waiting.seen = self.looks;
+            if waiting.messages == 0 {
                 self.waiting.remove(tenant);
             }
         }
+    }
+
+    /// The front of the second queue was looked through. Tenants that no look has met for long are forgotten: other workers
+    /// take from that queue, too.
+    pub(super) fn looked(&mut self) {
+        self.looks += 1;
+        self.waiting.retain(|_, waiting| waiting.seen + LOOKS > self.looks);
     }
 
     /// Nothing is in the second queue.
@@ -234,5 +262,30 @@ mod tests {
         shares.ended("b", true);
         shares.only_waits("a");
         assert!(!shares.gives_way("a", 1), "it was looked for and not found");
+    }
+
+    #[test]
+    fn who_waits_without_a_slot_takes_nothing_of_its_tenants_share() {
+        let (mut shares, now) = (at_work(&["a"]), Instant::now());
+        assert_eq!(shares.turn("a", view(1, 0, 1), now), Turn::Later);
+        shares.ended("a", false);
+        assert_eq!(shares.turn("a", view(1, 0, 2), now), Turn::Now);
+        shares.resumed("a", false);
+        assert_eq!(shares.turn("a", view(1, 0, 1), now), Turn::Later);
+    }
+
+    #[test]
+    fn who_is_not_met_by_many_looks_is_forgotten() {
+        let (mut shares, now) = (at_work(&["a"]), Instant::now());
+        shares.put_off("a", now);
+        shares.put_off("b", now);
+        for _ in 1..LOOKS {
+            shares.looked();
+            shares.waits("a");
+            assert!(shares.gives_way("a", 1));
+        }
+        shares.looked();
+        assert!(!shares.gives_way("a", 1), "other workers have taken what b had there");
+        assert!(shares.waiting.contains_key("a"));
     }
 }

@@ -15,14 +15,38 @@ use super::slots::Slot;
 use super::take::{Found, Taker};
 use crate::broker::{BrokerError, Delivery, Lane, WorkQueue};
 
-/// Messages that are looked at together.
+/// Most messages that are looked at together.
 const WINDOW: u16 = 200;
+/// As many are looked at together where nothing is known of their size.
+const FIRST_WINDOW: u16 = 16;
+/// A window is at most so many times as large as the one before.
+const GROWTH: u16 = 4;
+/// What the messages of a window may have in bytes, as far as those before them tell.
+const WINDOW_BYTES: usize = 8 << 20;
 /// Messages of the second queue that are passed for each job that is started.
 const LOOK: u16 = 64;
 /// How long the broker may take to show the next ones.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// A look through the lane ends after so long, and the slot is used for what was put off.
 const LOOK_TIME: Duration = Duration::from_millis(400);
+
+/// How many messages of a queue are looked at together: their size is known only when they are here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WindowSize(u16);
+
+impl Default for WindowSize {
+    fn default() -> Self {
+        Self(FIRST_WINDOW)
+    }
+}
+
+impl WindowSize {
+    /// The size of the window after one of so many messages, the largest of which had so many bytes.
+    fn after(messages: u16, largest_bytes: usize) -> Self {
+        let fitting = u16::try_from(WINDOW_BYTES / largest_bytes.max(1)).unwrap_or(u16::MAX);
+        Self(fitting.min(messages.saturating_mul(GROWTH)).clamp(1, WINDOW))
+    }
+}
 
 /// Messages of a lane, sorted.
 #[derive(Default)]
@@ -86,7 +110,7 @@ impl Taker<'_> {
         self.desk.shares(lane).taken_later(front.tenant());
         let waits_enough = self.slots.waits_enough(front.tenant());
         let gives_way = behind > 0 && self.desk.shares(lane).gives_way(front.tenant(), view.room);
-        if !self.has_shares() || !(waits_enough || gives_way) {
+        if !self.has_shares_for(&front.delivery) || !(waits_enough || gives_way) {
             return Ok(self.start_in(front, slot));
         }
         let (batch, is_more) = if behind > 0 { self.window(queue, LOOK, behind).await? } else { (Vec::new(), false) };
@@ -99,30 +123,34 @@ impl Taker<'_> {
                 && !self.desk.shares(lane).gives_way(incoming.tenant(), view.room);
             if first.is_none() && may { first = Some(incoming) } else { passed.push(incoming) }
         }
+        self.desk.shares(lane).looked();
         if first.is_none() && !is_more {
             self.desk.shares(lane).only_waits(passed[0].tenant());
         }
         if first.is_none() && !waits_enough {
             first = Some(passed.remove(0));
         }
+        let waiting = passed.first().map_or("", Taken::tenant).to_owned();
         self.put_off(lane, passed, true).await;
         match first {
             Some(incoming) => Ok(self.start_in(incoming, slot)),
             None => {
                 // All of them wait for jobs that are parked.
-                self.pause(lane);
+                self.pause(lane, &waiting);
                 Ok(Found::Nothing)
             }
         }
     }
 
-    /// So many messages at the front of a queue, and whether there are more behind them.
+    /// At most so many messages at the front of a queue, and whether there are more behind them.
     async fn window(
         &mut self,
         queue: WorkQueue,
         messages: u16,
         behind: u32,
     ) -> Result<(Vec<Delivery>, bool), BrokerError> {
+        let size = &mut self.window_sizes[queue.index()];
+        let messages = messages.min(size.0);
         let wanted = usize::from(messages).min(usize::try_from(behind).unwrap_or(usize::MAX));
         let mut window = self.subscription.inlet(queue).look(messages).await?;
         let mut batch = Vec::new();
@@ -134,6 +162,9 @@ impl Taker<'_> {
             batch.extend(more);
         }
         batch.extend(window.close().await?);
+        if let Some(largest) = batch.iter().map(|delivery| delivery.body().len()).max() {
+            *size = WindowSize::after(messages, largest);
+        }
         let is_more = batch.len() >= usize::from(messages);
         Ok((batch, is_more))
     }
@@ -154,5 +185,24 @@ impl Taker<'_> {
         let shares = self.desk.shares(lane);
         let is_one_slot = shares.is_one_slot(view.room);
         startable.iter().any(|incoming| !is_one_slot || !shares.was_last(incoming.tenant()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_holds_no_more_bytes_than_the_messages_before_let_expect() {
+        let mut size = WindowSize::default();
+        let mut sizes = vec![size.0];
+        for _ in 0..3 {
+            size = WindowSize::after(size.0, 600);
+            sizes.push(size.0);
+        }
+        assert_eq!(sizes, [16, 64, 200, 200], "small messages");
+        assert_eq!(WindowSize::after(200, 1 << 20), WindowSize(8));
+        assert_eq!(WindowSize::after(16, 100 << 20), WindowSize(1), "never none");
+        assert_eq!(WindowSize::after(1, 600), WindowSize(4), "and more again behind a large one");
     }
 }

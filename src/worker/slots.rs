@@ -4,18 +4,22 @@
 //! slot back and takes one again when it can go on. Parked jobs are counted, in all and for each tenant.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
+use super::desk::Account;
 use super::metrics::{Busy, Metrics};
 use crate::broker::Lane;
 use crate::config;
 
 /// A fetch that takes no longer than this keeps its slot: changing slots would cost more than it gains.
 const BRIEF: Duration = Duration::from_millis(500);
+/// A job that has its file waits no longer than this for a slot: another worker may have one.
+const RESUME: Duration = Duration::from_secs(60);
 /// Fetches that may be parked for each slot, where the configuration does not say.
 const FETCHES_PER_SLOT: usize = 4;
 
@@ -62,8 +66,12 @@ pub(super) struct Lease {
     tenant: String,
     metrics: Metrics,
     brief: Duration,
+    patience: Duration,
     taken: Mutex<Option<(Slot, Busy)>>,
     place: Mutex<Option<Place>>,
+    /// Dropped before the slot is: whoever fills that goes by the accounts.
+    account: Mutex<Option<Account>>,
+    late: AtomicBool,
 }
 
 impl Slots {
@@ -116,6 +124,14 @@ impl Slots {
             Lane::Audio => all,
             Lane::Bulk => all.min(self.bulk.available_permits()),
         }
+    }
+
+    /// Which lane a free slot looks into first, after a job of the lane `last`. Bulk where none of it is at work, so that no
+    /// number of voice notes keeps it waiting; where there is but one slot, the lanes take turns. Else audio.
+    pub(super) fn order(&self, last: Option<Lane>) -> [Lane; 2] {
+        let is_idle = self.bulk.available_permits() == usize::from(self.bulk_count);
+        let is_its_turn = self.count > 1 || last != Some(Lane::Bulk);
+        if is_idle && is_its_turn { [Lane::Bulk, Lane::Audio] } else { [Lane::Audio, Lane::Bulk] }
     }
 
     /// Waits until a job has given back its slot, or one has done so since this was last asked.
@@ -181,32 +197,57 @@ impl Lease {
             tenant: tenant.to_owned(),
             metrics: metrics.clone(),
             brief: BRIEF,
+            patience: RESUME,
             taken: Mutex::new(Some((slot, busy))),
             place: Mutex::new(None),
+            account: Mutex::new(None),
+            late: AtomicBool::new(false),
         }
+    }
+
+    /// The same, with the account that the job is in while it has a slot.
+    pub(super) fn with(self, account: Account) -> Self {
+        *self.account() = Some(account);
+        self
+    }
+
+    /// Whether the job waited for a slot until it was too late.
+    pub(super) fn is_late(&self) -> bool {
+        self.late.load(Ordering::Relaxed)
     }
 
     /// Gives the slot back, where one more job may wait without; says whether it did.
     pub(super) fn park(&self) -> bool {
         let Some(place) = self.slots.parked.enter(&self.tenant) else { return false };
         *self.place() = Some(place);
+        if let Some(account) = &*self.account() {
+            account.park();
+        }
         drop(self.taken().take());
         self.slots.freed.notify_one();
         true
     }
 
-    /// Waits for a slot, where this has none.
-    pub(super) async fn resume(&self) {
+    /// Waits for a slot, where this has none, for a minute and not beyond `deadline`; says whether it has one. New messages
+    /// get no slot meanwhile: the permits are given in the order in which they are asked for.
+    pub(super) async fn resume(&self, deadline: Instant) -> bool {
         if self.taken().is_some() {
-            return;
+            return true;
         }
-        if let Some(slot) = self.slots.again(self.lane).await {
-            let busy = self.metrics.busy(self.lane);
-            *self.taken() = Some((slot, busy));
+        let until = deadline.min(Instant::now() + self.patience);
+        let Ok(Some(slot)) = timeout_at(until, self.slots.again(self.lane)).await else {
+            self.late.store(true, Ordering::Relaxed);
+            return false;
+        };
+        if let Some(account) = &*self.account() {
+            account.resume();
         }
+        let busy = self.metrics.busy(self.lane);
+        *self.taken() = Some((slot, busy));
         *self.place() = None;
         // Whoever is not taken from while it has too many jobs waiting has one less.
         self.slots.freed.notify_one();
+        true
     }
 
     /// Waits for a fetch, without a slot where that takes long. [`Lease::resume`] before any work that takes CPU.
@@ -224,6 +265,10 @@ impl Lease {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn account(&self) -> MutexGuard<'_, Option<Account>> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn place(&self) -> MutexGuard<'_, Option<Place>> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -231,6 +276,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        drop(self.account().take());
         drop(self.taken().take());
         drop(self.place().take());
         self.slots.freed.notify_one();
@@ -242,6 +288,8 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
 
     fn slots(slots: usize, audio_slots: usize) -> Slots {
         let mut config = config::load(None, [], &[]).expect("defaults").worker;
@@ -294,13 +342,42 @@ mod tests {
         job.lend(slots.freed()).await;
         assert_eq!(room(), 1, "it waits without a slot");
         let other = lease(&slots, Lane::Audio, "acme");
-        let resume = job.resume();
+        let resume = job.resume(Instant::now() + SOON);
         tokio::pin!(resume);
         assert!(resume.as_mut().now_or_never().is_none(), "another job has the slot");
         drop(other);
         assert!(slots.take(Lane::Audio).is_none(), "whoever waits for its slot comes before a new message");
-        resume.await;
+        assert!(resume.await && !job.is_late());
         assert_eq!(room(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_gets_no_slot_in_time_is_late_and_takes_none() {
+        let slots = slots(1, 0);
+        let brief = Duration::from_millis(20);
+        for (patience, deadline) in [(brief, SOON), (SOON, brief)] {
+            let mut job = lease(&slots, Lane::Bulk, "acme");
+            job.patience = patience;
+            assert!(job.park());
+            let other = lease(&slots, Lane::Bulk, "other");
+            assert!(!job.resume(Instant::now() + deadline).await && job.is_late());
+            drop(other);
+            assert_eq!(slots.room(Lane::Bulk), 1, "it no longer waits");
+            drop(job);
+            assert_eq!(slots.parked.of("acme"), 0);
+        }
+    }
+
+    #[test]
+    fn bulk_is_looked_at_first_while_none_is_at_work() {
+        let [one, two] = [slots(1, 0), slots(2, 1)];
+        let first = |slots: &Slots, last| slots.order(Some(last))[0];
+        assert_eq!([Lane::Audio, Lane::Bulk].map(|last| first(&two, last)), [Lane::Bulk; 2]);
+        let film = two.take(Lane::Bulk).expect("a slot");
+        assert_eq!(first(&two, Lane::Audio), Lane::Audio);
+        drop(film);
+        // Where there is but one slot, they take turns.
+        assert_eq!([Lane::Audio, Lane::Bulk].map(|last| first(&one, last)), [Lane::Bulk, Lane::Audio]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What a free slot takes next: audio, audio.later, bulk, bulk.later, whichever has a message first.
+//! What a free slot takes next: audio, audio.later, bulk, bulk.later, whichever has a message first. Bulk comes first while
+//! none of it is at work, so that each lane has a slot where both have messages.
 //!
 //! A message is taken when there is a slot for it, so that none waits in the buffer of a busy worker while another one is
 //! idle. Who has its share already is decided by [`Shares`](super::shares::Shares); [`sift`](super::sift) looks behind.
@@ -13,18 +14,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, Jobs, Taken};
 use super::metrics::PutOff;
+use super::pauses::{Doubling, Pause};
 use super::settle::put_back;
 use super::shares::{Turn, View};
+use super::sift::WindowSize;
 use super::slots::{Slot, Slots};
 use crate::broker::{BrokerError, Delivery, Lane, Mover, Subscription, WorkQueue};
 
 /// How often, and how many times, a worker that can do no job looks whether it can again before it lets go of its lanes.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const LOOKS: usize = 10;
-/// How long a second queue is left alone whose front is of tenants that have enough jobs waiting for slow origins.
-const PAUSE: Duration = Duration::from_millis(250);
-/// How long tenants have no shares after messages could not be moved: a broker without memory takes none.
-const WITHOUT_SHARES: Duration = Duration::from_secs(5);
+/// How long tenants have no shares after messages could not be moved: a broker without memory takes none. Twice as long
+/// each time that they cannot be moved again, up to the second.
+const WITHOUT_SHARES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(120)];
 /// What goes on with the broker when the worker is told to stop has so long to end.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
@@ -57,9 +59,13 @@ pub(super) struct Taker<'a> {
     pub(super) mover: Mover,
     /// Delivered in the moment in which they were no longer wanted.
     in_hand: Vec<Delivery>,
-    /// Until when the second queue of each lane is left alone.
-    pauses: [Option<Instant>; 2],
-    without_shares_until: Option<Instant>,
+    /// How long the second queue of each lane is left alone.
+    pauses: [Pause; 2],
+    without_shares: Doubling,
+    /// The lane of the job that was started last.
+    last_lane: Option<Lane>,
+    /// How many messages of each queue are looked at together, in the order of [`WorkQueue::ALL`].
+    pub(super) window_sizes: [WindowSize; 4],
 }
 
 impl<'a> Taker<'a> {
@@ -70,8 +76,19 @@ impl<'a> Taker<'a> {
         subscription: &'a mut Subscription,
         mover: Mover,
     ) -> Self {
-        let (in_hand, pauses, without_shares_until) = (Vec::new(), [None; 2], None);
-        Self { desk, slots, jobs, subscription, mover, in_hand, pauses, without_shares_until }
+        let [first, most] = WITHOUT_SHARES;
+        Self {
+            desk,
+            slots,
+            jobs,
+            subscription,
+            mover,
+            in_hand: Vec::new(),
+            pauses: Default::default(),
+            without_shares: Doubling::new(first, most),
+            last_lane: None,
+            window_sizes: Default::default(),
+        }
     }
 
     /// Takes deliveries until told to stop.
@@ -115,8 +132,9 @@ impl<'a> Taker<'a> {
             }
             self.watch_what_has_room().await?;
             let now = Instant::now();
-            let full = self.desk.pipeline.workspace().full_until();
-            let pause = self.pauses.into_iter().chain([full]).flatten().filter(|until| *until > now).min();
+            let full = self.desk.pipeline.workspace().full_until().filter(|until| *until > now);
+            let paused = self.pauses.iter().filter_map(|pause| pause.now(now)).map(|(until, _)| until);
+            let pause = paused.chain(full).min();
             select! {
                 () = shutdown.cancelled() => {}
                 () = self.slots.freed() => {}
@@ -190,15 +208,18 @@ impl<'a> Taker<'a> {
     /// Gives back what was not begun. Before RabbitMQ 4.3 that counts towards the delivery limit of the message: where half
     /// of it is used up, it goes behind the others of its queue as a new message instead, which nobody has tried.
     async fn give_back(&mut self, delivery: Delivery) {
-        let is_worn = delivery.delivered_before() >= self.desk.delivery_limit / 2;
-        if is_worn {
-            let queue = delivery.queue();
-            if let Err(error) = self.mover.move_all(queue, &[delivery]).await {
+        if self.is_worn(&delivery) {
+            if let Err(error) = self.mover.renew(&delivery).await {
                 tracing::debug!(%error, "the message is put back and counted");
             }
         } else {
             put_back(&delivery).await;
         }
+    }
+
+    /// Whether half of its delivery limit is used up.
+    fn is_worn(&self, delivery: &Delivery) -> bool {
+        delivery.delivered_before() >= self.desk.delivery_limit / 2
     }
 
     /// A message came to a queue that was watched: nothing else waited there.
@@ -212,8 +233,8 @@ impl<'a> Taker<'a> {
         if later {
             self.desk.shares(lane).taken_later(incoming.tenant());
         }
-        if self.slots.waits_enough(incoming.tenant()) && self.has_shares() {
-            self.pause(lane);
+        if self.slots.waits_enough(incoming.tenant()) && self.has_shares_for(&incoming.delivery) {
+            self.pause(lane, incoming.tenant());
             return self.put_off(lane, vec![incoming], later).await;
         }
         match self.slots.take(lane) {
@@ -225,7 +246,7 @@ impl<'a> Taker<'a> {
 
     /// One message for one free slot.
     async fn take_any(&mut self) -> Result<bool, BrokerError> {
-        for lane in Lane::ALL {
+        for lane in self.slots.order(self.last_lane) {
             let both = [WorkQueue::plain(lane), WorkQueue::later(lane)];
             // Whatever comes to queues that are watched comes by itself.
             if both.iter().all(|queue| self.subscription.inlet(*queue).is_watched()) {
@@ -285,7 +306,7 @@ impl<'a> Taker<'a> {
 
     /// What becomes of a message at the front of a lane.
     pub(super) fn turn_of(&self, incoming: &Taken, view: View) -> Turn {
-        if !self.has_shares() {
+        if !self.has_shares_for(&incoming.delivery) {
             return Turn::Now;
         }
         if self.slots.waits_enough(incoming.tenant()) {
@@ -311,7 +332,10 @@ impl<'a> Taker<'a> {
         }
     }
 
-    fn start(&self, incoming: Taken, slot: Slot) {
+    fn start(&mut self, incoming: Taken, slot: Slot) {
+        let lane = incoming.delivery.lane();
+        self.last_lane = Some(lane);
+        self.pauses[WorkQueue::later(lane).index() / 2].started(incoming.tenant());
         self.jobs.start(Arc::clone(self.desk), incoming, slot, self.slots);
     }
 
@@ -320,32 +344,39 @@ impl<'a> Taker<'a> {
         if incoming.is_empty() {
             return;
         }
-        {
-            let (mut shares, now) = (self.desk.shares(lane), Instant::now());
-            for tenant in incoming.iter().map(Taken::tenant) {
-                if again { shares.waits(tenant) } else { shares.put_off(tenant, now) }
-            }
-        }
-        self.desk.settler.metrics.put_off(lane, PutOff::Share, incoming.len());
-        let deliveries: Vec<_> = incoming.into_iter().map(|incoming| incoming.delivery).collect();
+        let (tenants, deliveries): (Vec<_>, Vec<_>) =
+            incoming.into_iter().map(|incoming| (incoming.tenant().to_owned(), incoming.delivery)).unzip();
         if let Err(error) = self.mover.move_all(WorkQueue::later(lane), &deliveries).await {
             tracing::warn!(%error, lane = lane.as_str(), "messages cannot be put off: for a while tenants have no shares");
-            self.without_shares_until = Some(Instant::now() + WITHOUT_SHARES);
+            return self.without_shares.begin(Instant::now());
+        }
+        self.without_shares.reset();
+        self.desk.settler.metrics.put_off(lane, PutOff::Share, tenants.len());
+        let (mut shares, now) = (self.desk.shares(lane), Instant::now());
+        for tenant in &tenants {
+            if again { shares.waits(tenant) } else { shares.put_off(tenant, now) }
         }
     }
 
     /// Whether messages can be moved at the moment.
     pub(super) fn has_shares(&self) -> bool {
-        self.without_shares_until.is_none_or(|until| until <= Instant::now())
+        !self.without_shares.is_on(Instant::now())
     }
 
-    /// Leaves a lane's second queue alone for a while.
-    pub(super) fn pause(&mut self, lane: Lane) {
-        self.pauses[WorkQueue::later(lane).index() / 2] = Some(Instant::now() + PAUSE);
+    /// Whether this message may be moved. One that was given back often is started where those before it could not be moved:
+    /// each window that cannot be moved counts towards the delivery limit of every message in it.
+    pub(super) fn has_shares_for(&self, delivery: &Delivery) -> bool {
+        self.has_shares() && !(self.without_shares.has_begun() && self.is_worn(delivery))
+    }
+
+    /// Leaves a lane's second queue alone for a while, or until a job of this tenant goes on.
+    pub(super) fn pause(&mut self, lane: Lane, tenant: &str) {
+        self.pauses[WorkQueue::later(lane).index() / 2].begin(tenant, Instant::now());
     }
 
     fn is_paused(&self, queue: WorkQueue) -> bool {
-        queue.later && self.pauses[queue.index() / 2].is_some_and(|until| until > Instant::now())
+        let pause = self.pauses[queue.index() / 2].now(Instant::now());
+        queue.later && pause.is_some_and(|(_, tenant)| self.slots.waits_enough(tenant))
     }
 }
 

@@ -119,6 +119,22 @@ fn a_tenant_with_many_messages_delays_others_by_one_job_where_there_is_one_slot(
 }
 
 #[test]
+fn a_picture_does_not_wait_behind_many_voice_notes() {
+    const NOTES: usize = 60;
+    let Some(rabbit) = calm() else { return };
+    let rig = Rig::new(rabbit);
+    let worker = rig.worker();
+    rig.bus.publish_all(&(0..NOTES).map(|n| note("acme", &format!("note-{n}"))).collect::<Vec<_>>());
+    let picture = rig.outcome("picture", &fixture("photo-exif.jpg"));
+    let all = rig.bus.ledger().all();
+    let before = all.values().flatten().filter(|outcome| outcome.at < picture.at).count();
+    assert!(before < NOTES * 2 / 3, "{before} of {NOTES} notes came before it");
+    rig.vouch(&picture);
+    rig.bus.ledger().wait_for_files(NOTES + 1, SOON * 2);
+    worker.stops();
+}
+
+#[test]
 fn two_tenants_with_many_messages_take_turns() {
     let Some(rabbit) = calm() else { return };
     let rig = Rig::new(rabbit);

@@ -88,11 +88,16 @@ fn a_document_is_kept_with_its_facts() {
 }
 
 #[test]
-fn garbage_is_rejected_and_nothing_is_stored() {
+fn garbage_is_rejected_and_nothing_but_its_original_is_stored() {
     let Some(rig) = rig() else { return };
     let outcome = rig.outcome("garbage", &fixture("garbage.bin"));
     assert_rejected(&outcome, "media.unsupported");
-    assert!(!rig.dir.path().join("store/acme/garbage").exists());
+    let original = outcome.data()["original"]["key"].as_str().expect("a key");
+    let folder = original.rsplit('/').nth(1).expect("a folder").to_owned();
+    let entries = std::fs::read_dir(rig.dir.path().join("store/acme/garbage")).expect("a folder").flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    assert_eq!(names, [folder, "manifest.json".to_owned()]);
 }
 
 #[test]

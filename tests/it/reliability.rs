@@ -127,6 +127,32 @@ fn a_worker_without_its_store_takes_nothing_until_it_is_there() {
 }
 
 #[test]
+fn a_worker_that_has_its_store_again_does_not_wait_for_the_film_that_it_works_on() {
+    let Some(rabbit) = calm() else { return };
+    let rig = Rig::new(rabbit);
+    let (store, elsewhere) = (rig.dir.path().join("store"), rig.dir.path().join("elsewhere"));
+    let worker = rig.worker();
+    let child = stopped_in_the_middle(&rig, &worker, "film");
+    std::fs::rename(&store, &elsewhere).expect("renamed");
+    std::fs::write(&store, "").expect("a file in its place");
+    rig.ask("unlucky", &fixture("voice-note.ogg"));
+    wait_until("a trial that fails", || worker.logged("no job can be done here: the attempt does not count") == 1);
+    wait_until("another look", || worker.logged("taking no messages until this has passed") > 0);
+    std::fs::remove_file(&store).expect("removed");
+    std::fs::rename(&elsewhere, &store).expect("renamed");
+    rig.vouch(&rig.bus.ledger().wait("unlucky", SOON));
+    rig.vouch(&rig.outcome("after", &fixture("voice-note.ogg")));
+    assert_eq!(worker.job_children(), [child]);
+    assert!(rig.bus.ledger().of("film").is_empty());
+    signal(child, Signal::CONT);
+    rig.vouch(&rig.bus.ledger().wait("film", SOON));
+    wait_until("an empty queue", || rig.bus.depth("bulk").ready == 0);
+    let log = worker.stops();
+    assert!(!log.contains("the broker delivers a message again"), "its message could be acknowledged: {log}");
+    assert_eq!(rig.bus.ledger().of("film").len(), 1);
+}
+
+#[test]
 fn a_worker_without_room_takes_nothing_that_another_could_do() {
     let Some(rabbit) = calm() else { return };
     let mut rig = Rig::new(rabbit);
