@@ -277,7 +277,8 @@ impl Owned {
         likely: u64,
     ) -> Result<u64, WorkspaceError> {
         let usable_bytes = self.usable_bytes()?;
-        if known > usable_bytes {
+        // A floor above all that there is says nothing of the file.
+        if known > usable_bytes && usable_bytes > 0 {
             return Err(WorkspaceError::TooLarge { original_bytes: known, usable_bytes });
         }
         let free_bytes = self.free_bytes(promised)?;

@@ -176,11 +176,14 @@ async fn is_addressed_by_its_bytes(store: &Store, dir: &Dir) {
         }
         let key = folder.key(&sha256, "audio.mp3");
         assert!(store.get(&key).await.expect("an answer").expect("is there") == body, "other bytes");
-        // Somebody else's bytes under the key are not taken for these.
-        store.put_bytes(&key, Bytes::from("damage"), OGG).await.expect("stored");
-        store.put_addressed(&folder, "audio.mp3", &file, OGG).await.expect("stored");
-        assert!(store.get(&key).await.expect("an answer").expect("is there") == body, "damage stayed");
     }
+    // Somebody else's bytes under the key are not taken for these. Not of an object in parts: s3s-fs would keep the checksum of
+    // the one that is replaced.
+    let key = folder.key(&hex::encode(Sha256::digest("some bytes")), "audio.mp3");
+    let file = dir.write("f", "some bytes");
+    store.put_bytes(&key, Bytes::from("damage"), OGG).await.expect("stored");
+    store.put_addressed(&folder, "audio.mp3", &file, OGG).await.expect("stored");
+    assert_eq!(store.get(&key).await.expect("an answer").expect("is there"), "some bytes");
     let other = PutOptions { sha256: Some("00"), ..OGG };
     let file = dir.write("f", "x");
     transient_as(Code::StoreChecksum, store.put_addressed(&folder, "audio.mp3", &file, other).await);
