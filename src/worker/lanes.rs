@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ability::Ability;
 use super::desk::{Desk, Jobs, LAST_WORDS};
+use super::hand_over::hand_over;
 use super::health::Health;
 use super::inflight::InFlight;
 use super::pipeline::Pipeline;
@@ -17,6 +18,9 @@ use super::slots::Slots;
 use super::take::{End, Taker};
 use crate::broker::{Backoff, BrokerError, Mover, Publisher, Subscription, Topology};
 use crate::config::{self, Config};
+
+/// Longest time that a worker that stops spends on what waits in the second queues: some ten thousand messages.
+const HAND_OVER: Duration = Duration::from_secs(10);
 
 /// Consumes both lanes until told to stop.
 #[derive(Debug)]
@@ -166,6 +170,8 @@ impl Worker {
         }
         self.health.stops();
         let stop = async {
+            let mut mover = Mover::new(&self.config, &self.desk.settler.topology);
+            hand_over(&mut subscription, &mut mover, self.grace.min(HAND_OVER)).await;
             // As long as the jobs may take, and no longer: the broker puts back by itself what it hears nothing of.
             let stopped = timeout(self.grace + LAST_WORDS, subscription.stop()).await;
             tracing::info!(jobs = jobs.tasks.len(), heard = stopped.is_ok(), "no longer consuming");

@@ -10,6 +10,7 @@ mod desk;
 mod disposition;
 mod endpoints;
 mod fetch;
+mod hand_over;
 mod health;
 mod inflight;
 mod job;
