@@ -170,7 +170,7 @@ impl Desk {
                 self.settler.settle(delivery, &request, "", Err(failure)).await;
             }
             Reading::Request(request) => {
-                if delivery.tries().attempts == 0 && delivery.delivered_before() == 0 {
+                if delivery.tries().attempts == 0 {
                     self.settler.metrics.taken(delivery.lane(), request.asked_at);
                 }
                 let Some(_turn) = self.turn(delivery, &request, lease).await else {

@@ -75,7 +75,7 @@ metrics! {
     lag: Histogram, "mediamill_lag_seconds", ["lane", "outcome"],
         "From the event's own time to its confirmed outcome; not of events from the future or older than 7 days";
     wait: Histogram, "mediamill_wait_seconds", ["lane"],
-        "Age of an event, by its own time, when a worker takes its message for the first time; not of events from the future or older than 7 days";
+        "Age of an event, by its own time, when a worker begins with its message; tries after the first one do not count; not of events from the future or older than 7 days";
     stage: Histogram, "mediamill_stage_duration_seconds", ["lane", "stage"],
         "Duration of a step of a job, failed or not: fetch, transcode, store, publish";
     retries: Counter, "mediamill_retries_total", ["lane", "stage", "code"],

@@ -30,7 +30,7 @@ type Bomb = (&'static str, &'static [&'static str], Vec<u8>);
 /// The defaults, with a shorter deadline: what is stopped by time shall be stopped within the test's.
 fn spec() -> JobSpec {
     let mut spec = jail::spec(Task::Normalize);
-    spec.limits = config::Limits { wall_s: 3, ..config::load(None, [], &[]).expect("defaults").limits };
+    spec.limits = config::Limits { wall_s: 8, ..config::load(None, [], &[]).expect("defaults").limits };
     spec
 }
 
