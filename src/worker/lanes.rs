@@ -19,7 +19,7 @@ use super::take::{End, Taker};
 use crate::broker::{Backoff, BrokerError, Mover, Publisher, Subscription, Topology};
 use crate::config::{self, Config};
 
-/// Longest time that a worker that stops spends on what waits in the second queues: some ten thousand messages.
+/// Longest time that a worker that stops spends on what waits in the second queues.
 const HAND_OVER: Duration = Duration::from_secs(10);
 
 /// Consumes both lanes until told to stop.
