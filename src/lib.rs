@@ -8,7 +8,9 @@
 //! | [`broker`] | takes messages, publishes with confirms, declares exchange and queues | lapin |
 //! | [`events`] | reads and writes what is on the wire and next to the assets | CloudEvents, the contract |
 //! | [`worker`] | the story of a job (`worker/job.rs`), slots and lanes, retries, outcomes, metrics | what is tried again |
-//! | [`source`] | fetches originals, capped and hashed on the way | reqwest |
+//! | [`source`] | fetches originals, capped and hashed on the way | |
+//! | [`egress`] | requests to other people's servers: address rules, redirects, credentials bound to hosts, breakers | reqwest |
+//! | [`secrets`] | values of the configuration that are never printed, from a literal, a variable or a file | |
 //! | [`sandbox`] | starts a jailed child for each job and reads how it ended | fork, Landlock, seccomp |
 //! | [`transcode`] | the work in the child: sniff, probe, decode, encode, prove | libav |
 //! | [`domain`] | what to make of a file, decided without any of the above | nothing but facts |
@@ -32,10 +34,12 @@ pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod egress;
 pub mod error;
 pub mod events;
 pub mod http;
 pub mod sandbox;
+pub mod secrets;
 pub mod source;
 pub mod store;
 pub mod telemetry;

@@ -192,6 +192,11 @@ impl Global {
         Ok(config::load(self.config.as_deref(), std::env::vars_os(), &self.set)?)
     }
 
+    /// The configuration read again, with its secrets put into `running`.
+    pub(crate) fn reload(&self, running: &Config) -> config::Reloaded {
+        config::reload(running, self.config.as_deref(), std::env::vars_os(), &self.set)
+    }
+
     /// Where a worker with this configuration listens, whatever else is wrong with it: it may run with what it was before.
     pub(crate) fn listen(&self) -> Result<String, CliError> {
         Ok(config::listen(self.config.as_deref(), std::env::vars_os(), &self.set)?)
@@ -203,6 +208,12 @@ impl Global {
         let profiles = Profiles::load(&config.worker.profiles_dir)?;
         if profiles.get(&config.worker.profile).is_none() {
             return Err(CliError::Usage(format!("worker.profile: there is no profile {:?}", config.worker.profile)));
+        }
+        for (name, channel) in &config.channels {
+            if !channel.profile.is_empty() && profiles.get(&channel.profile).is_none() {
+                let text = format!("channels.{name}.profile: there is no profile {:?}", channel.profile);
+                return Err(CliError::Usage(text));
+            }
         }
         Ok((config, profiles))
     }

@@ -85,10 +85,17 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     Ok(())
 }
 
-/// Reads the profiles again at each SIGHUP, and says which changes of the configuration wait for a restart.
+/// Reads secrets and profiles again at each SIGHUP, and logs which other changes of the configuration wait for a restart.
 async fn reread(mut hangup: Signal, global: Global, config: Config, pipeline: Pipeline) {
     while hangup.recv().await.is_some() {
-        match global.load() {
+        let reloaded = global.reload(&config);
+        for key in reloaded.changed {
+            tracing::info!(key, "secret read again: its new value is used from the next connection or request on");
+        }
+        for key in reloaded.kept {
+            tracing::warn!(key, "secret not read again: it keeps its old value");
+        }
+        match reloaded.config {
             Ok(new) => {
                 for key in config.changed_keys(&new) {
                     tracing::warn!(key, "changed, and takes effect with a restart");

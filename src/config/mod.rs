@@ -2,7 +2,10 @@
 //!
 //! `default.toml` is the reference for the configuration, `profiles/*.toml` for profiles.
 
+mod channels;
 mod check;
+mod defaults;
+mod env;
 mod error;
 mod layer;
 mod load;
@@ -11,11 +14,11 @@ mod profile;
 mod profiles;
 mod raw;
 
+pub use channels::{Channel, Provider};
+pub use defaults::DEFAULT_TOML;
+pub use env::{env_name, env_name_of_table};
 pub use error::{ConfigError, ConfigErrors};
-pub use layer::env_name;
-pub use load::{DEFAULT_TOML, listen, load};
+pub use load::{Reloaded, listen, load, reload};
 pub use profile::{RawAudio, RawProfile, RawThumbnail, RawVideo, RawWaveform};
 pub use profiles::{Profile, Profiles};
-pub use raw::{
-    Broker, Config, Http, Limits, Log, LogFormat, Sandbox, SandboxMode, Secret, Source, Store, Traces, Worker,
-};
+pub use raw::{Broker, Config, Http, Limits, Log, LogFormat, Sandbox, SandboxMode, Source, Store, Traces, Worker};

@@ -81,9 +81,10 @@ fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
     assert_eq!(strangers(&["lapin"], &["broker"]), [""; 0]);
     assert_eq!(strangers(&["aws_config", "aws_sdk_s3", "aws_smithy_types", "aws_types"], &["store"]), [""; 0]);
     assert_eq!(strangers(&["ffmpeg_next", "ffmpeg_sys_next", "ff"], &["transcode"]), [""; 0]);
-    assert_eq!(strangers(&["reqwest"], &["source", "telemetry/export"]), [""; 0]);
+    assert_eq!(strangers(&["reqwest"], &["egress", "telemetry/export"]), [""; 0]);
     let tracers = ["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk", "tracing_opentelemetry"];
     assert_eq!(strangers(&tracers, &["telemetry"]), [""; 0]);
+    assert_eq!(strangers(&["aws_credential_types"], &["store"]), [""; 0]);
     assert_eq!(strangers(&["clap", "indicatif"], &["cli"]), [""; 0]);
     assert_eq!(strangers(&["axum", "hyper", "hyper_util"], &["http"]), [""; 0]);
     assert_eq!(strangers(&["prometheus_client"], &["worker/metrics"]), [""; 0]);
