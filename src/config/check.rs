@@ -25,7 +25,11 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
     checker.deadlines(config);
     for (name, channel) in &config.channels {
         for (key, problem) in channel.problems() {
-            checker.wrong(&format!("channels.{name}.{key}"), &problem);
+            let key = format!("channels.{name}.{key}");
+            // A value that was refused where it stands is not missed here as well.
+            if !checker.errors.concern(&key) {
+                checker.wrong(&key, &problem);
+            }
         }
     }
     if let Err(problem) = log_filter::check(&config.log.filter) {

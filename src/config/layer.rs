@@ -41,6 +41,11 @@ impl Places {
         self.0.insert(dotted, place);
     }
 
+    /// Where a named table begins, unless that is known.
+    pub(super) fn set_first(&mut self, dotted: String, place: &Place) {
+        self.0.entry(dotted).or_insert_with(|| place.clone());
+    }
+
     /// A key of a named table that nobody set belongs to the place where the table begins.
     pub(super) fn of(&self, dotted: &str) -> Place {
         let mut dotted = dotted;

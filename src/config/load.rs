@@ -114,6 +114,9 @@ fn merge(
         match typed(&defaults, &setting) {
             Ok(()) => {
                 defaults.put(&mut merged, &setting.path, setting.value);
+                if let [section, name, _key] = &*setting.path {
+                    places.set_first(format!("{section}.{name}"), &setting.place);
+                }
                 places.set(dotted, setting.place);
             }
             Err(problem) => errors.push(&setting.place, format!("{dotted}: {problem}")),
