@@ -10,7 +10,6 @@ mod error;
 mod layer;
 mod load;
 mod log_filter;
-mod profile;
 mod profiles;
 mod raw;
 
@@ -19,6 +18,7 @@ pub use defaults::DEFAULT_TOML;
 pub use env::{env_name, env_name_of_table};
 pub use error::{ConfigError, ConfigErrors};
 pub use load::{Reloaded, listen, load, reload};
-pub use profile::{RawAudio, RawProfile, RawThumbnail, RawVideo, RawWaveform};
 pub use profiles::{Profile, Profiles};
-pub use raw::{Broker, Config, Http, Limits, Log, LogFormat, Sandbox, SandboxMode, Source, Store, Traces, Worker};
+pub use raw::{Broker, Config, Http, Log, LogFormat, Sandbox, Source, Store, Traces, Worker};
+
+pub use crate::task::{Limits, SandboxMode};
