@@ -105,13 +105,13 @@ fn meant(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     (within(COMPATIBLE) && v6.to_bits() > 0xffff).then(|| carried(v6.to_bits()))
 }
 
-/// The IPv4 addresses that a network's own NAT64 may read in an address: behind a prefix of 96, 64, 56 or 48 bits (RFC 6052,
+/// The IPv4 addresses that a network's own NAT64 may read in an address: behind a prefix of 96, 48, 56 or 64 bits (RFC 6052,
 /// 2.2), where bits 64 to 71 are none of it. Without those in 0.0.0.0/8, which come from reading the zeros around another.
 fn local_readings(v6: Ipv6Addr) -> Vec<Ipv4Addr> {
     let bits = v6.to_bits();
     // Bits 0 to 63 and 72 to 127 in a row, right-aligned.
     let joined = (bits >> 64 << 56) | (bits & 0x00ff_ffff_ffff_ffff);
-    let readings = [bits, joined >> 24, joined >> 32, joined >> 40].map(carried);
+    let readings = [bits, joined >> 40, joined >> 32, joined >> 24].map(carried);
     readings.into_iter().filter(|v4| v4.octets()[0] != 0).collect()
 }
 
