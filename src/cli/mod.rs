@@ -192,9 +192,16 @@ impl Global {
         Ok(config::load(self.config.as_deref(), std::env::vars_os(), &self.set)?)
     }
 
-    /// The configuration read again, with its secrets put into `running`.
-    pub(crate) fn reload(&self, running: &Config) -> config::Reloaded {
-        config::reload(running, self.config.as_deref(), std::env::vars_os(), &self.set)
+    /// Reads the configuration again, as at SIGHUP, gives the secrets of `running` their new values and logs their keys.
+    pub(crate) fn reload(&self, running: &Config) -> Result<Config, ConfigErrors> {
+        let reloaded = config::reload(running, self.config.as_deref(), std::env::vars_os(), &self.set);
+        for key in reloaded.changed {
+            tracing::info!(key, "secret read again: its new value is used from the next connection or request on");
+        }
+        for key in reloaded.kept {
+            tracing::warn!(key, "secret not read again: it keeps its old value");
+        }
+        reloaded.config
     }
 
     /// Where a worker with this configuration listens, whatever else is wrong with it: it may run with what it was before.

@@ -88,14 +88,7 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
 /// Reads secrets and profiles again at each SIGHUP, and logs which other changes of the configuration wait for a restart.
 async fn reread(mut hangup: Signal, global: Global, config: Config, pipeline: Pipeline) {
     while hangup.recv().await.is_some() {
-        let reloaded = global.reload(&config);
-        for key in reloaded.changed {
-            tracing::info!(key, "secret read again: its new value is used from the next connection or request on");
-        }
-        for key in reloaded.kept {
-            tracing::warn!(key, "secret not read again: it keeps its old value");
-        }
-        match reloaded.config {
+        match global.reload(&config) {
             Ok(new) => {
                 for key in config.changed_keys(&new) {
                     tracing::warn!(key, "changed, and takes effect with a restart");

@@ -89,10 +89,18 @@ impl Channel {
         ] {
             expect(value > 0, key, "must be more than 0");
         }
+        expect(self.max_errors <= MAX_ERRORS, "max_errors", &format!("must be at most {MAX_ERRORS}"));
+        for (key, value) in [("error_window_s", self.error_window_s), ("error_pause_s", self.error_pause_s)] {
+            expect(value <= MAX_PAUSE_S, key, &format!("must be at most {MAX_PAUSE_S}"));
+        }
         problems
     }
 }
 
+/// More errors than this are no budget.
+const MAX_ERRORS: u32 = 10_000;
+/// A week: as long as a provider keeps media.
+const MAX_PAUSE_S: u64 = 7 * 24 * 3600;
 /// As long as a tenant in an event may be.
 const MAX_TENANT_BYTES: usize = crate::events::MAX_ID_BYTES;
 

@@ -252,6 +252,16 @@ mod tests {
             &[("log.filter", "a=b=c")],
             &[("log.filter", "in fo=")],
             &[("source.min_rate_window_s", "0")],
+            &[("channels.a.provider", "")],
+            &[("channels.a.tenant", "")],
+            &[("channels.a.api_base", "graph.facebook.com")],
+            &[("channels.a.api_base", "https://u:p@graph.facebook.com")],
+            &[("channels.a.hosts", "*")],
+            &[("channels.a.user_agent", "a\nb")],
+            &[("channels.a.media_id_lifetime_s", "0")],
+            &[("channels.a.max_errors", "10001")],
+            &[("channels.a.error_window_s", "0")],
+            &[("channels.a.error_pause_s", "604801")],
         ];
         for flags in wrong {
             let text = problem(flags);

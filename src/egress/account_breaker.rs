@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Longer than this no provider's `Retry-After` closes an account.
+/// The longest `Retry-After` of a provider that is followed.
 const MAX_THROTTLE: Duration = Duration::from_secs(3600);
+/// The longest pause of a budget that is kept.
+const MAX_PAUSE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How often a refused credential is tried again: an operator may have renewed it.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
@@ -23,24 +25,24 @@ pub struct Budget {
     pub pause: Duration,
 }
 
-/// What a request found out about its account.
+/// How a request ended, for its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finding {
+pub enum CallOutcome {
     /// The provider answered as it should. Errors before it stay in the budget: the provider counts them too.
-    Good,
+    Success,
     /// An error answer, or none.
     Error,
     /// The provider asks to come back after so long; an hour at most is believed.
     Throttled(Duration),
     /// The provider refuses the credential.
     Refused,
-    /// Nothing: the request was given up, or its failure has nothing to do with the account.
-    Nothing,
+    /// The request was given up, or its failure has nothing to do with the account.
+    Unknown,
 }
 
-/// Why an account is left alone.
+/// Why the breaker is open, so that no request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closed {
+pub enum OpenReason {
     /// The error budget is used up.
     Errors,
     /// The provider has asked for it.
@@ -54,8 +56,8 @@ pub enum Closed {
 /// What is known of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct State {
-    /// Why no request may be sent now, and how long that lasts at least.
-    pub closed: Option<(Closed, Duration)>,
+    /// Where the breaker is open: why, and how long that lasts at least.
+    pub open: Option<(OpenReason, Duration)>,
     /// Error answers within the window.
     pub errors: usize,
 }
@@ -69,8 +71,8 @@ struct Inner {
     budget: Budget,
     /// When errors happened: no more than the budget has, the oldest first.
     errors: VecDeque<Instant>,
-    closed: Option<(Closed, Instant)>,
-    /// A request finds out whether the account works again.
+    open: Option<(OpenReason, Instant)>,
+    /// One request is on its way to find out whether the account works again.
     on_trial: bool,
     slowed: Option<Slowed>,
 }
@@ -84,24 +86,24 @@ struct Slowed {
 
 /// The right to send one request.
 #[derive(Debug)]
-pub struct Pass {
+pub struct Permit {
     breaker: Breaker,
     is_trial: bool,
 }
 
 impl Breaker {
-    /// A breaker that lets requests through.
+    /// A closed breaker: requests are sent.
     #[must_use]
     pub fn new(budget: Budget) -> Self {
-        let inner = Inner { budget, errors: VecDeque::new(), closed: None, on_trial: false, slowed: None };
+        let inner = Inner { budget, errors: VecDeque::new(), open: None, on_trial: false, slowed: None };
         Self(Arc::new(Mutex::new(inner)))
     }
 
     /// Before a request.
     ///
     /// # Errors
-    /// Why the account is left alone, and how long to wait before asking again.
-    pub fn admit(&self) -> Result<Pass, (Closed, Duration)> {
+    /// Where the breaker is open: why, and how long to wait before asking again.
+    pub fn admit(&self) -> Result<Permit, (OpenReason, Duration)> {
         self.admit_at(Instant::now())
     }
 
@@ -116,23 +118,24 @@ impl Breaker {
         let now = Instant::now();
         let mut inner = self.lock();
         inner.forget(now);
-        State { closed: inner.closed_for(now), errors: inner.errors.len() }
+        State { open: inner.open_for(now), errors: inner.errors.len() }
     }
 
-    fn admit_at(&self, now: Instant) -> Result<Pass, (Closed, Duration)> {
+    fn admit_at(&self, now: Instant) -> Result<Permit, (OpenReason, Duration)> {
         let mut inner = self.lock();
-        if let Some(closed) = inner.closed_for(now) {
-            return Err(closed);
+        if let Some(open) = inner.open_for(now) {
+            return Err(open);
         }
-        let is_trial = inner.closed.is_some();
+        let is_trial = inner.open.is_some();
         inner.on_trial = is_trial;
         if let Some(slowed) = &mut inner.slowed {
             slowed.next = now + slowed.interval;
         }
-        Ok(Pass { breaker: self.clone(), is_trial })
+        Ok(Permit { breaker: self.clone(), is_trial })
     }
 
     fn slow_down_at(&self, interval: Duration, lasting: Duration, now: Instant) {
+        let interval = interval.min(MAX_THROTTLE);
         let mut inner = self.lock();
         let next = inner.slowed.map_or(now, |slowed| slowed.next.min(now + interval));
         inner.slowed = Some(Slowed { interval, until: now + lasting.min(MAX_THROTTLE), next });
@@ -144,9 +147,9 @@ impl Breaker {
 }
 
 impl Inner {
-    fn closed_for(&self, now: Instant) -> Option<(Closed, Duration)> {
+    fn open_for(&self, now: Instant) -> Option<(OpenReason, Duration)> {
         let left = |until: Instant| until.saturating_duration_since(now);
-        if let Some((why, until)) = self.closed {
+        if let Some((why, until)) = self.open {
             let wait = left(until);
             if self.on_trial || !wait.is_zero() {
                 // While a request tries the account, others ask again soon.
@@ -154,7 +157,7 @@ impl Inner {
             }
         }
         let slowed = self.slowed.filter(|slowed| now < slowed.until && now < slowed.next);
-        slowed.map(|slowed| (Closed::Slowed, left(slowed.next)))
+        slowed.map(|slowed| (OpenReason::Slowed, left(slowed.next)))
     }
 
     fn forget(&mut self, now: Instant) {
@@ -164,50 +167,50 @@ impl Inner {
         self.slowed = self.slowed.filter(|slowed| now < slowed.until);
     }
 
-    fn learn(&mut self, finding: Finding, is_trial: bool, now: Instant) {
+    fn learn(&mut self, outcome: CallOutcome, is_trial: bool, now: Instant) {
         self.forget(now);
         self.on_trial &= !is_trial;
-        match finding {
-            // A request from before the account was closed does not open it.
-            Finding::Good if is_trial => {
-                self.closed = None;
+        match outcome {
+            // Only the trial decides: a request that began before the breaker opened says nothing about now.
+            CallOutcome::Success if is_trial => {
+                self.open = None;
                 self.errors.clear();
             }
-            Finding::Good | Finding::Nothing => {}
-            Finding::Error => {
+            CallOutcome::Success | CallOutcome::Unknown => {}
+            CallOutcome::Error => {
                 self.errors.push_back(now);
                 if is_trial || self.errors.len() >= self.budget.max_errors.max(1) as usize {
                     self.errors.clear();
-                    self.close(Closed::Errors, self.budget.pause, now);
+                    self.trip(OpenReason::Errors, self.budget.pause, now);
                 }
             }
-            Finding::Throttled(wish) => self.close(Closed::Throttled, wish.min(MAX_THROTTLE), now),
-            Finding::Refused => self.close(Closed::Refused, REFUSED_PAUSE, now),
+            CallOutcome::Throttled(wish) => self.trip(OpenReason::Throttled, wish.min(MAX_THROTTLE), now),
+            CallOutcome::Refused => self.trip(OpenReason::Refused, REFUSED_PAUSE, now),
         }
     }
 
-    /// The longest of several reasons counts.
-    fn close(&mut self, why: Closed, pause: Duration, now: Instant) {
-        let until = now + pause;
-        if self.closed.is_none_or(|(_, other)| other <= until) {
-            self.closed = Some((why, until));
+    /// Opens the breaker. Of several reasons the one that lasts longest counts.
+    fn trip(&mut self, why: OpenReason, pause: Duration, now: Instant) {
+        let until = now + pause.min(MAX_PAUSE);
+        if self.open.is_none_or(|(_, other)| other <= until) {
+            self.open = Some((why, until));
         }
     }
 }
 
-impl Pass {
+impl Permit {
     /// The request has ended.
-    pub fn ends(self, finding: Finding) {
-        self.ends_at(finding, Instant::now());
+    pub fn ends(self, outcome: CallOutcome) {
+        self.ends_at(outcome, Instant::now());
     }
 
-    fn ends_at(mut self, finding: Finding, now: Instant) {
-        self.breaker.lock().learn(finding, self.is_trial, now);
+    fn ends_at(mut self, outcome: CallOutcome, now: Instant) {
+        self.breaker.lock().learn(outcome, self.is_trial, now);
         self.is_trial = false;
     }
 }
 
-impl Drop for Pass {
+impl Drop for Permit {
     fn drop(&mut self) {
         if self.is_trial {
             self.breaker.lock().on_trial = false;
@@ -223,31 +226,31 @@ mod tests {
     const BUDGET: Budget = Budget { max_errors: 3, window: S_HOUR, pause: Duration::from_secs(1800) };
     const S_HOUR: Duration = Duration::from_secs(3600);
 
-    fn ends(breaker: &Breaker, finding: Finding, now: Instant) -> Result<(), (Closed, Duration)> {
-        breaker.admit_at(now).map(|pass| pass.ends_at(finding, now))
+    fn ends(breaker: &Breaker, outcome: CallOutcome, now: Instant) -> Result<(), (OpenReason, Duration)> {
+        breaker.admit_at(now).map(|pass| pass.ends_at(outcome, now))
     }
 
     #[test]
-    fn errors_within_the_window_close_the_account_and_one_request_opens_it() {
+    fn errors_within_the_window_open_the_breaker_and_one_success_closes_it() {
         let (breaker, start) = (Breaker::new(BUDGET), Instant::now());
-        assert_eq!(ends(&breaker, Finding::Error, start), Ok(()));
-        assert_eq!(ends(&breaker, Finding::Error, start + S(10)), Ok(()));
-        assert_eq!(ends(&breaker, Finding::Good, start + S(20)), Ok(()), "does not give the budget back");
-        assert_eq!(ends(&breaker, Finding::Error, start + S(30)), Ok(()));
-        assert_eq!(ends(&breaker, Finding::Good, start + S(31)), Err((Closed::Errors, S(1799))));
+        assert_eq!(ends(&breaker, CallOutcome::Error, start), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Error, start + S(10)), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Success, start + S(20)), Ok(()), "does not give the budget back");
+        assert_eq!(ends(&breaker, CallOutcome::Error, start + S(30)), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Success, start + S(31)), Err((OpenReason::Errors, S(1799))));
 
         let later = start + S(1830);
         let trial = breaker.admit_at(later).expect("one");
-        assert_eq!(breaker.admit_at(later).err(), Some((Closed::Errors, S(1))), "and only one");
+        assert_eq!(breaker.admit_at(later).err(), Some((OpenReason::Errors, S(1))), "and only one");
         drop(trial);
-        assert_eq!(ends(&breaker, Finding::Error, later), Ok(()), "the one before was given up");
+        assert_eq!(ends(&breaker, CallOutcome::Error, later), Ok(()), "the one before was given up");
         assert_eq!(
-            ends(&breaker, Finding::Good, later + S(1)),
-            Err((Closed::Errors, S(1799))),
+            ends(&breaker, CallOutcome::Success, later + S(1)),
+            Err((OpenReason::Errors, S(1799))),
             "one error is enough now"
         );
-        assert_eq!(ends(&breaker, Finding::Good, later + S(1800)), Ok(()));
-        assert_eq!(ends(&breaker, Finding::Error, later + S(1801)), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Success, later + S(1800)), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Error, later + S(1801)), Ok(()));
         assert!(breaker.admit_at(later + S(1802)).is_ok(), "a whole budget again");
     }
 
@@ -255,33 +258,33 @@ mod tests {
     fn errors_that_are_older_than_the_window_do_not_count() {
         let (breaker, start) = (Breaker::new(BUDGET), Instant::now());
         for n in 0..20 {
-            assert_eq!(ends(&breaker, Finding::Error, start + n * S(1800)), Ok(()), "{n}");
+            assert_eq!(ends(&breaker, CallOutcome::Error, start + n * S(1800)), Ok(()), "{n}");
         }
     }
 
     #[test]
     fn a_wish_is_followed_for_an_hour_at_most_and_a_refused_credential_is_tried_each_minute() {
         let (breaker, start) = (Breaker::new(BUDGET), Instant::now());
-        assert_eq!(ends(&breaker, Finding::Throttled(S(90)), start), Ok(()));
-        assert_eq!(ends(&breaker, Finding::Good, start), Err((Closed::Throttled, S(90))));
-        assert_eq!(ends(&breaker, Finding::Throttled(S(1_000_000)), start + S(90)), Ok(()));
-        assert_eq!(ends(&breaker, Finding::Good, start + S(90)), Err((Closed::Throttled, S(3600))));
+        assert_eq!(ends(&breaker, CallOutcome::Throttled(S(90)), start), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Success, start), Err((OpenReason::Throttled, S(90))));
+        assert_eq!(ends(&breaker, CallOutcome::Throttled(S(1_000_000)), start + S(90)), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Success, start + S(90)), Err((OpenReason::Throttled, S(3600))));
         let start = start + S(4000);
-        assert_eq!(ends(&breaker, Finding::Refused, start), Ok(()));
-        assert_eq!(ends(&breaker, Finding::Good, start), Err((Closed::Refused, S(60))));
-        assert_eq!(ends(&breaker, Finding::Refused, start + S(60)), Ok(()));
-        assert_eq!(ends(&breaker, Finding::Good, start + S(61)), Err((Closed::Refused, S(59))));
-        assert_eq!(ends(&breaker, Finding::Good, start + S(120)), Ok(()));
-        assert_eq!(ends(&breaker, Finding::Good, start + S(121)), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Refused, start), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Success, start), Err((OpenReason::Refused, S(60))));
+        assert_eq!(ends(&breaker, CallOutcome::Refused, start + S(60)), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Success, start + S(61)), Err((OpenReason::Refused, S(59))));
+        assert_eq!(ends(&breaker, CallOutcome::Success, start + S(120)), Ok(()));
+        assert_eq!(ends(&breaker, CallOutcome::Success, start + S(121)), Ok(()));
     }
 
     #[test]
-    fn a_request_from_before_does_not_open_what_was_closed_meanwhile() {
+    fn a_request_from_before_does_not_close_the_breaker() {
         let (breaker, start) = (Breaker::new(BUDGET), Instant::now());
-        let slow = breaker.admit_at(start).expect("open");
-        assert_eq!(ends(&breaker, Finding::Throttled(S(90)), start), Ok(()));
-        slow.ends_at(Finding::Good, start + S(1));
-        assert_eq!(breaker.admit_at(start + S(1)).err(), Some((Closed::Throttled, S(89))));
+        let slow = breaker.admit_at(start).expect("closed");
+        assert_eq!(ends(&breaker, CallOutcome::Throttled(S(90)), start), Ok(()));
+        slow.ends_at(CallOutcome::Success, start + S(1));
+        assert_eq!(breaker.admit_at(start + S(1)).err(), Some((OpenReason::Throttled, S(89))));
         assert_eq!(breaker.state().errors, 0);
     }
 
@@ -290,7 +293,7 @@ mod tests {
         let (breaker, start) = (Breaker::new(BUDGET), Instant::now());
         breaker.slow_down_at(S(10), S(60), start);
         assert!(breaker.admit_at(start).is_ok());
-        assert_eq!(breaker.admit_at(start + S(3)).err(), Some((Closed::Slowed, S(7))));
+        assert_eq!(breaker.admit_at(start + S(3)).err(), Some((OpenReason::Slowed, S(7))));
         assert!(breaker.admit_at(start + S(10)).is_ok());
         assert!(breaker.admit_at(start + S(61)).is_ok() && breaker.admit_at(start + S(61)).is_ok(), "over");
     }

@@ -40,25 +40,25 @@ pub struct Egress(Arc<Inner>);
 struct Inner {
     options: Options,
     /// Reaches public addresses only.
-    public: Way,
+    public: Connector,
     /// For the hosts that the rules name.
-    internal: Way,
+    internal: Connector,
 }
 
-/// A client, and how it finds addresses.
+/// An HTTP client, and the resolver that it connects by.
 #[derive(Debug)]
-struct Way {
+struct Connector {
     names: Names,
     client: OnceCell<Client>,
 }
 
-/// What the next request of a chain takes along.
-struct Luggage<'a> {
+/// What a request carries besides its method and body. A redirect may drop either.
+struct Extras<'a> {
     headers: Option<&'a HeaderMap>,
     credential: Option<&'a Credential>,
 }
 
-impl Way {
+impl Connector {
     fn new(public_only: bool) -> Self {
         Self { names: Names::new(public_only), client: OnceCell::new() }
     }
@@ -68,7 +68,7 @@ impl Egress {
     /// A client. Talks to nobody yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self(Arc::new(Inner { options, public: Way::new(true), internal: Way::new(false) }))
+        Self(Arc::new(Inner { options, public: Connector::new(true), internal: Connector::new(false) }))
     }
 
     /// Sends a request and reads the head of the answer, whatever its status is. Redirects of a GET are followed as the rules
@@ -79,8 +79,8 @@ impl Egress {
     pub async fn open(&self, request: &Request, peers: &dyn Peers) -> Result<Response, EgressError> {
         let rules = &self.0.options.rules;
         let mut target = rules.target(&request.url)?;
-        let mut luggage = Luggage { headers: Some(&request.headers), credential: request.credential.as_ref() };
-        if luggage.credential.is_some_and(|credential| !credential.hosts().admit(&target.url)) {
+        let mut extras = Extras { headers: Some(&request.headers), credential: request.credential.as_ref() };
+        if extras.credential.is_some_and(|credential| !credential.hosts().admit(&target.url)) {
             return Err(EgressError::Denied(format!("{} is not among the hosts of the account", target.host)));
         }
         let follow = match (rules.redirects, request.method) {
@@ -89,12 +89,12 @@ impl Egress {
             | (Redirects::Return, _) => None,
         };
         for _ in 0..=follow.unwrap_or(0) {
-            let response = self.ask(&target, request, &luggage, peers).await?;
+            let response = self.ask(&target, request, &extras, peers).await?;
             let Some(location) = follow.and_then(|_| location(&response)) else { return Ok(response) };
             let to = rules.redirected(&target, &location?)?;
-            luggage.headers = luggage.headers.filter(|_| to.url.origin() == target.url.origin());
-            // For good: a host that the chain comes back to has been chosen by somebody else.
-            luggage.credential = luggage.credential.filter(|credential| credential.hosts().admit(&to.url));
+            extras.headers = extras.headers.filter(|_| to.url.origin() == target.url.origin());
+            // Never put back: where a foreign server redirects to was chosen by that server.
+            extras.credential = extras.credential.filter(|credential| credential.hosts().admit(&to.url));
             target = to;
         }
         let most = follow.unwrap_or(0);
@@ -119,11 +119,11 @@ impl Egress {
         &self,
         target: &Target,
         request: &Request,
-        luggage: &Luggage<'_>,
+        extras: &Extras<'_>,
         peers: &dyn Peers,
     ) -> Result<Response, EgressError> {
         let Inner { options, public, internal } = &*self.0;
-        let way = if target.internal { internal } else { public };
+        let connector = if target.internal { internal } else { public };
         // Until the answer is here: the connection is made by then, and there is no other.
         let _pinned = match target.address {
             Some(address) => {
@@ -131,15 +131,15 @@ impl Egress {
                 None
             }
             None => {
-                let pinned = self.pin(&way.names, &target.host).await?;
+                let pinned = self.pin(&connector.names, &target.host).await?;
                 peers.meets(&pinned.addresses.iter().copied().map(address::network).collect::<Vec<_>>())?;
                 Some(pinned)
             }
         };
-        let client = way.client.get_or_try_init(async || self.client(way.names.clone())).await?;
+        let client = connector.client.get_or_try_init(async || self.client(connector.names.clone())).await?;
         let mut sending = client.request(request.method.into(), target.url.clone());
-        sending = sending.headers(luggage.headers.cloned().unwrap_or_default());
-        let credential = luggage.credential.map(|credential| credential.header_for(&target.url)).transpose()?.flatten();
+        sending = sending.headers(extras.headers.cloned().unwrap_or_default());
+        let credential = extras.credential.map(|credential| credential.header_for(&target.url)).transpose()?.flatten();
         let with_credential = credential.is_some();
         if let Some((name, value)) = credential {
             sending = sending.header(name, value);

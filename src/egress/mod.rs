@@ -8,8 +8,8 @@
 //! A [`Credential`] is given together with the [`Hosts`] that it may go to. A request that begins elsewhere is refused before
 //! anything is sent, and a redirect that leaves these hosts is followed without the credential.
 //!
-//! [`Endpoints`] leaves origins alone that waste time, by tenant and address; [`Breaker`] does it for one account with a
-//! provider, within an error budget.
+//! Two circuit breakers: [`Endpoints`] stops requests to origins that take time and give nothing, by tenant and address;
+//! [`Breaker`] stops requests of one account with a provider whose error budget is used up.
 
 mod account_breaker;
 mod address;
@@ -24,7 +24,7 @@ mod resolver;
 mod response;
 mod rules;
 
-pub use account_breaker::{Breaker, Budget, Closed, Finding, Pass, State};
+pub use account_breaker::{Breaker, Budget, CallOutcome, OpenReason, Permit, State};
 pub use client::{Egress, Options};
 pub use credential::{Credential, Hosts, HostsError};
 pub use error::EgressError;
