@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::address;
+use super::library_error::{is_refused, meaning, root_cause};
 use super::resolver::{Names, Pinned, Refused};
 use super::rules::Target;
 use super::{Answer, Anybody, Credential, EgressError, Method, Peers, Redirects, Request, Response, Rules};
@@ -210,30 +211,4 @@ fn location(response: &Response) -> Option<Result<String, EgressError>> {
     let location = response.inner.headers().get(LOCATION);
     let location = location.and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(str::to_owned);
     Some(location.ok_or_else(|| EgressError::Invalid(format!("{} redirects to nowhere", response.host))))
-}
-
-/// What an error of the HTTP library means. Its own text has the URL in it.
-pub(super) fn meaning(err: &reqwest::Error, host: &str) -> EgressError {
-    let cause = root_cause(err);
-    match () {
-        () if err.is_timeout() => EgressError::Timeout(format!("{host} is too slow")),
-        () if err.is_builder() => EgressError::Invalid(format!("the URL cannot be asked for: {cause}")),
-        () if err.is_connect() => EgressError::Unavailable(format!("cannot connect to {host}: {cause}")),
-        () => EgressError::Unavailable(format!("{host} broke off: {cause}")),
-    }
-}
-
-fn is_refused(err: &reqwest::Error) -> bool {
-    chain(err).any(|cause| cause.is::<Refused>())
-}
-
-type Cause<'a> = &'a (dyn std::error::Error + 'static);
-
-fn chain(err: &reqwest::Error) -> impl Iterator<Item = Cause<'_>> {
-    std::iter::successors(Some(err as Cause<'_>), |err| err.source())
-}
-
-/// The last cause says what happened; it knows of no URL. The first one does, and is never shown.
-fn root_cause(err: &reqwest::Error) -> String {
-    chain(err).skip(1).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -16,6 +16,7 @@ mod address;
 mod client;
 mod credential;
 mod error;
+mod library_error;
 mod origin_breaker;
 mod pace;
 mod peers;

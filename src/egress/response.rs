@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 
 use super::EgressError;
-use super::client::meaning;
+use super::library_error::meaning;
 
 /// What changes the bytes of a body: IANA's registry of content codings with their old names, and one that is used without.
 const CODINGS: [&str; 13] = [
