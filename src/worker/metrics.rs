@@ -1,4 +1,4 @@
-//! Every metric, in one table: name, type, labels, help. The README's table is compared with it.
+//! Every metric, in one table: name, type, labels, help. The table in docs/operations.md is compared with it.
 //!
 //! Prometheus' conventions: base units (seconds, bytes), counters end in `_total`. Label values are words of this program
 //! (lanes, kinds, codes), so that their number is bounded: no ids, no tenants, no addresses.
@@ -45,7 +45,7 @@ pub struct Described {
 
 macro_rules! metrics {
     ($( $field:ident: $kind:ty, $name:literal, [$($label:literal),*], $help:literal; )*) => {
-        /// Every metric, in the order of the README's table.
+        /// Every metric, in the order of the table in docs/operations.md.
         pub const METRICS: &[Described] = &[ $( Described {
             name: $name,
             kind: <$kind as Shape>::WORD,
