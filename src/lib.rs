@@ -7,7 +7,8 @@
 //! |---|---|---|
 //! | [`broker`] | takes messages, publishes with confirms, declares exchange and queues | lapin |
 //! | [`events`] | reads and writes what is on the wire and next to the assets | CloudEvents, the contract |
-//! | [`worker`] | the story of a job (`worker/job.rs`), slots and lanes, retries, outcomes, metrics | what is tried again |
+//! | [`runtime`] | runs a role: slots, retries, dead letters, drain, health, metrics, spans | what is tried again; axum |
+//! | [`roles`] | what mediamill does with messages; [`roles::worker`] is the story of a job (`pipeline.rs`) | |
 //! | [`source`] | fetches originals, capped and hashed on the way | reqwest |
 //! | [`sandbox`] | starts a jailed child for each job and reads how it ended | fork, Landlock, seccomp |
 //! | [`transcode`] | the work in the child: sniff, probe, decode, encode, prove | libav |
@@ -15,7 +16,7 @@
 //! | [`store`] | puts assets where they stay, in S3 or a directory | the AWS SDK |
 //! | [`config`] | configuration and profiles, from raw to validated | TOML, the environment |
 //! | [`error`] | every stable code, and what each fault means for a job | |
-//! | [`telemetry`], [`http`] | logs and spans; health and metrics | OpenTelemetry; axum |
+//! | [`telemetry`] | logs and spans | OpenTelemetry |
 //! | [`bench`] | what compression profiles cost and keep | ViSQOL, SSIMULACRA 2 |
 //! | [`cli`] | one file a command; `normalize` runs the worker's own story without broker and store | clap |
 //!
@@ -34,10 +35,10 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod events;
-pub mod http;
+pub mod roles;
+pub mod runtime;
 pub mod sandbox;
 pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod transcode;
-pub mod worker;

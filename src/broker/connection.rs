@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, ConnectionProperties};
 use rand::Rng;
 use rustix::net::Shutdown;
 use tokio::time::timeout;
@@ -16,8 +16,8 @@ use super::{BrokerError, addresses};
 use crate::config::Broker;
 
 /// An open connection. Dropping it closes the socket under it, so that no thread of lapin's waits for a dead peer.
-pub(super) struct Link {
-    connection: Connection,
+pub(super) struct Connection {
+    connection: lapin::Connection,
     socket: Socket,
     timeout: Duration,
 }
@@ -26,7 +26,7 @@ pub(super) struct Link {
 #[derive(Clone, Default)]
 struct Socket(Arc<Mutex<(Option<OwnedFd>, Option<SocketAddr>)>>);
 
-impl Link {
+impl Connection {
     /// Connects to one of the broker's nodes, with `purpose` as the name that the broker's operator sees.
     pub(super) async fn open(config: &Broker, purpose: &str) -> Result<Self, BrokerError> {
         let mut uris = uris(config)?;
@@ -75,11 +75,11 @@ impl Link {
         addresses: Vec<SocketAddr>,
         socket: Socket,
         purpose: &str,
-    ) -> Result<Connection, BrokerError> {
+    ) -> Result<lapin::Connection, BrokerError> {
         let name = format!("mediamill {} {purpose}", env!("CARGO_PKG_VERSION"));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime = lapin::runtime::default_runtime().map_err(BrokerError::lapin("connecting"))?;
-        let connecting = Connection::connector(
+        let connecting = lapin::Connection::connector(
             uri,
             runtime,
             async move |uri, runtime| {
@@ -152,7 +152,7 @@ fn uris(config: &Broker) -> Result<Vec<AMQPUri>, BrokerError> {
     Ok(uris)
 }
 
-impl Drop for Link {
+impl Drop for Connection {
     fn drop(&mut self) {
         self.socket.shut();
     }

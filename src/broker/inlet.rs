@@ -1,4 +1,4 @@
-//! One work queue, as a worker takes from it.
+//! One queue, as a role takes from it.
 //!
 //! A consumer with a prefetch of one message for each slot would have the broker send messages that no slot is free for:
 //! they would wait in a busy worker's buffer while another worker is idle. A quorum queue takes the prefetch of a consumer
@@ -17,14 +17,14 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use tokio::time::timeout;
 
-use super::connection::Link;
+use super::connection::Connection;
 use super::{BrokerError, Delivery, Topology, WorkQueue};
 
 /// A queue, with a channel of its own.
 pub struct Inlet {
     queue: WorkQueue,
     name: String,
-    link: Arc<Link>,
+    connection: Arc<Connection>,
     channel: Channel,
     prefetch: Option<u16>,
     watch: Option<Watch>,
@@ -44,9 +44,13 @@ pub struct Window<'a> {
 }
 
 impl Inlet {
-    pub(super) async fn open(link: Arc<Link>, topology: &Topology, queue: WorkQueue) -> Result<Self, BrokerError> {
-        let channel = link.channel().await?;
-        Ok(Self { queue, name: topology.work_queue(queue), link, channel, prefetch: None, watch: None })
+    pub(super) async fn open(
+        connection: Arc<Connection>,
+        topology: &Topology,
+        queue: WorkQueue,
+    ) -> Result<Self, BrokerError> {
+        let channel = connection.channel().await?;
+        Ok(Self { queue, name: topology.work_queue(queue), connection, channel, prefetch: None, watch: None })
     }
 
     /// Which of the queues it is.
@@ -66,7 +70,7 @@ impl Inlet {
     pub async fn count(&self) -> Result<u32, BrokerError> {
         let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let declare = self.channel.queue_declare(self.name.as_str().into(), passive, FieldTable::default());
-        Ok(self.link.answer("counting messages", declare).await?.message_count())
+        Ok(self.connection.answer("counting messages", declare).await?.message_count())
     }
 
     /// The message at the front, and how many wait behind it.
@@ -75,7 +79,7 @@ impl Inlet {
     /// [`BrokerError`]
     pub async fn get(&self) -> Result<Option<(Delivery, u32)>, BrokerError> {
         let get = self.channel.basic_get(self.name.as_str().into(), BasicGetOptions::default());
-        let got = self.link.answer("taking a message", get).await?;
+        let got = self.connection.answer("taking a message", get).await?;
         Ok(got.map(|got| (Delivery::new(self.queue, got.delivery), got.message_count)))
     }
 
@@ -139,19 +143,19 @@ impl Inlet {
     async fn consume(&mut self, prefetch: u16) -> Result<Consumer, BrokerError> {
         if self.prefetch != Some(prefetch) {
             let qos = self.channel.basic_qos(prefetch, BasicQosOptions::default());
-            self.link.answer("setting the prefetch", qos).await?;
+            self.connection.answer("setting the prefetch", qos).await?;
             self.prefetch = Some(prefetch);
         }
         let (queue, options) = (self.name.as_str().into(), BasicConsumeOptions::default());
         let consume = self.channel.basic_consume(queue, "".into(), options, FieldTable::default());
-        self.link.answer("consuming", consume).await
+        self.connection.answer("consuming", consume).await
     }
 
     /// Ends a consumer, and gives back what was delivered and not asked for: the stream ends where the broker's answer
     /// stood.
     async fn cancel(&self, mut consumer: Consumer) -> Result<Vec<Delivery>, BrokerError> {
         let cancel = self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
-        self.link.answer("cancelling a consumer", cancel).await?;
+        self.connection.answer("cancelling a consumer", cancel).await?;
         let mut left = Vec::new();
         while let Some(delivery) = consumer.next().await {
             left.push(received(self.queue, Some(delivery))?);

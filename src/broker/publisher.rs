@@ -8,7 +8,7 @@ use lapin::{Channel, Confirmation};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connection::{Backoff, Link};
+use super::connection::{Backoff, Connection};
 use super::{BrokerError, Message, Topology};
 use crate::config::Broker;
 
@@ -30,7 +30,7 @@ struct Shared {
 }
 
 struct Session {
-    link: Link,
+    connection: Connection,
     idle: SyncMutex<Vec<Channel>>,
 }
 
@@ -39,6 +39,12 @@ impl Publisher {
     #[must_use]
     pub fn new(config: &Broker, topology: Topology) -> Self {
         Self(Arc::new(Shared { config: config.clone(), topology, session: Mutex::new(None) }))
+    }
+
+    /// What it declares when it connects.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.0.topology
     }
 
     /// Connects now, and declares the topology.
@@ -53,7 +59,7 @@ impl Publisher {
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         let session = self.0.session.try_lock();
-        session.is_ok_and(|session| session.as_ref().is_some_and(|session| session.link.is_blocked()))
+        session.is_ok_and(|session| session.as_ref().is_some_and(|session| session.connection.is_blocked()))
     }
 
     /// Publishes until the broker has given an answer, however long that takes: through lost connections and restarts,
@@ -113,13 +119,13 @@ impl Publisher {
 
     async fn session(&self) -> Result<Arc<Session>, BrokerError> {
         let mut current = self.0.session.lock().await;
-        if let Some(session) = current.as_ref().filter(|session| session.link.is_open()) {
+        if let Some(session) = current.as_ref().filter(|session| session.connection.is_open()) {
             return Ok(Arc::clone(session));
         }
         *current = None;
-        let link = Link::open(&self.0.config, "publisher").await?;
-        self.0.topology.declare(&link).await?;
-        let session = Arc::new(Session { link, idle: SyncMutex::new(Vec::new()) });
+        let connection = Connection::open(&self.0.config, "publisher").await?;
+        self.0.topology.declare(&connection).await?;
+        let session = Arc::new(Session { connection, idle: SyncMutex::new(Vec::new()) });
         *current = Some(Arc::clone(&session));
         Ok(session)
     }
@@ -210,7 +216,7 @@ impl Session {
             &message.body,
             message.properties.clone(),
         );
-        let mut confirm = self.link.answer("publishing", publish).await?;
+        let mut confirm = self.connection.answer("publishing", publish).await?;
         let mut deadline = Instant::now() + confirm_timeout;
         loop {
             match timeout(BLOCKED_POLL, &mut confirm).await {
@@ -229,7 +235,7 @@ impl Session {
     }
 
     fn is_blocked(&self) -> bool {
-        self.link.is_blocked() && self.link.is_open()
+        self.connection.is_blocked() && self.connection.is_open()
     }
 
     /// A channel for one message at a time. lapin hands a returned message to whichever confirm comes next, so that two
@@ -243,8 +249,8 @@ impl Session {
                 None => break,
             }
         }
-        let channel = self.link.channel().await?;
-        self.link.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        let channel = self.connection.channel().await?;
+        self.connection.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
         Ok(channel)
     }
 

@@ -10,14 +10,14 @@ const MODULES: [&str; 15] = [
     "domain",
     "error",
     "events",
-    "http",
+    "roles",
+    "runtime",
     "sandbox",
     "source",
     "spans",
     "store",
     "telemetry",
     "transcode",
-    "worker",
 ];
 /// Other crates that log, or might in another version: their names, or what those begin with.
 const OTHERS: [&str; 17] = [
@@ -63,7 +63,7 @@ fn check_one(directive: &str) -> Result<(), String> {
     let (target, rest) = directive.split_at(directive.find(['[', '=']).unwrap_or(directive.len()));
     if !target.is_empty() && !is_target(target) {
         return Err(
-            "is neither a level nor a target that anything logs under, such as mediamill::worker=debug".to_owned()
+            "is neither a level nor a target that anything logs under, such as mediamill::roles=debug".to_owned()
         );
     }
     let level = rest.rsplit_once(']').map_or(rest, |(_, level)| level);
@@ -100,13 +100,13 @@ mod tests {
             "",
             "3",
             "warn,mediamill=debug",
-            "info,mediamill::worker=trace",
+            "info,mediamill::roles=trace",
             "mediamill::store::s3=debug",
             "mediamill",
             "lapin=trace,info",
             "aws_smithy_runtime::client=debug",
             "[process]=debug",
-            "mediamill::worker[job{tenant=acme}]=trace,warn",
+            "mediamill::roles[job{tenant=acme}]=trace,warn",
             "off",
         ] {
             assert_eq!(check(filter), Ok(()), "{filter:?}");
