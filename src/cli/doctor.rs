@@ -10,9 +10,9 @@ use super::{CliError, EXIT_FAILED, Format, Global, runtime, units};
 use crate::broker::{AlternateExchange, Publisher, alternate_exchange};
 use crate::config::{Config, Profiles};
 use crate::roles::worker::{self, Workspace};
-use crate::sandbox::protocol::Component;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::store::Store;
+use crate::task::Component;
 use crate::telemetry;
 
 /// Options of `doctor`.

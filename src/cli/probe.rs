@@ -11,10 +11,10 @@ use crate::config::{Config, Limits, Profile};
 use crate::error::{Code, Fault};
 use crate::events::{Action, Kind};
 use crate::roles::worker::Workspace;
-use crate::sandbox::protocol::{INPUT, JobSpec, Report, Task};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::source::Sources;
 use crate::store::Store;
+use crate::task::{INPUT, JobSpec, Report, Task};
 use crate::telemetry;
 
 /// Options of `probe`.

@@ -2,22 +2,25 @@
 //! worker with such a filter logs nothing at all.
 
 /// Our own modules, and the target of spans.
-const MODULES: [&str; 15] = [
-    "bench",
+const MODULES: [&str; 18] = [
     "broker",
     "cli",
     "config",
-    "domain",
     "error",
     "events",
+    "plan",
+    "profile",
+    "profile_lab",
     "roles",
     "runtime",
     "sandbox",
     "source",
     "spans",
     "store",
+    "task",
     "telemetry",
     "transcode",
+    "vocabulary",
 ];
 /// Other crates that log, or might in another version: their names, or what those begin with.
 const OTHERS: [&str; 17] = [

@@ -9,12 +9,12 @@ use super::job::Brief;
 use super::outcome::{Outcome, Subject};
 use super::pipeline::Pipeline;
 use super::scratch::Scratch;
-use crate::domain::{ACCEPTED, Accepted};
 use crate::events::{RejectedOriginal, Stage, StoredOutcome};
+use crate::plan::{ACCEPTED, Accepted};
 use crate::runtime::Failure;
-use crate::sandbox::protocol::{INPUT, RECOGNISED};
 use crate::source::Fetched;
 use crate::store::{PutOptions, StoreError};
+use crate::task::{INPUT, RECOGNISED};
 
 /// MIME type and extension of an original that nothing recognised.
 const UNKNOWN: (&str, &str) = ("application/octet-stream", "bin");

@@ -7,7 +7,7 @@ use super::{Scratch, TIMES_ORIGINAL};
 use crate::error::Fault;
 use crate::events::Stage;
 use crate::runtime::{At, Failure};
-use crate::sandbox::protocol::INPUT;
+use crate::task::INPUT;
 
 /// How often a download is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
