@@ -7,7 +7,7 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::AMQPValue;
 use tokio::time::{Instant, timeout};
 
-use super::message::{ATTEMPTS, CODE, DELIVERIES, LANE, SUSPICIONS};
+use super::headers::{ATTEMPTS, CODE, DELIVERIES, LANE, SUSPICIONS};
 use super::queue::LATER;
 use super::{BrokerError, Topology, WorkQueue};
 use crate::error::Code;

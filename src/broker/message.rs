@@ -3,20 +3,10 @@
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
+use super::headers::{ATTEMPTS, CODE, DELIVERIES, LANE, OURS, REASON, STAGE, SUSPICIONS};
 use super::{Delivery, Topology, WorkQueue};
 use crate::error::Code;
 use crate::events::{Event, STRUCTURED, Stage, TraceContext};
-
-/// Our own headers. All start with [`OURS`], and replaying a message removes them.
-const OURS: &str = "x-mediamill-";
-pub(super) const ATTEMPTS: &str = "x-mediamill-attempts";
-pub(super) const SUSPICIONS: &str = "x-mediamill-suspicions";
-pub(super) const CODE: &str = "x-mediamill-code";
-/// How often the broker had delivered a message before it was moved: in its next queue it counts from 0.
-pub(super) const DELIVERIES: &str = "x-mediamill-deliveries";
-const STAGE: &str = "x-mediamill-stage";
-const REASON: &str = "x-mediamill-reason";
-pub(super) const LANE: &str = "x-mediamill-lane";
 
 /// Longest reason in a header.
 const MAX_REASON_CHARS: usize = 500;

@@ -21,6 +21,7 @@ mod dead_letters;
 mod declare;
 mod delivery;
 mod error;
+mod headers;
 mod inlet;
 mod message;
 mod mover;

@@ -1,4 +1,8 @@
-//! A step that failed, and what that means for its message.
+//! A step that failed, and what that means for its message; and panics, which are failures too.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 
 use crate::error::Fault;
 use crate::events::Stage;
@@ -26,4 +30,9 @@ impl<T, E: Into<Fault>> At<T> for Result<T, E> {
     fn at(self, stage: Stage) -> Result<T, Failure> {
         self.map_err(|err| Failure { stage, fault: err.into() })
     }
+}
+
+/// What a future gives, unless it panics. The panic hook has logged the place by then.
+pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(future).catch_unwind().await.ok()
 }

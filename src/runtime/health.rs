@@ -10,6 +10,7 @@ use tokio::time::{Instant, interval, timeout};
 
 use super::jobs::Runner;
 use super::metrics::Metrics;
+use super::readiness::{Part, Readiness};
 use super::role::Role;
 use super::settle::Settler;
 use crate::broker::{Publisher, QueueDepths};
@@ -40,31 +41,6 @@ struct State {
     /// What the role waits for before it takes messages.
     waits_for: SyncMutex<Option<String>>,
     last: Mutex<Option<(Instant, Readiness)>>,
-}
-
-/// A part of readiness, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// `lanes` for the queues, `broker`, and what the role has besides.
-    pub name: &'static str,
-    /// A sentence for people; nothing where all is well.
-    pub trouble: Option<String>,
-}
-
-/// Whether a role takes messages and could do what they ask for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Readiness {
-    /// Always all of them.
-    pub parts: Vec<Part>,
-    depths: Vec<(String, u32)>,
-}
-
-impl Readiness {
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.parts.iter().all(|part| part.trouble.is_none())
-    }
 }
 
 impl Health {

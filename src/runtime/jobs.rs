@@ -1,10 +1,8 @@
 //! Messages that are being handled: each from its start to its acknowledgement, and all that run at the same time.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{timeout, timeout_at};
@@ -12,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::failure::Failure;
+use super::failure::{Failure, caught};
 use super::lease::Lease;
-use super::pull::{Account, Tenants};
+
 use super::role::{Incoming, MessageInfo, Role, Verdict};
 use super::settle::{Settler, put_back};
 use super::slots::{Slot, Slots};
 use super::spans;
+use super::tenants::{Account, Tenants};
 use crate::broker::Delivery;
 use crate::error::{Code, Fault};
 use crate::events::Stage;
@@ -195,11 +194,6 @@ impl<R: Role> Runner<R> {
         let message = format!("{} did not end within {} s of the receipt", R::NAME, self.work_time.as_secs());
         Failure { stage: Stage::Parse, fault: Fault::transient(Code::WorkerBroken, message) }
     }
-}
-
-/// What a future gives, unless it panics. The panic hook has logged the place by then.
-pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    AssertUnwindSafe(future).catch_unwind().await.ok()
 }
 
 /// A panic is a bug, but a message must have an end all the same.

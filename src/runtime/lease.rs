@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::metrics::{Busy, Metrics};
-use super::pull::Account;
 use super::slots::{Place, Slot, Slots};
+use super::tenants::Account;
 
 /// A wait that takes no longer than this keeps its slot: changing slots would cost more than it gains.
 const BRIEF: Duration = Duration::from_millis(500);

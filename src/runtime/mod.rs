@@ -15,11 +15,14 @@ mod health;
 mod jobs;
 mod lease;
 mod pull;
+mod readiness;
 mod retry;
 mod role;
 mod service;
 mod settle;
+mod shares;
 mod slots;
+mod tenants;
 
 pub mod health_http;
 pub mod metrics;
@@ -28,10 +31,11 @@ pub mod spans;
 
 pub use age::{MAX_AGE, age};
 pub use failure::{At, Failure};
-pub use health::{Health, Part, Readiness};
+pub use health::Health;
 pub use lease::Lease;
 pub use metrics::{Described, Metrics};
 pub use pull::SHARE;
+pub use readiness::{Part, Readiness};
 pub use retry::{RetryDecision, decide, note};
 pub use role::{Ending, Incoming, Intake, MessageInfo, Role, Settled, Verdict};
 pub use service::{Service, work_time};

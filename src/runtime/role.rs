@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use super::health::Part;
 use super::lease::Lease;
+use super::readiness::Part;
 use super::slots::Slots;
 use crate::broker::{Delivery, Note, QueueSpec};
 use crate::error::{Code, Fault};

@@ -12,9 +12,10 @@ use super::consume::Batches;
 use super::health::Health;
 use super::jobs::{Jobs, LAST_WORDS, Runner};
 use super::metrics::Metrics;
-use super::pull::{End, Taker, Tenants, hand_over};
+use super::pull::{End, Taker, hand_over};
 use super::role::{Intake, Role};
 use super::settle::Settler;
+use super::tenants::Tenants;
 use crate::broker::{Backoff, BrokerError, Mover, Publisher, Subscription, Topology};
 use crate::config;
 

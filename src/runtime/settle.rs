@@ -2,7 +2,7 @@
 
 use tracing::Instrument;
 
-use super::jobs::caught;
+use super::failure::caught;
 use super::metrics::Metrics;
 use super::retry::{RetryDecision, decide, note};
 use super::role::{Ending, Incoming, Role, Settled, Verdict};

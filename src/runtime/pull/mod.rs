@@ -3,15 +3,13 @@
 //! slot where all have messages ([`Slots::order`]).
 //!
 //! A message is taken when there is a slot for it, so that none waits in the buffer of a busy worker while another one is
-//! idle. Who has its share already is decided by [`Shares`](shares::Shares); [`sift`] looks behind. *Lane* here is a
+//! idle. Who has its share already is decided by [`Shares`](super::shares::Shares); [`sift`] looks behind. *Lane* here is a
 //! queue together with its second one.
 
 mod hand_over;
 mod pauses;
 mod put_off;
-mod shares;
 mod sift;
-mod tenants;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,14 +22,13 @@ use tokio_util::sync::CancellationToken;
 use super::jobs::{Jobs, Runner, Taken};
 use super::role::Role;
 use super::settle::give_back;
+use super::shares::{Turn, View};
 use super::slots::{Slot, Slots};
 use crate::broker::{BrokerError, Delivery, Inlet, Mover, Subscription, WorkQueue};
 
 pub(super) use hand_over::hand_over;
-pub(super) use tenants::{Account, Tenants};
 
 use pauses::{Doubling, Pause};
-use shares::{Turn, View};
 use sift::WindowSize;
 
 /// How often, and how many times, a role that can handle nothing looks whether it can again before it stops consuming.

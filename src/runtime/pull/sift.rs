@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::super::jobs::Taken;
 use super::super::role::Role;
+use super::super::shares::{Turn, View};
 use super::super::slots::Slot;
-use super::shares::{Turn, View};
 use super::{Found, Taker};
 use crate::broker::{BrokerError, Delivery, WorkQueue};
 

@@ -8,11 +8,11 @@ use crate::broker::WorkQueue;
 
 /// The shares of each queue of a role. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(in crate::runtime) struct Tenants(Arc<Vec<Mutex<Shares>>>);
+pub(super) struct Tenants(Arc<Vec<Mutex<Shares>>>);
 
 impl Tenants {
     /// For so many queues.
-    pub(in crate::runtime) fn new(queues: usize) -> Self {
+    pub(super) fn new(queues: usize) -> Self {
         Self(Arc::new((0..queues).map(|_| Mutex::default()).collect()))
     }
 
@@ -24,7 +24,7 @@ impl Tenants {
 
 /// A message in its tenant's account until this is dropped, except while it waits without a slot.
 #[derive(Debug)]
-pub(in crate::runtime) struct Account {
+pub(super) struct Account {
     tenants: Tenants,
     queue: WorkQueue,
     tenant: String,
@@ -33,20 +33,20 @@ pub(in crate::runtime) struct Account {
 
 impl Account {
     /// The work on a message of this tenant from this queue begins.
-    pub(in crate::runtime) fn open(tenants: &Tenants, queue: WorkQueue, tenant: &str) -> Self {
+    pub(super) fn open(tenants: &Tenants, queue: WorkQueue, tenant: &str) -> Self {
         tenants.shares(queue.index).started(tenant, queue.later);
         Self { tenants: tenants.clone(), queue, tenant: tenant.to_owned(), is_parked: AtomicBool::new(false) }
     }
 
     /// It gives its slot back.
-    pub(in crate::runtime) fn park(&self) {
+    pub(super) fn park(&self) {
         if !self.is_parked.swap(true, Ordering::Relaxed) {
             self.tenants.shares(self.queue.index).ended(&self.tenant, self.queue.later);
         }
     }
 
     /// It has a slot again.
-    pub(in crate::runtime) fn resume(&self) {
+    pub(super) fn resume(&self) {
         if self.is_parked.swap(false, Ordering::Relaxed) {
             self.tenants.shares(self.queue.index).resumed(&self.tenant, self.queue.later);
         }
