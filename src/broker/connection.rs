@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::{BrokerError, addresses};
 use crate::config::Broker;
 
-/// An open connection. Dropping it closes the socket under it, so that no thread of lapin's waits for a dead peer.
+/// An open connection. Dropping it closes the socket under it, so that no thread of lapin waits for a peer that is gone.
 pub(super) struct Connection {
     connection: lapin::Connection,
     socket: Socket,
@@ -105,7 +105,7 @@ impl Connection {
         self.answer("opening a channel", self.connection.create_channel()).await
     }
 
-    /// Waits for an answer of the broker's, but not for ever.
+    /// Waits for an answer of the broker, for at most the configured time.
     pub(super) async fn answer<T>(
         &self,
         action: &'static str,
@@ -117,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// Whether it is of any use.
+    /// Whether it is open.
     pub(super) fn is_open(&self) -> bool {
         self.connection.status().connected()
     }
@@ -127,10 +127,10 @@ impl Connection {
         self.connection.status().blocked()
     }
 
-    /// Says goodbye. What was not acknowledged goes back to its queue.
+    /// Closes the connection. Messages that were not acknowledged go back to their queues.
     pub(super) async fn close(&self) {
-        let goodbye = self.connection.close(200, "done".into());
-        if let Ok(Err(err)) = timeout(Duration::from_secs(2), goodbye).await {
+        let close = self.connection.close(200, "done".into());
+        if let Ok(Err(err)) = timeout(Duration::from_secs(2), close).await {
             tracing::debug!(%err, "closing the connection to the broker");
         }
     }
@@ -181,8 +181,8 @@ impl Socket {
     }
 }
 
-/// Pauses between attempts: doubling from the least to the most, each with jitter, so that a fleet of workers does not
-/// come back as one.
+/// Pauses between attempts: doubling from the least to the most, each with jitter, so that many processes do not
+/// connect again in the same moment.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     least: Duration,
@@ -198,7 +198,7 @@ impl Backoff {
         Self { least, most: Duration::from_millis(config.reconnect_max_ms).max(least), next: least }
     }
 
-    /// Something worked: the next pause is the least again.
+    /// An attempt succeeded: the next pause is the least again.
     pub fn reset(&mut self) {
         self.next = self.least;
     }

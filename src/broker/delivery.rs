@@ -44,7 +44,7 @@ impl Delivery {
         self.queue
     }
 
-    /// When it came: the broker's patience with its acknowledgement counts from then.
+    /// When it came. The broker's time limit for its acknowledgement counts from then.
     #[must_use]
     pub const fn received_at(&self) -> Instant {
         self.received_at
@@ -87,8 +87,8 @@ impl Delivery {
         headers.into_iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), as_text(value)?))).collect()
     }
 
-    /// How often it was tried before. Only what a worker has passed on says so: that comes through the default exchange,
-    /// and what a sender writes into the header of an event for the topic exchange is not believed.
+    /// How often it was tried before, by the headers that a role wrote. They are read only from messages that came through
+    /// the default exchange: a sender could write anything into the headers of an event for the topic exchange.
     #[must_use]
     pub fn tries(&self) -> Tries {
         if !self.is_passed_on() {
@@ -103,7 +103,7 @@ impl Delivery {
         self.inner.exchange.as_str().is_empty()
     }
 
-    /// How often RabbitMQ delivered it before, to whomever. From 4.3 on, RabbitMQ counts a delivery whose consumer was too
+    /// How often RabbitMQ delivered it before, to any consumer. From 4.3 on, RabbitMQ counts a delivery whose consumer was too
     /// slow to acknowledge it as acquired only, and not as delivered.
     #[must_use]
     pub fn delivered_before(&self) -> u32 {
@@ -161,7 +161,7 @@ impl Delivery {
         Self::new(WorkQueue::plain(index), inner)
     }
 
-    /// Whether an acknowledgement would reach nobody: the channel is gone, and the message is delivered again.
+    /// Whether it can no longer be acknowledged: its channel is closed, and RabbitMQ delivers the message again.
     #[must_use]
     pub fn is_void(&self) -> bool {
         !self.inner.acker.usable()

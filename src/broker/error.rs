@@ -44,8 +44,8 @@ pub enum BrokerError {
         /// Where it should have gone.
         routing_key: String,
     },
-    /// Given up: what it was about had changed before the broker could be reached.
-    #[error("a message was no longer wanted when the broker could be reached")]
+    /// Given up: the delivery that the message is about was lost before the broker could be reached.
+    #[error("gave up publishing: the delivery was lost while the broker was unreachable")]
     Unwanted,
 }
 

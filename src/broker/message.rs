@@ -10,10 +10,10 @@ use crate::events::{Event, STRUCTURED, Stage, TraceContext};
 
 /// Longest reason in a header.
 const MAX_REASON_CHARS: usize = 500;
-/// Headers go into one frame, and frames end at 128 KiB. Foreign headers beyond this are left behind: a frame that is
-/// too long would close the connection, every time anew.
+/// All headers of a message go into one AMQP frame of at most 128 KiB, and RabbitMQ closes a connection that sends a longer
+/// one. Where the sender's headers have more bytes than this, they are not copied.
 const MAX_FOREIGN_BYTES: usize = 64 << 10;
-/// Of those that are left then, none is larger: an event has a dozen attributes, and none is a page of text.
+/// In that case only headers that are attributes of an event are copied, and only those of at most this size.
 const MAX_EVENT_HEADER_BYTES: usize = 4 << 10;
 
 /// A message to be published.
@@ -76,7 +76,8 @@ impl Message {
     }
 
     /// A delivery on its way to another queue of ours, as it is: nobody has tried it, or that try does not count. How often
-    /// it was delivered goes with it, so that a message that kills workers has an end.
+    /// it was delivered goes with it, so that a message that
+    /// ends the process each time is given up at last.
     #[must_use]
     pub fn moved(queue: String, delivery: &Delivery) -> Self {
         Self::passed_on(queue, delivery, delivery.delivered_in_all())
@@ -91,7 +92,7 @@ impl Message {
 
     fn passed_on(queue: String, delivery: &Delivery, deliveries: u32) -> Self {
         let mut headers = foreign(delivery.properties());
-        // Through the default exchange they would be believed, so a sender's are left behind.
+        // They are trusted in messages that come through the default exchange, so a sender's own are not copied.
         if delivery.is_passed_on() {
             for (name, value) in delivery.properties().headers().iter().flatten() {
                 if name.as_str().starts_with(OURS) {

@@ -1,4 +1,4 @@
-//! Moves messages from one queue of ours to another, many at a time.
+//! Moves messages from one queue of a role to another, many at a time.
 //!
 //! A connection of its own, opened when it is first needed: the one that consumes must not be stopped by a broker that is
 //! short of memory, and the [`Publisher`](super::Publisher) has one message at a time on a channel, so that it knows which
@@ -34,7 +34,7 @@ impl Mover {
 
     /// Publishes every delivery to the end of `queue` as it is, waits for all confirms, and then acknowledges them. Where
     /// one of them is not confirmed, all go back to the front of the queue that they came from; those that had arrived
-    /// are there twice then.
+    /// are in both queues then.
     ///
     /// # Errors
     /// [`BrokerError`], also where the broker takes no messages at the moment.

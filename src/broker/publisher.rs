@@ -1,4 +1,12 @@
-//! Publishing: mandatory, persistent, confirmed.
+//! Publishes messages so that none is lost: mandatory, persistent, confirmed.
+//!
+//! A plain AMQP publish tells the sender nothing. *Confirm* mode has RabbitMQ answer each message once the queues have it on
+//! disk; *mandatory* has it return a message that no queue is bound for, which it would otherwise drop and still confirm.
+//! Only a message that was confirmed and not returned has arrived. When the connection is lost before the answer, nobody can
+//! tell whether the message arrived: it is published again, and receivers recognise the second copy by its id. While
+//! RabbitMQ is short of memory or disk it stops reading from connections that publish; that is waited out, and the time
+//! limit for an answer does not run meanwhile. A message about a delivery is published only while the delivery is still
+//! ours: after that, RabbitMQ has given the delivery to another consumer, which publishes in its own turn.
 
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
@@ -140,7 +148,7 @@ impl Publisher {
 }
 
 /// Whether publishing ends with this error, which queues have answered with `NotTaken` so many times before and with it.
-/// Queues of this topology are declared again with the next connection, and take everything in the end.
+/// Queues of this topology are declared again with the next connection, so that publishing to them goes on.
 const fn is_final(error: &BrokerError, not_taken: u32, for_own_queue: bool) -> bool {
     match error {
         BrokerError::Config(_) | BrokerError::Unwanted => true,
@@ -150,7 +158,7 @@ const fn is_final(error: &BrokerError, not_taken: u32, for_own_queue: bool) -> b
     }
 }
 
-/// Whether the log has it that a message waits for a blocked connection.
+/// Whether it was logged that a message waits for a blocked connection.
 #[derive(Default)]
 struct Blocked {
     is_logged: bool,
@@ -173,13 +181,13 @@ impl Session {
         wanted: &(impl Fn() -> bool + Sync),
     ) -> Result<(), BrokerError> {
         let mut blocked = Blocked::default();
-        // What is published into a blocked connection piles up here and is sent later, given up or not.
+        // A message that is published over a blocked connection stays in our memory and is sent later, even if it was given up.
         while self.is_blocked() && wanted() {
             blocked.log_once();
             sleep(BLOCKED_POLL).await;
         }
         let channel = self.channel().await?;
-        // All of this may have taken long enough for a delivery to be somebody else's by now.
+        // Meanwhile the delivery that the message is about may have gone to another consumer.
         if !wanted() {
             self.keep(channel);
             return Err(BrokerError::Unwanted);
@@ -188,7 +196,7 @@ impl Session {
         let routing_key = message.routing_key.clone();
         let result = match confirmation {
             Confirmation::Ack(None) => Ok(()),
-            // RabbitMQ acknowledges what it returned: it has done what it could.
+            // RabbitMQ also confirms a message that it has returned.
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Err(BrokerError::Unroutable { routing_key }),
             Confirmation::Nack(None) => Err(BrokerError::NotTaken { routing_key }),
             Confirmation::NotRequested => Err(BrokerError::gone("publishing", "the channel gives no confirms")),
@@ -198,8 +206,8 @@ impl Session {
     }
 
     /// Publishes, and waits for the confirm. The time in which the connection is blocked does not count: the message is
-    /// in the socket, and giving up would only put another one behind it. A message that nobody wants any more is not
-    /// waited for; its channel is closed.
+    /// in the socket, and giving up would only put another one behind it. A message that is no longer wanted
+    /// is not waited for; its channel is closed.
     async fn confirmed(
         &self,
         channel: &Channel,

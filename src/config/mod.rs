@@ -13,6 +13,7 @@ mod raw;
 pub use error::{ConfigError, ConfigErrors};
 pub use layer::env_name;
 pub use load::{DEFAULT_TOML, listen, load};
+pub use log_filter::current as current_filter;
 pub use profiles::{Profile, Profiles};
 pub use raw::{Broker, Config, Http, Log, LogFormat, Sandbox, Secret, Source, Store, Traces, Worker};
 

@@ -90,7 +90,12 @@ impl<R: Role> Batches<'_, R> {
         let queue = inlet.queue().index;
         let mut window = inlet.look(prefetch).await?;
         while !self.is_unable() && self.runner.role.paused_until(queue).is_none_or(|until| until <= Instant::now()) {
-            let Some(Some(permit)) = stop.run_until_cancelled(permit(running)).await else { break };
+            let permit = select! {
+                () = stop.cancelled() => break,
+                permit = permit(running) => permit,
+                error = window.fill() => return Err(error),
+            };
+            let Some(permit) = permit else { break };
             let gather = window.gather(usize::from(self.batch.max(1)), LOOK);
             let Some(batch) = stop.run_until_cancelled(gather).await else { break };
             let batch = batch?;

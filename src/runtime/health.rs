@@ -105,7 +105,7 @@ impl Health {
         };
         let (depths, others) = tokio::join!(depths, self.0.role.parts());
         let lanes = match &counted {
-            _ if self.0.stopping.load(Ordering::Relaxed) => Some("the worker is stopping".to_owned()),
+            _ if self.0.stopping.load(Ordering::Relaxed) => Some(format!("the {} is stopping", self.0.role.name())),
             None => Some(match &*self.waits_for_lock() {
                 Some(reason) => format!("not consuming: {reason}"),
                 None => "not consuming".to_owned(),
@@ -159,11 +159,16 @@ impl Health {
 
 /// What health asks of a role, whichever it is.
 trait Checked: std::fmt::Debug + Send + Sync {
+    fn name(&self) -> &'static str;
     fn parts(&self) -> BoxFuture<'_, Vec<Part>>;
     fn measure(&self);
 }
 
 impl<R: Role> Checked for Runner<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
     fn parts(&self) -> BoxFuture<'_, Vec<Part>> {
         Box::pin(self.role.parts())
     }

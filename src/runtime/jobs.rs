@@ -22,7 +22,7 @@ use crate::broker::Delivery;
 use crate::error::{Code, Fault};
 use crate::events::Stage;
 
-/// For what the broker is still to be told when the grace period is over.
+/// How long putting messages back may take when the grace period is over.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A role, and what its messages are handled with.
@@ -99,7 +99,7 @@ impl Jobs {
                 }
             });
             if handled.await.is_none() {
-                // Those that were settled before are no longer ours to put back.
+                // Those that were settled before can no longer be put back.
                 let left = groups.iter().flatten().filter(|message| !message.delivery.is_void());
                 join_all(left.map(|message| put_back(&message.delivery))).await;
             }
@@ -142,7 +142,7 @@ impl<R: Role> Runner<R> {
         let queue = self.settler.topology.work_queue(first.delivery.queue());
         let span = spans::process(messages, &queue, label);
         let named = if messages.len() == 1 { spans::named(&first.info, &span) } else { tracing::Span::none() };
-        // Whoever has a lease is counted by it.
+        // A message with a lease is counted by the lease.
         let without_lease = messages.iter().filter(|message| message.lease.is_none());
         let _busy: Vec<_> = without_lease.map(|_| self.settler.metrics.busy(label)).collect();
         for message in messages.iter().filter(|message| message.delivery.tries().attempts == 0) {

@@ -36,7 +36,7 @@ pub fn decide(fault: &Fault, before: Tries, delays_s: &[u64]) -> RetryDecision {
         Fault::Transient { retry_after, .. } if tried < delays_s.len() => {
             RetryDecision::Retry { step: step(tried, *retry_after, delays_s) }
         }
-        // A worker puts it off and does not ask; without a broker there is nobody to put it off to.
+        // Reached without a broker only: with one, the worker puts the message off instead.
         Fault::NoRoom { .. } if tried < delays_s.len() => RetryDecision::Retry { step: tried },
         Fault::Transient { .. } | Fault::NoRoom { .. } | Fault::Broken { .. } => RetryDecision::GiveUp,
         Fault::Shutdown => RetryDecision::Requeue,

@@ -103,7 +103,7 @@ impl Brief<'_> {
 }
 
 fn too_slow(stage: Stage) -> Fault {
-    let message = format!("no end within the time that a {} step has", stage.as_str());
+    let message = format!("the {} step exceeded the deadline of the job", stage.as_str());
     match stage {
         Stage::Fetch => Fault::transient(Code::SourceTimeout, message),
         Stage::Transcode => Fault::suspect(Code::LimitTime, message),

@@ -12,7 +12,7 @@ const FETCHES_PER_SLOT: usize = 4;
 pub enum Lane {
     /// Short sounds.
     Audio,
-    /// Everything else, and what nobody told us the kind of.
+    /// Everything else, and requests that do not say what kind of file it is.
     Bulk,
 }
 

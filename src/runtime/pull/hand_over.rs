@@ -19,7 +19,7 @@ pub(in crate::runtime) async fn hand_over(subscription: &mut Subscription, mover
         Ok(Ok(0)) => {}
         Ok(Ok(messages)) => tracing::info!(messages, "messages of the second queues are back in their lanes"),
         Ok(Err(error)) => {
-            tracing::warn!(%error, "messages of the second queues wait for the next worker of this version")
+            tracing::warn!(%error, "messages of the second queues wait for the next process of this version")
         }
         Err(_elapsed) => tracing::warn!("not all messages of the second queues are back in their lanes"),
     }

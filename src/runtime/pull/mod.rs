@@ -70,7 +70,7 @@ pub(super) struct Taker<'a, R: Role> {
     pub(super) jobs: &'a Jobs,
     pub(super) subscription: &'a mut Subscription,
     pub(super) mover: Mover,
-    /// Delivered in the moment in which they were no longer wanted.
+    /// Delivered in the moment in which their queue was no longer watched.
     in_hand: Vec<Delivery>,
     /// How long the second queue of each lane is left alone.
     pauses: Vec<Pause>,
@@ -131,7 +131,7 @@ impl<'a, R: Role> Taker<'a, R> {
                 return self.ends(End::Unable).await;
             }
             if self.runner.role.able().is_err() {
-                // Whoever can do it is not to wait for this one.
+                // Messages go to processes that can handle them.
                 self.unwatch().await?;
                 self.ends(End::Unable).await?;
                 match shutdown.run_until_cancelled(self.is_able()).await {
@@ -170,7 +170,7 @@ impl<'a, R: Role> Taker<'a, R> {
         Ok(end)
     }
 
-    /// Whether this worker could do a job, after a while in which a fork server may start again or a job make room.
+    /// Whether the role can handle messages again, after a while in which what it lacks may have come back.
     async fn is_able(&self) -> bool {
         for _ in 0..LOOKS {
             if self.runner.role.able().is_ok() {

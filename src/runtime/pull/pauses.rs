@@ -1,4 +1,4 @@
-//! What a worker leaves alone for a while: twice as long each time that it was in vain.
+//! Waits that double each time that they were in vain, up to a limit.
 
 use std::time::Duration;
 
