@@ -145,7 +145,7 @@ impl Delivery {
         let is_origin = |queue: &str| origin == queue || origin.ends_with(&format!(".{queue}"));
         let specs = || topology.specs().iter().enumerate();
         let named = specs().filter(|(_, spec)| is_origin(&spec.name)).max_by_key(|(_, spec)| spec.name.len());
-        let last = || specs().filter(|(_, spec)| spec.dead_letters == name).next_back();
+        let last = || specs().rfind(|(_, spec)| spec.dead_letters == name);
         delivery.queue = WorkQueue::plain(named.or_else(last).map_or(0, |(index, _)| index));
         delivery
     }

@@ -100,6 +100,10 @@ struct Running {
 
 impl Running {
     fn start(rig: &Rig, grace: Duration) -> Self {
+        block_on(Self::started(rig, grace))
+    }
+
+    async fn started(rig: &Rig, grace: Duration) -> Self {
         let broker = rig.config().broker;
         let seen = Arc::<Seen>::default();
         let publisher = Publisher::new(&broker, topology(rig));
@@ -107,7 +111,7 @@ impl Running {
         let service = Arc::new(service.expect("a service"));
         let shutdown = CancellationToken::new();
         let (running, stop) = (Arc::clone(&service), shutdown.clone());
-        let run = block_on(async { tokio::spawn(async move { running.run(stop).await }) });
+        let run = tokio::spawn(async move { running.run(stop).await });
         Self { seen, service, shutdown, run }
     }
 
