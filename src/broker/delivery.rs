@@ -74,7 +74,7 @@ impl Delivery {
         &self.inner.data
     }
 
-    /// What its sender says that the bytes are.
+    /// The content type that its sender gave.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
         self.inner.properties.content_type().as_ref().map(lapin::types::ShortString::as_str)

@@ -75,7 +75,7 @@ impl Message {
         Self::noted(topology, queue, delivery, note)
     }
 
-    /// A delivery on its way to another queue of ours, as it is: nobody has tried it, or that try does not count. How often
+    /// A delivery on its way to another queue of ours, as it is: it was not tried, or that try does not count. How often
     /// it was delivered goes with it, so that a message that
     /// ends the process each time is given up at last.
     #[must_use]

@@ -2,7 +2,7 @@
 //!
 //! - [`Connection`](connection): one connection, opened and given up with deadlines. lapin's own recovery stays off: it gives
 //!   up after 16 tries and loses consumers that the server cancelled.
-//! - [`QueueSpec`]: what a role says of its queues; [`Topology`]: their names, and their declaration.
+//! - [`QueueSpec`]: a queue as a role specifies it; [`Topology`]: the names of all queues, and their declaration.
 //! - [`Publisher`]: mandatory, persistent, confirmed; reconnects by itself.
 //! - [`Subscription`]: the queues of a role, an [`Inlet`] each; its end is an error, and the caller opens the next one.
 //! - [`Mover`]: moves messages between them, many at a time.

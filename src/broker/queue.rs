@@ -1,4 +1,4 @@
-//! What a role says of the queues that it takes messages from.
+//! Queues as a role specifies them: bindings, retry delays, dead letters.
 
 use rand::Rng;
 
@@ -35,7 +35,7 @@ impl QueueSpec {
 }
 
 /// The delays after which a message is tried again, one step for each try that failed. Each step is one or more queues
-/// that nobody consumes: their messages expire, and RabbitMQ moves them back.
+/// without consumers: their messages expire, and RabbitMQ moves them back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ladder {
     /// In seconds, one for each step. Without any, nothing is tried again.

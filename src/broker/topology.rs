@@ -87,13 +87,13 @@ impl Topology {
         &self.exchange
     }
 
-    /// What the role says of its queues.
+    /// The role's queues.
     #[must_use]
     pub fn specs(&self) -> &[QueueSpec] {
         &self.queues
     }
 
-    /// What the role says of this queue.
+    /// The specification of this queue.
     #[must_use]
     pub fn spec(&self, queue: WorkQueue) -> &QueueSpec {
         &self.queues[queue.index]

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::{CliError, EXIT_FAILED, Global};
 
-/// Longer than a worker waits for the broker and the store before it says that they do not answer.
+/// Longer than a worker waits for the broker and the store before it answers that they do not.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Options of `health`.

@@ -33,7 +33,7 @@ pub(super) struct Args {
     discard: bool,
 }
 
-/// Why a letter is in the dead queue.
+/// Why a message is in the dead-letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reason {
     /// A worker wrote this code into its headers.

@@ -20,7 +20,7 @@ pub(super) struct Args {}
 
 /// Works until SIGTERM or SIGINT, then finishes or puts back what it has. Exit code 0.
 ///
-/// What ends it early is a line of the log like any other, once there is a log: whoever is woken by it reads that.
+/// An error that ends it early is logged, once there is a log, because operators read that.
 pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let (config, profiles) = global.load_with_profiles()?;
     let traces = Traces::new(&config.traces);
@@ -73,7 +73,7 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     let parts = Parts { sources, store: store.clone(), sandbox, profiles, workspace };
     let pipeline = Pipeline::new(&config, parts, slots.count().into());
     let worker = worker::service(&config, slots, pipeline.clone())?;
-    // Before the first connection: a worker that waits for its broker says so.
+    // Before the first connection, so that /readyz answers while the worker waits for its broker.
     if let Some(listener) = health_http::listen(&config.http).await? {
         tokio::spawn(health_http::serve(listener, worker.health()));
     }
@@ -85,7 +85,7 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     Ok(())
 }
 
-/// Reads the profiles again at each SIGHUP, and says which changes of the configuration wait for a restart.
+/// Reads the profiles again at each SIGHUP, and logs which changes of the configuration wait for a restart.
 async fn reread(mut hangup: Signal, global: Global, config: Config, pipeline: Pipeline) {
     while hangup.recv().await.is_some() {
         match global.load() {

@@ -9,7 +9,8 @@ pub const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What the clocks of senders may be ahead of ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// How old an event is by its own time, if that can be: what a sender's clock says wrongly would drown what is measured.
+/// How old an event is by its own time, if that can be: one sender with a wrong clock would distort the
+/// histogram.
 #[must_use]
 pub fn age(of: Timestamp) -> Option<Duration> {
     age_at(of, Timestamp::now())

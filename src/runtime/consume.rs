@@ -115,7 +115,7 @@ impl<R: Role> Batches<'_, R> {
     }
 }
 
-/// The right to handle one more batch; none where the semaphore is closed, which nobody does.
+/// The right to handle one more batch; none where the semaphore is closed, which does not happen.
 async fn permit(running: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     Arc::clone(running).acquire_owned().await.ok()
 }

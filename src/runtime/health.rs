@@ -131,7 +131,7 @@ impl Health {
         self.0.waits_for.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says again and again that the task that polls this is polled.
+    /// Writes down once a second that the task that polls this future runs.
     pub(super) async fn beat(&self) {
         let mut beats = interval(BEAT);
         loop {

@@ -37,7 +37,7 @@ pub(super) struct Runner<R> {
     pub(super) work_time: Duration,
 }
 
-/// A delivery, and what it says.
+/// A delivery, read.
 pub(super) struct Taken<M> {
     pub(super) delivery: Delivery,
     pub(super) message: M,

@@ -27,7 +27,7 @@ pub struct Lease {
     patience: Duration,
     taken: Mutex<Option<(Slot, Busy)>>,
     place: Mutex<Option<Place>>,
-    /// Dropped before the slot is: whoever fills that goes by the accounts.
+    /// Dropped before the slot is: the next message for the slot is chosen by the accounts.
     account: Mutex<Option<Account>>,
     late: AtomicBool,
 }
@@ -70,7 +70,7 @@ impl Lease {
         self.late.load(Ordering::Relaxed)
     }
 
-    /// Gives the slot back, where one more message may wait without; says whether it did.
+    /// Gives the slot back, where one more message may wait without. Returns whether it did.
     pub fn park(&self) -> bool {
         let Some(place) = self.slots.park(&self.tenant) else { return false };
         *self.place() = Some(place);
@@ -82,7 +82,7 @@ impl Lease {
         true
     }
 
-    /// Waits for a slot, where this has none, for a minute and not beyond `deadline`; says whether it has one. New messages
+    /// Waits for a slot, where this has none, for a minute and not beyond `deadline`. Returns whether it has one. New messages
     /// get no slot meanwhile: the permits are given in the order in which they are asked for.
     pub async fn resume(&self, deadline: Instant) -> bool {
         if self.taken().is_some() {
@@ -99,7 +99,7 @@ impl Lease {
         let busy = self.metrics.busy(&self.label);
         *self.taken() = Some((slot, busy));
         *self.place() = None;
-        // Whoever is not taken from while it has too many jobs waiting has one less.
+        // A tenant with too many parked messages has one less, and may be taken from again.
         self.slots.is_freed();
         true
     }

@@ -14,7 +14,7 @@ pub struct Part {
 pub struct Readiness {
     /// Always all of them.
     pub parts: Vec<Part>,
-    /// Messages that wait, by queue; none where the broker does not say.
+    /// Messages that wait, by queue; empty where the broker does not answer.
     pub(super) depths: Vec<(String, u32)>,
 }
 

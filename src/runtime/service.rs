@@ -42,7 +42,7 @@ pub struct Service<R: Role> {
 }
 
 impl<R: Role> Service<R> {
-    /// A role that talks to nobody yet. `publisher` has the topology of the role's queues; what runs at shutdown has `grace`
+    /// A role that has not connected yet. `publisher` has the topology of the role's queues; what runs at shutdown has `grace`
     /// to end.
     ///
     /// # Errors

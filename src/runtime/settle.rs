@@ -40,7 +40,7 @@ impl Settler {
         let before = delivery.tries();
         let delays_s = &self.topology.spec(delivery.queue()).ladder.delays_s;
         let mut is_first = true;
-        // A delivery that is no longer ours is decided by whoever gets the message next.
+        // A delivery that is no longer ours goes to another consumer, which decides about it.
         while !delivery.is_void() {
             let attempts = before.attempts.saturating_add(1);
             let Some(note) = note(&failure, attempts, before.suspicions) else {
@@ -125,7 +125,7 @@ pub(super) fn is_worn(delivery: &Delivery, delivery_limit: u32) -> bool {
 }
 
 /// Gives back what was not begun. Before RabbitMQ 4.3 that counts towards the delivery limit of the message: where half of
-/// it is used up, it goes behind the others of its queue as a new message instead, which nobody has tried.
+/// it is used up, it goes behind the others of its queue as a new message instead.
 pub(super) async fn give_back(mover: &mut Mover, delivery: &Delivery, delivery_limit: u32) {
     if !is_worn(delivery, delivery_limit) {
         return put_back(delivery).await;

@@ -4,7 +4,7 @@
 //! done instead: while others may wait behind it, it puts messages of tenants that already have their share into the lane's
 //! second queue. The lane itself is short then and in it are the tenants below their share, who come first. Who is above:
 //! a tenant that runs as many jobs here as its equal part of the slots, or whose messages were put off a moment ago. Where
-//! a lane has but one slot here, whoever was started last is above until the others have been looked at.
+//! a lane has but one slot here, the tenant that was started last is above until the others have been looked at.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) enum Turn {
     Later,
 }
 
-/// What a worker knows of the tenants of one lane. A tenant is empty where a message does not say.
+/// What this process knows of the tenants of one lane. A tenant is empty where a message does not name one.
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     running: HashMap<String, usize>,

@@ -61,8 +61,8 @@ pub(super) fn process<M>(messages: &[Incoming<M>], queue: &str, label: &str) -> 
     span
 }
 
-/// What every log line of the work on a message says of it, next to what the line itself says. At the level of errors, so
-/// that no filter that lets a line through leaves this out.
+/// Fields that every log line about a message has: tenant, media and trace. The span has the level `error`, so that no filter
+/// that lets a line through leaves them out.
 pub(super) fn named(info: &MessageInfo, process: &Span) -> Span {
     let Some(media_id) = &info.media_id else { return Span::none() };
     let tenant = id(&info.tenant).filter(|tenant| !tenant.is_empty());

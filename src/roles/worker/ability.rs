@@ -2,7 +2,7 @@
 //! not been tried.
 //!
 //! A failure with a code of the store or of the machine is followed by a *trial*: a small write, or a tiny sound made by a
-//! child. Where that fails too, nobody's message is to blame: the worker takes no more, the message goes back without
+//! child. Where that fails too, no message is to blame: the worker takes no more, the message goes back without
 //! its attempt being counted, and the trial is repeated until it passes. Where the trial passes, the store
 //! or the machine fails at this one file only, and its message goes through its retry queues to its end. Counting failures in a row instead
 //! would use up an attempt of the first ones of each outage, and would never end a message that comes alone.

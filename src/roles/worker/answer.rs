@@ -17,7 +17,7 @@ use crate::events::{Declared, MAX_REVISIONS, Manifest, Normalized, Received, Rec
 use crate::source::{Fetched, declared_sha256};
 use crate::store::Version;
 
-/// What the store says of a media.
+/// What the store has of a media.
 #[derive(Debug)]
 pub(super) enum Seen {
     /// It has no manifest.

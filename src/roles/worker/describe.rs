@@ -1,4 +1,4 @@
-//! What a finished job says of itself: the data of its *media normalized* event.
+//! Describes a finished job: the data of its *media normalized* event.
 
 use super::job::Job;
 use super::upload::Kept;

@@ -47,7 +47,7 @@ impl Pipeline {
         }
     }
 
-    /// Nothing where the kept original is gone, or is not what the manifest says.
+    /// Nothing where the kept original is gone, or has another SHA-256 than the manifest names.
     async fn fetch_kept(
         &self,
         limit: u64,

@@ -4,7 +4,7 @@ use crate::broker::{Delivery, Ladder, QueueSpec};
 use crate::config;
 use crate::runtime::Slots;
 
-/// Fetches that may be parked for each slot, where the configuration does not say.
+/// Fetches that may be parked for each slot, where the configuration sets no number.
 const FETCHES_PER_SLOT: usize = 4;
 
 /// One of the worker's queues.

@@ -30,7 +30,7 @@ impl Pipeline {
                 tracing::warn!(key, %error, "a manifest cannot be read and will be replaced");
                 Ok(Seen::Damaged(version))
             }
-            // It may name objects, or say that there are none any more. A worker that can read it is about, or was.
+            // It may name objects, or state that they were erased. A worker of another version wrote it and can read it.
             Err(ManifestError::Foreign) => Err(Failure { stage: Stage::Parse, fault: outdated() }),
         }
     }

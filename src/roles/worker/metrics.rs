@@ -72,7 +72,7 @@ impl Metrics {
         table.sandbox.at([mode, landlock, landlock_abi.to_string(), seccomp.to_string()]).set(1);
     }
 
-    /// A file was made into what its event is going to say.
+    /// A file was normalized.
     pub(super) fn made(&self, lane: Option<Lane>, kind: Kind, decision: &Decision) {
         let labels = [lane.map_or("", Lane::as_str), kind.as_str()];
         self.own.input.at(labels).inc_by(decision.bytes_before);

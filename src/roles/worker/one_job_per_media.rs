@@ -23,7 +23,7 @@ pub(super) struct Turn {
 }
 
 impl InFlight {
-    /// The turn, where nobody works on this file.
+    /// The turn, where no other job works on this file.
     pub(super) fn free_turn(&self, tenant: &str, media_id: &str) -> Option<Turn> {
         let key = (tenant.to_owned(), media_id.to_owned());
         let lock = Arc::clone(self.map().entry(key.clone()).or_default());
@@ -31,11 +31,11 @@ impl InFlight {
         Some(Turn { all: self.clone(), key, held })
     }
 
-    /// Waits until nobody else works on this file.
+    /// Waits until no other job works on this file.
     pub(super) async fn turn(&self, tenant: &str, media_id: &str) -> Turn {
         let key = (tenant.to_owned(), media_id.to_owned());
         let lock = Arc::clone(self.map().entry(key.clone()).or_default());
-        // Made before waiting, so that whoever gives up waiting tidies up, too.
+        // Made before waiting, so that dropping this future removes the entry, too.
         let mut turn = Turn { all: self.clone(), key, held: None };
         turn.held = Some(lock.lock_owned().await);
         turn
@@ -50,7 +50,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut map = self.all.map();
         self.held = None;
-        // Only the map itself still knows the lock: nobody holds it or waits for it.
+        // Only the map refers to the lock: no job has it or waits for it.
         if map.get(&self.key).is_some_and(|lock| Arc::strong_count(lock) == 1) {
             map.remove(&self.key);
         }

@@ -1,4 +1,4 @@
-//! The three ways in which a well-formed message ends, and the events that say so.
+//! The three ways in which a well-formed message ends, and their events.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -43,7 +43,7 @@ impl Outcome {
         }
     }
 
-    /// Whether a manifest has it, so that whoever gets the message next publishes the same.
+    /// Whether a manifest has it, so that the next worker that gets the message publishes the same.
     #[must_use]
     pub fn is_stored(&self) -> bool {
         match self {

@@ -183,7 +183,7 @@ impl Pipeline {
         Some(JobSpec { task: Task::Normalize, profile, limits: self.limits, threads: 1, nice: 0 })
     }
 
-    /// The outcome of a request that some worker has given it already, where the store says so.
+    /// The outcome of a request that is in the manifest already.
     pub(super) async fn done(&self, job: &Job) -> Option<Outcome> {
         let brief = self.parse(job).ok()?;
         let seen = self.look(&brief).await.ok()?;

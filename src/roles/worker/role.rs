@@ -47,7 +47,7 @@ pub struct Worker {
     turn_patience: Duration,
 }
 
-/// A worker that talks to nobody yet.
+/// A worker that has not connected yet.
 ///
 /// # Errors
 /// [`BrokerError::Config`]
@@ -138,7 +138,7 @@ impl Role for Worker {
                 if let Err(error) = published
                     && !delivery.is_void()
                 {
-                    // The dead-letter queue keeps what the event would have said.
+                    // The headers of the dead letter keep the code and the reason.
                     let (tenant, media_id) = (&request.received.tenant, &request.received.media_id);
                     let Note { code, reason, .. } = note;
                     tracing::warn!(tenant, media_id, %code, reason, %error, "a failed event is not published");

@@ -41,7 +41,7 @@ const FRESH: Duration = Duration::from_millis(100);
 /// What can go wrong with scratch space.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkspaceError {
-    /// The file system said no.
+    /// The file system refused.
     #[error("cannot {action} the scratch directory: {source}")]
     Io {
         /// What was being done.
@@ -155,7 +155,7 @@ impl Workspace {
         }
     }
 
-    /// A directory for a job whose original has so many bytes (0: nobody knows), removed when the [`Scratch`] is dropped.
+    /// A directory for a job whose original has so many bytes (0: unknown), removed when the [`Scratch`] is dropped.
     ///
     /// # Errors
     /// [`WorkspaceError::Full`] below the floor, counting what was promised to running jobs; [`WorkspaceError::TooLarge`]

@@ -1,4 +1,4 @@
-//! From files in the scratch directory to objects in the store. What the report says of them was checked in `vet`.
+//! From files in the scratch directory to objects in the store. The child's report about them was checked in `vet`.
 
 use std::path::Path;
 

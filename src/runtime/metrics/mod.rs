@@ -27,7 +27,7 @@ pub struct Described {
     pub kind: &'static str,
     /// Names of its labels.
     pub labels: &'static [&'static str],
-    /// What it says.
+    /// What it measures.
     pub help: &'static str,
 }
 
@@ -139,7 +139,7 @@ impl Metrics {
         table.build.at([env!("CARGO_PKG_VERSION")]).set(1);
     }
 
-    /// A message was taken that nobody had taken before.
+    /// A message was taken for the first time.
     pub(super) fn taken(&self, queue: &str, asked_at: Option<Timestamp>) {
         if let Some(age) = asked_at.and_then(age) {
             self.0.table.wait.at([queue.to_owned()]).observe(age.as_secs_f64());
@@ -198,7 +198,7 @@ impl Metrics {
         self.0.table.reconnects.at::<&str>([]).inc();
     }
 
-    /// What waits at the broker, where it says so.
+    /// How many messages wait in each queue, where the broker has answered.
     pub(super) fn waiting(&self, depths: &[(String, u32)]) {
         // A figure of yesterday would be worse than none.
         self.0.table.queue.clear();

@@ -17,7 +17,7 @@ const BUCKETS_S: [f64; 14] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 3
 /// Counts in fractions.
 pub type FloatCounter = Counter<f64, AtomicU64>;
 
-/// Declares a struct `$table` with a [`Set`] for each row, made by `register`, and `$all` with what the rows say.
+/// Declares a struct `$table` with a [`Set`] for each row, made by `register`, and `$all` with their descriptions.
 macro_rules! metrics {
     ($table:ident, $all:ident: $( $field:ident: $kind:ty, $name:literal, [$($label:literal),*], $help:literal; )*) => {
         const $all: &[$crate::runtime::metrics::Described] = &[ $( $crate::runtime::metrics::Described {

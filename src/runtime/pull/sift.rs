@@ -179,7 +179,7 @@ impl<R: Role> Taker<'_, R> {
         }
     }
 
-    /// Whether there is one among them that nobody else comes before.
+    /// Whether one of them may start before all others that wait.
     fn has_first(&self, lane: usize, view: View, startable: &[Taken<R::Message>]) -> bool {
         let shares = self.runner.tenants.shares(lane);
         let is_one_slot = shares.is_one_slot(view.room);

@@ -11,7 +11,7 @@ use crate::task::INPUT;
 
 /// How often a download is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How far a promise is ahead of a download whose size nobody has declared.
+/// How far a promise is ahead of a download whose size was not declared.
 const AHEAD_BYTES: u64 = 32 << 20;
 
 impl Scratch {
