@@ -1,9 +1,9 @@
 //! What every role shares that takes messages from RabbitMQ: a role is a type that says which queues it has and what it
 //! does with a message ([`Role`]), and a [`Service`] runs it.
 //!
-//! A message's way: [`pull`] or [`consume`] takes it, when there is a slot for it; [`jobs`] has the role handle it, in a
-//! span, and catches panics; [`settle`] acknowledges it, or puts it into a retry queue, a dead-letter queue or back, as
-//! [`retry`] decides. [`Service`] connects again when the connection is lost, and drains on shutdown: what runs has a grace
+//! A message's way: `pull` or `consume` takes it, when there is a slot for it; `jobs` has the role handle it, in a
+//! span, and catches panics; `settle` acknowledges it, or puts it into a retry queue, a dead-letter queue or back, as
+//! `retry` decides. [`Service`] connects again when the connection is lost, and drains on shutdown: what runs has a grace
 //! period, and what does not end in it is put back. [`Health`] and [`Metrics`] are answered over HTTP by [`health_http`].
 //!
 //! Nothing here knows a role: `roles` uses `runtime`, and `runtime` uses `broker`.

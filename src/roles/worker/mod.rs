@@ -1,7 +1,7 @@
 //! The worker: one job from message to outcome.
 //!
-//! [`role`] says what becomes of a message, [`pipeline`] does its job: fetch, transcode in the sandbox, store, the manifest
-//! last. `mediamill normalize` runs the same pipeline without a broker ([`offline`]).
+//! `role` says what becomes of a message, `pipeline` does its job: fetch, transcode in the sandbox, store, the manifest
+//! last. `mediamill normalize` runs the same pipeline without a broker (`offline`).
 
 mod ability;
 mod answer;
