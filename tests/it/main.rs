@@ -40,6 +40,7 @@ mod references;
 mod regressions;
 mod reliability;
 mod repository;
+mod runtime;
 mod sandbox;
 mod sandbox_endings;
 mod sandbox_escape;
