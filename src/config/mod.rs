@@ -6,6 +6,7 @@ mod check;
 mod error;
 mod layer;
 mod load;
+mod location;
 mod log_filter;
 mod profile;
 mod profiles;
@@ -14,6 +15,7 @@ mod raw;
 pub use error::{ConfigError, ConfigErrors};
 pub use layer::env_name;
 pub use load::{DEFAULT_TOML, listen, load};
+pub use location::{Location, LocationError};
 pub use profile::{RawAudio, RawProfile, RawThumbnail, RawVideo, RawWaveform};
 pub use profiles::{Profile, Profiles};
 pub use raw::{

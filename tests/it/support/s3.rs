@@ -148,6 +148,31 @@ impl S3 {
         self.access.env()
     }
 
+    /// Has the bucket keep every version of an object from now on. Of moto only.
+    pub async fn keep_versions(&self) {
+        let body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+        let url = format!("{}/{BUCKET}?versioning", self.endpoint());
+        let answer = reqwest::Client::new().put(url).body(body).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
+    /// How many versions of an object, and how many marks of deletions, the bucket has. Of moto only.
+    pub async fn versions(&self, key: &str) -> (usize, usize) {
+        let (mut versions, mut marks, mut at) = (0, 0, String::new());
+        loop {
+            let url = format!("{}/{BUCKET}?versions&prefix={key}{at}", self.endpoint());
+            let listed = reqwest::get(url).await.expect("an answer").text().await.expect("a list");
+            let named = format!("<Key>{key}</Key>");
+            let of = |tag: &str| listed.split(tag).skip(1).filter(|entry| entry.contains(&named)).count();
+            versions += of("<Version>");
+            marks += of("<DeleteMarker>");
+            let text = |tag: &str| Some(listed.split_once(&format!("<{tag}>"))?.1.split_once('<')?.0.to_owned());
+            let Some(marker) = text("NextKeyMarker") else { return (versions, marks) };
+            let version = text("NextVersionIdMarker").unwrap_or_default();
+            at = format!("&key-marker={marker}&version-id-marker={version}");
+        }
+    }
+
     /// An object's file. Of s3s-fs only.
     pub fn file(&self, key: &str) -> PathBuf {
         self.root().join(BUCKET).join(key)
