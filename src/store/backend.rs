@@ -79,8 +79,9 @@ pub trait Backend: Debug + Send + Sync {
     /// [`StoreError`]
     async fn head(&self, key: &str) -> Result<Option<Head>, StoreError>;
 
-    /// At most `limit` objects whose keys begin with `prefix`, in the order of the keys' bytes, from the first one after the
-    /// cursor on. An object that is there all the time is in the list exactly once, whatever becomes of others meanwhile.
+    /// At most `limit` objects whose keys begin with `prefix`, from the first one after the cursor on, in an order that the
+    /// store keeps: that of the keys' bytes, or that of a tree of folders. An object that is there all the time is in the
+    /// list exactly once, whatever becomes of others meanwhile.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is left out silently.

@@ -55,7 +55,7 @@ pub struct Listed {
     pub modified: Option<SystemTime>,
 }
 
-/// A part of a list. Keys are in the order of their bytes.
+/// A part of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
     /// At most as many objects as were asked for.

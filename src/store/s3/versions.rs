@@ -16,58 +16,44 @@ const LIST: &str = "list the versions of an object";
 const REMOVE: &str = "remove a version of an object";
 /// Requests on their way at the same time.
 const AT_ONCE: usize = 8;
-/// How often versions may appear while others are removed, before somebody else has to stop writing first.
-const MAX_ROUNDS: usize = 5;
-
-/// Where a list of versions goes on.
-type Marker = (Option<String>, Option<String>);
+/// A million versions; more are written as fast as they are removed.
+const MAX_PAGES: usize = 1000;
 
 impl Inner {
     /// How many versions and markers were removed.
     pub(super) async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
         // What goes wrong there is logged there, and tried again in the background.
         self.sweep(&Scope::new(key, None), &Handle::current()).await.ok();
-        let mut removed = 0;
-        for _ in 0..MAX_ROUNDS {
-            match self.remove_listed(key).await? {
-                Some(0) => return Ok(removed),
-                Some(n) => removed += n,
-                None => return self.remove_unversioned(key).await,
+        let (mut removed, mut before) = (0, Vec::new());
+        for _ in 0..MAX_PAGES {
+            // Always the first page: what was on it is gone. The last request shows that nothing is left.
+            let Some(listed) = self.list_versions(key).await? else { return self.remove_unversioned(key).await };
+            let ids = ids(&listed, key);
+            if ids.is_empty() {
+                return Ok(removed);
             }
+            if ids == before {
+                return Err(StoreError::unavailable(REMOVE, "the store goes on listing what it has removed"));
+            }
+            let removals: Vec<_> = ids.iter().map(|id| self.remove_version(key, id)).collect();
+            stream::iter(removals).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+            removed += ids.len() as u64;
+            before = ids;
         }
         Err(StoreError::unavailable(LIST, "versions are written as fast as they are removed"))
     }
 
-    /// One walk through the list. Nothing where the server has no versions and so no list of them.
-    async fn remove_listed(&self, key: &str) -> Result<Option<u64>, StoreError> {
-        let (mut removed, mut at) = (0, (None, None));
-        loop {
-            let Some(listed) = self.list_versions(key, at).await? else { return Ok(None) };
-            let (ids, goes_on) = ids(&listed, key);
-            removed += ids.len() as u64;
-            let removals = ids.into_iter().map(|id| self.remove_version(key, id));
-            stream::iter(removals.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-            if !goes_on || !listed.is_truncated().unwrap_or(false) {
-                return Ok(Some(removed));
-            }
-            at = (listed.next_key_marker, listed.next_version_id_marker);
-            if at.0.is_none() {
-                return Err(StoreError::Config(format!("{LIST}: the store ends a list that it says goes on")));
-            }
-        }
-    }
-
-    async fn list_versions(&self, key: &str, at: Marker) -> Result<Option<ListObjectVersionsOutput>, StoreError> {
+    /// The first page. Nothing where the server has no versions and so no list of them.
+    async fn list_versions(&self, key: &str) -> Result<Option<ListObjectVersionsOutput>, StoreError> {
         let request = self.remote.client().list_object_versions().bucket(&self.bucket).prefix(key);
-        let sent = request.set_key_marker(at.0).set_version_id_marker(at.1).send().await;
-        match sent {
+        match request.send().await {
             Ok(listed) => Ok(Some(listed)),
             Err(err) if is_unknown(err.raw_response().map(|raw| raw.status().as_u16()), err.code()) => Ok(None),
             Err(err) => Err(classify(LIST, err)),
         }
     }
 
-    async fn remove_version(&self, key: &str, id: String) -> Result<(), StoreError> {
+    async fn remove_version(&self, key: &str, id: &str) -> Result<(), StoreError> {
         let request = self.remote.client().delete_object().bucket(&self.bucket).key(key).version_id(id);
         match request.send().await.map_err(|err| classify(REMOVE, err)) {
             // Somebody else has removed it.
@@ -86,14 +72,14 @@ impl Inner {
     }
 }
 
-/// The ids of the key's versions and markers on a page, and whether more may follow. A list goes by the order of keys, and
-/// this key is the first of those that begin with it.
-fn ids(listed: &ListObjectVersionsOutput, key: &str) -> (Vec<String>, bool) {
+/// The ids of the key's versions and markers on a page. A list goes by the order of keys, and this key is the first of those
+/// that begin with it: a first page without it means that there is none.
+fn ids(listed: &ListObjectVersionsOutput, key: &str) -> Vec<String> {
     let versions = listed.versions().iter().map(|version| (version.key(), version.version_id()));
     let markers = listed.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
-    let (own, others): (Vec<_>, Vec<_>) = versions.chain(markers).partition(|(named, _)| *named == Some(key));
+    let own = versions.chain(markers).filter(|(named, _)| *named == Some(key));
     // What was written before versions were kept has the id "null".
-    (own.into_iter().map(|(_, id)| id.unwrap_or("null").to_owned()).collect(), others.is_empty())
+    own.map(|(_, id)| id.unwrap_or("null").to_owned()).collect()
 }
 
 /// Whether the answer means that the server has no such request, rather than that it refuses this one.
@@ -115,10 +101,9 @@ mod tests {
             .versions(ObjectVersion::builder().key("k").build())
             .delete_markers(DeleteMarkerEntry::builder().key("k").version_id("2").build())
             .build();
-        assert_eq!(ids(&listed, "k"), (vec!["1".to_owned(), "null".to_owned(), "2".to_owned()], true));
-        let listed =
-            ListObjectVersionsOutput::builder().versions(version("k", "1")).versions(version("k0", "9")).build();
-        assert_eq!(ids(&listed, "k"), (vec!["1".to_owned()], false));
+        assert_eq!(ids(&listed, "k"), ["1", "null", "2"]);
+        let others = ListObjectVersionsOutput::builder().versions(version("k0", "9")).build();
+        assert_eq!(ids(&others, "k"), [""; 0]);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(super) struct Server {
     pub(super) compares_versions: bool,
     /// It does so, and puts new objects, whatever else happens at the same moment.
     pub(super) is_atomic: bool,
+    /// It lists keys in the order of their bytes, and not in that of a tree of folders.
+    pub(super) lists_by_bytes: bool,
     /// It has links for people without credentials.
     pub(super) signs: bool,
     /// It refuses links that were changed or have expired.
@@ -36,16 +38,43 @@ pub(super) struct Server {
     pub(super) overrides_headers: bool,
 }
 
-const DIRECTORY: Server =
-    Server { compares_versions: true, is_atomic: true, signs: false, checks_links: false, overrides_headers: false };
+const DIRECTORY: Server = Server {
+    compares_versions: true,
+    is_atomic: true,
+    lists_by_bytes: true,
+    signs: false,
+    checks_links: false,
+    overrides_headers: false,
+};
 
 /// It writes an object and its checksum one after the other.
-const S3S: Server =
-    Server { compares_versions: true, is_atomic: false, signs: true, checks_links: true, overrides_headers: false };
+const S3S: Server = Server {
+    compares_versions: true,
+    is_atomic: false,
+    lists_by_bytes: true,
+    signs: true,
+    checks_links: true,
+    overrides_headers: false,
+};
 
 /// It takes `If-Match` with every PUT and looks at none, and believes every signature.
-const MOTO: Server =
-    Server { compares_versions: false, is_atomic: false, signs: true, checks_links: false, overrides_headers: true };
+const MOTO: Server = Server {
+    compares_versions: false,
+    is_atomic: false,
+    lists_by_bytes: true,
+    signs: true,
+    checks_links: false,
+    overrides_headers: true,
+};
+
+const SEAWEED: Server = Server {
+    compares_versions: true,
+    is_atomic: true,
+    lists_by_bytes: false,
+    signs: true,
+    checks_links: true,
+    overrides_headers: true,
+};
 
 /// Puts a store through everything that holds for all of them. It leaves objects behind.
 pub(super) async fn run(store: &Store, server: &Server) {
@@ -71,7 +100,7 @@ pub(super) async fn run(store: &Store, server: &Server) {
         conditions::is_replaced_by_one_of_many(store).await;
         conditions::stays_removed(store).await;
     }
-    lists::is_listed(store).await;
+    lists::is_listed(store, server).await;
     lists::is_listed_while_it_changes(store).await;
     lists::is_listed_by_media(store).await;
     removal::is_removed_for_good(store).await;
@@ -111,6 +140,13 @@ async fn moto_keeps_the_contract() {
         config.url = "s3://nobodys-bucket".to_owned();
         has_no_bucket(&Store::connect(&config).await.expect("a store")).await;
     }
+}
+
+#[tokio::test]
+async fn seaweedfs_keeps_the_contract() {
+    let Some(s3) = S3::seaweed().await else { return };
+    run(&Store::connect(&s3.store_config()).await.expect("a store"), &SEAWEED).await;
+    assert_eq!(s3.pending_uploads().await, 0);
 }
 
 #[tokio::test]
