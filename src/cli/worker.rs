@@ -80,7 +80,7 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     tokio::spawn(reread(hangup, global, config, pipeline));
     Box::pin(worker.run(shutdown)).await?;
     // Jobs that were given up may have had uploads on their way.
-    store.settle().await;
+    store.wait_for_aborts().await;
     tracing::info!("stopped");
     Ok(())
 }

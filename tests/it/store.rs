@@ -5,3 +5,4 @@ mod faults;
 mod multipart;
 mod proxy;
 mod terms;
+mod versions;

@@ -1,5 +1,7 @@
 //! Whether a server's answer names the bytes that were sent.
 
+use std::time::SystemTime;
+
 use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
 
 use super::classify::classify;
@@ -29,6 +31,7 @@ pub(super) struct Seen<'a> {
 #[derive(Debug)]
 pub(super) struct LookedUp {
     pub(super) size_bytes: u64,
+    pub(super) modified: Option<SystemTime>,
     sha256: Option<String>,
     e_tag: Option<String>,
     sse: Option<ServerSideEncryption>,
@@ -111,6 +114,7 @@ impl Inner {
         let answer = request.send().await.map_err(|err| classify("look up an object", err))?;
         Ok(LookedUp {
             size_bytes: answer.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            modified: answer.last_modified().and_then(|at| SystemTime::try_from(*at).ok()),
             sha256: answer.checksum_sha256().map(str::to_owned),
             e_tag: answer.e_tag().map(str::to_owned),
             sse: answer.server_side_encryption().cloned(),

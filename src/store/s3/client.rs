@@ -23,7 +23,7 @@ const ANY_REGION: &str = "us-east-1";
 
 /// A client for every bucket of the configured server. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Remote {
+pub(in crate::store) struct Remote {
     client: Client,
     attempt_timeout: Duration,
     max_attempts: u32,
@@ -31,7 +31,7 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// Reads the credential chain where no credentials are configured. Talks to no S3 server yet.
-    pub(crate) async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
+    pub(in crate::store) async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
         let seconds = Duration::from_secs;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region(config))

@@ -33,13 +33,13 @@ pub(super) struct Family<'a> {
 
 /// Which uploads are swept together.
 #[derive(Debug, Clone)]
-struct Scope {
+pub(super) struct Scope {
     prefix: String,
     suffix: String,
 }
 
 impl Scope {
-    fn new(key: &str, family: Option<Family<'_>>) -> Self {
+    pub(super) fn new(key: &str, family: Option<Family<'_>>) -> Self {
         match family {
             Some(Family { folder, object }) => Self { prefix: format!("{folder}/"), suffix: format!("/{object}") },
             None => Self { prefix: key.to_owned(), suffix: String::new() },
@@ -288,7 +288,7 @@ impl Inner {
 
     /// Aborts what workers that ended began for the same object. One that still works on the same media finds it done when
     /// it tries again.
-    fn sweep(&self, scope: &Scope, runtime: &Handle) -> JoinHandle<()> {
+    pub(super) fn sweep(&self, scope: &Scope, runtime: &Handle) -> JoinHandle<()> {
         let (remote, bucket, scope) = (self.remote.clone(), self.bucket.clone(), scope.clone());
         let named = scope.prefix.clone();
         let attempt = move || sweep(remote.clone(), bucket.clone(), scope.clone());
@@ -324,5 +324,5 @@ fn gone(err: StoreError) -> StoreError {
 }
 
 fn unusable(detail: &str) -> StoreError {
-    StoreError::Unavailable { action: ACTION, detail: detail.to_owned() }
+    StoreError::unavailable(ACTION, detail)
 }
