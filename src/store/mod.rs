@@ -218,9 +218,9 @@ impl Store {
         self.backend.head(key).await
     }
 
-    /// At most `limit` objects (1 to [`MAX_PAGE`]) whose keys begin with `prefix`, from the first one after the cursor on, in an
-    /// order that the store keeps. The prefix is text, not a folder: `a/1` also begins `a/10/x`, so that [`Folder::prefix`]
-    /// is what lists one media.
+    /// At most `limit` objects (1 to [`MAX_PAGE`]) whose keys begin with `prefix`, from the first one after the cursor on, in
+    /// an order that the store keeps. The prefix is text, not a folder: `a/1` also begins `a/10/x`, so that
+    /// [`Folder::prefix`] is what lists one media.
     ///
     /// # Errors
     /// [`StoreError`]; nothing is left out silently.

@@ -1,4 +1,4 @@
-//! The SDK's errors, understood once.
+//! From an error of the SDK to a [`StoreError`]: the only place that reads S3's status and error codes.
 
 use std::error::Error;
 
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_machine_says_stays_one_short_line() {
+    fn the_text_of_a_server_becomes_one_short_line() {
         assert_eq!(short("a\r\nb"), "ab");
         assert_eq!(short(&"x".repeat(500)).len(), MAX_DETAIL_CHARS);
     }

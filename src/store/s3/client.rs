@@ -1,4 +1,4 @@
-//! The client: where the server is, who we are, and how long anything may take.
+//! The S3 client: endpoint, region, credentials and timeouts.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::StoreError;
 use super::terms::WHEN_REQUIRED;
 use crate::secrets::Secret;
 
-/// What a server of another maker is told where nothing is configured; such servers seldom care.
+/// Region for an S3-compatible server where none is configured; most of them ignore it.
 const ANY_REGION: &str = "us-east-1";
 
 /// A client for every bucket of the configured server. Cheap to clone.
@@ -43,7 +43,7 @@ impl Remote {
                     .operation_timeout(seconds(config.operation_timeout_s))
                     .build(),
             )
-            // The timeouts above and those of the reader hold; one that nobody can configure would be one too many.
+            // The SDK's check for stalled streams has no configuration key here; the timeouts above and the reader's apply.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         if !config.endpoint.is_empty() {
             loader = loader.endpoint_url(&config.endpoint);
@@ -71,7 +71,7 @@ impl Remote {
         &self.client
     }
 
-    /// How long one request, or a pause within a body, may take.
+    /// Longest time for one request, and longest pause within the body of an answer.
     pub(super) fn attempt_timeout(&self) -> Duration {
         self.attempt_timeout
     }

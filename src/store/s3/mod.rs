@@ -1,7 +1,7 @@
-//! S3, and servers that speak its language.
+//! S3 and servers that implement its API.
 //!
-//! Every upload is sent with its SHA-256 and the answer is compared with it, so that an object that is named by an
-//! event has bytes that two sides agreed on. Large files go in parts; an upload that does not end well is aborted.
+//! Every upload carries its SHA-256, and the server's answer is compared with it: an object that an event names was verified
+//! by both sides. Files of `store.multipart_bytes` or more are uploaded in parts; an upload that fails is aborted.
 
 mod answer;
 mod classify;
@@ -35,7 +35,7 @@ use multipart::Family;
 use terms::Terms;
 use upload::{Body, Condition};
 
-/// A process that is to end cannot wait longer for a store that does not answer.
+/// Longest wait of a stopping process for aborts of uploads.
 const ABORT_WAIT: Duration = Duration::from_secs(10);
 
 /// A bucket to put assets into. Cheap to clone.
@@ -160,7 +160,7 @@ impl Backend for S3 {
     }
 }
 
-/// What the caller is told once the bytes are stored; an error where they are not those that it promised.
+/// The result for the caller, once the bytes are stored. Fails where they do not have the SHA-256 that the caller gave.
 fn stored(key: String, digests: &Digests, options: PutOptions<'_>) -> Result<Stored, StoreError> {
     let stored = Stored { key, size_bytes: digests.size_bytes, sha256: hex::encode(digests.sha256) };
     if options.sha256.is_some_and(|expected| expected != stored.sha256) {
@@ -223,7 +223,7 @@ impl Inner {
         }
     }
 
-    /// A HEAD has no body to say what is missing, the object or the bucket.
+    /// A 404 to HEAD has no body and does not tell whether the object or the bucket is missing. This asks for the bucket.
     async fn bucket_is_there(&self) -> Result<(), StoreError> {
         const ACTION: &str = "look up an object";
         let answer = self.remote.client().head_bucket().bucket(&self.bucket).send().await;
@@ -231,7 +231,7 @@ impl Inner {
             Err(StoreError::NotFound { .. } | StoreError::Missing { .. }) => {
                 Err(StoreError::Missing { action: ACTION })
             }
-            // Who may not ask for the bucket has still been told that there is no object.
+            // Without the right to HEAD the bucket, the 404 for the object is all that is known.
             Ok(_) | Err(StoreError::Forbidden { .. }) => Ok(()),
             Err(err) => Err(err),
         }

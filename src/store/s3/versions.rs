@@ -22,7 +22,7 @@ const MAX_PAGES: usize = 1000;
 impl Inner {
     /// How many versions and markers were removed.
     pub(super) async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
-        // What goes wrong there is logged there, and tried again in the background.
+        // The task logs its own errors and tries again in the background.
         self.sweep(&Scope::new(key, None), &Handle::current()).await.ok();
         let (mut removed, mut before) = (0, Vec::new());
         for _ in 0..MAX_PAGES {
