@@ -41,6 +41,9 @@ impl<R: Role> Batches<'_, R> {
         subscription: &mut Subscription,
         shutdown: &CancellationToken,
     ) -> Result<End, BrokerError> {
+        if subscription.inlets().is_empty() {
+            return without_queues(subscription, shutdown).await;
+        }
         // One queue that ends has the others end.
         let stop = shutdown.child_token();
         let queues = subscription.inlets().iter_mut().map(|inlet| self.queue(inlet, &stop));
@@ -113,6 +116,17 @@ impl<R: Role> Batches<'_, R> {
     fn paused_until(&self, inlet: &Inlet) -> Option<Instant> {
         self.runner.role.paused_until(inlet.queue().index).filter(|until| *until > Instant::now())
     }
+}
+
+/// A role without queues publishes only. It keeps the connection, which health asks about.
+async fn without_queues(subscription: &Subscription, shutdown: &CancellationToken) -> Result<End, BrokerError> {
+    while shutdown.run_until_cancelled(sleep(LOOK)).await.is_some() {
+        if !subscription.is_open() {
+            let detail = "the connection is closed".to_owned();
+            return Err(BrokerError::Unavailable { action: "looking at the connection", detail });
+        }
+    }
+    Ok(End::Shutdown)
 }
 
 /// The right to handle one more batch; none where the semaphore is closed, which does not happen.
