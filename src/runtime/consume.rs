@@ -41,6 +41,9 @@ impl<R: Role> Batches<'_, R> {
         subscription: &mut Subscription,
         shutdown: &CancellationToken,
     ) -> Result<End, BrokerError> {
+        if subscription.inlets().is_empty() {
+            return without_queues(subscription, shutdown).await;
+        }
         // One queue that ends has the others end.
         let stop = shutdown.child_token();
         let queues = subscription.inlets().iter_mut().map(|inlet| self.queue(inlet, &stop));
@@ -66,7 +69,7 @@ impl<R: Role> Batches<'_, R> {
                 stop.cancel();
                 break;
             }
-            if let Some(until) = self.paused_until(inlet) {
+            if let Some(until) = self.paused_until(inlet.queue().index) {
                 select! {
                     () = stop.cancelled() => break,
                     () = sleep_until(until) => continue,
@@ -89,13 +92,14 @@ impl<R: Role> Batches<'_, R> {
     ) -> Result<Vec<Delivery>, BrokerError> {
         let queue = inlet.queue().index;
         let mut window = inlet.look(prefetch).await?;
-        while !self.is_unable() && self.runner.role.paused_until(queue).is_none_or(|until| until <= Instant::now()) {
+        loop {
             let permit = select! {
                 () = stop.cancelled() => break,
                 permit = permit(running) => permit,
                 error = window.fill() => return Err(error),
             };
-            let Some(permit) = permit else { break };
+            // After the wait for the batches before it, which may have shown that there is nothing to be done for now.
+            let (Some(permit), false) = (permit, self.is_unable() || self.paused_until(queue).is_some()) else { break };
             let gather = window.gather(usize::from(self.batch.max(1)), LOOK);
             let Some(batch) = stop.run_until_cancelled(gather).await else { break };
             let batch = batch?;
@@ -110,9 +114,20 @@ impl<R: Role> Batches<'_, R> {
         self.runner.role.is_unable() || self.runner.role.able().is_err()
     }
 
-    fn paused_until(&self, inlet: &Inlet) -> Option<Instant> {
-        self.runner.role.paused_until(inlet.queue().index).filter(|until| *until > Instant::now())
+    fn paused_until(&self, queue: usize) -> Option<Instant> {
+        self.runner.role.paused_until(queue).filter(|until| *until > Instant::now())
     }
+}
+
+/// A role without queues publishes only. It keeps the connection, which health asks about.
+async fn without_queues(subscription: &Subscription, shutdown: &CancellationToken) -> Result<End, BrokerError> {
+    while shutdown.run_until_cancelled(sleep(LOOK)).await.is_some() {
+        if !subscription.is_open() {
+            let detail = "the connection is closed".to_owned();
+            return Err(BrokerError::Unavailable { action: "looking at the connection", detail });
+        }
+    }
+    Ok(End::Shutdown)
 }
 
 /// The right to handle one more batch; none where the semaphore is closed, which does not happen.

@@ -32,15 +32,19 @@ pub async fn listen(config: &config::Http) -> io::Result<Option<TcpListener>> {
     Ok(Some(listener))
 }
 
-/// Answers for as long as it is polled.
-pub async fn serve(listener: TcpListener, health: Health) {
-    let router = Router::new()
+/// The routes, for a role that has others beside them.
+pub fn router(health: Health) -> Router {
+    Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(health);
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "health and metrics can no longer be asked for");
+        .with_state(health)
+}
+
+/// Answers for as long as it is polled.
+pub async fn serve(listener: TcpListener, health: Health) {
+    if let Err(error) = axum::serve(listener, router(health)).await {
+        tracing::error!(%error, "the HTTP port of health and metrics has failed: probes and scrapes get no answer");
     }
 }
 

@@ -23,7 +23,8 @@ pub trait Role: Debug + Send + Sync + 'static {
     /// What a delivery turns out to be when it is read.
     type Message: Debug + Send + Sync;
 
-    /// The queues that the role takes messages from.
+    /// The queues that the role takes messages from. None where it publishes only: then it has the connection, health, metrics
+    /// and the drain of every role, with [`Intake::Consume`].
     fn queues(&self) -> Vec<QueueSpec>;
 
     /// How messages are taken.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::bus::{Letter, block_on};
 use crate::support::processes::wait_until;
 use crate::support::rabbit::{calm, fragile};
-use crate::support::rig::Rig;
+use crate::support::rig::{Rig, SOON};
 
 /// What the role has been asked to do.
 #[derive(Debug, Default)]
@@ -218,6 +218,50 @@ fn a_role_that_stops_ends_what_it_can_and_puts_back_the_rest() {
     let left = rig.bus.take_all("notes");
     assert_eq!((left.len(), left[0].body.as_slice()), (1, &b"stuck"[..]));
     assert_eq!(left[0].header("x-mediamill-attempts"), None, "the attempt does not count");
+}
+
+/// A role that takes no messages.
+#[derive(Debug)]
+struct Silent;
+
+impl Role for Silent {
+    const NAME: &'static str = "silent";
+    type Message = ();
+
+    fn queues(&self) -> Vec<QueueSpec> {
+        Vec::new()
+    }
+
+    fn intake(&self) -> Intake {
+        Intake::Consume { prefetch: 1, batch: 1 }
+    }
+
+    fn read(&self, _delivery: &Delivery) {}
+
+    async fn handle(&self, messages: &[Incoming<()>]) -> Vec<Verdict> {
+        vec![Verdict::PutBack; messages.len()]
+    }
+}
+
+#[test]
+fn a_role_without_queues_has_health_and_stops() {
+    let Some(rabbit) = calm() else { return };
+    let broker = Rig::deaf(rabbit).config().broker;
+    let publisher = Publisher::new(&broker, Topology::new(&broker, Vec::new()).expect("a topology"));
+    let service = Service::new(&broker, Duration::from_secs(1), Silent, publisher, Metrics::default());
+    let service = service.expect("a service");
+    let shutdown = CancellationToken::new();
+    let (health, stop) = (service.health(), shutdown.clone());
+    let is_ready = async {
+        while !health.readiness().await.is_ready() {
+            sleep(Duration::from_millis(100)).await;
+        }
+        shutdown.cancel();
+    };
+    block_on(async {
+        let both = tokio::time::timeout(SOON, async { tokio::join!(service.run(stop), is_ready) });
+        both.await.expect("ready, and then stopped").0.expect("it ends well");
+    });
 }
 
 #[test]
