@@ -125,6 +125,25 @@ fn every_document_can_be_reached_from_the_readme() {
     assert!(lost.is_empty(), "no link leads to {lost:?}");
 }
 
+/// Paths of the repository in code marks, such as the folders of docs/architecture.md.
+#[test]
+fn every_path_that_a_document_names_exists() {
+    const FOLDERS: [&str; 8] = ["src", "tests", "docs", "docker", "scripts", "benches", "examples", "fixtures"];
+    let (mut seen, mut missing) = (0, Vec::new());
+    for document in documents() {
+        let text = prose(&read(&document)).collect::<Vec<_>>().join(" ");
+        for path in text.split('`').skip(1).step_by(2) {
+            let is_path = FOLDERS.iter().any(|folder| path.starts_with(&format!("{folder}/")));
+            if is_path && !path.contains(' ') {
+                seen += 1;
+                missing.extend((!repo_file(path).exists()).then(|| format!("{}: {path}", document.display())));
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} paths were found");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
 #[test]
 fn no_document_is_unfinished() {
     for document in documents() {
