@@ -5,6 +5,7 @@
 mod architecture;
 mod bench;
 mod bombs;
+mod cases;
 mod cli;
 mod connecting;
 mod docker;
