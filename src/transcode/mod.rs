@@ -10,6 +10,7 @@ macro_rules! stage {
 }
 
 mod av;
+mod clock;
 mod cut;
 mod film;
 mod frames;

@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod filter;
 mod input;
+mod mix;
 mod mux;
 mod names;
 mod pair;
@@ -18,6 +19,7 @@ pub(super) use decode::{Decoder, warm};
 pub(super) use encode::{AudioEncoder, VideoEncoder, encode_still};
 pub(super) use filter::{PictureFilter, assume_color};
 pub(super) use input::Input;
+pub(super) use mix::Mix;
 pub(super) use mux::{Muxer, OutputStream, set_initial_padding, set_trim, trim};
 pub(super) use names::{
     decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name, prepare_for_encoder,

@@ -2,7 +2,8 @@
 
 use ffmpeg_next as ff;
 
-use super::super::av::{self, AudioEncoder, Input, OutputStream};
+use super::super::av::{self, AudioEncoder, Input, Mix, OutputStream};
+use super::super::clock::Clock;
 use super::super::job::{Findings, Job};
 use super::super::packets::PacketSpool;
 use super::super::probe::check_duration;
@@ -119,7 +120,8 @@ impl SoundTrack {
                     read: Some(read.to_vec()),
                     rate: settings.sample_rate_hz,
                     channels: settings.channels,
-                    offset_ms: Some(offset_ms),
+                    clock: Clock::File(offset_ms),
+                    mix: Mix::All,
                     max_duration_s: job.limits.duration_s,
                     until_ms: None,
                 };
