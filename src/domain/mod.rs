@@ -6,7 +6,7 @@ mod plan;
 mod profile;
 
 pub use container::{ACCEPTED, Accepted, Container, Reader};
-pub use facts::{DynamicRange, Facts, Media, Picture, Sound, StreamFacts};
+pub use facts::{DynamicRange, Facts, Media, Picture, Sound, StreamFacts, Unkeepable};
 pub use plan::{
     AudioCodec, AudioSettings, How, Output, Plan, RateControl, Track, VideoSettings, encode_plan, fit_audio, fit_video,
     plan, remux_plan,

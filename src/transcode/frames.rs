@@ -33,6 +33,8 @@ struct Stage {
     /// The frame before, and its time: another of the same time would take its place before anybody saw it.
     held: Option<(ff::frame::Video, i64)>,
     end: i64,
+    /// When the container says that the picture ends, where that is to be believed.
+    declared_end: Option<i64>,
 }
 
 impl FrameReader {
@@ -67,6 +69,7 @@ impl FrameReader {
             next_due: None,
             held: None,
             end: 0,
+            declared_end: declared_end(facts, index, offset_ms, time_base),
         };
         Ok(Self { decoder, stage })
     }
@@ -99,11 +102,27 @@ impl FrameReader {
         let stage = &mut self.stage;
         self.decoder.push(packet, &mut |frame| stage.take(frame, on_frame))?;
         if packet.is_none() {
+            if self.decoder.packets > 0 {
+                // How long the last frame is shown, its packet may not say.
+                stage.end = stage.end.max(stage.declared_end.unwrap_or(0));
+            }
             stage.pass(on_frame)?;
             stage.drain_filter(None, on_frame)?;
         }
         check_duration(u64::try_from(self.end_ms()).unwrap_or(0), limits)
     }
+}
+
+/// When the picture ends by its container, on the output's clock.
+fn declared_end(facts: &Facts, index: usize, offset_ms: i64, time_base: ff::Rational) -> Option<i64> {
+    let stream = facts.streams.get(index).filter(|_| facts.complete)?;
+    let end_ms = match stream.declared_end_ms() {
+        Some(end_ms) => end_ms.saturating_sub(offset_ms),
+        // A segment of Matroska has one length for all its tracks.
+        None if facts.streams.len() == 1 => i64::try_from(facts.duration_ms?).ok()?.saturating_sub(offset_ms),
+        None => return None,
+    };
+    Some(av::rescale(end_ms, ff::Rational::new(1, 1000), time_base))
 }
 
 impl Stage {

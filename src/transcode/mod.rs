@@ -31,6 +31,8 @@ mod sniff;
 mod sound;
 mod spool;
 mod still;
+mod survey;
+mod visible;
 mod waveform;
 
 use std::fs::File;
@@ -39,7 +41,7 @@ use job::{Findings, Job, scratch};
 use sniff::Sniffed;
 use still::{Still, Undecoded};
 
-use crate::domain::{Container, Profile, plan};
+use crate::domain::{Container, Profile, plan as plan_of};
 use crate::error::{Code, Fault};
 use crate::events::Damage;
 use crate::sandbox::protocol::{INPUT, JobSpec, RECOGNISED, Report, Task};
@@ -118,7 +120,7 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
 
 /// The report of a picture: its original is kept, whether it could be decoded or not.
 fn picture_report(still: Still, findings: Findings, job: &Job<'_>) -> Report {
-    let mut plan = plan(&still.facts, job.profile);
+    let mut plan = plan_of(&still.facts, job.profile);
     plan.reasons.extend(still.undecoded.map(report::not_decoded));
     report::report(&still.facts, plan, findings)
 }
@@ -127,8 +129,11 @@ fn picture_report(still: Still, findings: Findings, job: &Job<'_>) -> Report {
 fn recording(container: Container, file: &mut File, job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
     let probing = stage!("probe").entered();
     let input = probe::open(INPUT, container)?;
-    let facts = probe::facts(&input, container, file, job.limits)?;
-    let plan = plan(&facts, job.profile);
+    let mut facts = probe::facts(&input, container, file, job.limits)?;
+    let mut plan = plan_of(&facts, job.profile);
+    if survey::complete_rates(&mut facts, &plan)? {
+        plan = plan_of(&facts, job.profile);
+    }
     drop(probing);
     if make { media::make(input, &facts, plan, job) } else { Ok(report::report(&facts, plan, Findings::default())) }
 }

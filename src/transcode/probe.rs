@@ -6,11 +6,11 @@ use std::fs::File;
 use ffmpeg_next as ff;
 
 use super::av::{self, Input, StreamType, StreamView};
-use super::cut;
+use super::cut::{self, Extent};
 use super::iso::iso_layout;
 use super::sniff;
 use crate::config::Limits;
-use crate::domain::{Container, DynamicRange, Facts, Media, Picture, Reader, Sound, StreamFacts};
+use crate::domain::{Container, DynamicRange, Facts, Media, Picture, Reader, Sound, StreamFacts, Unkeepable};
 use crate::error::{Code, Fault};
 use crate::events::Kind;
 
@@ -44,20 +44,23 @@ pub(super) fn facts(input: &Input, container: Container, file: &mut File, limits
         let text = format!("{} streams, at most {}", input.stream_count(), limits.streams);
         return Err(Fault::rejected(Code::LimitStreams, text));
     }
-    let streams: Vec<StreamFacts> = input.streams().map(|s| stream_facts(&s, container)).collect();
+    let layout =
+        if container.is_iso() { iso_layout(file).unwrap_or_default() } else { super::iso::IsoLayout::default() };
+    let indexed = container.is_iso() && !layout.fragmented;
+    let mut streams: Vec<StreamFacts> = input.streams().map(|s| stream_facts(&s, container, indexed)).collect();
     if input.streams().any(|s| s.is_encrypted()) {
         return Err(Fault::rejected(Code::MediaEncrypted, "the samples are encrypted"));
     }
     check_pixels(&streams, limits)?;
-    let mut duration_ms = input.duration_ms();
-    if input.restarts() {
-        // What is really there is counted while it is read.
-        duration_ms = duration_ms.filter(|ms| check_duration(*ms, limits).is_ok());
+    // A declared length may be unknown, or false: what is beyond the limit is not believed, and what is really there is
+    // counted while it is read.
+    let is_allowed = |ms: &u64| check_duration(*ms, limits).is_ok();
+    let duration_ms = input.duration_ms().filter(is_allowed);
+    for stream in &mut streams {
+        stream.duration_ms = stream.duration_ms.filter(is_allowed);
     }
-    check_duration(duration_ms.unwrap_or(0), limits)?;
+    let extent = cut::extent(file, container).unwrap_or(Extent::Unknown);
     let metadata = all_metadata(input);
-    let layout =
-        if container.is_iso() { iso_layout(file).unwrap_or_default() } else { super::iso::IsoLayout::default() };
     let mut facts = Facts {
         container,
         kind: Kind::Document,
@@ -66,7 +69,8 @@ pub(super) fn facts(input: &Input, container: Container, file: &mut File, limits
         streams,
         created_at: created_at(&metadata),
         tags: ["title", "date"].into_iter().filter_map(|key| Some((key, metadata.get(key)?.clone()))).collect(),
-        truncated: cut::is_cut(file, container).unwrap_or(false),
+        truncated: extent == Extent::Cut,
+        complete: extent == Extent::Complete,
         faststart: match container {
             Container::Mp3 => sniff::mp3_says_its_length(file).unwrap_or(false),
             _ => layout.moov_first && !layout.fragmented,
@@ -138,7 +142,7 @@ fn no_streams(facts: &Facts) -> Fault {
     Fault::rejected(Code::MediaUnsupported, format!("{} in {} is not accepted", codecs.join(", "), accepted.name))
 }
 
-fn stream_facts(stream: &StreamView<'_>, container: Container) -> StreamFacts {
+fn stream_facts(stream: &StreamView<'_>, container: Container, indexed: bool) -> StreamFacts {
     let codec = stream.codec_name();
     let row = container.row();
     let time_base = stream.time_base();
@@ -162,6 +166,8 @@ fn stream_facts(stream: &StreamView<'_>, container: Container) -> StreamFacts {
         duration_ms: stream.duration().and_then(|d| u64::try_from(av::to_ms(d, time_base)).ok()),
         default: stream.is_default(),
         readable,
+        samples: indexed.then(|| stream.index_entries()),
+        unkeepable: (indexed && stream.is_edited()).then_some(Unkeepable::EditList),
         media,
     }
 }

@@ -6,6 +6,7 @@ use super::av::{self, Input, Muxer, OutputStream};
 use super::job::{Findings, Job};
 use super::packets::each_packet;
 use super::probe::check_duration;
+use super::visible::{Place, Visible};
 use crate::domain::{Facts, Plan};
 use crate::error::{Code, Fault};
 
@@ -53,6 +54,10 @@ pub(super) fn copy_streams(
     if findings.damage.packets == 0 {
         return Err(Fault::rejected(Code::MediaUnreadable, "the container holds no packets"));
     }
+    if copier.written.contains(&0) {
+        return Err(Fault::rejected(Code::MediaProofFailed, "one of its streams has no packets"));
+    }
+    copier.last_us = copier.last_us.max(declared_end_us(input, facts, plan));
     findings.duration_ms = Some(copier.duration_ms());
     if let Some(muxer) = copier.muxer {
         muxer.finish().map_err(av::copying("writing the index"))?;
@@ -60,11 +65,19 @@ pub(super) fn copy_streams(
     Ok(findings)
 }
 
+/// When the picture ends, where the container knows better than its packets how long the last one is shown.
+fn declared_end_us(input: &Input, facts: &Facts, plan: &Plan) -> i64 {
+    let picture = plan.video.as_ref().and_then(|track| facts.streams.get(track.index));
+    let end_ms = picture.filter(|_| facts.complete).and_then(crate::domain::StreamFacts::declared_end_ms);
+    end_ms.map_or(0, |ms| ms.saturating_mul(1000).saturating_sub(input.start_us()))
+}
+
 struct Copier {
     muxer: Option<Muxer>,
     time_bases: Vec<ff::Rational>,
-    /// Tracks whose packets have to say when they are shown.
-    reorder: Vec<bool>,
+    visible: Vec<Visible>,
+    /// Packets that were written, of each track.
+    written: Vec<u64>,
     /// The file's start, in each track's time base: outputs start at zero.
     offsets: Vec<i64>,
     first_us: i64,
@@ -82,7 +95,7 @@ impl Copier {
     ) -> Result<Self, Fault> {
         let streams: Vec<_> = tracks.iter().filter_map(|index| input.stream(*index)).collect();
         let time_bases: Vec<_> = streams.iter().map(|s| s.time_base()).collect();
-        let reorder = streams.iter().map(av::StreamView::reorders).collect();
+        let visible = streams.iter().map(Visible::of).collect();
         let offsets = time_bases.iter().map(|tb| av::rescale(input.start_us(), US, *tb)).collect();
         let muxer = match target {
             Target::Nowhere => None,
@@ -113,15 +126,19 @@ impl Copier {
                 })
             }
         };
-        Ok(Self { muxer, time_bases, reorder, offsets, first_us: i64::MAX, last_us: 0 })
+        let written = vec![0; time_bases.len()];
+        Ok(Self { muxer, time_bases, visible, written, offsets, first_us: i64::MAX, last_us: 0 })
     }
 
     fn take(&mut self, track: usize, packet: &mut ff::Packet) -> Result<(), Fault> {
-        av::check_order(self.reorder[track], packet)?;
         let (time_base, offset) = (self.time_bases[track], self.offsets[track]);
         let shift = |timestamp: Option<i64>| timestamp.map(|t| t.saturating_sub(offset));
         packet.set_pts(shift(packet.pts()));
         packet.set_dts(shift(packet.dts()));
+        if self.visible[track].place(packet)? == Place::LeftOut {
+            return Ok(());
+        }
+        self.written[track] += 1;
         if let Some(pts) = packet.pts().or(packet.dts()) {
             // What an edit list hides in front of the start is not part of what people see.
             let start = av::rescale(pts, time_base, US).max(0);

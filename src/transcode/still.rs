@@ -122,6 +122,8 @@ pub(super) fn facts(container: Container, limits: &Limits) -> Result<Still, Faul
         duration_ms: None,
         default: true,
         readable: row.reader != Reader::None,
+        samples: None,
+        unkeepable: None,
         media: Media::Video(picture),
     };
     let facts = Facts {
@@ -133,6 +135,7 @@ pub(super) fn facts(container: Container, limits: &Limits) -> Result<Still, Faul
         created_at: exif.created_at,
         tags: Vec::new(),
         truncated: false,
+        complete: false,
         faststart: false,
         private_metadata: false,
     };

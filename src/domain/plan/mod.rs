@@ -89,7 +89,7 @@ pub fn remux_plan(facts: &Facts, profile: &Profile) -> Option<Plan> {
     let mut reasons = Vec::new();
     let (video, audio, output) = match facts.kind {
         Kind::Audio => {
-            let (stream, _) = facts.main_audio()?;
+            let (stream, _) = facts.main_audio().filter(|(stream, _)| stream.unkeepable.is_none())?;
             let output = match stream.codec.as_str() {
                 "mp3" => Output::Mp3,
                 "aac" if is_aac_lc(stream) => Output::M4a,
@@ -104,7 +104,7 @@ pub fn remux_plan(facts: &Facts, profile: &Profile) -> Option<Plan> {
             }
             let video = copy(stream, &mut reasons, "never-larger");
             let audio = facts.main_audio().map(|(stream, sound)| {
-                if is_aac_lc(stream) && sound.channels <= 2 {
+                if is_aac_lc(stream) && sound.channels <= 2 && stream.unkeepable.is_none() {
                     copy(stream, &mut reasons, "never-larger")
                 } else {
                     encode_aac(stream, *sound, profile, &mut reasons)

@@ -1,16 +1,27 @@
 //! Why a stream cannot be kept as it is.
 
 use super::settings::{RATE_TOLERANCE, rates_for};
-use crate::domain::{AudioProfile, DynamicRange, Picture, Profile, Sound, StreamFacts, VideoProfile};
+use crate::domain::{AudioProfile, DynamicRange, Picture, Profile, Sound, StreamFacts, Unkeepable, VideoProfile};
 
 /// A word for the event, and a sentence.
 pub(super) type Obstacle = Option<(&'static str, String)>;
+
+/// Why no packet of a stream may be kept, whatever its codec.
+pub(super) fn unkeepable(stream: &StreamFacts) -> Obstacle {
+    match stream.unkeepable? {
+        Unkeepable::EditList => {
+            Some(("edit-list", "its edit list hides, repeats or moves parts that a copy would show".to_owned()))
+        }
+    }
+}
 
 /// Why an audio stream cannot be kept as the MP3 that the profile wants.
 pub(super) fn mp3_obstacle(stream: &StreamFacts, sound: Sound, profile: &AudioProfile) -> Obstacle {
     let rates = rates_for(sound.channels.min(profile.max_channels), profile);
     let cap = u64::from(rates.bit_rate) * 102 / 100;
-    if stream.codec != "mp3" {
+    if let Some(obstacle) = unkeepable(stream) {
+        Some(obstacle)
+    } else if stream.codec != "mp3" {
         Some(("codec", format!("{} is not MP3", stream.codec)))
     } else if sound.channels > profile.max_channels {
         Some(("channels", format!("{} channels, at most {}", sound.channels, profile.max_channels)))
@@ -26,7 +37,9 @@ pub(super) fn video_obstacle(stream: &StreamFacts, picture: &Picture, profile: &
     let (width, height) = picture.displayed();
     let (long, short) = (width.max(height), width.min(height));
     let frame_rate = picture.frame_rate.unwrap_or(0.0);
-    if stream.codec != "h264" {
+    if let Some(obstacle) = unkeepable(stream) {
+        Some(obstacle)
+    } else if stream.codec != "h264" {
         Some(("codec", format!("{} is not H.264", stream.codec)))
     } else if picture.dynamic_range != DynamicRange::Sdr {
         Some(("dynamic-range", format!("{} is mapped to BT.709", picture.dynamic_range.as_str())))
@@ -57,7 +70,9 @@ pub(super) fn video_obstacle(stream: &StreamFacts, picture: &Picture, profile: &
 pub(super) fn aac_obstacle(stream: &StreamFacts, sound: Sound, profile: &Profile) -> Obstacle {
     // Twice what would be spent: a phone's 128 kbit/s mono costs less to keep than to encode.
     let cap = u64::from(profile.video.audio_bit_rate_per_channel) * u64::from(sound.channels.max(2)) * 2;
-    if !is_aac_lc(stream) {
+    if let Some(obstacle) = unkeepable(stream) {
+        Some(obstacle)
+    } else if !is_aac_lc(stream) {
         let profile = stream.profile.as_deref().unwrap_or("");
         Some(("codec", format!("{} {profile} is not AAC-LC", stream.codec)))
     } else if sound.channels > 2 {
@@ -82,6 +97,7 @@ fn is_common_h264_profile(stream: &StreamFacts) -> bool {
 
 pub(super) fn is_playable_h264(stream: &StreamFacts, picture: &Picture) -> bool {
     stream.codec == "h264"
+        && stream.unkeepable.is_none()
         && is_common_h264_profile(stream)
         && matches!(picture.pixel_format.as_str(), "yuv420p" | "yuvj420p")
         && picture.dynamic_range == DynamicRange::Sdr

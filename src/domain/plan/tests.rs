@@ -39,6 +39,8 @@ fn stream(index: usize, codec: &str, profile: &str, bit_rate: u64, media: Media)
         duration_ms: Some(10_000),
         default: true,
         readable: true,
+        samples: None,
+        unkeepable: None,
         media,
     }
 }
@@ -66,6 +68,7 @@ fn facts(container: Container, kind: Kind, streams: Vec<StreamFacts>) -> Facts {
         created_at: None,
         tags: Vec::new(),
         truncated: false,
+        complete: true,
         faststart: true,
         private_metadata: false,
     }

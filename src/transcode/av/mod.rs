@@ -8,6 +8,7 @@ mod input;
 mod mix;
 mod mux;
 mod names;
+mod packet;
 mod pair;
 mod resample;
 mod stream;
@@ -26,6 +27,7 @@ pub(super) use names::{
     reference, set_frame_color, silence,
 };
 pub use names::{inventory, libraries};
+pub(super) use packet::{is_concealed, is_described_anew, is_hidden};
 pub(super) use pair::PairFilter;
 pub(super) use resample::Resampler;
 pub(super) use stream::{StreamType, StreamView};

@@ -5,6 +5,7 @@ use ffmpeg_next as ff;
 use super::super::av::{self, OutputStream, StreamView};
 use super::super::job::scratch;
 use super::super::packets::PacketSpool;
+use super::super::visible::{Place, Visible};
 use super::Waiting;
 use crate::error::Fault;
 
@@ -12,7 +13,7 @@ use crate::error::Fault;
 pub(super) struct CopyTrack {
     packets: PacketSpool,
     stream: OutputStream,
-    reorders: bool,
+    visible: Visible,
     offset: i64,
     end: i64,
     /// Packets that were left out.
@@ -33,7 +34,7 @@ impl CopyTrack {
                 frame_rate: is_picture.then(|| stream.frame_rates().0).flatten(),
                 sample_aspect_ratio: is_picture.then(|| stream.sample_aspect_ratio()),
             },
-            reorders: stream.reorders(),
+            visible: Visible::of(stream),
             offset: av::rescale(offset_ms, ff::Rational::new(1, 1000), time_base),
             end: 0,
             corrupt: 0,
@@ -46,10 +47,12 @@ impl CopyTrack {
             self.corrupt += 1;
             return Ok(());
         }
-        av::check_order(self.reorders, packet)?;
         let mut packet = packet.clone();
         packet.set_pts(packet.pts().map(|pts| pts.saturating_sub(self.offset)));
         packet.set_dts(packet.dts().map(|dts| dts.saturating_sub(self.offset)));
+        if self.visible.place(&packet)? == Place::LeftOut {
+            return Ok(());
+        }
         self.end = self.end.max(packet.pts().unwrap_or(self.end).saturating_add(packet.duration()));
         self.packets.push(&packet).map_err(scratch)
     }
