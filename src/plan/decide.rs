@@ -132,6 +132,20 @@ pub fn encode_plan(facts: &Facts, profile: &Profile, (reason, detail): (&str, &s
     plan
 }
 
+/// A film whose picture nothing here decodes: its sound alone would be something else than what was sent.
+fn without_its_picture(facts: &Facts) -> Plan {
+    let mut plan = kept("no-decoder", "nothing here decodes its picture");
+    let index = facts.unread_picture().map(|stream| stream.index);
+    for reason in &mut plan.reasons {
+        reason.stream = index;
+    }
+    let unread = |s: &&StreamFacts| matches!(s.media, Media::Video(_) | Media::Audio(_)) && !s.readable;
+    for stream in facts.streams.iter().filter(unread) {
+        plan.reasons.push(reason_for(Some(stream.index), "drop", "unsupported-codec", Some(stream.codec.clone())));
+    }
+    plan
+}
+
 fn kept(reason: &str, detail: &str) -> Plan {
     let reasons = vec![reason_for(None, "keep", reason, Some(detail.to_owned()))];
     Plan { output: Output::Nothing, action: Action::KeptOriginal, video: None, audio: None, reasons }
@@ -157,7 +171,7 @@ fn plan_audio(facts: &Facts, profile: &Profile) -> Plan {
 fn plan_video(facts: &Facts, profile: &Profile) -> Plan {
     let mut reasons = Vec::new();
     let Some((stream, picture)) = facts.main_video() else {
-        return kept("no-video", "no picture that can be decoded");
+        return without_its_picture(facts);
     };
     let video = match video_obstacle(stream, picture, &profile.video) {
         None => copy(stream, &mut reasons, "conforms"),
@@ -196,6 +210,7 @@ fn drop_others(facts: &Facts, video: Option<usize>, audio: Option<usize>, reason
         let reason = match &stream.media {
             Media::Video(p) if p.cover_art => "cover-art",
             Media::Video(_) | Media::Audio(_) if !stream.readable => "unsupported-codec",
+            Media::Video(_) | Media::Audio(_) if !stream.has_samples() => "empty",
             Media::Video(_) => "second-video",
             Media::Audio(_) => "second-audio",
             Media::Subtitle => "subtitle",

@@ -1,6 +1,6 @@
 //! What is known of a file before anything is decided.
 
-use super::Container;
+use super::{Container, VIDEO_CODECS};
 use crate::vocabulary::{Kind, Orientation};
 
 /// A file, as its container describes it.
@@ -206,6 +206,16 @@ impl Facts {
                 _ => None,
             })
             .max_by_key(|(s, _)| (s.has_samples(), s.default, std::cmp::Reverse(s.index)))
+    }
+
+    /// A moving picture that nothing here decodes. One that is declared, accepted, and not there does not count: radio
+    /// stations announce such.
+    #[must_use]
+    pub fn unread_picture(&self) -> Option<&StreamFacts> {
+        self.streams.iter().find(|s| {
+            let is_picture = matches!(&s.media, Media::Video(p) if !p.cover_art) && !s.readable;
+            is_picture && s.has_samples() && (s.start_ms.is_some() || !VIDEO_CODECS.contains(&s.codec.as_str()))
+        })
     }
 
     /// Length of one frame of the picture in ms, rounded up; generous where the rate is unknown.

@@ -41,7 +41,7 @@ pub(in crate::transcode) fn copy_streams(
         let Some(track) = tracks.iter().position(|index| *index == packet.stream()) else { return Ok(()) };
         packets += 1;
         if packet.is_corrupt() {
-            // Cut off by the end of the file, or broken: a player would stumble over it.
+            copier.visible[track].leave_out_broken();
             bad_packets += 1;
             return Ok(());
         }

@@ -21,6 +21,7 @@ pub(in crate::transcode) struct Visible {
     reorders: bool,
     shown: bool,
     left_out: bool,
+    broken: bool,
 }
 
 impl Visible {
@@ -31,7 +32,13 @@ impl Visible {
             reorders: stream.reorders(),
             shown: false,
             left_out: false,
+            broken: false,
         }
+    }
+
+    /// A packet is cut off by the end of the file, or broken, and left out: a player would stumble over it.
+    pub(in crate::transcode) fn leave_out_broken(&mut self) {
+        self.broken = true;
     }
 
     /// What becomes of a packet whose timestamps count from the output's start.
@@ -47,6 +54,9 @@ impl Visible {
         if !av::is_hidden(packet) {
             if self.left_out && self.shown {
                 return not_kept("an edit list hides a part of it");
+            }
+            if self.broken {
+                return not_kept("packets are broken in its middle");
             }
             self.shown = true;
             return Ok(Place::Kept);

@@ -119,8 +119,12 @@ fn kind_of(facts: &Facts) -> Result<Kind, Fault> {
         return Ok(Kind::Image);
     }
     match (facts.main_video(), facts.main_audio()) {
+        // A track without a single sample shows nothing.
+        (Some((picture, _)), Some((sound, _))) if !picture.has_samples() && sound.has_samples() => Ok(Kind::Audio),
         // One frame is a picture, whatever it is wrapped in.
         (Some(_), _) => Ok(Kind::Video),
+        // What has a picture is no sound, even where nobody can look at it.
+        (None, Some(_)) if facts.unread_picture().is_some() => Ok(Kind::Video),
         (None, Some(_)) => Ok(Kind::Audio),
         (None, None) => Err(no_streams(facts)),
     }

@@ -43,7 +43,7 @@ impl CopyTrack {
 
     pub(in crate::transcode) fn push(&mut self, packet: &ff::Packet) -> Result<(), Fault> {
         if packet.is_corrupt() {
-            // Cut off by the end of the file, or broken: a player would stumble over it.
+            self.visible.leave_out_broken();
             self.corrupt += 1;
             return Ok(());
         }
