@@ -119,8 +119,8 @@ pub fn encode_plan(facts: &Facts, profile: &Profile, (reason, detail): (&str, &s
         entry.detail = Some(detail.to_owned());
     }
     plan.reasons.retain(|entry| entry.verdict != "remux");
-    if let (Some(track), Some((_, picture))) = (&mut plan.video, facts.main_video()) {
-        track.how = How::Encode(video_settings(picture, &profile.video));
+    if let (Some(track), Some((stream, picture))) = (&mut plan.video, facts.main_video()) {
+        track.how = How::Encode(video_settings(stream, picture, &profile.video));
     }
     if let (Some(track), Some((_, sound))) = (&mut plan.audio, facts.main_audio()) {
         track.how = How::Encode(match plan.output {
@@ -177,7 +177,7 @@ fn plan_video(facts: &Facts, profile: &Profile) -> Plan {
         None => copy(stream, &mut reasons, "conforms"),
         Some((reason, detail)) => {
             reasons.push(reason_for(Some(stream.index), "encode", reason, Some(detail)));
-            Track { index: stream.index, how: How::Encode(video_settings(picture, &profile.video)) }
+            Track { index: stream.index, how: How::Encode(video_settings(stream, picture, &profile.video)) }
         }
     };
     let audio = facts.main_audio().map(|(stream, sound)| match aac_obstacle(stream, *sound, profile) {

@@ -117,7 +117,7 @@ fn recording(container: Container, file: &mut File, job: &mut Job<'_>, make: boo
     let input = read::probe::open(INPUT, container)?;
     let mut facts = read::probe::facts(&input, container, file, job.limits)?;
     let mut plan = plan_of(&facts, job.profile);
-    if read::survey::complete_rates(&mut facts, &plan)? {
+    if pass::survey::complete_rates(&mut facts, &plan)? {
         plan = plan_of(&facts, job.profile);
     }
     drop(probing);

@@ -8,4 +8,5 @@ pub(super) mod loudness;
 pub(super) mod packets;
 pub(super) mod sound;
 pub(super) mod spool;
+pub(super) mod survey;
 pub(super) mod visible;

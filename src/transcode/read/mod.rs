@@ -4,4 +4,3 @@ pub(super) mod cut;
 pub(super) mod iso;
 pub(super) mod probe;
 pub(super) mod sniff;
-pub(super) mod survey;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::normalize::{asset, normalize};
 use crate::support::cmd::Dir;
 use crate::support::media::{Shown, frame_times, sound};
+use crate::support::tones::tone;
 
 /// A case and its result.
 pub struct Got {
@@ -128,14 +129,7 @@ impl Heard {
 
     /// Amplitude of one frequency in part of a channel (one bin of a Fourier transform).
     pub fn tone(&self, channel: usize, hz: f64, (from_s, to_s): (f64, f64)) -> f64 {
-        let part = self.part(channel, from_s, to_s);
-        let (mut re, mut im) = (0.0, 0.0);
-        for (n, sample) in part.iter().enumerate() {
-            let angle = std::f64::consts::TAU * hz * n as f64 / f64::from(RATE);
-            re += f64::from(*sample) * angle.cos();
-            im += f64::from(*sample) * angle.sin();
-        }
-        2.0 * re.hypot(im) / part.len().max(1) as f64
+        tone(&self.part(channel, 0.0, self.seconds()), RATE, hz, (from_s, to_s))
     }
 
     pub fn rms(&self, from_s: f64, to_s: f64) -> f64 {

@@ -1,12 +1,12 @@
-//! One reading of all packets before the plan is made: where a stream would be kept and its container does not say how many
-//! bits a second it has, they are counted.
+//! One reading of all packets before the plan is made: where a stream would be kept, or its picture encoded, and its
+//! container does not say how many bits a second it has, they are counted.
 
-use super::probe;
 use crate::error::Fault;
 use crate::plan::{Facts, Plan};
 use crate::task::INPUT;
 use crate::transcode::av;
 use crate::transcode::pass::packets::each_packet;
+use crate::transcode::read::probe;
 use crate::vocabulary::Damage;
 
 /// Less than this is no average.
@@ -18,15 +18,15 @@ struct Counted {
     span_us: Option<(i64, i64)>,
 }
 
-/// Fills in the bit rates of the streams that the plan keeps; false where nothing was missing.
+/// Fills in the bit rates of the streams that the plan keeps, and of its picture; false where nothing was missing.
 ///
 /// # Errors
 /// This machine's trouble.
 pub(in crate::transcode) fn complete_rates(facts: &mut Facts, plan: &Plan) -> Result<bool, Fault> {
-    let kept = plan.video.iter().filter(|t| t.settings().is_none()).map(|t| t.index);
-    let kept = kept.chain(plan.audio.iter().filter(|t| t.settings().is_none()).map(|t| t.index));
+    let kept = plan.audio.iter().filter(|t| t.settings().is_none()).map(|t| t.index);
+    let wanted = plan.video.iter().map(|t| t.index).chain(kept);
     let unknown: Vec<usize> =
-        kept.filter(|index| facts.streams.get(*index).is_some_and(|s| s.bit_rate.is_none())).collect();
+        wanted.filter(|index| facts.streams.get(*index).is_some_and(|s| s.bit_rate.is_none())).collect();
     if unknown.is_empty() {
         return Ok(false);
     }

@@ -1,0 +1,147 @@
+//! Every accepted codec is accepted wherever it stands: one row for each combination that an encoder here makes.
+
+use mediamill::events::Kind;
+use tempfile::TempDir;
+
+use crate::support::media::{Made, frame_times, make, rejection, sound, synthesise};
+use crate::support::tones::tone;
+
+/// A tone of 440 Hz, coded like this, in a file of this name.
+const SOUNDS: &[(&str, &str)] = &[
+    ("g722.wav", "-ar 16000 -c:a g722"),
+    ("g726.wav", "-ar 8000 -c:a g726"),
+    ("g723.wav", "-ar 8000 -c:a g723_1 -b:a 6300"),
+    ("yamaha.wav", "-ar 22050 -c:a adpcm_yamaha"),
+    ("mp2.wav", "-c:a mp2"),
+    ("aac.wav", "-c:a aac"),
+    ("ima.wav", "-c:a adpcm_ima_wav"),
+    ("ms.wav", "-c:a adpcm_ms"),
+    ("wave.w64", "-c:a pcm_s16le"),
+    ("wave24.w64", "-c:a pcm_s24le"),
+    ("s24.caf", "-c:a pcm_s24be"),
+    ("s32.caf", "-c:a pcm_s32be"),
+    ("f64.caf", "-c:a pcm_f64be"),
+    ("s8.caf", "-c:a pcm_s8"),
+    ("mp3.caf", "-c:a libmp3lame"),
+    ("alac.caf", "-c:a alac"),
+    ("alac.mka", "-c:a alac"),
+    ("f64.mka", "-c:a pcm_f64le"),
+    ("dts.mka", "-c:a dca -strict -2 -ac 2"),
+    ("truehd.mka", "-c:a truehd -strict -2 -ac 2"),
+    ("mlp.mka", "-c:a mlp -strict -2 -ac 2"),
+    ("wma.mka", "-c:a wmav2"),
+    ("mp2.mka", "-c:a mp2"),
+    ("s32.mov", "-c:a pcm_s32be"),
+    ("mulaw.aiff", "-ar 8000 -c:a pcm_mulaw"),
+    ("latm.ts", "-c:a aac -mpegts_flags latm"),
+    ("dts.ts", "-c:a dca -strict -2 -ac 2"),
+    ("nellymoser.flv", "-ar 22050 -c:a nellymoser"),
+    ("swf.flv", "-ar 22050 -c:a adpcm_swf"),
+];
+
+/// A film of a second with a tone of 440 Hz.
+const FILMS: &[(&str, &str)] = &[
+    ("prores.mov", "-c:v prores_ks -c:a pcm_s16le"),
+    ("prores.mkv", "-c:v prores_ks -c:a pcm_s16be"),
+    ("dv.mov", "-s 720x576 -r 25 -c:v dvvideo -pix_fmt yuv420p -c:a pcm_s16le"),
+    ("dv.avi", "-s 720x576 -r 25 -c:v dvvideo -pix_fmt yuv420p -c:a pcm_s16le"),
+    ("mpeg2.mkv", "-c:v mpeg2video -c:a mp2"),
+    ("mpeg2.avi", "-c:v mpeg2video -c:a mp2"),
+    ("mpeg4.ts", "-c:v mpeg4 -c:a aac"),
+    ("mpeg4.mpg", "-c:v mpeg4 -c:a mp2"),
+    ("hevc.mpg", "-c:v libx265 -x265-params log-level=none:pools=none -c:a mp2 -f vob"),
+    ("ffv1.mkv", "-c:v ffv1 -c:a flac"),
+    ("h264.asf", "-c:v libx264 -c:a wmav2 -f asf"),
+    ("wmv2.avi", "-c:v wmv2 -c:a mp3"),
+    ("wmv2.mkv", "-c:v wmv2 -c:a wmav2"),
+    ("theora.mkv", "-c:v libtheora -c:a libvorbis"),
+    ("msmpeg4.asf", "-c:v msmpeg4 -c:a wmav2 -f asf"),
+    ("h264-alac.mkv", "-c:v libx264 -c:a alac"),
+    ("h264-dvd.mpg", "-c:v libx264 -c:a pcm_dvd -ar 48000 -f vob"),
+];
+
+fn hears(made: &Made, what: &str) {
+    let heard = tone(&sound(&made.playback(), 8000, 1), 8000, 440.0, (0.2, 0.8));
+    assert!(heard > 0.02, "{what}: 440 Hz at {heard}");
+}
+
+#[test]
+fn sounds_are_accepted_by_their_codec() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, coded) in SOUNDS {
+        let file = synthesise(&dir, name, &format!("-f lavfi -i sine=440:d=1.2:r=44100 {coded}"));
+        let made = make(&file);
+        assert_eq!(made.report.kind, Kind::Audio, "{name}");
+        hears(&made, name);
+    }
+}
+
+#[test]
+fn films_are_accepted_by_their_codecs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, coded) in FILMS {
+        let source = "-f lavfi -i testsrc2=s=192x128:r=25:d=1.2 -f lavfi -i sine=440:d=1.2:r=48000";
+        let file = synthesise(
+            &dir,
+            name,
+            &format!("{source} -pix_fmt yuv420p {coded}").replace("-pix_fmt yuv420p -c:v prores", "-c:v prores"),
+        );
+        let made = make(&file);
+        assert_eq!(made.report.kind, Kind::Video, "{name}");
+        assert!(frame_times(&made.playback(), "v").len() >= 25, "{name}");
+        hears(&made, name);
+    }
+}
+
+/// A WAV whose numbers have their high bytes first (RIFX), as instruments on other processors write it.
+#[test]
+fn a_wav_with_its_high_bytes_first_is_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let samples = (0..8000_u16).flat_map(|n| {
+        let value = (f64::from(n) * 440.0 * std::f64::consts::TAU / 8000.0).sin() * 12_000.0;
+        #[expect(clippy::cast_possible_truncation, reason = "within 16 bits")]
+        (value as i16).to_be_bytes()
+    });
+    let samples: Vec<u8> = samples.collect();
+    let chunk =
+        |kind: &[u8], body: &[u8]| [kind, &u32::try_from(body.len()).expect("small").to_be_bytes(), body].concat();
+    let format = [&[0, 1, 0, 1][..], &8000_u32.to_be_bytes(), &16_000_u32.to_be_bytes(), &[0, 2, 0, 16]].concat();
+    let file = dir.path().join("high.wav");
+    let body = [b"WAVE".to_vec(), chunk(b"fmt ", &format), chunk(b"data", &samples)].concat();
+    std::fs::write(&file, chunk(b"RIFX", &body)).expect("written");
+    hears(&make(&file), "RIFX");
+}
+
+fn film(dir: &TempDir, name: &str, coded: &str) -> std::path::PathBuf {
+    let source = "-f lavfi -i testsrc2=s=192x128:r=25:d=1.2 -f lavfi -i sine=440:d=1.2:r=48000";
+    synthesise(dir, name, &format!("{source} {coded}"))
+}
+
+/// What has a picture is no sound, whatever nobody here can decode of it.
+#[test]
+fn a_film_whose_picture_is_not_decoded_is_kept_as_a_film() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, coded) in [("huff.avi", "-c:v huffyuv -c:a mp3"), ("cinepak.mov", "-c:v cinepak -c:a pcm_s16le")] {
+        let made = make(&film(&dir, name, coded));
+        assert_eq!(made.report.kind, Kind::Video, "{name}");
+        assert!(made.says("keep", "no-decoder"), "{name}: {:?}", made.report.reasons);
+        assert!(made.says("drop", "unsupported-codec"), "{name}: {:?}", made.report.reasons);
+        assert!(made.report.produced.is_empty(), "{name}: {:?}", made.report.produced);
+        assert_eq!(made.report.streams.len(), 2, "{name}");
+    }
+    let silent = synthesise(&dir, "silent.avi", "-f lavfi -i testsrc2=s=192x128:r=25:d=1 -c:v huffyuv");
+    assert_eq!(rejection(&silent, |_| ()), mediamill::error::Code::MediaUnsupported);
+}
+
+#[test]
+fn a_film_whose_sound_is_not_decoded_says_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // No decoder is accepted for it.
+    let unknown = make(&film(&dir, "unknown.mkv", "-c:v libx264 -pix_fmt yuv420p -c:a wavpack"));
+    assert_eq!(unknown.report.kind, Kind::Video);
+    assert!(unknown.says("drop", "unsupported-codec"), "{:?}", unknown.report.reasons);
+    // Its bytes are noise.
+    let noise = make(&film(&dir, "noise.mkv", "-c:v libx264 -pix_fmt yuv420p -c:a ac3 -bsf:a noise=amount=1"));
+    assert_eq!(noise.report.kind, Kind::Video);
+    assert!(noise.report.damage.is_some() || noise.says("drop", "undecodable"), "{:?}", noise.report);
+}
