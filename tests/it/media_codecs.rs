@@ -1,5 +1,7 @@
 //! Every accepted codec is accepted wherever it stands: one row for each combination that an encoder here makes.
 
+use std::path::PathBuf;
+
 use mediamill::events::Kind;
 use tempfile::TempDir;
 
@@ -13,7 +15,6 @@ const SOUNDS: &[(&str, &str)] = &[
     ("g723.wav", "-ar 8000 -c:a g723_1 -b:a 6300"),
     ("yamaha.wav", "-ar 22050 -c:a adpcm_yamaha"),
     ("mp2.wav", "-c:a mp2"),
-    ("aac.wav", "-c:a aac"),
     ("ima.wav", "-c:a adpcm_ima_wav"),
     ("ms.wav", "-c:a adpcm_ms"),
     ("wave.w64", "-c:a pcm_s16le"),
@@ -41,24 +42,33 @@ const SOUNDS: &[(&str, &str)] = &[
 
 /// A film of a second with a tone of 440 Hz.
 const FILMS: &[(&str, &str)] = &[
-    ("prores.mov", "-c:v prores_ks -c:a pcm_s16le"),
-    ("prores.mkv", "-c:v prores_ks -c:a pcm_s16be"),
-    ("dv.mov", "-s 720x576 -r 25 -c:v dvvideo -pix_fmt yuv420p -c:a pcm_s16le"),
-    ("dv.avi", "-s 720x576 -r 25 -c:v dvvideo -pix_fmt yuv420p -c:a pcm_s16le"),
-    ("mpeg2.mkv", "-c:v mpeg2video -c:a mp2"),
-    ("mpeg2.avi", "-c:v mpeg2video -c:a mp2"),
-    ("mpeg4.ts", "-c:v mpeg4 -c:a aac"),
-    ("mpeg4.mpg", "-c:v mpeg4 -c:a mp2"),
-    ("hevc.mpg", "-c:v libx265 -x265-params log-level=none:pools=none -c:a mp2 -f vob"),
-    ("ffv1.mkv", "-c:v ffv1 -c:a flac"),
-    ("h264.asf", "-c:v libx264 -c:a wmav2 -f asf"),
-    ("wmv2.avi", "-c:v wmv2 -c:a mp3"),
-    ("wmv2.mkv", "-c:v wmv2 -c:a wmav2"),
-    ("theora.mkv", "-c:v libtheora -c:a libvorbis"),
-    ("msmpeg4.asf", "-c:v msmpeg4 -c:a wmav2 -f asf"),
-    ("h264-alac.mkv", "-c:v libx264 -c:a alac"),
-    ("h264-dvd.mpg", "-c:v libx264 -c:a pcm_dvd -ar 48000 -f vob"),
+    ("prores.mov", "-pix_fmt yuv422p10le -c:v prores_ks -c:a pcm_s16le"),
+    ("prores.mkv", "-pix_fmt yuv422p10le -c:v prores_ks -c:a pcm_s16be"),
+    ("dv.mov", "-pix_fmt yuv420p -s 720x576 -r 25 -c:v dvvideo -c:a pcm_s16le"),
+    ("dv.avi", "-pix_fmt yuv420p -s 720x576 -r 25 -c:v dvvideo -c:a pcm_s16le"),
+    ("mpeg2.mkv", "-pix_fmt yuv420p -c:v mpeg2video -c:a mp2"),
+    ("mpeg2.avi", "-pix_fmt yuv420p -c:v mpeg2video -c:a mp2"),
+    ("mpeg4.ts", "-pix_fmt yuv420p -c:v mpeg4 -c:a aac"),
+    ("mpeg4.mpg", "-pix_fmt yuv420p -c:v mpeg4 -c:a mp2"),
+    ("hevc.mpg", "-pix_fmt yuv420p -c:v libx265 -x265-params log-level=none:pools=none -c:a mp2 -f vob"),
+    ("ffv1.mkv", "-pix_fmt yuv420p -c:v ffv1 -c:a flac"),
+    ("h264.asf", "-pix_fmt yuv420p -c:v libx264 -c:a wmav2 -f asf"),
+    ("wmv2.avi", "-pix_fmt yuv420p -c:v wmv2 -c:a mp3"),
+    ("wmv2.mkv", "-pix_fmt yuv420p -c:v wmv2 -c:a wmav2"),
+    ("theora.mkv", "-pix_fmt yuv420p -c:v libtheora -c:a libvorbis"),
+    ("msmpeg4.asf", "-pix_fmt yuv420p -c:v msmpeg4 -c:a wmav2 -f asf"),
+    ("h264-alac.mkv", "-pix_fmt yuv420p -c:v libx264 -c:a alac"),
+    ("h264-dvd.mpg", "-pix_fmt yuv420p -c:v libx264 -c:a pcm_dvd -ar 48000 -f vob"),
 ];
+
+/// A small file of each.
+pub fn samples(dir: &TempDir) -> Vec<PathBuf> {
+    let sound = "-f lavfi -i sine=440:d=0.4:r=44100";
+    let picture = "-f lavfi -i testsrc2=s=96x64:r=10:d=0.4";
+    let sounds = SOUNDS.iter().map(|(name, coded)| synthesise(dir, name, &format!("{sound} {coded}")));
+    let films = FILMS.iter().map(|(name, coded)| synthesise(dir, name, &format!("{picture} {sound} {coded}")));
+    sounds.chain(films).collect()
+}
 
 fn hears(made: &Made, what: &str) {
     let heard = tone(&sound(&made.playback(), 8000, 1), 8000, 440.0, (0.2, 0.8));
@@ -80,12 +90,7 @@ fn sounds_are_accepted_by_their_codec() {
 fn films_are_accepted_by_their_codecs() {
     let dir = tempfile::tempdir().expect("a directory");
     for (name, coded) in FILMS {
-        let source = "-f lavfi -i testsrc2=s=192x128:r=25:d=1.2 -f lavfi -i sine=440:d=1.2:r=48000";
-        let file = synthesise(
-            &dir,
-            name,
-            &format!("{source} -pix_fmt yuv420p {coded}").replace("-pix_fmt yuv420p -c:v prores", "-c:v prores"),
-        );
+        let file = film(&dir, name, coded);
         let made = make(&file);
         assert_eq!(made.report.kind, Kind::Video, "{name}");
         assert!(frame_times(&made.playback(), "v").len() >= 25, "{name}");
@@ -112,7 +117,7 @@ fn a_wav_with_its_high_bytes_first_is_read() {
     hears(&make(&file), "RIFX");
 }
 
-fn film(dir: &TempDir, name: &str, coded: &str) -> std::path::PathBuf {
+fn film(dir: &TempDir, name: &str, coded: &str) -> PathBuf {
     let source = "-f lavfi -i testsrc2=s=192x128:r=25:d=1.2 -f lavfi -i sine=440:d=1.2:r=48000";
     synthesise(dir, name, &format!("{source} {coded}"))
 }

@@ -72,7 +72,8 @@ fn a_track_with_sound_is_taken_before_an_empty_one() {
         let made = make(&film);
         let heard = tone(&sound(&made.playback(), 8000, 1), 8000, 700.0, (0.5, 1.5));
         assert!(heard > 0.02, "{name}: 700 Hz at {heard}, {:?}", made.report.reasons);
-        assert!(made.says("drop", "empty"), "{name}: {:?}", made.report.reasons);
+        // The muxer leaves a track without samples out of an MP4.
+        assert_eq!(made.says("drop", "empty"), name == "empty.mkv", "{name}: {:?}", made.report.reasons);
         let alone = "-map 0 -map 1 -c:a aac -bsf:a:0 noise=drop=1";
         let inputs = "-f lavfi -i sine=440:d=2 -f lavfi -i sine=700:d=2";
         let only = synthesise(&dir, &format!("only-{name}"), &format!("{inputs} {alone}"));
