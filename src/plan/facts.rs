@@ -162,12 +162,6 @@ impl Picture {
 }
 
 impl StreamFacts {
-    /// When its container says that it ends, in ms on the file's clock.
-    #[must_use]
-    pub fn declared_end_ms(&self) -> Option<i64> {
-        Some(self.start_ms.unwrap_or(0).saturating_add(i64::try_from(self.duration_ms?).ok()?))
-    }
-
     /// Whether there may be something in it: no index says that it is empty.
     #[must_use]
     pub fn has_samples(&self) -> bool {
@@ -224,6 +218,25 @@ impl Facts {
     pub fn frame_ms(&self) -> u64 {
         let rate = self.main_video().and_then(|(_, picture)| picture.frame_rate).unwrap_or(10.0);
         (1000.0 / rate.max(1.0)).ceil() as u64
+    }
+
+    /// When the picture ends by its container, in ms on the file's clock, where that is to be believed: no packet says for
+    /// certain how long the last frame is shown.
+    #[must_use]
+    pub fn picture_end_ms(&self, index: usize) -> Option<i64> {
+        let stream = self.streams.get(index).filter(|_| self.complete)?;
+        match stream.duration_ms {
+            Some(ms) => Some(stream.start_ms.unwrap_or(0).saturating_add(i64::try_from(ms).ok()?)),
+            // A segment of Matroska has one length for all its tracks.
+            None if self.streams.len() == 1 => i64::try_from(self.duration_ms?).ok(),
+            None => None,
+        }
+    }
+
+    /// Below this in µs, a difference from [`Self::picture_end_ms`] is rounding, or one frame.
+    #[must_use]
+    pub fn last_frame_tolerance_us(&self) -> i64 {
+        i64::try_from(self.frame_ms()).unwrap_or(0).saturating_add(50).saturating_mul(1000)
     }
 
     /// The picture that goes with the sound, if there is one.

@@ -193,10 +193,12 @@ impl StreamView<'_> {
     }
 
     /// Whether the index does more than leave out samples in front and at the end: hides some between others, shows some
-    /// twice, or in another order than they stand in.
+    /// twice, or in another order than they stand in. Pictures at the very end may be out of order: some that are hidden
+    /// stand between the last ones that are shown, which need them.
     pub(in crate::transcode) fn is_edited(&self) -> bool {
         const HIDDEN: u32 = ffi::AVINDEX_DISCARD_FRAME as u32;
-        let (mut shown, mut hidden_since, mut end) = (false, false, i64::MIN);
+        let (most_hidden, most_behind) = if self.kind() == StreamType::Video { (4, 16) } else { (0, 0) };
+        let (mut shown, mut run, mut hidden, mut behind, mut end) = (false, 0, false, 0, i64::MIN);
         // SAFETY: the stream belongs to an open context; the entries are read before anything is demuxed.
         unsafe {
             let stream = self.0.as_ptr().cast_mut();
@@ -208,12 +210,15 @@ impl StreamView<'_> {
                 let again = (*entry).pos < end;
                 end = (*entry).pos;
                 if (*entry).flags().cast_unsigned() & HIDDEN != 0 {
-                    hidden_since = shown;
-                } else if hidden_since || again {
-                    return true;
-                } else {
-                    shown = true;
+                    run += 1;
+                    hidden |= shown;
+                    continue;
                 }
+                behind += i32::from(hidden);
+                if again || hidden && (run > most_hidden || behind > most_behind) {
+                    return true;
+                }
+                (shown, run) = (true, 0);
             }
         }
         false

@@ -3,7 +3,7 @@
 use ffmpeg_next as ff;
 
 use super::packets::each_packet;
-use super::visible::{Place, Visible};
+use super::visible::Visible;
 use crate::error::{Code, Fault};
 use crate::plan::{Facts, Plan};
 use crate::transcode::av::{self, Input, Muxer, OutputStream};
@@ -57,19 +57,18 @@ pub(in crate::transcode) fn copy_streams(
     if copier.written.contains(&0) {
         return Err(Fault::rejected(Code::MediaProofFailed, "one of its streams has no packets"));
     }
-    copier.last_us = copier.last_us.max(declared_end_us(input, facts, plan));
+    if let Some(end_ms) = plan.video.as_ref().and_then(|track| facts.picture_end_ms(track.index)) {
+        // How long the last picture is shown, its packet may not say.
+        let end_us = end_ms.saturating_mul(1000).saturating_sub(input.start_us());
+        if end_us > copier.last_us + facts.last_frame_tolerance_us() {
+            copier.last_us = end_us;
+        }
+    }
     findings.duration_ms = Some(copier.duration_ms());
     if let Some(muxer) = copier.muxer {
         muxer.finish().map_err(av::copying("writing the index"))?;
     }
     Ok(findings)
-}
-
-/// When the picture ends, where the container knows better than its packets how long the last one is shown.
-fn declared_end_us(input: &Input, facts: &Facts, plan: &Plan) -> i64 {
-    let picture = plan.video.as_ref().and_then(|track| facts.streams.get(track.index));
-    let end_ms = picture.filter(|_| facts.complete).and_then(crate::plan::StreamFacts::declared_end_ms);
-    end_ms.map_or(0, |ms| ms.saturating_mul(1000).saturating_sub(input.start_us()))
 }
 
 struct Copier {
@@ -135,21 +134,21 @@ impl Copier {
         let shift = |timestamp: Option<i64>| timestamp.map(|t| t.saturating_sub(offset));
         packet.set_pts(shift(packet.pts()));
         packet.set_dts(shift(packet.dts()));
-        if self.visible[track].place(packet)? == Place::LeftOut {
-            return Ok(());
-        }
-        self.written[track] += 1;
-        if let Some(pts) = packet.pts().or(packet.dts()) {
-            // What an edit list hides in front of the start is not part of what people see.
-            let start = av::rescale(pts, time_base, US).max(0);
-            let end = av::rescale(pts.saturating_add(packet.duration().max(0)), time_base, US);
-            self.first_us = self.first_us.min(start);
-            self.last_us = self.last_us.max(end);
-        }
-        match &mut self.muxer {
-            Some(muxer) => muxer.write(track, packet).map_err(av::copying("writing a packet")),
-            None => Ok(()),
-        }
+        let Self { muxer, visible, written, first_us, last_us, .. } = self;
+        visible[track].take(packet, &mut |packet| {
+            written[track] += 1;
+            if let Some(pts) = packet.pts().or(packet.dts()) {
+                // What an edit list hides in front of the start is not part of what people see.
+                let start = av::rescale(pts, time_base, US).max(0);
+                let end = av::rescale(pts.saturating_add(packet.duration().max(0)), time_base, US);
+                *first_us = (*first_us).min(start);
+                *last_us = (*last_us).max(end);
+            }
+            match muxer {
+                Some(muxer) => muxer.write(track, packet).map_err(av::copying("writing a packet")),
+                None => Ok(()),
+            }
+        })
     }
 
     fn duration_ms(&self) -> u64 {

@@ -35,6 +35,7 @@ struct Stage {
     end: i64,
     /// When the container says that the picture ends, where that is to be believed.
     declared_end: Option<i64>,
+    tolerance_us: i64,
 }
 
 impl FrameReader {
@@ -69,7 +70,10 @@ impl FrameReader {
             next_due: None,
             held: None,
             end: 0,
-            declared_end: declared_end(facts, index, offset_ms, time_base),
+            declared_end: facts
+                .picture_end_ms(index)
+                .map(|end_ms| av::rescale(end_ms.saturating_sub(offset_ms), ff::Rational::new(1, 1000), time_base)),
+            tolerance_us: facts.last_frame_tolerance_us(),
         };
         Ok(Self { decoder, stage })
     }
@@ -104,25 +108,17 @@ impl FrameReader {
         if packet.is_none() {
             if self.decoder.packets > 0 {
                 // How long the last frame is shown, its packet may not say.
-                stage.end = stage.end.max(stage.declared_end.unwrap_or(0));
+                let declared = stage.declared_end.unwrap_or(0);
+                let tolerance = av::rescale(stage.tolerance_us, ff::Rational::new(1, 1_000_000), stage.time_base);
+                if declared > stage.end.saturating_add(tolerance) {
+                    stage.end = declared;
+                }
             }
             stage.pass(on_frame)?;
             stage.drain_filter(None, on_frame)?;
         }
         check_duration(u64::try_from(self.end_ms()).unwrap_or(0), limits)
     }
-}
-
-/// When the picture ends by its container, on the output's clock.
-fn declared_end(facts: &Facts, index: usize, offset_ms: i64, time_base: ff::Rational) -> Option<i64> {
-    let stream = facts.streams.get(index).filter(|_| facts.complete)?;
-    let end_ms = match stream.declared_end_ms() {
-        Some(end_ms) => end_ms.saturating_sub(offset_ms),
-        // A segment of Matroska has one length for all its tracks.
-        None if facts.streams.len() == 1 => i64::try_from(facts.duration_ms?).ok()?.saturating_sub(offset_ms),
-        None => return None,
-    };
-    Some(av::rescale(end_ms, ff::Rational::new(1, 1000), time_base))
 }
 
 impl Stage {

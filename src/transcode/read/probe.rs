@@ -61,7 +61,7 @@ pub(in crate::transcode) fn facts(
     let is_allowed = |ms: &u64| check_duration(*ms, limits).is_ok();
     let duration_ms = input.duration_ms().filter(is_allowed);
     for stream in &mut streams {
-        stream.duration_ms = stream.duration_ms.filter(is_allowed);
+        stream.duration_ms = within_film(stream, layout.film_ms.filter(|_| indexed)).filter(is_allowed);
     }
     let extent = cut::extent(file, container).unwrap_or(Extent::Unknown);
     let metadata = all_metadata(input);
@@ -84,6 +84,15 @@ pub(in crate::transcode) fn facts(
     facts.kind = kind_of(&facts)?;
     fill_bit_rate(&mut facts);
     Ok(facts)
+}
+
+/// A stream's length, which ends with its film: where the first stretch of its edit list is empty, libav counts that twice. A
+/// film's length that is much less than its streams' is not believed.
+fn within_film(stream: &StreamFacts, film_ms: Option<u64>) -> Option<u64> {
+    let duration_ms = stream.duration_ms?;
+    let start_ms = u64::try_from(stream.start_ms.unwrap_or(0)).unwrap_or(0);
+    let left_ms = film_ms.and_then(|film_ms| film_ms.checked_sub(start_ms)).filter(|left| left * 2 > duration_ms);
+    Some(left_ms.map_or(duration_ms, |left_ms| duration_ms.min(left_ms)))
 }
 
 /// # Errors

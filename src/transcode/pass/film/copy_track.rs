@@ -7,7 +7,7 @@ use crate::error::Fault;
 use crate::transcode::av::{self, OutputStream, StreamView};
 use crate::transcode::job::scratch;
 use crate::transcode::pass::packets::PacketSpool;
-use crate::transcode::pass::visible::{Place, Visible};
+use crate::transcode::pass::visible::Visible;
 
 /// Packets on their way, laid on the output's timeline.
 pub(in crate::transcode) struct CopyTrack {
@@ -50,11 +50,11 @@ impl CopyTrack {
         let mut packet = packet.clone();
         packet.set_pts(packet.pts().map(|pts| pts.saturating_sub(self.offset)));
         packet.set_dts(packet.dts().map(|dts| dts.saturating_sub(self.offset)));
-        if self.visible.place(&packet)? == Place::LeftOut {
-            return Ok(());
-        }
-        self.end = self.end.max(packet.pts().unwrap_or(self.end).saturating_add(packet.duration()));
-        self.packets.push(&packet).map_err(scratch)
+        let Self { visible, packets, end, .. } = self;
+        visible.take(&mut packet, &mut |packet| {
+            *end = (*end).max(packet.pts().unwrap_or(*end).saturating_add(packet.duration()));
+            packets.push(packet).map_err(scratch)
+        })
     }
 
     /// Packets that were kept.
