@@ -85,9 +85,12 @@ fn what_an_edit_list_hides_in_a_sound_stays_hidden() {
     let whole = std::fs::read(alone).expect("made");
     let sound = dir.path().join("cut.m4a");
     std::fs::write(&sound, edited(&whole, &[(1.0, 0.0), (1.0, 2.0)])).expect("written");
-    for tolerance in [1000.0, -99.0] {
-        // With the second, everything that is encoded counts as larger: the stream would be kept where it can be.
-        let made = make_with(&sound, |profile| profile.larger_tolerance_percent = tolerance);
+    // With the second, what is encoded counts as larger in every case: the stream would be kept where it can be.
+    for (tolerance, bit_rate) in [(1000.0, 64_000), (0.0, 320_000)] {
+        let made = make_with(&sound, |profile| {
+            profile.larger_tolerance_percent = tolerance;
+            (profile.audio.bit_rate, profile.audio.vbr_quality) = (bit_rate, None);
+        });
         assert_plays(&made.playback(), &[0, 2], false, "sound");
     }
 }

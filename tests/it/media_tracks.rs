@@ -147,11 +147,11 @@ fn sound_that_starts_late_is_not_damaged() {
 #[test]
 fn short_clips_are_shown_one_after_the_other() {
     let dir = tempfile::tempdir().expect("a directory");
-    let inputs = "-f lavfi -i testsrc2=s=96x64:r=10:d=0.8 -f lavfi -i sine=440:d=0.8";
+    let inputs = "-f lavfi -i testsrc2=s=192x128:r=10:d=0.8 -f lavfi -i sine=440:d=0.8";
     let clip = synthesise(&dir, "clip.ts", &format!("{inputs} -c:v libx264 -bf 0 -pix_fmt yuv420p -c:a aac"));
     let five = dir.path().join("five.ts");
     std::fs::write(&five, std::fs::read(clip).expect("made").repeat(5)).expect("written");
-    for short_side in [720, 32] {
+    for short_side in [720, 64] {
         let made = make_with(&five, |profile| profile.video.max_short_side = short_side);
         let times = frame_times(&made.playback(), "v");
         assert_eq!(times.len(), 40, "{short_side}: {:?}", made.report.reasons);
