@@ -115,7 +115,7 @@ fn expansion(codec: &str) -> f64 {
     match codec {
         // Codecs that need about half the rate of H.264 for the same picture.
         "hevc" | "av1" | "vp9" => 2.0,
-        _ => 1.3,
+        _ => 1.5,
     }
 }
 

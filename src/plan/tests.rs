@@ -383,7 +383,7 @@ fn a_picture_gets_no_more_bits_than_its_source_lets_expect() {
     };
     let crf = profile().video.crf;
     assert_eq!(rate("vp8", None), RateControl::Crf(crf));
-    assert_eq!(rate("vp8", Some(2_000_000)), RateControl::CappedCrf(crf, 2_600_000));
+    assert_eq!(rate("vp8", Some(2_000_000)), RateControl::CappedCrf(crf, 3_000_000));
     assert_eq!(rate("hevc", Some(1_000_000)), RateControl::CappedCrf(crf, 2_000_000));
     // 720p30 below 0.02 bits a pixel is a slide show.
     assert_eq!(rate("vp8", Some(10_000)), RateControl::CappedCrf(crf, 552_960));

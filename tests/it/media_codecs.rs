@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use mediamill::events::Kind;
 use tempfile::TempDir;
 
-use crate::support::media::{Made, frame_times, make, rejection, sound, synthesise};
+use crate::support::media::{Made, Shown, frame_times, make, rejection, sound, synthesise};
 use crate::support::tones::tone;
 
 /// A tone of 440 Hz, coded like this, in a file of this name.
@@ -149,4 +149,25 @@ fn a_film_whose_sound_is_not_decoded_says_so() {
     let noise = make(&film(&dir, "noise.mkv", "-c:v libx264 -pix_fmt yuv420p -c:a ac3 -bsf:a noise=amount=1"));
     assert_eq!(noise.report.kind, Kind::Video);
     assert!(noise.report.damage.is_some() || noise.says("drop", "undecodable"), "{:?}", noise.report);
+}
+
+/// Noise that a codec of low rate has made coarse is not worth three times its bits.
+#[test]
+fn a_source_of_low_rate_does_not_grow_without_bound() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let noisy = "-f lavfi -i mandelbrot=s=320x240:r=25 -t 6 -vf noise=alls=12:allf=t,format=yuv420p";
+    for (name, coded, most) in [
+        ("low.webm", "-c:v libvpx -b:v 100k -deadline realtime -cpu-used 8", 2.0),
+        ("low.mp4", "-c:v libx265 -x265-params log-level=none:pools=none -crf 36", 2.6),
+    ] {
+        let source = synthesise(&dir, name, &format!("{noisy} {coded}"));
+        let made = make(&source);
+        let size =
+            |path: &std::path::Path| u32::try_from(std::fs::metadata(path).expect("a file").len()).expect("small");
+        let ratio = f64::from(size(&made.playback())) / f64::from(size(&source));
+        assert!(ratio < most, "{name}: {ratio:.2} times its source");
+        // And is still the same picture.
+        let [before, after] = [&source, &made.playback()].map(|path| Shown::of(path, 3.0));
+        assert!(before.difference(&after) < 12.0, "{name}: {}", before.difference(&after));
+    }
 }

@@ -77,7 +77,7 @@ fn x264_options(settings: &VideoSettings) -> ff::Dictionary<'static> {
         RateControl::CappedCrf(crf, bit_rate) => {
             options.set("crf", &crf.to_string());
             options.set("maxrate", &bit_rate.to_string());
-            options.set("bufsize", &(bit_rate * 4).to_string());
+            options.set("bufsize", &(bit_rate * 2).to_string());
         }
         RateControl::Average(bit_rate) => {
             options.set("b", &bit_rate.to_string());
