@@ -90,7 +90,7 @@ macro_rules! row {
 use super::codecs::{AUDIO_CODECS as SOUND, VIDEO_CODECS as PICTURE};
 use Reader::{Demuxer, None as Nothing, Still};
 
-/// Everything that is accepted. The README carries the same table; a test compares them.
+/// Everything that is accepted. docs/formats.md has the same table; a test compares them.
 pub const ACCEPTED: &[Accepted] = &[
     row!(Ogg, "ogg", Demuxer("ogg"), PICTURE, SOUND, "video/ogg", "audio/ogg", "ogg"),
     row!(Mp4, "mp4", Demuxer("mov"), PICTURE, SOUND, "video/mp4", "audio/mp4", "mp4"),
