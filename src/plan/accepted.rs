@@ -1,4 +1,4 @@
-//! What is accepted: every container, the demuxer that may read it, and the codecs that may stand in it.
+//! What is accepted: every container, and the demuxer that may read it. Which codecs may stand in one is [`super::CODECS`].
 //!
 //! This is a defence as much as a feature list: a decoder that is not named here never sees a customer's byte, and
 //! libav is told which demuxer to use instead of trying all of them.
@@ -18,6 +18,7 @@ pub enum Container {
     Adts,
     Amr,
     Wav,
+    W64,
     Aiff,
     Au,
     Caf,
@@ -59,9 +60,9 @@ pub struct Accepted {
     pub name: &'static str,
     /// How it is read.
     pub reader: Reader,
-    /// Video and picture codecs, by libav's names.
+    /// Picture codecs, by libav's names: all that are accepted, or the one of a picture format.
     pub video: &'static [&'static str],
-    /// Audio codecs, by libav's names.
+    /// Sound codecs, by libav's names: all that are accepted, or none.
     pub audio: &'static [&'static str],
     /// MIME type where it holds moving pictures, or is a picture.
     pub mime_type: &'static str,
@@ -70,57 +71,6 @@ pub struct Accepted {
     /// Usual extension.
     pub extension: &'static str,
 }
-
-const PCM: &[&str] = &[
-    "pcm_u8",
-    "pcm_s8",
-    "pcm_s16le",
-    "pcm_s16be",
-    "pcm_s24le",
-    "pcm_s24be",
-    "pcm_s32le",
-    "pcm_s32be",
-    "pcm_f32le",
-    "pcm_f32be",
-    "pcm_f64le",
-    "pcm_f64be",
-    "pcm_alaw",
-    "pcm_mulaw",
-    "adpcm_ima_wav",
-    "adpcm_ima_qt",
-    "adpcm_ms",
-    "gsm",
-    "gsm_ms",
-    "mp3",
-];
-const ISO_VIDEO: &[&str] = &["h264", "hevc", "av1", "vp9", "mpeg4", "h263", "mjpeg", "mpeg2video", "png"];
-const ISO_AUDIO: &[&str] = &[
-    "aac",
-    "mp3",
-    "alac",
-    "amr_nb",
-    "amr_wb",
-    "opus",
-    "flac",
-    "ac3",
-    "eac3",
-    "pcm_u8",
-    "pcm_s8",
-    "pcm_s16le",
-    "pcm_s16be",
-    "pcm_s24le",
-    "pcm_s24be",
-    "pcm_f32le",
-    "pcm_f32be",
-    "pcm_alaw",
-    "pcm_mulaw",
-    "adpcm_ima_qt",
-    "gsm",
-];
-const MATROSKA_VIDEO: &[&str] = &["vp8", "vp9", "av1", "h264", "hevc", "mpeg4", "theora", "mjpeg"];
-const MATROSKA_AUDIO: &[&str] =
-    &["opus", "vorbis", "aac", "mp3", "flac", "ac3", "eac3", "pcm_s16le", "pcm_s24le", "pcm_f32le"];
-const COVER: &[&str] = &["mjpeg", "png"];
 
 macro_rules! row {
     ($c:ident, $name:literal, $reader:expr, $video:expr, $audio:expr, $mime:literal, $amime:literal, $ext:literal) => {
@@ -137,114 +87,33 @@ macro_rules! row {
     };
 }
 
+use super::codecs::{AUDIO_CODECS as SOUND, VIDEO_CODECS as PICTURE};
 use Reader::{Demuxer, None as Nothing, Still};
 
 /// Everything that is accepted. docs/formats.md has the same table; a test compares them.
 pub const ACCEPTED: &[Accepted] = &[
-    row!(
-        Ogg,
-        "ogg",
-        Demuxer("ogg"),
-        &["theora"],
-        &["opus", "vorbis", "flac", "speex"],
-        "video/ogg",
-        "audio/ogg",
-        "ogg"
-    ),
-    row!(Mp4, "mp4", Demuxer("mov"), ISO_VIDEO, ISO_AUDIO, "video/mp4", "audio/mp4", "mp4"),
-    row!(Mov, "mov", Demuxer("mov"), ISO_VIDEO, ISO_AUDIO, "video/quicktime", "audio/quicktime", "mov"),
-    row!(ThreeGp, "3gp", Demuxer("mov"), ISO_VIDEO, ISO_AUDIO, "video/3gpp", "audio/3gpp", "3gp"),
-    row!(M4a, "m4a", Demuxer("mov"), ISO_VIDEO, ISO_AUDIO, "video/mp4", "audio/mp4", "m4a"),
-    row!(
-        Matroska,
-        "matroska",
-        Demuxer("matroska"),
-        MATROSKA_VIDEO,
-        MATROSKA_AUDIO,
-        "video/x-matroska",
-        "audio/x-matroska",
-        "mkv"
-    ),
-    row!(WebM, "webm", Demuxer("matroska"), MATROSKA_VIDEO, MATROSKA_AUDIO, "video/webm", "audio/webm", "webm"),
-    row!(Mp3, "mp3", Demuxer("mp3"), COVER, &["mp3", "mp2"], "audio/mpeg", "audio/mpeg", "mp3"),
-    row!(Adts, "adts", Demuxer("aac"), COVER, &["aac"], "audio/aac", "audio/aac", "aac"),
-    row!(Amr, "amr", Demuxer("amr"), &[], &["amr_nb", "amr_wb"], "audio/amr", "audio/amr", "amr"),
-    row!(Wav, "wav", Demuxer("wav"), &[], PCM, "audio/wav", "audio/wav", "wav"),
-    row!(Aiff, "aiff", Demuxer("aiff"), COVER, PCM, "audio/aiff", "audio/aiff", "aiff"),
-    row!(Au, "au", Demuxer("au"), &[], PCM, "audio/basic", "audio/basic", "au"),
-    row!(
-        Caf,
-        "caf",
-        Demuxer("caf"),
-        &[],
-        &[
-            "opus",
-            "aac",
-            "alac",
-            "amr_nb",
-            "pcm_s16le",
-            "pcm_s16be",
-            "pcm_f32le",
-            "pcm_alaw",
-            "pcm_mulaw",
-            "adpcm_ima_qt"
-        ],
-        "audio/x-caf",
-        "audio/x-caf",
-        "caf"
-    ),
-    row!(Flac, "flac", Demuxer("flac"), COVER, &["flac"], "audio/flac", "audio/flac", "flac"),
-    row!(Ac3, "ac3", Demuxer("ac3"), &[], &["ac3"], "audio/ac3", "audio/ac3", "ac3"),
-    row!(
-        Asf,
-        "asf",
-        Demuxer("asf"),
-        &["wmv1", "wmv2", "wmv3", "vc1", "msmpeg4v2", "msmpeg4v3", "mjpeg", "png"],
-        &["wmav1", "wmav2", "wmapro"],
-        "video/x-ms-wmv",
-        "audio/x-ms-wma",
-        "wmv"
-    ),
-    row!(
-        Avi,
-        "avi",
-        Demuxer("avi"),
-        &["mpeg4", "h264", "mjpeg", "msmpeg4v2", "msmpeg4v3", "mpeg1video", "mpeg2video", "h263"],
-        &["mp3", "mp2", "aac", "ac3", "pcm_u8", "pcm_s16le", "pcm_alaw", "pcm_mulaw", "adpcm_ima_wav", "adpcm_ms"],
-        "video/x-msvideo",
-        "audio/x-msvideo",
-        "avi"
-    ),
-    row!(
-        Flv,
-        "flv",
-        Demuxer("flv"),
-        &["h264", "flv1"],
-        &["aac", "mp3", "speex", "pcm_s16le", "pcm_u8"],
-        "video/x-flv",
-        "audio/x-flv",
-        "flv"
-    ),
-    row!(
-        MpegPs,
-        "mpeg",
-        Demuxer("mpeg"),
-        &["mpeg1video", "mpeg2video", "h264"],
-        &["mp2", "mp3", "ac3"],
-        "video/mpeg",
-        "audio/mpeg",
-        "mpg"
-    ),
-    row!(
-        MpegTs,
-        "mpegts",
-        Demuxer("mpegts"),
-        &["h264", "hevc", "mpeg1video", "mpeg2video"],
-        &["aac", "mp2", "mp3", "ac3", "eac3", "opus"],
-        "video/mp2t",
-        "audio/mp2t",
-        "ts"
-    ),
+    row!(Ogg, "ogg", Demuxer("ogg"), PICTURE, SOUND, "video/ogg", "audio/ogg", "ogg"),
+    row!(Mp4, "mp4", Demuxer("mov"), PICTURE, SOUND, "video/mp4", "audio/mp4", "mp4"),
+    row!(Mov, "mov", Demuxer("mov"), PICTURE, SOUND, "video/quicktime", "audio/quicktime", "mov"),
+    row!(ThreeGp, "3gp", Demuxer("mov"), PICTURE, SOUND, "video/3gpp", "audio/3gpp", "3gp"),
+    row!(M4a, "m4a", Demuxer("mov"), PICTURE, SOUND, "video/mp4", "audio/mp4", "m4a"),
+    row!(Matroska, "matroska", Demuxer("matroska"), PICTURE, SOUND, "video/x-matroska", "audio/x-matroska", "mkv"),
+    row!(WebM, "webm", Demuxer("matroska"), PICTURE, SOUND, "video/webm", "audio/webm", "webm"),
+    row!(Mp3, "mp3", Demuxer("mp3"), PICTURE, SOUND, "audio/mpeg", "audio/mpeg", "mp3"),
+    row!(Adts, "adts", Demuxer("aac"), PICTURE, SOUND, "audio/aac", "audio/aac", "aac"),
+    row!(Amr, "amr", Demuxer("amr"), PICTURE, SOUND, "audio/amr", "audio/amr", "amr"),
+    row!(Wav, "wav", Demuxer("wav"), PICTURE, SOUND, "audio/wav", "audio/wav", "wav"),
+    row!(W64, "w64", Demuxer("w64"), PICTURE, SOUND, "audio/x-w64", "audio/x-w64", "w64"),
+    row!(Aiff, "aiff", Demuxer("aiff"), PICTURE, SOUND, "audio/aiff", "audio/aiff", "aiff"),
+    row!(Au, "au", Demuxer("au"), PICTURE, SOUND, "audio/basic", "audio/basic", "au"),
+    row!(Caf, "caf", Demuxer("caf"), PICTURE, SOUND, "audio/x-caf", "audio/x-caf", "caf"),
+    row!(Flac, "flac", Demuxer("flac"), PICTURE, SOUND, "audio/flac", "audio/flac", "flac"),
+    row!(Ac3, "ac3", Demuxer("ac3"), PICTURE, SOUND, "audio/ac3", "audio/ac3", "ac3"),
+    row!(Asf, "asf", Demuxer("asf"), PICTURE, SOUND, "video/x-ms-wmv", "audio/x-ms-wma", "wmv"),
+    row!(Avi, "avi", Demuxer("avi"), PICTURE, SOUND, "video/x-msvideo", "audio/x-msvideo", "avi"),
+    row!(Flv, "flv", Demuxer("flv"), PICTURE, SOUND, "video/x-flv", "audio/x-flv", "flv"),
+    row!(MpegPs, "mpeg", Demuxer("mpeg"), PICTURE, SOUND, "video/mpeg", "audio/mpeg", "mpg"),
+    row!(MpegTs, "mpegts", Demuxer("mpegts"), PICTURE, SOUND, "video/mp2t", "audio/mp2t", "ts"),
     row!(Gif, "gif", Demuxer("gif"), &["gif"], &[], "image/gif", "image/gif", "gif"),
     row!(Jpeg, "jpeg", Still("mjpeg"), &["mjpeg"], &[], "image/jpeg", "image/jpeg", "jpg"),
     row!(Png, "png", Still("png"), &["png"], &[], "image/png", "image/png", "png"),

@@ -80,7 +80,7 @@ pub fn remux_plan(facts: &Facts, profile: &Profile) -> Option<Plan> {
     let mut reasons = Vec::new();
     let (video, audio, output) = match facts.kind {
         Kind::Audio => {
-            let (stream, _) = facts.main_audio()?;
+            let (stream, _) = facts.main_audio().filter(|(stream, _)| stream.unkeepable.is_none())?;
             let output = match stream.codec.as_str() {
                 "mp3" => Output::Mp3,
                 "aac" if is_aac_lc(stream) => Output::M4a,
@@ -95,7 +95,7 @@ pub fn remux_plan(facts: &Facts, profile: &Profile) -> Option<Plan> {
             }
             let video = copy(stream, &mut reasons, "never-larger");
             let audio = facts.main_audio().map(|(stream, sound)| {
-                if is_aac_lc(stream) && sound.channels <= 2 {
+                if is_aac_lc(stream) && sound.channels <= 2 && stream.unkeepable.is_none() {
                     copy(stream, &mut reasons, "never-larger")
                 } else {
                     encode_aac(stream, *sound, profile, &mut reasons)
@@ -119,8 +119,8 @@ pub fn encode_plan(facts: &Facts, profile: &Profile, (reason, detail): (&str, &s
         entry.detail = Some(detail.to_owned());
     }
     plan.reasons.retain(|entry| entry.verdict != "remux");
-    if let (Some(track), Some((_, picture))) = (&mut plan.video, facts.main_video()) {
-        track.how = How::Encode(video_settings(picture, &profile.video));
+    if let (Some(track), Some((stream, picture))) = (&mut plan.video, facts.main_video()) {
+        track.how = How::Encode(video_settings(stream, picture, &profile.video));
     }
     if let (Some(track), Some((_, sound))) = (&mut plan.audio, facts.main_audio()) {
         track.how = How::Encode(match plan.output {
@@ -129,6 +129,20 @@ pub fn encode_plan(facts: &Facts, profile: &Profile, (reason, detail): (&str, &s
         });
     }
     plan.action = Action::Encoded;
+    plan
+}
+
+/// A film whose picture nothing here decodes: its sound alone would be something else than what was sent.
+fn without_its_picture(facts: &Facts) -> Plan {
+    let mut plan = kept("no-decoder", "nothing here decodes its picture");
+    let index = facts.unread_picture().map(|stream| stream.index);
+    for reason in &mut plan.reasons {
+        reason.stream = index;
+    }
+    let unread = |s: &&StreamFacts| matches!(s.media, Media::Video(_) | Media::Audio(_)) && !s.readable;
+    for stream in facts.streams.iter().filter(unread) {
+        plan.reasons.push(reason_for(Some(stream.index), "drop", "unsupported-codec", Some(stream.codec.clone())));
+    }
     plan
 }
 
@@ -157,13 +171,13 @@ fn plan_audio(facts: &Facts, profile: &Profile) -> Plan {
 fn plan_video(facts: &Facts, profile: &Profile) -> Plan {
     let mut reasons = Vec::new();
     let Some((stream, picture)) = facts.main_video() else {
-        return kept("no-video", "no picture that can be decoded");
+        return without_its_picture(facts);
     };
     let video = match video_obstacle(stream, picture, &profile.video) {
         None => copy(stream, &mut reasons, "conforms"),
         Some((reason, detail)) => {
             reasons.push(reason_for(Some(stream.index), "encode", reason, Some(detail)));
-            Track { index: stream.index, how: How::Encode(video_settings(picture, &profile.video)) }
+            Track { index: stream.index, how: How::Encode(video_settings(stream, picture, &profile.video)) }
         }
     };
     let audio = facts.main_audio().map(|(stream, sound)| match aac_obstacle(stream, *sound, profile) {
@@ -196,6 +210,7 @@ fn drop_others(facts: &Facts, video: Option<usize>, audio: Option<usize>, reason
         let reason = match &stream.media {
             Media::Video(p) if p.cover_art => "cover-art",
             Media::Video(_) | Media::Audio(_) if !stream.readable => "unsupported-codec",
+            Media::Video(_) | Media::Audio(_) if !stream.has_samples() => "empty",
             Media::Video(_) => "second-video",
             Media::Audio(_) => "second-audio",
             Media::Subtitle => "subtitle",

@@ -1,6 +1,6 @@
 //! What is known of a file before anything is decided.
 
-use super::Container;
+use super::{Container, VIDEO_CODECS};
 use crate::vocabulary::{Kind, Orientation};
 
 /// A file, as its container describes it.
@@ -22,6 +22,8 @@ pub struct Facts {
     pub tags: Vec<(&'static str, String)>,
     /// Whether the file ends before its container says so.
     pub truncated: bool,
+    /// Whether the container says where it ends, and the file ends there: its declared lengths are then what players show.
+    pub complete: bool,
     /// Whether it can be played, with its right length, while it loads: an ISO file with moov before mdat and without
     /// fragments, an MP3 with a Xing, Info or VBRI header.
     pub faststart: bool,
@@ -46,10 +48,21 @@ pub struct StreamFacts {
     pub duration_ms: Option<u64>,
     /// Whether players pick it by themselves.
     pub default: bool,
-    /// Whether the codec is accepted in this container and its parameters are complete.
+    /// Whether the codec is accepted and its parameters are complete.
     pub readable: bool,
+    /// How many samples the container's index names, where it has one for the whole file.
+    pub samples: Option<u64>,
+    /// Why its packets cannot be kept as they are, whatever its codec.
+    pub unkeepable: Option<Unkeepable>,
     /// What is particular to the kind.
     pub media: Media,
+}
+
+/// Why a stream's packets are no copy of what players show of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unkeepable {
+    /// An edit list (ISO/IEC 14496-12, 8.6.6) hides samples between others, repeats some, or changes their order.
+    EditList,
 }
 
 /// What is particular to one kind of stream.
@@ -148,22 +161,36 @@ impl Picture {
     }
 }
 
+impl StreamFacts {
+    /// Whether there may be something in it: no index says that it is empty.
+    #[must_use]
+    pub fn has_samples(&self) -> bool {
+        self.samples != Some(0)
+    }
+}
+
 impl Facts {
-    /// The video stream that a player shows: the default one, else the largest.
+    /// The video stream that a player shows: of those with samples the default ones, of these those that move and last,
+    /// of these the largest, else the first.
     #[must_use]
     pub fn main_video(&self) -> Option<(&StreamFacts, &Picture)> {
-        self.streams
-            .iter()
-            .filter_map(|s| match &s.media {
+        let readable = || {
+            self.streams.iter().filter_map(|s| match &s.media {
                 Media::Video(p) if !p.cover_art && s.readable => Some((s, p)),
                 _ => None,
             })
-            .max_by_key(|(s, p)| {
-                (s.default, u64::from(p.coded_width) * u64::from(p.coded_height), std::cmp::Reverse(s.index))
-            })
+        };
+        let longest = readable().filter_map(|(s, _)| s.duration_ms).max().unwrap_or(0);
+        readable().max_by_key(|(s, p)| {
+            // One frame beside a film is a still that a phone stores with it.
+            let moves = s.samples.is_none_or(|samples| samples > 1);
+            let lasts = s.duration_ms.is_none_or(|ms| ms >= longest / 2);
+            let pixels = u64::from(p.coded_width) * u64::from(p.coded_height);
+            (s.has_samples(), s.default, moves, lasts, pixels, std::cmp::Reverse(s.index))
+        })
     }
 
-    /// The audio stream that a player plays: the default one, else the first.
+    /// The audio stream that a player plays: of those with samples the default one, else the first.
     #[must_use]
     pub fn main_audio(&self) -> Option<(&StreamFacts, &Sound)> {
         self.streams
@@ -172,7 +199,17 @@ impl Facts {
                 Media::Audio(sound) if s.readable => Some((s, sound)),
                 _ => None,
             })
-            .max_by_key(|(s, _)| (s.default, std::cmp::Reverse(s.index)))
+            .max_by_key(|(s, _)| (s.has_samples(), s.default, std::cmp::Reverse(s.index)))
+    }
+
+    /// A moving picture that nothing here decodes. One that is declared, accepted, and not there does not count: radio
+    /// stations announce such.
+    #[must_use]
+    pub fn unread_picture(&self) -> Option<&StreamFacts> {
+        self.streams.iter().find(|s| {
+            let is_picture = matches!(&s.media, Media::Video(p) if !p.cover_art) && !s.readable;
+            is_picture && s.has_samples() && (s.start_ms.is_some() || !VIDEO_CODECS.contains(&s.codec.as_str()))
+        })
     }
 
     /// Length of one frame of the picture in ms, rounded up; generous where the rate is unknown.
@@ -181,6 +218,25 @@ impl Facts {
     pub fn frame_ms(&self) -> u64 {
         let rate = self.main_video().and_then(|(_, picture)| picture.frame_rate).unwrap_or(10.0);
         (1000.0 / rate.max(1.0)).ceil() as u64
+    }
+
+    /// When the picture ends by its container, in ms on the file's clock, where that is to be believed: no packet says for
+    /// certain how long the last frame is shown.
+    #[must_use]
+    pub fn picture_end_ms(&self, index: usize) -> Option<i64> {
+        let stream = self.streams.get(index).filter(|_| self.complete)?;
+        match stream.duration_ms {
+            Some(ms) => Some(stream.start_ms.unwrap_or(0).saturating_add(i64::try_from(ms).ok()?)),
+            // A segment of Matroska has one length for all its tracks.
+            None if self.streams.len() == 1 => i64::try_from(self.duration_ms?).ok(),
+            None => None,
+        }
+    }
+
+    /// Below this in µs, a difference from [`Self::picture_end_ms`] is rounding, or one frame.
+    #[must_use]
+    pub fn last_frame_tolerance_us(&self) -> i64 {
+        i64::try_from(self.frame_ms()).unwrap_or(0).saturating_add(50).saturating_mul(1000)
     }
 
     /// The picture that goes with the sound, if there is one.

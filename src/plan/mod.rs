@@ -2,6 +2,7 @@
 
 mod accepted;
 mod budget;
+mod codecs;
 mod decide;
 mod facts;
 mod obstacle;
@@ -11,6 +12,7 @@ mod tests;
 
 pub use accepted::{ACCEPTED, Accepted, Container, Reader};
 pub use budget::{fit_audio, fit_video};
+pub use codecs::{AUDIO_CODECS, CODECS, Codec, Known, VIDEO_CODECS};
 pub use decide::{How, Output, Plan, Track, encode_plan, plan, remux_plan};
-pub use facts::{DynamicRange, Facts, Media, Picture, Sound, StreamFacts};
+pub use facts::{DynamicRange, Facts, Media, Picture, Sound, StreamFacts, Unkeepable};
 pub use settings::{AudioCodec, AudioSettings, RateControl, VideoSettings};

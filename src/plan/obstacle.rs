@@ -1,17 +1,28 @@
 //! Why a stream cannot be kept as it is.
 
 use super::settings::{RATE_TOLERANCE, rates_for};
-use super::{DynamicRange, Picture, Sound, StreamFacts};
+use super::{DynamicRange, Picture, Sound, StreamFacts, Unkeepable};
 use crate::profile::{AudioProfile, Profile, VideoProfile};
 
 /// A word for the event, and a sentence.
 pub(in crate::plan) type Obstacle = Option<(&'static str, String)>;
 
+/// Why no packet of a stream may be kept, whatever its codec.
+pub(super) fn unkeepable(stream: &StreamFacts) -> Obstacle {
+    match stream.unkeepable? {
+        Unkeepable::EditList => {
+            Some(("edit-list", "its edit list hides, repeats or moves parts that a copy would show".to_owned()))
+        }
+    }
+}
+
 /// Why an audio stream cannot be kept as the MP3 that the profile wants.
 pub(in crate::plan) fn mp3_obstacle(stream: &StreamFacts, sound: Sound, profile: &AudioProfile) -> Obstacle {
     let rates = rates_for(sound.channels.min(profile.max_channels), profile);
     let cap = u64::from(rates.bit_rate) * 102 / 100;
-    if stream.codec != "mp3" {
+    if let Some(obstacle) = unkeepable(stream) {
+        Some(obstacle)
+    } else if stream.codec != "mp3" {
         Some(("codec", format!("{} is not MP3", stream.codec)))
     } else if sound.channels > profile.max_channels {
         Some(("channels", format!("{} channels, at most {}", sound.channels, profile.max_channels)))
@@ -27,7 +38,9 @@ pub(in crate::plan) fn video_obstacle(stream: &StreamFacts, picture: &Picture, p
     let (width, height) = picture.displayed();
     let (long, short) = (width.max(height), width.min(height));
     let frame_rate = picture.frame_rate.unwrap_or(0.0);
-    if stream.codec != "h264" {
+    if let Some(obstacle) = unkeepable(stream) {
+        Some(obstacle)
+    } else if stream.codec != "h264" {
         Some(("codec", format!("{} is not H.264", stream.codec)))
     } else if picture.dynamic_range != DynamicRange::Sdr {
         Some(("dynamic-range", format!("{} is mapped to BT.709", picture.dynamic_range.as_str())))
@@ -58,7 +71,9 @@ pub(in crate::plan) fn video_obstacle(stream: &StreamFacts, picture: &Picture, p
 pub(in crate::plan) fn aac_obstacle(stream: &StreamFacts, sound: Sound, profile: &Profile) -> Obstacle {
     // Twice what would be spent: a phone's 128 kbit/s mono costs less to keep than to encode.
     let cap = u64::from(profile.video.audio_bit_rate_per_channel) * u64::from(sound.channels.max(2)) * 2;
-    if !is_aac_lc(stream) {
+    if let Some(obstacle) = unkeepable(stream) {
+        Some(obstacle)
+    } else if !is_aac_lc(stream) {
         let profile = stream.profile.as_deref().unwrap_or("");
         Some(("codec", format!("{} {profile} is not AAC-LC", stream.codec)))
     } else if sound.channels > 2 {
@@ -83,6 +98,7 @@ fn is_common_h264_profile(stream: &StreamFacts) -> bool {
 
 pub(in crate::plan) fn is_playable_h264(stream: &StreamFacts, picture: &Picture) -> bool {
     stream.codec == "h264"
+        && stream.unkeepable.is_none()
         && is_common_h264_profile(stream)
         && matches!(picture.pixel_format.as_str(), "yuv420p" | "yuvj420p")
         && picture.dynamic_range == DynamicRange::Sdr

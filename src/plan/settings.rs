@@ -1,6 +1,6 @@
 //! What an encoder is told, derived from what the source is and what the profile wants.
 
-use super::{DynamicRange, Picture, Sound};
+use super::{DynamicRange, Picture, Sound, StreamFacts};
 use crate::profile::{
     AudioProfile, ChannelRates, LoudnessTarget, MP3_BIT_RATES_MPEG1, MP3_BIT_RATES_MPEG2, MP3_SAMPLE_RATES, Profile,
     VideoProfile,
@@ -30,6 +30,8 @@ pub struct VideoSettings {
 pub enum RateControl {
     /// x264's constant rate factor.
     Crf(f64),
+    /// The same, and within any few seconds no more bits than so many bit/s.
+    CappedCrf(f64, u64),
     /// Average in bit/s, with a buffer of two seconds.
     Average(u64),
 }
@@ -107,7 +109,35 @@ pub(in crate::plan) fn mp3_bit_rate_at_most(bit_rate: u32, sample_rate_hz: u32) 
     rates.iter().rev().map(|kbit| kbit * 1000).find(|rate| *rate <= bit_rate).unwrap_or(rates[0] * 1000)
 }
 
-pub(in crate::plan) fn video_settings(picture: &Picture, profile: &VideoProfile) -> VideoSettings {
+/// How many bits H.264 may take for one that the source spent. A source of low rate has lost what a constant quality would
+/// spend bits on: its noise and blocks are kept faithfully, and the output would be two and three times as large.
+fn expansion(codec: &str) -> f64 {
+    match codec {
+        // Codecs that need about half the rate of H.264 for the same picture.
+        "hevc" | "av1" | "vp9" => 2.0,
+        _ => 1.5,
+    }
+}
+
+/// No source is taken to have less than this in bit/s for each pixel of a second: below, H.264 shows blocks of its own.
+const LEAST_BITS_PER_PIXEL: f64 = 0.02;
+
+/// The profile's quality, and no more bits than the source lets expect.
+fn rate_control(stream: &StreamFacts, picture: &Picture, (width, height): (u32, u32), crf: f64) -> RateControl {
+    let Some(source) = stream.bit_rate else { return RateControl::Crf(crf) };
+    let pixels = f64::from(width) * f64::from(height) * picture.frame_rate.unwrap_or(25.0).clamp(1.0, 60.0);
+    #[expect(clippy::cast_precision_loss, reason = "bit rates are far below 2^52")]
+    let most = (source as f64 * expansion(&stream.codec)).max(pixels * LEAST_BITS_PER_PIXEL);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let most = most.min(f64::from(i32::MAX)) as u64;
+    RateControl::CappedCrf(crf, most)
+}
+
+pub(in crate::plan) fn video_settings(
+    stream: &StreamFacts,
+    picture: &Picture,
+    profile: &VideoProfile,
+) -> VideoSettings {
     let (width, height) = fit(picture.displayed(), profile.max_long_side, profile.max_short_side);
     VideoSettings {
         width,
@@ -116,7 +146,7 @@ pub(in crate::plan) fn video_settings(picture: &Picture, profile: &VideoProfile)
             .frame_rate
             .is_none_or(|rate| rate > profile.max_frame_rate * RATE_TOLERANCE)
             .then_some(profile.max_frame_rate),
-        rate: RateControl::Crf(profile.crf),
+        rate: rate_control(stream, picture, (width, height), profile.crf),
         preset: profile.preset.clone(),
         keyframe_interval_s: profile.keyframe_interval_s,
         tone_map: picture.dynamic_range != DynamicRange::Sdr,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::decide::*;
-use super::settings::{mp3_settings, video_settings};
+use super::settings::{RateControl, mp3_settings, video_settings};
 use super::{Container, DynamicRange, Facts, Media, Picture, Sound, StreamFacts, fit_audio, fit_video};
 use crate::config::Profiles;
 use crate::profile::Profile;
@@ -41,6 +41,8 @@ fn stream(index: usize, codec: &str, profile: &str, bit_rate: u64, media: Media)
         duration_ms: Some(10_000),
         default: true,
         readable: true,
+        samples: None,
+        unkeepable: None,
         media,
     }
 }
@@ -68,6 +70,7 @@ fn facts(container: Container, kind: Kind, streams: Vec<StreamFacts>) -> Facts {
         created_at: None,
         tags: Vec::new(),
         truncated: false,
+        complete: true,
         faststart: true,
         private_metadata: false,
     }
@@ -308,7 +311,7 @@ fn sizes_fit_the_caps_are_even_and_keep_their_shape() {
         ((1, 1), (2, 2)),
     ] {
         let source = Picture { coded_width: width, coded_height: height, ..picture() };
-        let settings = video_settings(&source, &profile().video);
+        let settings = video_settings(&video(0), &source, &profile().video);
         let near = |a: u32, b: u32| a.abs_diff(b) <= 2;
         assert!(
             near(settings.width, expected.0) && near(settings.height, expected.1),
@@ -338,7 +341,7 @@ fn a_budget_lowers_the_rate_step_by_step_and_ends() {
     assert_eq!(minute(500_000), Some((64_000, 44_100, 2)));
     assert_eq!(minute(80_000), Some((8_000, 24_000, 2)));
     assert_eq!(minute(50_000), None);
-    let wanted = video_settings(&picture(), &profile().video);
+    let wanted = video_settings(&video(0), &picture(), &profile().video);
     let minute = |max_bytes| fit_video(&wanted, 30.0, max_bytes, 60_000, 96_000, 0.95);
     let roomy = minute(16_000_000).expect("it fits");
     assert_eq!((roomy.width, roomy.height), (1280, 720));
@@ -370,4 +373,18 @@ fn a_failed_copy_is_encoded_and_says_why() {
     assert_eq!((plan.action, said(&plan).as_str()), (Action::Encoded, "0:encode:proof 1:encode:proof"));
     assert!(plan.video.as_ref().and_then(Track::settings).is_some());
     assert!(plan.reasons.iter().all(|reason| reason.detail.as_deref() == Some("a keyframe cannot be decoded")));
+}
+
+#[test]
+fn a_picture_gets_no_more_bits_than_its_source_lets_expect() {
+    let rate = |codec: &str, bit_rate: Option<u64>| {
+        let source = StreamFacts { codec: codec.to_owned(), bit_rate, ..video(0) };
+        video_settings(&source, &picture(), &profile().video).rate
+    };
+    let crf = profile().video.crf;
+    assert_eq!(rate("vp8", None), RateControl::Crf(crf));
+    assert_eq!(rate("vp8", Some(2_000_000)), RateControl::CappedCrf(crf, 3_000_000));
+    assert_eq!(rate("hevc", Some(1_000_000)), RateControl::CappedCrf(crf, 2_000_000));
+    // 720p30 below 0.02 bits a pixel is a slide show.
+    assert_eq!(rate("vp8", Some(10_000)), RateControl::CappedCrf(crf, 552_960));
 }

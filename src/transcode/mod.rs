@@ -26,7 +26,7 @@ use make::still::{Still, Undecoded};
 use read::sniff::Sniffed;
 
 use crate::error::{Code, Fault};
-use crate::plan::{Container, plan};
+use crate::plan::{Container, plan as plan_of};
 use crate::profile::Profile;
 use crate::task::{INPUT, JobSpec, RECOGNISED, Report, Task, Work};
 use crate::vocabulary::Damage;
@@ -106,7 +106,7 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
 
 /// The report of a picture: its original is kept, whether it could be decoded or not.
 fn picture_report(still: Still, findings: Findings, job: &Job<'_>) -> Report {
-    let mut plan = plan(&still.facts, job.profile);
+    let mut plan = plan_of(&still.facts, job.profile);
     plan.reasons.extend(still.undecoded.map(report::not_decoded));
     report::report(&still.facts, plan, findings)
 }
@@ -115,8 +115,11 @@ fn picture_report(still: Still, findings: Findings, job: &Job<'_>) -> Report {
 fn recording(container: Container, file: &mut File, job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
     let probing = stage!("probe").entered();
     let input = read::probe::open(INPUT, container)?;
-    let facts = read::probe::facts(&input, container, file, job.limits)?;
-    let plan = plan(&facts, job.profile);
+    let mut facts = read::probe::facts(&input, container, file, job.limits)?;
+    let mut plan = plan_of(&facts, job.profile);
+    if pass::survey::complete_rates(&mut facts, &plan)? {
+        plan = plan_of(&facts, job.profile);
+    }
     drop(probing);
     if make { make::make(input, &facts, plan, job) } else { Ok(report::report(&facts, plan, Findings::default())) }
 }

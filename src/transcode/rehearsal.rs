@@ -3,7 +3,7 @@
 
 use ffmpeg_next as ff;
 
-use super::av::{AudioEncoder, PictureFilter, Resampler, VideoEncoder, prepare_for_encoder};
+use super::av::{AudioEncoder, Mix, PictureFilter, Resampler, VideoEncoder, prepare_for_encoder};
 use crate::plan::{AudioCodec, AudioSettings, RateControl, VideoSettings};
 
 const SIDE: u32 = 64;
@@ -58,7 +58,7 @@ fn sound() -> Result<(), ff::Error> {
         );
         frame.set_rate(48_000);
         frame.data_mut(0).fill(0);
-        let mut resampler = Resampler::new(24_000, 1);
+        let mut resampler = Resampler::new(24_000, 1, Mix::All);
         resampler.push(&frame, &mut |samples| silence.extend_from_slice(samples))?;
         for samples in silence.chunks(encoder.frame_size()) {
             encoder.push(samples, 1.0, &mut |_| Ok::<_, ff::Error>(()))?;

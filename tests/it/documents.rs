@@ -7,7 +7,7 @@ use base64::Engine;
 use mediamill::config::{self, DEFAULT_TOML, Profiles};
 use mediamill::error::Code;
 use mediamill::events::{Event, Headers, NORMALIZED_TYPE, Normalized, REJECTED_TYPE, Rejected};
-use mediamill::plan::{ACCEPTED, Reader};
+use mediamill::plan::{ACCEPTED, AUDIO_CODECS, CODECS, Reader, VIDEO_CODECS};
 use mediamill::roles::worker::{Job, METRICS, Parts, Pipeline, Room, Workspace};
 use mediamill::sandbox::{Sandbox, SandboxOptions};
 use mediamill::source::Sources;
@@ -86,19 +86,24 @@ fn every_code_is_there_with_its_meaning() {
 
 #[test]
 fn every_container_and_codec_is_there() {
-    let list = |names: &[&str]| if names.is_empty() { "–".to_owned() } else { names.join(", ") };
-    let expected: Vec<String> = ACCEPTED
-        .iter()
-        .map(|row| {
-            let reader = match row.reader {
-                Reader::Demuxer(name) => format!("demuxer {name}"),
-                Reader::Still(name) => format!("decoder {name}"),
-                Reader::None => "header only".to_owned(),
-            };
-            format!("| `{}` | {reader} | {} | {} |", row.name, list(row.video), list(row.audio))
-        })
-        .collect();
-    assert_table("docs/formats.md", "What is accepted", &expected);
+    let containers = ACCEPTED.iter().map(|row| {
+        let reader = match row.reader {
+            Reader::Demuxer(name) => format!("demuxer {name}"),
+            Reader::Still(name) => format!("decoder {name}"),
+            Reader::None => "header only".to_owned(),
+        };
+        let holds = match (row.video, row.audio) {
+            (video, audio) if video == VIDEO_CODECS && audio == AUDIO_CODECS => "every codec below".to_owned(),
+            ([], []) => "–".to_owned(),
+            (video, audio) => video.iter().chain(audio).copied().collect::<Vec<_>>().join(", "),
+        };
+        format!("| `{}` | {reader} | {holds} |", row.name)
+    });
+    let codecs = CODECS.iter().map(|codec| {
+        let of = if codec.is_picture { "pictures" } else { "sound" };
+        format!("| `{}` | {of} | {} |", codec.name, codec.known.text())
+    });
+    assert_table("docs/formats.md", "What is accepted", &containers.chain(codecs).collect::<Vec<_>>());
 }
 
 #[test]

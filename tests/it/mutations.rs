@@ -1,11 +1,12 @@
 //! Damaged files by the thousand, through the whole child. `make fuzz` runs [`many`]; the tests run a short form.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use mediamill::config;
 use mediamill::task::{JobSpec, Task};
 
+use crate::media_codecs;
 use crate::support::mutate::{Mutant, mutant};
 use crate::support::say::say;
 use crate::support::trial::{Trial, on_all_cores, tally};
@@ -19,10 +20,17 @@ const WALL_S: u64 = 10;
 
 #[test]
 fn a_hundred_and_fifty_mutants_end_in_a_code_or_in_a_proven_output() {
-    Fuzz::new(&cmd::repo_file("fixtures")).run(SEED, 0..FEW);
+    Fuzz::new(files::below(&cmd::repo_file("fixtures"))).run(SEED, 0..FEW);
 }
 
-/// `N` mutants of `SEED` from number `FROM` on, of the files below `MEDIAMILL_CORPUS` or else of the fixtures.
+#[test]
+fn a_hundred_and_fifty_mutants_of_the_other_codecs_do_too() {
+    let dir = tempfile::tempdir().expect("a directory");
+    Fuzz::new(media_codecs::samples(&dir)).run(SEED, 0..FEW);
+}
+
+/// `N` mutants of `SEED` from number `FROM` on, of the files below `MEDIAMILL_CORPUS` or else of the fixtures, and of a file
+/// for each codec that they lack.
 #[test]
 #[ignore = "long: `make fuzz` runs it"]
 fn many() {
@@ -30,8 +38,10 @@ fn many() {
         std::env::var(name).ok().filter(|text| !text.is_empty()).map_or(default, |text| text.parse().expect(name))
     };
     let corpus = std::env::var_os("MEDIAMILL_CORPUS").map_or_else(|| cmd::repo_file("fixtures"), PathBuf::from);
+    let dir = tempfile::tempdir().expect("a directory");
+    let paths = files::below(&corpus).into_iter().chain(media_codecs::samples(&dir)).collect();
     let from = number("FROM", 0);
-    Fuzz::new(&corpus).run(number("SEED", SEED), from..from + number("N", 5000));
+    Fuzz::new(paths).run(number("SEED", SEED), from..from + number("N", 5000));
 }
 
 struct Fuzz {
@@ -41,8 +51,7 @@ struct Fuzz {
 }
 
 impl Fuzz {
-    fn new(corpus: &Path) -> Self {
-        let paths = files::below(corpus);
+    fn new(paths: Vec<PathBuf>) -> Self {
         let sources = paths.iter().map(|path| std::fs::read(path).expect("readable")).collect();
         let mut spec = jail::spec(Task::Normalize);
         spec.limits = config::Limits { wall_s: WALL_S, ..config::load(None, [], &[]).expect("defaults").limits };

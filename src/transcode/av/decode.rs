@@ -152,3 +152,14 @@ impl<F: FrameKind> Decoder<F> {
         self.inner.flush();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::USUAL;
+    use crate::plan::{AUDIO_CODECS, VIDEO_CODECS};
+
+    #[test]
+    fn no_decoder_is_opened_beforehand_that_is_not_accepted() {
+        assert!(USUAL.iter().all(|name| VIDEO_CODECS.contains(name) || AUDIO_CODECS.contains(name)));
+    }
+}

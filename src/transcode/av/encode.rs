@@ -74,6 +74,11 @@ fn x264_options(settings: &VideoSettings) -> ff::Dictionary<'static> {
     options.set("profile", "high");
     match settings.rate {
         RateControl::Crf(crf) => options.set("crf", &crf.to_string()),
+        RateControl::CappedCrf(crf, bit_rate) => {
+            options.set("crf", &crf.to_string());
+            options.set("maxrate", &bit_rate.to_string());
+            options.set("bufsize", &(bit_rate * 2).to_string());
+        }
         RateControl::Average(bit_rate) => {
             options.set("b", &bit_rate.to_string());
             options.set("maxrate", &bit_rate.to_string());

@@ -95,11 +95,6 @@ impl Input {
         u64::try_from(self.0.duration()).ok().filter(|us| *us > 0).map(|us| us / 1000)
     }
 
-    /// Whether its format lets clocks begin anew, so that the declared length may be the distance of two clocks.
-    pub(in crate::transcode) fn restarts(&self) -> bool {
-        self.1.is_some()
-    }
-
     /// Declared start of the earliest stream in µs.
     pub(in crate::transcode) fn start_us(&self) -> i64 {
         // SAFETY: the context is open.

@@ -5,8 +5,10 @@ mod decode;
 mod encode;
 mod filter;
 mod input;
+mod mix;
 mod mux;
 mod names;
+mod packet;
 mod pair;
 mod resample;
 mod stream;
@@ -18,12 +20,14 @@ pub(super) use decode::{Decoder, warm};
 pub(super) use encode::{AudioEncoder, VideoEncoder, encode_still};
 pub(super) use filter::{PictureFilter, assume_color};
 pub(super) use input::Input;
+pub(super) use mix::Mix;
 pub(super) use mux::{Muxer, OutputStream, set_initial_padding, set_trim, trim};
 pub(super) use names::{
     decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name, prepare_for_encoder,
     reference, set_frame_color, silence,
 };
 pub(super) use names::{inventory, libraries};
+pub(super) use packet::{is_concealed, is_described_anew, is_hidden};
 pub(super) use pair::PairFilter;
 pub(super) use resample::Resampler;
 pub(super) use stream::{StreamType, StreamView};

@@ -150,7 +150,7 @@ pub(in crate::transcode) fn silence() {
 
 /// What every profile needs to write, and to change pictures on the way.
 const ENCODERS: &[&str] = &["libx264", "libmp3lame", "aac", "mjpeg", "png"];
-const FILTERS: &[&str] = &["buffer", "buffersink", "scale", "format", "zscale", "tonemap", "bwdif"];
+const FILTERS: &[&str] = &["buffer", "buffersink", "scale", "format", "zscale", "tonemap", "bwdif", "pad"];
 
 /// Names of the demuxers and codecs that are accepted.
 fn accepted() -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {

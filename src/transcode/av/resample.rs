@@ -6,27 +6,37 @@ use std::ptr;
 use ff::ffi;
 use ffmpeg_next as ff;
 
+use super::mix::{self, Layout, Mix, Polarity};
+
 /// Samples per channel that are converted in one call; keeps the output buffer small whatever a frame claims.
 const CHUNK: u16 = 8192;
 
 /// Converts frames as they come, also where their format changes on the way.
 pub(in crate::transcode) struct Resampler {
     context: *mut ffi::SwrContext,
-    input: Option<(i32, i32, i32)>,
+    input: Option<Shape>,
     rate: i32,
     channels: u8,
+    mix: Mix,
+    /// Where two channels become one.
+    polarity: Option<Polarity>,
     buffer: Vec<f32>,
 }
 
+/// What a conversion is set up for: format, rate, number of channels, and their layout with its mask.
+type Shape = (i32, i32, i32, (Layout, u64));
+
 impl Resampler {
     /// To this rate and number of channels.
-    pub(in crate::transcode) fn new(rate_hz: u32, channels: u32) -> Self {
+    pub(in crate::transcode) fn new(rate_hz: u32, channels: u32, mix: Mix) -> Self {
         let channels = u8::try_from(channels).unwrap_or(2);
         Self {
             context: ptr::null_mut(),
             input: None,
             rate: i32::try_from(rate_hz).unwrap_or(48_000),
             channels,
+            mix,
+            polarity: None,
             buffer: vec![0.0; usize::from(CHUNK) * usize::from(channels)],
         }
     }
@@ -43,11 +53,17 @@ impl Resampler {
         // SAFETY: the frame holds `nb_samples` samples in each plane of `extended_data`, as its format says.
         unsafe {
             let raw = frame.as_ptr();
-            let format = ((*raw).format, (*raw).sample_rate, (*raw).ch_layout.nb_channels);
-            if self.input != Some(format) {
+            let layout = layout_of(&raw const (*raw).ch_layout);
+            let shape = ((*raw).format, (*raw).sample_rate, (*raw).ch_layout.nb_channels, layout);
+            if self.input != Some(shape) {
                 self.finish(out)?;
-                self.configure(raw)?;
-                self.input = Some(format);
+                self.input = None;
+                self.configure(raw, layout.0)?;
+                self.input = Some(shape);
+            }
+            if self.channels == 1 && shape.2 == 2 && self.mix == Mix::All {
+                let window = usize::try_from(shape.1 / 2).unwrap_or(1).max(1);
+                compare_channels(raw, self.polarity.get_or_insert_with(|| Polarity::new(window)));
             }
             let input = (*raw).extended_data.cast::<*const u8>();
             self.convert(input, (*raw).nb_samples, out)
@@ -93,23 +109,52 @@ impl Resampler {
         }
     }
 
+    /// The channel to take alone, where two channels were mixed into one and cancelled each other.
+    pub(in crate::transcode) fn opposed(&mut self) -> Option<usize> {
+        self.polarity.take().and_then(Polarity::opposed)
+    }
+
     /// # Safety
     /// `frame` is a decoded audio frame.
-    unsafe fn configure(&mut self, frame: *const ffi::AVFrame) -> Result<(), ff::Error> {
+    unsafe fn configure(&mut self, frame: *const ffi::AVFrame, layout: Layout) -> Result<(), ff::Error> {
+        // SAFETY: the caller vouches for the frame.
+        unsafe {
+            let inputs = usize::try_from((*frame).ch_layout.nb_channels).unwrap_or(0);
+            let outputs = usize::from(self.channels);
+            if let Some(matrix) = mix::matrix(self.mix, layout, inputs, outputs) {
+                return self.set_up(frame, Some(&matrix));
+            }
+            match self.set_up(frame, None) {
+                Ok(()) => Ok(()),
+                // No rule for this layout: its channels by their number.
+                Err(ff::Error::Other { errno: libc::EINVAL }) => self.set_up(frame, Some(&mix::plain(inputs, outputs))),
+                Err(error) => Err(error),
+            }
+        }
+    }
+
+    /// Without a matrix, libswresample mixes by the layout. After a failure there is no context.
+    ///
+    /// # Safety
+    /// `frame` is a decoded audio frame; the matrix has a weight for each of its channels and each output.
+    unsafe fn set_up(&mut self, frame: *const ffi::AVFrame, matrix: Option<&[f64]>) -> Result<(), ff::Error> {
         // SAFETY: layouts are initialised before use and uninitialised after; the context is ours.
         unsafe {
             ffi::swr_free(&raw mut self.context);
+            let inputs = (*frame).ch_layout.nb_channels;
             let mut from: ffi::AVChannelLayout = std::mem::zeroed();
-            if (*frame).ch_layout.order as u32 == 0 {
-                // Only a number of channels is known: take the usual layout for it.
-                ffi::av_channel_layout_default(&raw mut from, (*frame).ch_layout.nb_channels);
+            if matrix.is_some() {
+                // A number of channels, and nothing that says where they are.
+                from.nb_channels = inputs;
+            } else if inputs <= 2 {
+                ffi::av_channel_layout_default(&raw mut from, inputs);
             } else {
                 ffi::av_channel_layout_copy(&raw mut from, &raw const (*frame).ch_layout);
             }
             let mut to: ffi::AVChannelLayout = std::mem::zeroed();
             ffi::av_channel_layout_default(&raw mut to, i32::from(self.channels));
             let format: ff::format::Sample = sample_format((*frame).format);
-            let result = ffi::swr_alloc_set_opts2(
+            let mut result = ffi::swr_alloc_set_opts2(
                 &raw mut self.context,
                 &raw mut to,
                 ffi::AVSampleFormat::AV_SAMPLE_FMT_FLT,
@@ -122,15 +167,67 @@ impl Resampler {
             );
             ffi::av_channel_layout_uninit(&raw mut from);
             ffi::av_channel_layout_uninit(&raw mut to);
+            if let (0.., Some(matrix)) = (result, matrix) {
+                result = ffi::swr_set_matrix(self.context, matrix.as_ptr(), inputs);
+            }
+            if result >= 0 {
+                // Without this, six channels folded into two can exceed full scale.
+                ffi::av_opt_set_double(self.context.cast(), c"rematrix_maxval".as_ptr(), 1.0, 0);
+                result = ffi::swr_init(self.context);
+            }
             if result < 0 {
+                ffi::swr_free(&raw mut self.context);
                 return Err(ff::Error::from(result));
             }
-            // Without this, six channels folded into two can exceed full scale.
-            ffi::av_opt_set_double(self.context.cast(), c"rematrix_maxval".as_ptr(), 1.0, 0);
-            match ffi::swr_init(self.context) {
-                0.. => Ok(()),
-                error => Err(ff::Error::from(error)),
+            Ok(())
+        }
+    }
+}
+
+/// # Safety
+/// `layout` is valid.
+unsafe fn layout_of(layout: *const ffi::AVChannelLayout) -> (Layout, u64) {
+    // SAFETY: the order is a C enum, read as the integer that it is; the mask is the union's member in native order.
+    unsafe {
+        match (ptr::addr_of!((*layout).order).cast::<u32>().read(), (*layout).nb_channels) {
+            (1, _) => (Layout::Native, (*layout).u.mask),
+            (3, 4..) => (Layout::Ambisonic, 0),
+            _ => (Layout::Unknown, 0),
+        }
+    }
+}
+
+/// Hands on both channels of a frame of two.
+///
+/// # Safety
+/// `frame` is a decoded audio frame of two channels.
+unsafe fn compare_channels(frame: *const ffi::AVFrame, polarity: &mut Polarity) {
+    /// # Safety
+    /// As above, and `T` is what the frame's samples are.
+    unsafe fn each<T: Copy>(frame: *const ffi::AVFrame, planar: bool, on_pair: &mut dyn FnMut(T, T)) {
+        // SAFETY: each plane holds `nb_samples` samples, a packed one of both channels in turn.
+        unsafe {
+            let samples = usize::try_from((*frame).nb_samples).unwrap_or(0);
+            let planes = (*frame).extended_data;
+            let first = (*planes).cast::<T>();
+            let (second, step) = if planar { ((*planes.add(1)).cast::<T>(), 1) } else { (first.add(1), 2) };
+            for n in 0..samples {
+                on_pair(first.add(n * step).read(), second.add(n * step).read());
             }
+        }
+    }
+    // SAFETY: the format says what the samples are.
+    unsafe {
+        let format = (*frame).format;
+        match format {
+            1 | 6 => each::<i16>(frame, format == 6, &mut |l, r| polarity.push(f64::from(l), f64::from(r))),
+            2 | 7 => each::<i32>(frame, format == 7, &mut |l, r| polarity.push(f64::from(l), f64::from(r))),
+            3 | 8 => each::<f32>(frame, format == 8, &mut |l, r| polarity.push(f64::from(l), f64::from(r))),
+            4 | 9 => each::<f64>(frame, format == 9, &mut |l, r| polarity.push(l, r)),
+            0 | 5 => each::<u8>(frame, format == 5, &mut |l, r| {
+                polarity.push(f64::from(l) - 128.0, f64::from(r) - 128.0);
+            }),
+            _ => {}
         }
     }
 }

@@ -186,6 +186,44 @@ impl StreamView<'_> {
         self.display_matrix().map(|m| orientation_of(&m)).unwrap_or_default()
     }
 
+    /// How many samples the demuxer's index names.
+    pub(in crate::transcode) fn index_entries(&self) -> u64 {
+        // SAFETY: the stream belongs to an open context.
+        u64::try_from(unsafe { ffi::avformat_index_get_entries_count(self.0.as_ptr()) }).unwrap_or(0)
+    }
+
+    /// Whether the index does more than leave out samples in front and at the end: hides some between others, shows some
+    /// twice, or in another order than they stand in. Pictures at the very end may be out of order: some that are hidden
+    /// stand between the last ones that are shown, which need them.
+    pub(in crate::transcode) fn is_edited(&self) -> bool {
+        const HIDDEN: u32 = ffi::AVINDEX_DISCARD_FRAME as u32;
+        let (most_hidden, most_behind) = if self.kind() == StreamType::Video { (4, 16) } else { (0, 0) };
+        let (mut shown, mut run, mut hidden, mut behind, mut end) = (false, 0, false, 0, i64::MIN);
+        // SAFETY: the stream belongs to an open context; the entries are read before anything is demuxed.
+        unsafe {
+            let stream = self.0.as_ptr().cast_mut();
+            for n in 0..ffi::avformat_index_get_entries_count(stream) {
+                let entry = ffi::avformat_index_get_entry(stream, n);
+                if entry.is_null() {
+                    break;
+                }
+                let again = (*entry).pos < end;
+                end = (*entry).pos;
+                if (*entry).flags().cast_unsigned() & HIDDEN != 0 {
+                    run += 1;
+                    hidden |= shown;
+                    continue;
+                }
+                behind += i32::from(hidden);
+                if again || hidden && (run > most_hidden || behind > most_behind) {
+                    return true;
+                }
+                (shown, run) = (true, 0);
+            }
+        }
+        false
+    }
+
     /// Whether a container-level key says that the samples are encrypted.
     pub(in crate::transcode) fn is_encrypted(&self) -> bool {
         // SAFETY: as for the display matrix.

@@ -33,8 +33,9 @@ impl Timeline {
         if let Some(next_us) = track.next_us {
             let leap = |offset_us: i64| dts_us.saturating_add(offset_us).saturating_sub(next_us);
             if !(-BACK_US..=AHEAD_US).contains(&leap(track.offset_us)) {
-                // The first stream to leap says where the new clock belongs; the others keep their distance from it.
-                if leap(self.newest_us).abs() > RAGGED_US {
+                // The first stream to leap says where the new clock belongs; the others keep their distance from it. One
+                // that is on the newest clock already has met another.
+                if track.offset_us == self.newest_us || leap(self.newest_us).abs() > RAGGED_US {
                     self.newest_us = next_us.saturating_sub(dts_us);
                 }
                 track.offset_us = self.newest_us;
@@ -72,6 +73,21 @@ mod tests {
             shown(&mut timeline, 0, 100, 5);
             assert_eq!(shown(&mut timeline, 0, again, 3), [105, 106, 107], "{again}");
         }
+    }
+
+    #[test]
+    fn clips_shorter_than_a_second_follow_one_another() {
+        let mut timeline = Timeline::default();
+        let tenth = S / 10;
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            for n in 0..8 {
+                times.push((n * tenth + timeline.place(0, n * tenth, tenth)) / tenth);
+                // Sound is a little ahead, and its packets are shorter.
+                timeline.place(1, n * tenth, tenth * 9 / 10);
+            }
+        }
+        assert_eq!(times, (0..40).collect::<Vec<i64>>());
     }
 
     #[test]

@@ -48,7 +48,9 @@ pub(in crate::transcode) fn prove(expected: &Expectation<'_>) -> Result<(), Faul
     if expected.plan.output == Output::Mp4 && !moov_comes_first(expected.file) {
         return Err(failed("the index is not in front".to_owned()));
     }
-    let read = read_all(&mut input, expected.plan.output != Output::Mp3).map_err(failed)?;
+    let copied = expected.plan.video.as_ref().is_some_and(|track| track.settings().is_none());
+    let run = if copied { COPIED_RUN } else { ENCODED_RUN };
+    let read = read_all(&mut input, expected.plan.output != Output::Mp3, run).map_err(failed)?;
     let allowed = expected.frame_ms + TOLERANCE_MS;
     if read.duration_ms.abs_diff(expected.duration_ms) > allowed {
         let text = format!("the output lasts {} ms instead of {} ms", read.duration_ms, expected.duration_ms);
@@ -61,14 +63,20 @@ struct Read {
     duration_ms: u64,
 }
 
-/// Reads every packet; decodes the sound, and of the picture the first, middle and last keyframe.
+/// Packets that are decoded from a keyframe on: of a picture that somebody else has encoded enough to notice a stream that
+/// does not go on, of one that was encoded here the keyframe.
+const COPIED_RUN: usize = 12;
+const ENCODED_RUN: usize = 1;
+
+/// Reads every packet; decodes the sound, and of the picture a `run` of packets at its start, its end, and more and more
+/// seldom in between.
 ///
 /// In a `timed` container the end is where the timestamps say: a copied sound may have gaps. An MP3 has no others than
 /// those that its samples make.
-fn read_all(input: &mut Input, timed: bool) -> Result<Read, String> {
+fn read_all(input: &mut Input, timed: bool, run: usize) -> Result<Read, String> {
     let mut readers = Vec::new();
     for stream in input.streams() {
-        readers.push(StreamReader::open(&stream, timed)?);
+        readers.push(StreamReader::open(&stream, timed, run)?);
     }
     let mut packet = ff::Packet::empty();
     loop {
@@ -90,19 +98,18 @@ fn read_all(input: &mut Input, timed: bool) -> Result<Read, String> {
 
 enum StreamReader {
     Sound { decoder: Decoder<ff::frame::Audio>, rate: u64, samples: u64, timed: Option<ff::Rational>, end: i64 },
-    Picture { decoder: Decoder<ff::frame::Video>, keyframes: Vec<ff::Packet>, time_base: ff::Rational, end: i64 },
+    Picture(Box<PictureReader>),
 }
 
 impl StreamReader {
-    fn open(stream: &av::StreamView<'_>, timed: bool) -> Result<Self, String> {
+    fn open(stream: &av::StreamView<'_>, timed: bool, run: usize) -> Result<Self, String> {
         let bad = |error: ff::Error| format!("the output's {} cannot be decoded: {error}", stream.codec_name());
         if stream.kind() == av::StreamType::Audio {
             let decoder = Decoder::open(stream, 1, u64::MAX).map_err(bad)?;
             let (rate, timed) = (u64::from(stream.sample_rate()), timed.then(|| stream.time_base()));
             return Ok(Self::Sound { decoder, rate, samples: 0, timed, end: 0 });
         }
-        let decoder = Decoder::open(stream, 1, u64::MAX).map_err(bad)?;
-        Ok(Self::Picture { decoder, keyframes: Vec::new(), time_base: stream.time_base(), end: 0 })
+        Ok(Self::Picture(Box::new(PictureReader::open(stream, run).map_err(bad)?)))
     }
 
     fn take(&mut self, packet: &ff::Packet) -> Result<(), String> {
@@ -111,13 +118,7 @@ impl StreamReader {
                 *end = (*end).max(packet.pts().unwrap_or(0).saturating_add(packet.duration()));
                 decode_sound(decoder, Some(packet), samples)
             }
-            Self::Picture { keyframes, end, .. } => {
-                *end = (*end).max(packet.pts().unwrap_or(0).saturating_add(packet.duration()));
-                if packet.is_key() {
-                    keep_some(keyframes, packet);
-                }
-                Ok(())
-            }
+            Self::Picture(picture) => picture.take(packet),
         }
     }
 
@@ -132,16 +133,116 @@ impl StreamReader {
                 let by_samples = samples * 1000 / rate.max(1);
                 Ok(timed.map_or(by_samples, |time_base| u64::try_from(av::to_ms(end, time_base)).unwrap_or(0)))
             }
-            Self::Picture { mut decoder, keyframes, time_base, end } => {
-                let Some(last) = keyframes.len().checked_sub(1) else {
-                    return Err("the output's picture has no keyframe".to_owned());
-                };
-                for n in std::collections::BTreeSet::from([0, last / 2, last]) {
-                    decode_keyframe(&mut decoder, &keyframes[n])?;
-                }
-                Ok(u64::try_from(av::to_ms(end, time_base)).unwrap_or(0))
+            Self::Picture(picture) => picture.finish(),
+        }
+    }
+}
+
+struct PictureReader {
+    decoder: Decoder<ff::frame::Video>,
+    time_base: ff::Rational,
+    /// End of the last packet, or what the container says of it where that is later: how long the last picture is shown
+    /// stands nowhere else.
+    end: i64,
+    /// Packets in one run.
+    run: usize,
+    /// Time of the keyframe that began the run, and how many packets are still to come.
+    running: Option<(i64, usize)>,
+    frames: u64,
+    concealed: u64,
+    /// When the next run is due.
+    next_ms: i64,
+    /// The last keyframe, where no run began with it.
+    last: Option<ff::Packet>,
+    keyframes: u64,
+}
+
+/// Time between runs in ms, at least.
+const BETWEEN_RUNS_MS: i64 = 2000;
+
+impl PictureReader {
+    fn open(stream: &av::StreamView<'_>, run: usize) -> Result<Self, ff::Error> {
+        let declared = stream.duration().map_or(0, |duration| stream.start().unwrap_or(0).saturating_add(duration));
+        Ok(Self {
+            decoder: Decoder::open(stream, 1, u64::MAX)?,
+            time_base: stream.time_base(),
+            end: declared,
+            run,
+            running: None,
+            frames: 0,
+            concealed: 0,
+            next_ms: i64::MIN,
+            last: None,
+            keyframes: 0,
+        })
+    }
+
+    fn take(&mut self, packet: &ff::Packet) -> Result<(), String> {
+        let pts = packet.pts().unwrap_or(0);
+        self.end = self.end.max(pts.saturating_add(packet.duration()));
+        if packet.is_key() {
+            self.keyframes += 1;
+            let ms = av::to_ms(pts, self.time_base);
+            if self.running.is_none() && ms >= self.next_ms {
+                self.next_ms = ms.saturating_add((ms / 8).max(BETWEEN_RUNS_MS));
+                (self.running, self.last) = (Some((pts, self.run)), None);
+            } else {
+                // Only the packet's reference is kept, not a copy of its bytes.
+                self.last = Some(packet.clone());
             }
         }
+        let Some((from, left)) = self.running else { return Ok(()) };
+        // What is shown before the keyframe may need what was not decoded.
+        if pts >= from {
+            self.decode(Some(packet))?;
+            self.running = Some((from, left - 1));
+            if left == 1 {
+                return self.end_run();
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes it, also where an edit list hides it: then it is what the frames behind it need.
+    fn decode(&mut self, packet: Option<&ff::Packet>) -> Result<(), String> {
+        let (frames, concealed) = (&mut self.frames, &mut self.concealed);
+        let mut count = |frame: &mut ff::frame::Video| {
+            *frames += 1;
+            *concealed += u64::from(av::is_concealed(frame));
+            Ok(())
+        };
+        let shown = packet.map(|packet| {
+            let mut packet = packet.clone();
+            packet.set_flags(if packet.is_key() { ff::packet::Flags::KEY } else { ff::packet::Flags::empty() });
+            packet
+        });
+        self.decoder.push(shown.as_ref(), &mut count).map_err(|fault| fault.to_string())
+    }
+
+    fn end_run(&mut self) -> Result<(), String> {
+        self.decode(None)?;
+        self.decoder.flush();
+        self.running = None;
+        if self.frames == 0 || self.decoder.bad > 0 || self.concealed > 0 {
+            return Err("a part of the output's picture cannot be decoded".to_owned());
+        }
+        self.frames = 0;
+        Ok(())
+    }
+
+    /// Length in ms.
+    fn finish(mut self) -> Result<u64, String> {
+        if self.keyframes == 0 {
+            return Err("the output's picture has no keyframe".to_owned());
+        }
+        if self.running.is_some() {
+            self.end_run()?;
+        }
+        if let Some(last) = self.last.take() {
+            self.decode(Some(&last))?;
+            self.end_run()?;
+        }
+        Ok(u64::try_from(av::to_ms(self.end, self.time_base)).unwrap_or(0))
     }
 }
 
@@ -155,34 +256,6 @@ fn decode_sound(
         Ok(())
     });
     counted.map_err(|fault| fault.to_string())
-}
-
-/// Decodes it, also where an edit list hides it: then it is what the frames behind it need.
-fn decode_keyframe(decoder: &mut Decoder<ff::frame::Video>, packet: &ff::Packet) -> Result<(), String> {
-    let mut frames = 0;
-    let mut count = |_: &mut ff::frame::Video| {
-        frames += 1;
-        Ok(())
-    };
-    let mut packet = packet.clone();
-    packet.set_flags(ff::packet::Flags::KEY);
-    decoder.push(Some(&packet), &mut count).and_then(|()| decoder.push(None, &mut count)).map_err(|f| f.to_string())?;
-    decoder.flush();
-    if frames == 0 || decoder.bad > 0 { Err("a keyframe of the output cannot be decoded".to_owned()) } else { Ok(()) }
-}
-
-/// Keeps the first, some in between, and the last: the list is thinned as it grows.
-fn keep_some(keyframes: &mut Vec<ff::Packet>, packet: &ff::Packet) {
-    const MOST: usize = 16;
-    if keyframes.len() == MOST {
-        let mut n = 0;
-        keyframes.retain(|_| {
-            n += 1;
-            n % 2 == 1
-        });
-    }
-    // Only the packet's reference is kept, not a copy of its bytes.
-    keyframes.push(packet.clone());
 }
 
 fn moov_comes_first(path: &str) -> bool {

@@ -62,12 +62,14 @@ fn first_frame(
         if !input.read(&mut packet).unwrap_or(false) {
             break;
         }
-        if packet.stream() == index && packet.is_key() {
-            // An edit list may hide it, but it is what there is.
-            packet.set_flags(ff::packet::Flags::KEY);
-            // One keyframe is enough; draining gets it out without the frames that follow.
-            decoder.push(Some(&packet), &mut keep)?;
-            ended = false;
+        if packet.stream() != index || (ended && !packet.is_key()) {
+            continue;
+        }
+        decoder.push(Some(&packet), &mut keep)?;
+        ended = false;
+        // What an edit list hides is no poster: it is decoded, and the first frame behind it is taken. Else one keyframe is
+        // enough; draining gets it out without the frames that follow.
+        if !av::is_hidden(&packet) {
             break;
         }
     }

@@ -164,8 +164,11 @@ fn has_copies(plan: &Plan) -> bool {
 fn encode_once(mut input: Input, facts: &Facts, plan: &mut Plan, file: &str, job: &mut Job<'_>) -> Result<Film, Fault> {
     let made = film::encode_film(&mut input, facts, plan, file, job)?;
     if let Some(track) = plan.audio.take_if(|_| !made.has_sound) {
-        let text = "declared, but without a sample".to_owned();
-        plan.reasons.push(Reason { stream: Some(track.index), ..note("drop", "empty", text) });
+        let reason = match made.unread_sound {
+            0 => note("drop", "empty", "declared, but without a sample".to_owned()),
+            _ => note("drop", "undecodable", "none of its packets can be decoded".to_owned()),
+        };
+        plan.reasons.push(Reason { stream: Some(track.index), ..reason });
     }
     Ok(made)
 }

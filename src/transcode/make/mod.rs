@@ -13,7 +13,7 @@ use super::pass::copy_streams::{Target, copy_streams};
 use super::read::probe;
 use super::report::report;
 use crate::error::{Code, Fault};
-use crate::plan::{Facts, Output, Plan, remux_plan};
+use crate::plan::{Facts, Media, Output, Plan, StreamFacts, plan as plan_of, remux_plan};
 use crate::task::{INPUT, Report};
 use crate::vocabulary::{Action, Kind, Reason};
 
@@ -22,12 +22,47 @@ use crate::vocabulary::{Action, Kind, Reason};
 /// # Errors
 /// A limit, [`Code::MediaUnreadable`], [`Code::MediaCannotFit`], this machine's trouble.
 pub(super) fn make(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<Report, Fault> {
-    let (plan, findings) = match facts.kind {
-        Kind::Audio => sound::make_sound(input, facts, plan, job)?,
-        Kind::Video | Kind::Image | Kind::Document => film::make_film(input, facts, plan, job)?,
+    if plan.output == Output::Nothing {
+        return Ok(report(facts, plan, Findings::default()));
+    }
+    let planned = (plan.video.as_ref().map(|track| track.index), plan.audio.as_ref().map(|track| track.index));
+    let made = match facts.kind {
+        Kind::Audio => sound::make_sound(input, facts, plan, job),
+        Kind::Video | Kind::Image | Kind::Document => film::make_film(input, facts, plan, job),
     };
+    if let Some(facts) = other_track(facts, planned, &made) {
+        let plan = plan_of(&facts, job.profile);
+        return make(probe::open(INPUT, facts.container)?, &facts, plan, job);
+    }
+    let (plan, findings) = made?;
     (job.progress)(1.0);
     Ok(report(facts, plan, findings))
+}
+
+/// The facts without the track that turned out to hold nothing, where there is another one of its kind: containers without
+/// an index do not say which of their tracks are empty.
+fn other_track(
+    facts: &Facts,
+    (video, audio): (Option<usize>, Option<usize>),
+    made: &Result<(Plan, Findings), Fault>,
+) -> Option<Facts> {
+    let empty = match made {
+        Ok((plan, _)) if plan.action == Action::Encoded && plan.audio.is_none() => audio,
+        Err(Fault::Rejected { code: Code::MediaUnreadable, .. }) => video.or(audio),
+        _ => None,
+    }?;
+    let is_picture = |stream: &StreamFacts| matches!(&stream.media, Media::Video(picture) if !picture.cover_art);
+    let is_sound = |stream: &StreamFacts| matches!(stream.media, Media::Audio(_));
+    let is_alike = |other: &StreamFacts| {
+        let of = &facts.streams[empty];
+        (is_picture(of) && is_picture(other)) || (is_sound(of) && is_sound(other))
+    };
+    let another =
+        |stream: &&StreamFacts| stream.index != empty && stream.readable && stream.has_samples() && is_alike(stream);
+    facts.streams.iter().find(another)?;
+    let mut facts = facts.clone();
+    facts.streams[empty].samples = Some(0);
+    Some(facts)
 }
 
 /// What came of keeping streams as they are.

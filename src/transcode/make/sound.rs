@@ -7,11 +7,12 @@ use super::{AUDIO_FRAME_MS, Kept, keep, note, or_why_not, original_instead, remu
 use crate::error::{Code, Fault};
 use crate::plan::{AudioSettings, Facts, How, Output, Plan, Track, encode_plan, fit_audio};
 use crate::task::{INPUT, Produced};
-use crate::transcode::av::{self, AudioEncoder, Input, OutputStream};
+use crate::transcode::av::{self, AudioEncoder, Input, Mix, OutputStream};
 use crate::transcode::check::prove::{Expectation, prove};
 use crate::transcode::draw::poster;
 use crate::transcode::draw::waveform::{self, PeakMeter};
 use crate::transcode::job::{Findings, Job, Trouble, bit_rate, scratch, size_of};
+use crate::transcode::pass::clock::Clock;
 use crate::transcode::pass::copy_streams::create_mp3;
 use crate::transcode::pass::packets::each_packet;
 use crate::transcode::pass::sound::{Sound, SoundReader, SoundSource};
@@ -38,13 +39,17 @@ pub(super) fn make_sound(
 ) -> Result<(Plan, Findings), Fault> {
     let (mut sound, mut findings) = decode_sound(input, facts, &plan, job)?;
     let duration_ms = sound.duration_ms();
-    let Done { plan, peaks, file } = match plan.audio.as_ref().and_then(Track::settings).cloned() {
+    let Done { mut plan, peaks, file } = match plan.audio.as_ref().and_then(Track::settings).cloned() {
         Some(settings) => encode_sound(&mut sound, settings, facts, plan, job)?,
         None => keep_sound(&mut sound, facts, plan, job)?,
     };
     if plan.action != Action::Encoded {
         // Measured, but left alone.
         sound.loudness.gain_db = 0.0;
+    }
+    if let Some(channel) = sound.taken_channel().filter(|_| plan.action == Action::Encoded) {
+        let text = format!("two channels of opposite polarity cancel each other: channel {channel} is taken alone");
+        plan.reasons.push(note("encode", "opposite-polarity", text));
     }
     let (object, mime_type, codec) = match plan.output {
         Output::M4a => ("audio.m4a", "audio/mp4", "aac"),
@@ -69,8 +74,23 @@ pub(super) fn make_sound(
     Ok((plan, findings))
 }
 
-/// The decode that measures a sound, and the only one unless it is long. A cover that passes by becomes the thumbnail.
-fn decode_sound(mut input: Input, facts: &Facts, plan: &Plan, job: &mut Job<'_>) -> Result<(Sound, Findings), Fault> {
+/// The decode that measures a sound, and the only one unless it is long, or was lost where its channels were mixed.
+fn decode_sound(input: Input, facts: &Facts, plan: &Plan, job: &mut Job<'_>) -> Result<(Sound, Findings), Fault> {
+    let (sound, findings) = decode_mixed(input, facts, plan, Mix::All, job)?;
+    match sound.opposed {
+        Some(channel) => decode_mixed(probe::open(INPUT, facts.container)?, facts, plan, Mix::Only(channel), job),
+        None => Ok((sound, findings)),
+    }
+}
+
+/// One decode. A cover that passes by becomes the thumbnail.
+fn decode_mixed(
+    mut input: Input,
+    facts: &Facts,
+    plan: &Plan,
+    mix: Mix,
+    job: &mut Job<'_>,
+) -> Result<(Sound, Findings), Fault> {
     let missing = || Fault::broken(Code::WorkerBroken, "a sound without an audio stream was planned");
     let track = plan.audio.as_ref().ok_or_else(missing)?;
     let stream = input.stream(track.index).ok_or_else(missing)?;
@@ -85,7 +105,8 @@ fn decode_sound(mut input: Input, facts: &Facts, plan: &Plan, job: &mut Job<'_>)
         read: None,
         rate,
         channels,
-        offset_ms: None,
+        clock: Clock::of_sound(facts.container),
+        mix,
         max_duration_s: job.limits.duration_s,
         until_ms: None,
     };

@@ -122,6 +122,8 @@ pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Resu
         duration_ms: None,
         default: true,
         readable: row.reader != Reader::None,
+        samples: None,
+        unkeepable: None,
         media: Media::Video(picture),
     };
     let facts = Facts {
@@ -133,6 +135,7 @@ pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Resu
         created_at: exif.created_at,
         tags: Vec::new(),
         truncated: false,
+        complete: false,
         faststart: false,
         private_metadata: false,
     };

@@ -3,6 +3,7 @@
 use ffmpeg_next as ff;
 
 use super::packets::each_packet;
+use super::visible::Visible;
 use crate::error::{Code, Fault};
 use crate::plan::{Facts, Plan};
 use crate::transcode::av::{self, Input, Muxer, OutputStream};
@@ -40,7 +41,7 @@ pub(in crate::transcode) fn copy_streams(
         let Some(track) = tracks.iter().position(|index| *index == packet.stream()) else { return Ok(()) };
         packets += 1;
         if packet.is_corrupt() {
-            // Cut off by the end of the file, or broken: a player would stumble over it.
+            copier.visible[track].leave_out_broken();
             bad_packets += 1;
             return Ok(());
         }
@@ -53,6 +54,16 @@ pub(in crate::transcode) fn copy_streams(
     if findings.damage.packets == 0 {
         return Err(Fault::rejected(Code::MediaUnreadable, "the container holds no packets"));
     }
+    if copier.written.contains(&0) {
+        return Err(Fault::rejected(Code::MediaProofFailed, "one of its streams has no packets"));
+    }
+    if let Some(end_ms) = plan.video.as_ref().and_then(|track| facts.picture_end_ms(track.index)) {
+        // How long the last picture is shown, its packet may not say.
+        let end_us = end_ms.saturating_mul(1000).saturating_sub(input.start_us());
+        if end_us > copier.last_us + facts.last_frame_tolerance_us() {
+            copier.last_us = end_us;
+        }
+    }
     findings.duration_ms = Some(copier.duration_ms());
     if let Some(muxer) = copier.muxer {
         muxer.finish().map_err(av::copying("writing the index"))?;
@@ -63,8 +74,9 @@ pub(in crate::transcode) fn copy_streams(
 struct Copier {
     muxer: Option<Muxer>,
     time_bases: Vec<ff::Rational>,
-    /// Tracks whose packets have to say when they are shown.
-    reorder: Vec<bool>,
+    visible: Vec<Visible>,
+    /// Packets that were written, of each track.
+    written: Vec<u64>,
     /// The file's start, in each track's time base: outputs start at zero.
     offsets: Vec<i64>,
     first_us: i64,
@@ -82,7 +94,7 @@ impl Copier {
     ) -> Result<Self, Fault> {
         let streams: Vec<_> = tracks.iter().filter_map(|index| input.stream(*index)).collect();
         let time_bases: Vec<_> = streams.iter().map(|s| s.time_base()).collect();
-        let reorder = streams.iter().map(av::StreamView::reorders).collect();
+        let visible = streams.iter().map(Visible::of).collect();
         let offsets = time_bases.iter().map(|tb| av::rescale(input.start_us(), US, *tb)).collect();
         let muxer = match target {
             Target::Nowhere => None,
@@ -113,26 +125,30 @@ impl Copier {
                 })
             }
         };
-        Ok(Self { muxer, time_bases, reorder, offsets, first_us: i64::MAX, last_us: 0 })
+        let written = vec![0; time_bases.len()];
+        Ok(Self { muxer, time_bases, visible, written, offsets, first_us: i64::MAX, last_us: 0 })
     }
 
     fn take(&mut self, track: usize, packet: &mut ff::Packet) -> Result<(), Fault> {
-        av::check_order(self.reorder[track], packet)?;
         let (time_base, offset) = (self.time_bases[track], self.offsets[track]);
         let shift = |timestamp: Option<i64>| timestamp.map(|t| t.saturating_sub(offset));
         packet.set_pts(shift(packet.pts()));
         packet.set_dts(shift(packet.dts()));
-        if let Some(pts) = packet.pts().or(packet.dts()) {
-            // What an edit list hides in front of the start is not part of what people see.
-            let start = av::rescale(pts, time_base, US).max(0);
-            let end = av::rescale(pts.saturating_add(packet.duration().max(0)), time_base, US);
-            self.first_us = self.first_us.min(start);
-            self.last_us = self.last_us.max(end);
-        }
-        match &mut self.muxer {
-            Some(muxer) => muxer.write(track, packet).map_err(av::copying("writing a packet")),
-            None => Ok(()),
-        }
+        let Self { muxer, visible, written, first_us, last_us, .. } = self;
+        visible[track].take(packet, &mut |packet| {
+            written[track] += 1;
+            if let Some(pts) = packet.pts().or(packet.dts()) {
+                // What an edit list hides in front of the start is not part of what people see.
+                let start = av::rescale(pts, time_base, US).max(0);
+                let end = av::rescale(pts.saturating_add(packet.duration().max(0)), time_base, US);
+                *first_us = (*first_us).min(start);
+                *last_us = (*last_us).max(end);
+            }
+            match muxer {
+                Some(muxer) => muxer.write(track, packet).map_err(av::copying("writing a packet")),
+                None => Ok(()),
+            }
+        })
     }
 
     fn duration_ms(&self) -> u64 {

@@ -33,6 +33,9 @@ struct Stage {
     /// The frame before, and its time: another of the same time would take its place before anybody saw it.
     held: Option<(ff::frame::Video, i64)>,
     end: i64,
+    /// When the container says that the picture ends, where that is to be believed.
+    declared_end: Option<i64>,
+    tolerance_us: i64,
 }
 
 impl FrameReader {
@@ -67,6 +70,10 @@ impl FrameReader {
             next_due: None,
             held: None,
             end: 0,
+            declared_end: facts
+                .picture_end_ms(index)
+                .map(|end_ms| av::rescale(end_ms.saturating_sub(offset_ms), ff::Rational::new(1, 1000), time_base)),
+            tolerance_us: facts.last_frame_tolerance_us(),
         };
         Ok(Self { decoder, stage })
     }
@@ -99,6 +106,14 @@ impl FrameReader {
         let stage = &mut self.stage;
         self.decoder.push(packet, &mut |frame| stage.take(frame, on_frame))?;
         if packet.is_none() {
+            if self.decoder.packets > 0 {
+                // How long the last frame is shown, its packet may not say.
+                let declared = stage.declared_end.unwrap_or(0);
+                let tolerance = av::rescale(stage.tolerance_us, ff::Rational::new(1, 1_000_000), stage.time_base);
+                if declared > stage.end.saturating_add(tolerance) {
+                    stage.end = declared;
+                }
+            }
             stage.pass(on_frame)?;
             stage.drain_filter(None, on_frame)?;
         }
@@ -156,7 +171,8 @@ impl Stage {
 
     fn chain(&self, frame: &ff::frame::Video) -> String {
         let size = (self.settings.width, self.settings.height);
-        let (width, height) = picture::before_turning(size, self.source.orientation);
+        let (full_width, full_height) = picture::before_turning(size, self.source.orientation);
+        let (width, height) = self.within((full_width, full_height), frame);
         let weave = if self.source.interlaced { "bwdif=mode=send_frame:deint=interlaced," } else { "" };
         let color = av::frame_color(frame);
         let scale = if self.settings.tone_map && self.source.dynamic_range != DynamicRange::Sdr {
@@ -164,7 +180,28 @@ impl Stage {
         } else {
             format!("scale={width}:{height}:out_color_matrix=bt709:out_range=tv")
         };
-        format!("{weave}{scale}{},setsar=1,format=yuv420p", picture::upright(self.source.orientation))
+        let bars = if (width, height) == (full_width, full_height) {
+            String::new()
+        } else {
+            format!(",format=yuv420p,pad={full_width}:{full_height}:(ow-iw)/2:(oh-ih)/2")
+        };
+        format!("{weave}{scale}{bars}{},setsar=1,format=yuv420p", picture::upright(self.source.orientation))
+    }
+
+    /// The size of a frame within the planned one: all of it, unless the frame's shape is not the one that was planned
+    /// for. A phone that is turned during a call sends frames of another shape; they get bars.
+    fn within(&self, (width, height): (u32, u32), frame: &ff::frame::Video) -> (u32, u32) {
+        if (frame.width(), frame.height()) == (self.source.coded_width, self.source.coded_height) {
+            return (width, height);
+        }
+        let of_frame = frame.aspect_ratio();
+        let (num, den) = match (u32::try_from(of_frame.numerator()), u32::try_from(of_frame.denominator())) {
+            (Ok(num), Ok(den)) if num > 0 && den > 0 => (num, den),
+            _ => self.source.sample_aspect_ratio,
+        };
+        let shape =
+            f64::from(frame.width()) * f64::from(num.max(1)) / (f64::from(frame.height()) * f64::from(den.max(1)));
+        fit_shape((width, height), shape)
     }
 
     fn drain_filter(&mut self, frame: Option<&ff::frame::Video>, on_frame: &mut OnFrame<'_>) -> Result<(), Fault> {
@@ -179,8 +216,41 @@ impl Stage {
     }
 }
 
+/// Two shapes are one where they differ by less: sizes are even numbers.
+const SAME_SHAPE: f64 = 0.03;
+
+/// The largest even size of this shape (width through height) within another.
+fn fit_shape((width, height): (u32, u32), shape: f64) -> (u32, u32) {
+    let wanted = f64::from(width) / f64::from(height.max(1));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the planned size")]
+    let even = |pixels: f64, most: u32| (((pixels / 2.0).round() as u32) * 2).clamp(2, most.max(2));
+    if !shape.is_finite() || (shape / wanted - 1.0).abs() < SAME_SHAPE {
+        (width, height)
+    } else if shape < wanted {
+        (even(f64::from(height) * shape, width), height)
+    } else {
+        (width, even(f64::from(width) / shape, height))
+    }
+}
+
 /// One frame's share of a second in ticks.
 #[expect(clippy::cast_possible_truncation, reason = "a fraction of a second in ticks")]
 pub(in crate::transcode) fn frame_duration(frame_rate: f64, time_base: ff::Rational) -> i64 {
     ((1.0 / frame_rate.max(0.1)) / f64::from(time_base).max(1e-9)).round() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fit_shape;
+
+    #[test]
+    fn a_frame_of_another_shape_is_fitted_in() {
+        assert_eq!(fit_shape((96, 64), 1.5), (96, 64));
+        assert_eq!(fit_shape((96, 64), 64.0 / 96.0), (42, 64));
+        assert_eq!(fit_shape((640, 480), 16.0 / 9.0), (640, 360));
+        // 1088 coded lines for 1080 that are shown.
+        assert_eq!(fit_shape((1280, 720), 1920.0 / 1088.0), (1280, 720));
+        assert_eq!(fit_shape((64, 64), 10_000.0), (64, 2));
+        assert_eq!(fit_shape((64, 64), f64::NAN), (64, 64));
+    }
 }

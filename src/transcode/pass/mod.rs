@@ -1,5 +1,6 @@
 //! One pass over the input: packets, frames, samples; copied or encoded.
 
+pub(super) mod clock;
 pub(super) mod copy_streams;
 pub(super) mod film;
 pub(super) mod frames;
@@ -7,3 +8,5 @@ pub(super) mod loudness;
 pub(super) mod packets;
 pub(super) mod sound;
 pub(super) mod spool;
+pub(super) mod survey;
+pub(super) mod visible;

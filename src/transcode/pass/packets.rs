@@ -91,8 +91,15 @@ impl PacketSpool {
 
     /// Makes the last packet last until the film's end: no other one says how long the last frame is shown.
     pub(in crate::transcode) fn end_at(&mut self, end: i64) {
-        if let Some(last) = self.entries.last_mut() {
-            last.duration = last.pts.map_or(last.duration, |pts| end.saturating_sub(pts).max(last.duration));
+        let first_dts = self.entries.first().and_then(|entry| entry.dts);
+        if let Some(last) = self.entries.last_mut()
+            && let Some(pts) = last.pts
+        {
+            last.duration = end.saturating_sub(pts).max(last.duration);
+            // The length of a track is that of its DTS from the first to the end of the last. Where frames are missing in
+            // front of the last ones, these would else end too early.
+            let latest = first_dts.map_or(pts, |first_dts| pts.saturating_add(first_dts.min(0)));
+            last.dts = last.dts.map(|dts| dts.max(latest));
         }
     }
 

@@ -3,21 +3,19 @@
 
 use ffmpeg_next as ff;
 
+use super::clock::{Clock, Timeline};
 use super::loudness::{self, Meter};
 use super::packets::each_packet;
 use super::spool::Spool;
 use crate::error::{Code, Fault};
 use crate::plan::Container;
 use crate::profile::LoudnessTarget;
-use crate::transcode::av::{self, AudioEncoder, Decoder, Input, Resampler};
+use crate::transcode::av::{self, AudioEncoder, Decoder, Input, Mix, Resampler};
 use crate::transcode::draw::waveform::PeakMeter;
 use crate::transcode::job::Trouble;
 use crate::transcode::read::probe;
 use crate::vocabulary::{Damage, Loudness};
 
-/// A jump in the timestamps that is seen, since lips and words come apart: filled with silence, or cut. Recorders'
-/// jitter stays below.
-const GAP_NS: i64 = 20_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
 /// 60 dB above full scale: nobody recorded that.
 const LOUDEST: f32 = 1000.0;
@@ -37,8 +35,10 @@ pub(in crate::transcode) struct SoundSource {
     pub(in crate::transcode) rate: u32,
     /// Channels to decode to, 1 or 2.
     pub(in crate::transcode) channels: u32,
-    /// Where samples have to stay in step with a picture: the time of the file's start in ms.
-    pub(in crate::transcode) offset_ms: Option<i64>,
+    /// What says when samples are heard.
+    pub(in crate::transcode) clock: Clock,
+    /// Which of its channels are used.
+    pub(in crate::transcode) mix: Mix,
     /// Longest sound in s.
     pub(in crate::transcode) max_duration_s: u64,
     /// No packet is decoded once so much was, where not all of it is wanted.
@@ -77,12 +77,6 @@ enum Pass<'a> {
 /// Takes interleaved samples.
 type OnPiece<'a> = dyn FnMut(&[f32]) -> Result<(), Fault> + 'a;
 
-struct Timeline {
-    offset_ms: i64,
-    /// Time of the next sample, in ns: in µs, an hour of AAC frames would drift by 150 ms.
-    next_ns: i64,
-}
-
 /// A decoded sound.
 pub(in crate::transcode) struct Sound {
     spool: Spool,
@@ -92,10 +86,12 @@ pub(in crate::transcode) struct Sound {
     pub(in crate::transcode) channels: u32,
     pub(in crate::transcode) packets: u64,
     pub(in crate::transcode) bad_packets: u64,
+    /// The channel to decode alone, where two were mixed into one and cancelled each other.
+    pub(in crate::transcode) opposed: Option<usize>,
 }
 
 impl<'a> SoundReader<'a> {
-    /// For one stream of an opened input. With an offset, samples are laid on the file's timeline.
+    /// For one stream of an opened input.
     ///
     /// # Errors
     /// Where the stream is not there, or the decoder does not take it.
@@ -109,12 +105,12 @@ impl<'a> SoundReader<'a> {
         let stream = input.stream(source.index).ok_or_else(missing)?;
         let decoder = Decoder::open(&stream, 1, u64::MAX).map_err(av::reading("opening the audio decoder"))?;
         let keeper = Keeper {
-            resampler: Resampler::new(source.rate, source.channels),
+            resampler: Resampler::new(source.rate, source.channels, source.mix),
             pass,
             rate: source.rate,
             channels: source.channels,
             time_base: stream.time_base(),
-            timeline: source.offset_ms.map(|offset_ms| Timeline { offset_ms, next_ns: 0 }),
+            timeline: Timeline::new(source.clock),
             samples: 0,
             max_frames: source.max_duration_s.saturating_mul(u64::from(source.rate)),
         };
@@ -170,6 +166,7 @@ impl<'a> SoundReader<'a> {
             channels: self.keeper.channels,
             packets: self.decoder.packets,
             bad_packets: self.decoder.bad,
+            opposed: self.keeper.resampler.opposed(),
             source: self.source,
         })
     }
@@ -226,20 +223,13 @@ impl Keeper<'_> {
     fn align(&mut self, frame: &ff::frame::Audio) -> Result<usize, Fault> {
         let Some(timeline) = &mut self.timeline else { return Ok(0) };
         let length_ns = i64::try_from(frame.samples()).unwrap_or(0) * SECOND_NS / i64::from(frame.rate().max(1));
-        let start_ns = frame
-            .timestamp()
-            .map(|pts| av::rescale(pts, self.time_base, ff::Rational::new(1, 1_000_000_000)))
-            .map_or(timeline.next_ns, |ns| ns - timeline.offset_ms * 1_000_000);
-        let gap_ns = start_ns - timeline.next_ns;
-        // The start is laid exactly; later on only what is heard is mended, or jitter would be.
-        if gap_ns.abs() <= GAP_NS && timeline.next_ns != 0 {
-            timeline.next_ns += length_ns;
-            return Ok(0);
-        }
-        let skip_ns = (-gap_ns).clamp(0, length_ns);
-        timeline.next_ns += gap_ns.max(0) + length_ns - skip_ns;
+        let stamp_ns =
+            frame.timestamp().map(|pts| av::rescale(pts, self.time_base, ff::Rational::new(1, 1_000_000_000)));
+        let room = self.max_frames.saturating_sub(self.samples / u64::from(self.channels));
+        let room_ns = i64::try_from(room / u64::from(self.rate)).unwrap_or(i64::MAX).saturating_mul(SECOND_NS);
+        let (silence_ns, skip_ns) = timeline.place(stamp_ns, length_ns, room_ns);
         let interleaved = |ns: i64| samples_in(ns, self.rate) * u64::from(self.channels);
-        let (silence, skip) = (interleaved(gap_ns.max(0)), interleaved(skip_ns));
+        let (silence, skip) = (interleaved(silence_ns), interleaved(skip_ns));
         self.silence(silence)?;
         Ok(usize::try_from(skip).unwrap_or(usize::MAX))
     }
@@ -249,7 +239,7 @@ impl Keeper<'_> {
         let ns = av::rescale(packet.duration(), self.time_base, ff::Rational::new(1, 1_000_000_000));
         let ns = ns.clamp(0, SECOND_NS);
         if let Some(timeline) = &mut self.timeline {
-            timeline.next_ns += ns;
+            timeline.conceal(ns);
         }
         self.silence(samples_in(ns, self.rate) * u64::from(self.channels))
     }
@@ -320,6 +310,14 @@ impl Sound {
     /// Samples in each channel.
     pub(in crate::transcode) fn frames(&self) -> u64 {
         self.spool.len() / u64::from(self.channels)
+    }
+
+    /// The only channel that was used, where others were left out.
+    pub(in crate::transcode) fn taken_channel(&self) -> Option<usize> {
+        match self.source.mix {
+            Mix::All => None,
+            Mix::Only(channel) => Some(channel),
+        }
     }
 
     /// Length as decoded.

@@ -1,5 +1,6 @@
 //! Whether a file ends before its container says so. libav takes the end of the bytes for the end of the media.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
@@ -8,19 +9,40 @@ use crate::plan::{Container, Facts, Media};
 /// Less than this is rounding.
 const LEAST_MISSING_MS: u64 = 1000;
 
+/// Where a file ends, against what its container says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Before its container says so.
+    Cut,
+    /// Where its container says so, or a little behind.
+    Complete,
+    /// The container does not say where it ends.
+    Unknown,
+}
+
+/// The container's own sizes against the file's.
+///
+/// # Errors
+/// Those of reading the file.
+pub(super) fn extent(file: &mut File, container: Container) -> io::Result<Extent> {
+    let cut_or_unknown = |cut: bool| if cut { Extent::Cut } else { Extent::Unknown };
+    match container {
+        Container::Ogg => ends_within_ogg_page(file).map(cut_or_unknown),
+        Container::Wav | Container::Avi => riff_extent(file),
+        Container::Matroska | Container::WebM => segment_extent(file),
+        Container::Bmp => bmp_is_short(file).map(cut_or_unknown),
+        Container::Tiff => tiff_is_short(file).map(cut_or_unknown),
+        container if container.is_iso() || container == Container::Avif => boxes_extent(file),
+        _ => Ok(Extent::Unknown),
+    }
+}
+
 /// Whether the container's own sizes reach beyond the end of the file.
 ///
 /// # Errors
 /// Those of reading the file.
 pub(in crate::transcode) fn is_cut(file: &mut File, container: Container) -> io::Result<bool> {
-    match container {
-        Container::Ogg => ends_within_ogg_page(file),
-        Container::Wav | Container::Avi => riff_is_short(file),
-        Container::Bmp => bmp_is_short(file),
-        Container::Tiff => tiff_is_short(file),
-        container if container.is_iso() || container == Container::Avif => last_box_is_short(file),
-        _ => Ok(false),
-    }
+    extent(file, container).map(|extent| extent == Extent::Cut)
 }
 
 /// How much of the length that the kept streams declare was not found, in ms.
@@ -31,7 +53,8 @@ pub(in crate::transcode) fn missing_ms(facts: &Facts, found_ms: Option<u64>) -> 
             facts.container,
             Container::Matroska | Container::WebM | Container::Wav | Container::Flac | Container::Avi | Container::Asf
         );
-    let missing = declared_ms(facts)?.checked_sub(found_ms?).filter(|_| declares)?;
+    // In a complete file nothing is missing, whatever its header says of the length.
+    let missing = declared_ms(facts)?.checked_sub(found_ms?).filter(|_| declares && !facts.complete)?;
     (missing > LEAST_MISSING_MS && missing * 20 > declared_ms(facts)?).then_some(missing)
 }
 
@@ -47,7 +70,8 @@ fn declared_ms(facts: &Facts) -> Option<u64> {
     });
     match end.max() {
         Some(end) => u64::try_from(end).ok(),
-        None => facts.duration_ms.filter(|_| !others),
+        // The duration of Matroska's segment counts from 0 (RFC 9559, 5.1.2.10), not from the first block.
+        None => facts.duration_ms.filter(|_| !others)?.checked_sub(u64::try_from(start).unwrap_or(0)),
     }
 }
 
@@ -75,16 +99,52 @@ fn ends_within_ogg_page(file: &mut File) -> io::Result<bool> {
     }
 }
 
+/// Programs that write a WAV into a pipe do not know its size: sox writes 2 GiB less a page and its header.
+const UNKNOWN_RIFF: u32 = 0x7fff_0000;
+
 /// The RIFF chunk's size against the file's; recorders that stream leave it at nothing or at everything.
-fn riff_is_short(file: &mut File) -> io::Result<bool> {
+fn riff_extent(file: &mut File) -> io::Result<Extent> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(0))?;
     let mut header = [0; 8];
     file.read_exact(&mut header)?;
     let declared = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
-    let known = header.starts_with(b"RIFF") && declared != 0 && declared < 0x7fff_ff00;
-    // A pad byte is often forgotten.
-    Ok(known && u64::from(declared) + 8 > length + 1)
+    let known = header.starts_with(b"RIFF") && declared != 0 && declared < UNKNOWN_RIFF;
+    Ok(match u64::from(declared) + 8 > length + 1 {
+        _ if !known => Extent::Unknown,
+        // A pad byte is often forgotten.
+        true => Extent::Cut,
+        false => Extent::Complete,
+    })
+}
+
+/// The end of Matroska's segment (RFC 8794, 6: sizes of one to eight bytes, unknown where all their bits are set).
+fn segment_extent(file: &mut File) -> io::Result<Extent> {
+    let length = file.metadata()?.len();
+    let mut head = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(4096).read_to_end(&mut head)?;
+    let header = head.get(4..).and_then(element_size);
+    let Some((Some(size), width)) = header else { return Ok(Extent::Unknown) };
+    let Some(at) = usize::try_from(size).ok().and_then(|size| size.checked_add(4 + width)) else {
+        return Ok(Extent::Unknown);
+    };
+    let Some(segment) = head.get(at..).filter(|bytes| bytes.starts_with(b"\x18\x53\x80\x67")) else {
+        return Ok(Extent::Unknown);
+    };
+    let Some((Some(size), width)) = segment.get(4..).and_then(element_size) else { return Ok(Extent::Unknown) };
+    let end = (at as u64 + 4 + width as u64).saturating_add(size);
+    Ok(if end > length { Extent::Cut } else { Extent::Complete })
+}
+
+/// A size and how many bytes it takes; none where it is unknown.
+fn element_size(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
+    let first = *bytes.first()?;
+    let width = first.leading_zeros() as usize + 1;
+    let size = bytes.get(..width).filter(|_| width <= 8)?;
+    let bits = 7 * width;
+    let value = size.iter().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte)) & ((1 << bits) - 1);
+    Some(((value != (1 << bits) - 1).then_some(value), width))
 }
 
 /// The file's size in its header (BITMAPFILEHEADER, bfSize) against its own; some programs leave it at nothing.
@@ -111,7 +171,7 @@ fn tiff_is_short(file: &mut File) -> io::Result<bool> {
 }
 
 /// The last box on the first level against the end of the file (ISO/IEC 14496-12, 4.2).
-fn last_box_is_short(file: &mut File) -> io::Result<bool> {
+fn boxes_extent(file: &mut File) -> io::Result<Extent> {
     let length = file.metadata()?.len();
     let mut at = 0;
     for _ in 0..10_000 {
@@ -122,7 +182,7 @@ fn last_box_is_short(file: &mut File) -> io::Result<bool> {
         let mut header = [0; 16];
         file.read_exact(&mut header[..8])?;
         let size = match u32::from_be_bytes([header[0], header[1], header[2], header[3]]) {
-            0 => return Ok(false),
+            0 => return Ok(Extent::Unknown),
             1 => {
                 file.read_exact(&mut header[8..])?;
                 header[8..].iter().fold(0_u64, |size, byte| (size << 8) | u64::from(*byte))
@@ -134,5 +194,24 @@ fn last_box_is_short(file: &mut File) -> io::Result<bool> {
         }
         at = at.saturating_add(size);
     }
-    Ok(at > length)
+    Ok(match at.cmp(&length) {
+        Ordering::Greater => Extent::Cut,
+        Ordering::Equal => Extent::Complete,
+        Ordering::Less => Extent::Unknown,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::element_size;
+
+    #[test]
+    fn sizes_of_matroska_may_be_unknown() {
+        assert_eq!(element_size(&[0x9f]), Some((Some(0x1f), 1)));
+        assert_eq!(element_size(&[0x01, 0, 0, 0, 0, 0, 0x12, 0x34]), Some((Some(0x1234), 8)));
+        assert_eq!(element_size(&[0xff]), Some((None, 1)));
+        assert_eq!(element_size(&[0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Some((None, 8)));
+        assert_eq!(element_size(&[0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), None);
+        assert_eq!(element_size(&[0x40]), None);
+    }
 }

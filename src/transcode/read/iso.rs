@@ -10,6 +10,8 @@ pub(in crate::transcode) struct IsoLayout {
     pub(in crate::transcode) moov_first: bool,
     /// Samples come in pieces with an index each.
     pub(in crate::transcode) fragmented: bool,
+    /// Length of the film in ms by its header (`mvhd`); none where it is unknown.
+    pub(in crate::transcode) film_ms: Option<u64>,
     /// There are boxes that may hold text about a person, a place or a device.
     pub(in crate::transcode) extra_boxes: bool,
 }
@@ -26,6 +28,7 @@ pub(in crate::transcode) fn iso_layout(file: &mut File) -> io::Result<IsoLayout>
                 walk(file, start, end, &mut |file, kind, start, end| {
                     match kind {
                         b"mvex" => layout.fragmented = true,
+                        b"mvhd" => layout.film_ms = film_ms(file, start)?,
                         b"udta" => layout.extra_boxes |= !names_only_the_encoder(file, start, end)?,
                         b"meta" | b"uuid" => layout.extra_boxes = true,
                         _ => {}
@@ -41,6 +44,20 @@ pub(in crate::transcode) fn iso_layout(file: &mut File) -> io::Result<IsoLayout>
         Ok(())
     })?;
     Ok(layout)
+}
+
+/// The length in a film's header (ISO/IEC 14496-12, 8.2.2): version 0 counts in 32 bits, version 1 in 64. All ones are unknown.
+fn film_ms(file: &mut File, start: u64) -> io::Result<Option<u64>> {
+    file.seek(SeekFrom::Start(start))?;
+    let mut content = [0; 32];
+    file.read_exact(&mut content)?;
+    let number =
+        |at: usize, width: usize| content[at..at + width].iter().fold(0, |n, byte| (n << 8) | u64::from(*byte));
+    let (scale, length, unknown) = match content[0] {
+        0 => (number(12, 4), number(16, 4), u64::from(u32::MAX)),
+        _ => (number(20, 4), number(24, 8), u64::MAX),
+    };
+    Ok((length > 0 && length < unknown).then(|| length.saturating_mul(1000).checked_div(scale)).flatten())
 }
 
 /// What a muxer writes of itself: `udta` → `meta` → `ilst` → `\u{a9}too`, and nothing else.

@@ -5,11 +5,11 @@ use std::fs::File;
 
 use ffmpeg_next as ff;
 
-use super::cut;
-use super::iso::iso_layout;
+use super::cut::{self, Extent};
+use super::iso::{IsoLayout, iso_layout};
 use super::sniff;
 use crate::error::{Code, Fault};
-use crate::plan::{Container, DynamicRange, Facts, Media, Picture, Reader, Sound, StreamFacts};
+use crate::plan::{Container, DynamicRange, Facts, Media, Picture, Reader, Sound, StreamFacts, Unkeepable};
 use crate::task::Limits;
 use crate::transcode::av::{self, Input, StreamType, StreamView};
 use crate::vocabulary::Kind;
@@ -49,23 +49,22 @@ pub(in crate::transcode) fn facts(
         let text = format!("{} streams, at most {}", input.stream_count(), limits.streams);
         return Err(Fault::rejected(Code::LimitStreams, text));
     }
-    let streams: Vec<StreamFacts> = input.streams().map(|s| stream_facts(&s, container)).collect();
+    let layout = if container.is_iso() { iso_layout(file).unwrap_or_default() } else { IsoLayout::default() };
+    let indexed = container.is_iso() && !layout.fragmented;
+    let mut streams: Vec<StreamFacts> = input.streams().map(|s| stream_facts(&s, container, indexed)).collect();
     if input.streams().any(|s| s.is_encrypted()) {
         return Err(Fault::rejected(Code::MediaEncrypted, "the samples are encrypted"));
     }
     check_pixels(&streams, limits)?;
-    let mut duration_ms = input.duration_ms();
-    if input.restarts() {
-        // What is really there is counted while it is read.
-        duration_ms = duration_ms.filter(|ms| check_duration(*ms, limits).is_ok());
+    // A declared length may be unknown, or false: what is beyond the limit is not believed, and what is really there is
+    // counted while it is read.
+    let is_allowed = |ms: &u64| check_duration(*ms, limits).is_ok();
+    let duration_ms = input.duration_ms().filter(is_allowed);
+    for stream in &mut streams {
+        stream.duration_ms = within_film(stream, layout.film_ms.filter(|_| indexed)).filter(is_allowed);
     }
-    check_duration(duration_ms.unwrap_or(0), limits)?;
+    let extent = cut::extent(file, container).unwrap_or(Extent::Unknown);
     let metadata = all_metadata(input);
-    let layout = if container.is_iso() {
-        iso_layout(file).unwrap_or_default()
-    } else {
-        crate::transcode::read::iso::IsoLayout::default()
-    };
     let mut facts = Facts {
         container,
         kind: Kind::Document,
@@ -74,7 +73,8 @@ pub(in crate::transcode) fn facts(
         streams,
         created_at: created_at(&metadata),
         tags: ["title", "date"].into_iter().filter_map(|key| Some((key, metadata.get(key)?.clone()))).collect(),
-        truncated: cut::is_cut(file, container).unwrap_or(false),
+        truncated: extent == Extent::Cut,
+        complete: extent == Extent::Complete,
         faststart: match container {
             Container::Mp3 => sniff::mp3_says_its_length(file).unwrap_or(false),
             _ => layout.moov_first && !layout.fragmented,
@@ -84,6 +84,15 @@ pub(in crate::transcode) fn facts(
     facts.kind = kind_of(&facts)?;
     fill_bit_rate(&mut facts);
     Ok(facts)
+}
+
+/// A stream's length, which ends with its film: where the first stretch of its edit list is empty, libav counts that twice. A
+/// film's length that is much less than its streams' is not believed.
+fn within_film(stream: &StreamFacts, film_ms: Option<u64>) -> Option<u64> {
+    let duration_ms = stream.duration_ms?;
+    let start_ms = u64::try_from(stream.start_ms.unwrap_or(0)).unwrap_or(0);
+    let left_ms = film_ms.and_then(|film_ms| film_ms.checked_sub(start_ms)).filter(|left| left * 2 > duration_ms);
+    Some(left_ms.map_or(duration_ms, |left_ms| duration_ms.min(left_ms)))
 }
 
 /// # Errors
@@ -119,8 +128,12 @@ fn kind_of(facts: &Facts) -> Result<Kind, Fault> {
         return Ok(Kind::Image);
     }
     match (facts.main_video(), facts.main_audio()) {
+        // A track without a single sample shows nothing.
+        (Some((picture, _)), Some((sound, _))) if !picture.has_samples() && sound.has_samples() => Ok(Kind::Audio),
         // One frame is a picture, whatever it is wrapped in.
         (Some(_), _) => Ok(Kind::Video),
+        // What has a picture is no sound, even where nobody can look at it.
+        (None, Some(_)) if facts.unread_picture().is_some() => Ok(Kind::Video),
         (None, Some(_)) => Ok(Kind::Audio),
         (None, None) => Err(no_streams(facts)),
     }
@@ -146,7 +159,7 @@ fn no_streams(facts: &Facts) -> Fault {
     Fault::rejected(Code::MediaUnsupported, format!("{} in {} is not accepted", codecs.join(", "), accepted.name))
 }
 
-fn stream_facts(stream: &StreamView<'_>, container: Container) -> StreamFacts {
+fn stream_facts(stream: &StreamView<'_>, container: Container, indexed: bool) -> StreamFacts {
     let codec = stream.codec_name();
     let row = container.row();
     let time_base = stream.time_base();
@@ -170,6 +183,8 @@ fn stream_facts(stream: &StreamView<'_>, container: Container) -> StreamFacts {
         duration_ms: stream.duration().and_then(|d| u64::try_from(av::to_ms(d, time_base)).ok()),
         default: stream.is_default(),
         readable,
+        samples: indexed.then(|| stream.index_entries()),
+        unkeepable: (indexed && stream.is_edited()).then_some(Unkeepable::EditList),
         media,
     }
 }

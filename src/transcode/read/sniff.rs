@@ -82,7 +82,7 @@ fn behind_id3(bytes: &[u8]) -> Container {
 fn media(head: &[u8]) -> Option<Container> {
     let starts = |magic: &[u8]| head.starts_with(magic);
     let form = head.get(8..12).unwrap_or_default();
-    let riff = starts(b"RIFF") || starts(b"RF64") || starts(b"BW64");
+    let riff = starts(b"RIFF") || starts(b"RIFX") || starts(b"RF64") || starts(b"BW64");
     Some(match head {
         _ if starts(b"OggS") => Container::Ogg,
         _ if starts(b"\x1a\x45\xdf\xa3") => ebml(head),
@@ -98,6 +98,7 @@ fn media(head: &[u8]) -> Option<Container> {
         _ if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL \r\n\x87\n") => Container::JpegXl,
         _ if starts(AC3_SYNC) => Container::Ac3,
         _ if starts(ASF_HEADER) => Container::Asf,
+        _ if starts(W64_RIFF) => Container::W64,
         _ if riff && form == b"WAVE" => Container::Wav,
         _ if riff && form == b"AVI " => Container::Avi,
         _ if riff && form == b"WEBP" => Container::WebP,
@@ -113,6 +114,9 @@ const AC3_SYNC: &[u8] = b"\x0b\x77";
 
 /// GUID of the ASF header object (ASF specification, 10.1).
 const ASF_HEADER: &[u8] = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c";
+
+/// GUID of the outermost chunk of Sony Wave64.
+const W64_RIFF: &[u8] = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00";
 
 fn is_bmp(head: &[u8]) -> bool {
     head.get(14..18).is_some_and(|size| [12, 40, 52, 56, 64, 108, 124].contains(&size[0]) && size[1..] == [0, 0, 0])

@@ -29,5 +29,7 @@ pub mod s3;
 pub mod say;
 pub mod scrape;
 pub mod tap;
+pub mod tones;
+pub mod track;
 pub mod trial;
 pub mod worker;

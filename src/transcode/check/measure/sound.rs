@@ -7,7 +7,9 @@ use super::{COMPARED_MS, Side};
 use crate::error::Fault;
 use crate::plan::Plan;
 use crate::task::{INPUT, PCM_OF_INPUT, PCM_OF_PLAYBACK, PCM_RATE_HZ, PLAYBACK, SoundQuality};
+use crate::transcode::av::Mix;
 use crate::transcode::job::{Job, scratch};
+use crate::transcode::pass::clock::Clock;
 use crate::transcode::pass::packets::each_packet;
 use crate::transcode::pass::sound::{Sound, SoundReader, SoundSource};
 use crate::vocabulary::{Damage, Kind};
@@ -35,7 +37,10 @@ fn decode(side: &mut Side, (path, index): (&'static str, usize), job: &Job<'_>) 
         return Ok(None);
     }
     // Beside a picture, sound that starts late has to.
-    let offset_ms = (side.facts.kind == Kind::Video).then(|| side.input.start_us() / 1000);
+    let clock = match side.facts.kind {
+        Kind::Video => Clock::File(side.input.start_us() / 1000),
+        _ => Clock::of_sound(side.facts.container),
+    };
     let source = SoundSource {
         path,
         container: side.facts.container,
@@ -43,7 +48,8 @@ fn decode(side: &mut Side, (path, index): (&'static str, usize), job: &Job<'_>) 
         read: None,
         rate: PCM_RATE_HZ,
         channels: 1,
-        offset_ms,
+        clock,
+        mix: Mix::All,
         max_duration_s: job.limits.duration_s,
         until_ms: Some(COMPARED_MS.unsigned_abs()),
     };

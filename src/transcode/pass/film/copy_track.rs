@@ -7,12 +7,13 @@ use crate::error::Fault;
 use crate::transcode::av::{self, OutputStream, StreamView};
 use crate::transcode::job::scratch;
 use crate::transcode::pass::packets::PacketSpool;
+use crate::transcode::pass::visible::Visible;
 
 /// Packets on their way, laid on the output's timeline.
 pub(in crate::transcode) struct CopyTrack {
     packets: PacketSpool,
     stream: OutputStream,
-    reorders: bool,
+    visible: Visible,
     offset: i64,
     end: i64,
     /// Packets that were left out.
@@ -33,7 +34,7 @@ impl CopyTrack {
                 frame_rate: is_picture.then(|| stream.frame_rates().0).flatten(),
                 sample_aspect_ratio: is_picture.then(|| stream.sample_aspect_ratio()),
             },
-            reorders: stream.reorders(),
+            visible: Visible::of(stream),
             offset: av::rescale(offset_ms, ff::Rational::new(1, 1000), time_base),
             end: 0,
             corrupt: 0,
@@ -42,16 +43,18 @@ impl CopyTrack {
 
     pub(in crate::transcode) fn push(&mut self, packet: &ff::Packet) -> Result<(), Fault> {
         if packet.is_corrupt() {
-            // Cut off by the end of the file, or broken: a player would stumble over it.
+            self.visible.leave_out_broken();
             self.corrupt += 1;
             return Ok(());
         }
-        av::check_order(self.reorders, packet)?;
         let mut packet = packet.clone();
         packet.set_pts(packet.pts().map(|pts| pts.saturating_sub(self.offset)));
         packet.set_dts(packet.dts().map(|dts| dts.saturating_sub(self.offset)));
-        self.end = self.end.max(packet.pts().unwrap_or(self.end).saturating_add(packet.duration()));
-        self.packets.push(&packet).map_err(scratch)
+        let Self { visible, packets, end, .. } = self;
+        visible.take(&mut packet, &mut |packet| {
+            *end = (*end).max(packet.pts().unwrap_or(*end).saturating_add(packet.duration()));
+            packets.push(packet).map_err(scratch)
+        })
     }
 
     /// Packets that were kept.

@@ -22,6 +22,8 @@ pub(in crate::transcode) struct Film {
     pub(in crate::transcode) poster: Option<ff::frame::Video>,
     /// Some files declare sound and have none.
     pub(in crate::transcode) has_sound: bool,
+    /// Packets of a sound of which nothing could be decoded.
+    pub(in crate::transcode) unread_sound: u64,
     /// Of one frame.
     pub(in crate::transcode) frame_ms: u64,
 }
@@ -61,11 +63,16 @@ pub(in crate::transcode) fn encode_film(
     let mut picture = PictureTrack::open(input, facts, video, offset_ms, job)?;
     let read: Vec<usize> = std::iter::once(video.index).chain(plan.audio.as_ref().map(|t| t.index)).collect();
     let sound = plan.audio.as_ref().map(|track| SoundTrack::open(input, facts, (track, &read), offset_ms, job));
-    let mut sound = sound.transpose()?;
+    let (mut sound, unopened) = match sound.transpose() {
+        Ok(sound) => (sound, 0),
+        // The picture is there: a sound whose decoder refuses its parameters is left out, and that is said.
+        Err(Fault::Rejected { code: Code::MediaUnreadable, .. }) => (None, 1),
+        Err(fault) => return Err(fault),
+    };
     input.keep_only(&read);
 
     let frame_ms = picture.frame_ms(facts);
-    let mut film = Film { findings: Findings::default(), poster: None, has_sound: false, frame_ms };
+    let mut film = Film { findings: Findings::default(), poster: None, has_sound: false, unread_sound: 0, frame_ms };
     each_packet(input, &mut film.findings.damage, &mut |_, packet| {
         if packet.stream() == video.index {
             picture.push(packet, job)?;
@@ -78,12 +85,13 @@ pub(in crate::transcode) fn encode_film(
     let picture = picture.finish(job)?;
     let sound = sound.map(|s| s.finish(plan, job, &mut film.findings)).transpose()?.flatten();
 
-    film.findings.damage.packets += picture.packets;
-    film.findings.damage.bad_packets += picture.bad_packets;
+    film.has_sound = sound.is_some();
+    film.unread_sound = if sound.is_none() { unopened + film.findings.damage.packets } else { 0 };
     let sound_ms = sound.as_ref().map_or(0, |s| s.duration_ms);
     film.findings.duration_ms = Some(picture.end_ms.max(sound_ms));
+    film.findings.damage.packets += picture.packets;
+    film.findings.damage.bad_packets += picture.bad_packets;
     film.poster = picture.poster;
-    film.has_sound = sound.is_some();
     write(file, picture.track, sound.map(|s| s.track))?;
     Ok(film)
 }

@@ -8,8 +8,9 @@ use super::{EncodedPicture, Waiting};
 use crate::error::{Code, Fault};
 use crate::plan::{AudioSettings, Facts, Plan, Track, VideoSettings};
 use crate::task::INPUT;
-use crate::transcode::av::{self, AudioEncoder, Input, OutputStream};
+use crate::transcode::av::{self, AudioEncoder, Input, Mix, OutputStream};
 use crate::transcode::job::{Findings, Job};
+use crate::transcode::pass::clock::Clock;
 use crate::transcode::pass::packets::PacketSpool;
 use crate::transcode::pass::sound::{SoundReader, SoundSource};
 use crate::transcode::read::probe::check_duration;
@@ -119,7 +120,8 @@ impl SoundTrack {
                     read: Some(read.to_vec()),
                     rate: settings.sample_rate_hz,
                     channels: settings.channels,
-                    offset_ms: Some(offset_ms),
+                    clock: Clock::File(offset_ms),
+                    mix: Mix::All,
                     max_duration_s: job.limits.duration_s,
                     until_ms: None,
                 };

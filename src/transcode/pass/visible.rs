@@ -1,0 +1,91 @@
+//! Which packets of a stream that is kept belong to what players show of it.
+
+use ffmpeg_next as ff;
+
+use crate::error::{Code, Fault};
+use crate::transcode::av;
+
+/// Takes a packet that is kept.
+type OnKept<'a> = dyn FnMut(&mut ff::Packet) -> Result<(), Fault> + 'a;
+
+/// Looks at the packets of one stream in their order.
+pub(in crate::transcode) struct Visible {
+    parameters: ff::codec::Parameters,
+    is_picture: bool,
+    reorders: bool,
+    shown: bool,
+    broken: bool,
+    /// Hidden packets behind the first that is shown. They are left out where nothing is shown behind them.
+    waiting: Vec<ff::Packet>,
+    /// When the first of the hidden ones would be shown, which nothing that is shown may follow.
+    hidden_from: i64,
+}
+
+/// More than a picture's packets wait for one another: no codec reorders by so many.
+const MOST_WAITING: usize = 16;
+
+impl Visible {
+    pub(in crate::transcode) fn of(stream: &av::StreamView<'_>) -> Self {
+        Self {
+            parameters: stream.parameters(),
+            is_picture: stream.kind() == av::StreamType::Video,
+            reorders: stream.reorders(),
+            shown: false,
+            broken: false,
+            waiting: Vec::new(),
+            hidden_from: i64::MAX,
+        }
+    }
+
+    /// A packet is cut off by the end of the file, or broken, and left out: a player would stumble over it.
+    pub(in crate::transcode) fn leave_out_broken(&mut self) {
+        self.broken = true;
+    }
+
+    /// Takes a packet whose timestamps count from the output's start, and hands on what is kept: what is shown, and what is
+    /// hidden but needed for it, in front of the start or behind the end.
+    ///
+    /// # Errors
+    /// [`Code::MediaProofFailed`] where the stream's packets are not what players show of it; those of `on_kept`.
+    pub(in crate::transcode) fn take(
+        &mut self,
+        packet: &mut ff::Packet,
+        on_kept: &mut OnKept<'_>,
+    ) -> Result<(), Fault> {
+        let not_kept = |text: &str| Err(Fault::rejected(Code::MediaProofFailed, text));
+        av::check_order(self.reorders, packet)?;
+        if av::is_described_anew(packet, &self.parameters) {
+            return not_kept("its codec's parameters change on the way");
+        }
+        if !av::is_hidden(packet) {
+            if self.broken {
+                return not_kept("packets are broken in its middle");
+            }
+            if packet.pts().unwrap_or(i64::MAX) >= self.hidden_from || self.waiting.len() > MOST_WAITING {
+                return not_kept("an edit list hides a part of it");
+            }
+            for mut hidden in self.waiting.drain(..) {
+                // It stands behind the end, for no time: the output's own edit list hides it.
+                hidden.set_duration(1);
+                on_kept(&mut hidden)?;
+            }
+            self.shown = true;
+            return on_kept(packet);
+        }
+        if self.shown {
+            self.hidden_from = self.hidden_from.min(packet.pts().unwrap_or(i64::MIN));
+            if self.waiting.len() <= MOST_WAITING {
+                self.waiting.push(packet.clone());
+            }
+            return Ok(());
+        }
+        // In front of the start: decoded, not shown.
+        let end = packet.pts().map(|pts| pts.saturating_add(packet.duration().max(0)));
+        match (self.is_picture, packet.pts()) {
+            (true, Some(..0)) => on_kept(packet),
+            (true, _) => not_kept("an edit list hides the pictures before its first one"),
+            (false, _) if end.is_some_and(|end| end <= 0) => on_kept(packet),
+            (false, _) => Ok(()),
+        }
+    }
+}
