@@ -14,7 +14,7 @@ mod raw;
 pub use error::{ConfigError, ConfigErrors};
 pub use layer::env_name;
 pub use load::{DEFAULT_TOML, listen, load};
-pub use profile::{RawAudio, RawProfile, RawThumbnail, RawVideo, RawWaveform};
+pub use profile::{RawAudio, RawPicture, RawProfile, RawThumbnail, RawVideo, RawWaveform};
 pub use profiles::{Profile, Profiles};
 pub use raw::{
     Broker, Config, Http, Limits, Log, LogFormat, Sandbox, SandboxMode, Secret, Source, Store, Traces, Worker,

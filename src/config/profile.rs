@@ -26,6 +26,9 @@ pub struct RawProfile {
     /// Thumbnails.
     #[serde(default)]
     pub thumbnail: RawThumbnail,
+    /// Still pictures.
+    #[serde(default)]
+    pub picture: RawPicture,
     /// Waveform picture and peaks.
     #[serde(default)]
     pub waveform: RawWaveform,
@@ -97,6 +100,37 @@ pub struct RawThumbnail {
 impl Default for RawThumbnail {
     fn default() -> Self {
         Self { max_side: 640, quality: 4 }
+    }
+}
+
+/// `[picture]`: what is made of a still picture beside its thumbnail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawPicture {
+    /// Whether a picture that is not shown everywhere gets a rendition, `picture.jpg` or `picture.png`.
+    pub rendition: bool,
+    /// Containers that are shown as they are, by their names in events; `webp-animated` is a WebP that moves.
+    pub shown: Vec<String>,
+    /// `auto` (JPEG, or PNG where there is transparency) or `jpeg` (transparency on white).
+    pub format: String,
+    /// Longest side of a rendition in pixels; a picture above it gets one, whatever its container.
+    pub max_side: u32,
+    /// JPEG quality as libav counts it, 2 (best) to 31.
+    pub quality: u8,
+    /// Whether JPEG, PNG and WebP that are shown as they are get a rendition without Exif, XMP, IPTC and comments.
+    pub strip_metadata: bool,
+}
+
+impl Default for RawPicture {
+    fn default() -> Self {
+        Self {
+            rendition: true,
+            shown: ["jpeg", "png", "gif", "webp"].map(str::to_owned).to_vec(),
+            format: "auto".to_owned(),
+            max_side: 4096,
+            quality: 3,
+            strip_metadata: false,
+        }
     }
 }
 

@@ -8,10 +8,10 @@ mod profile;
 pub use container::{ACCEPTED, Accepted, Container, Reader};
 pub use facts::{DynamicRange, Facts, Media, Picture, Sound, StreamFacts};
 pub use plan::{
-    AudioCodec, AudioSettings, How, Output, Plan, RateControl, Track, VideoSettings, encode_plan, fit_audio, fit_video,
-    plan, remux_plan,
+    AudioCodec, AudioSettings, How, Output, Plan, RateControl, Rendition, Track, VideoSettings, encode_plan, fit_audio,
+    fit_video, plan, remux_plan, rendition,
 };
 pub use profile::{
-    AudioProfile, ChannelRates, LoudnessTarget, MP3_BIT_RATES_MPEG1, MP3_BIT_RATES_MPEG2, MP3_SAMPLE_RATES, Profile,
-    ProfileError, VideoProfile, WaveformProfile,
+    AudioProfile, ChannelRates, LoudnessTarget, MP3_BIT_RATES_MPEG1, MP3_BIT_RATES_MPEG2, MP3_SAMPLE_RATES,
+    PictureFormat, PictureProfile, Profile, ProfileError, VideoProfile, WaveformProfile,
 };

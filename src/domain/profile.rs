@@ -1,6 +1,7 @@
 //! A compression profile, validated: whatever it says can be done.
 
-use crate::config::{RawAudio, RawProfile, RawVideo};
+use super::ACCEPTED;
+use crate::config::{RawAudio, RawPicture, RawProfile, RawVideo};
 
 /// What the playback asset, thumbnail and waveform should be.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,8 +18,36 @@ pub struct Profile {
     pub video: VideoProfile,
     /// Longest side and JPEG quality (2 to 31).
     pub thumbnail: (u32, u8),
+    /// Still pictures.
+    pub picture: PictureProfile,
     /// Waveform picture and peaks.
     pub waveform: WaveformProfile,
+}
+
+/// What is made of still pictures beside thumbnails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureProfile {
+    /// Whether there are renditions at all.
+    pub rendition: bool,
+    /// Names of the containers that are shown as they are.
+    pub shown: Vec<String>,
+    /// Of renditions.
+    pub format: PictureFormat,
+    /// Longest side in pixels.
+    pub max_side: u32,
+    /// JPEG quality as libav counts it, 2 (best) to 31.
+    pub quality: u8,
+    /// Whether what is shown as it is loses its metadata.
+    pub strip_metadata: bool,
+}
+
+/// Format of a rendition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureFormat {
+    /// JPEG, or PNG where anything can be seen through the picture.
+    Auto,
+    /// JPEG, on white.
+    Jpeg,
 }
 
 /// MP3 settings.
@@ -125,6 +154,7 @@ impl Profile {
         checks.video(&raw.video);
         checks.range(raw.thumbnail.max_side, 16..=4096, "thumbnail.max_side");
         checks.range(raw.thumbnail.quality, 2..=31, "thumbnail.quality");
+        checks.picture(&raw.picture);
         checks.range(raw.waveform.width, 16..=4096, "waveform.width");
         checks.range(raw.waveform.height, 16..=1024, "waveform.height");
         checks.range(raw.waveform.peaks_per_second, 1..=1000, "waveform.peaks_per_second");
@@ -164,6 +194,14 @@ fn build(raw: &RawProfile) -> Profile {
             audio_bit_rate_per_channel: video.audio_bit_rate_per_channel,
         },
         thumbnail: (raw.thumbnail.max_side, raw.thumbnail.quality),
+        picture: PictureProfile {
+            rendition: raw.picture.rendition,
+            shown: raw.picture.shown.clone(),
+            format: if raw.picture.format == "jpeg" { PictureFormat::Jpeg } else { PictureFormat::Auto },
+            max_side: raw.picture.max_side,
+            quality: raw.picture.quality,
+            strip_metadata: raw.picture.strip_metadata,
+        },
         waveform: WaveformProfile {
             width: raw.waveform.width,
             height: raw.waveform.height,
@@ -225,6 +263,20 @@ impl Checks {
             bit_key,
             format!("MP3 at {sample_rate} Hz has no {bit_rate} bit/s; it has {rates:?} kbit/s"),
         );
+    }
+
+    fn picture(&mut self, picture: &RawPicture) {
+        self.range(picture.max_side, 160..=16_384, "picture.max_side");
+        self.range(picture.quality, 2..=31, "picture.quality");
+        let format = matches!(picture.format.as_str(), "auto" | "jpeg");
+        self.ensure(format, "picture.format", "is neither \"auto\" nor \"jpeg\"");
+        let known = |name: &String| {
+            name == "webp-animated"
+                || ACCEPTED.iter().any(|row| row.name == name && (row.container.is_picture() || name == "gif"))
+        };
+        if let Some(unknown) = picture.shown.iter().find(|name| !known(name)) {
+            self.ensure(false, "picture.shown", format!("{unknown:?} is no kind of picture"));
+        }
     }
 
     fn video(&mut self, video: &RawVideo) {

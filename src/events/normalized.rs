@@ -173,6 +173,8 @@ pub enum Role {
     Playback,
     /// Upright JPEG.
     Thumbnail,
+    /// A still picture for programs that do not show the original: JPEG or PNG, upright, sRGB, without metadata.
+    Rendition,
     /// PNG picture of the sound.
     Waveform,
     /// The sound's peaks for a player that draws by itself (audiowaveform JSON, version 2).
@@ -194,7 +196,7 @@ pub struct Decision {
     pub profile_version: String,
     /// Size of the original.
     pub bytes_before: u64,
-    /// Size of the playback asset, or of the original where it is what is played or shown.
+    /// Size of the playback asset or of a picture's rendition, or of the original where it is what is played or shown.
     pub bytes_after: u64,
 }
 

@@ -98,7 +98,7 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
         Sniffed::Document { mime_type, extension } => Ok(report::document(mime_type, extension)),
         Sniffed::Media(container) if container.is_picture() || sniff::is_still_gif(&mut file, container) => {
             let mut still = still::facts(container, job.limits)?;
-            let findings = if make { still::thumbnail(&mut still, job)? } else { Findings::default() };
+            let findings = if make { still::make(&mut still, job)? } else { Findings::default() };
             Ok(picture_report(still, findings, job))
         }
         Sniffed::Media(container) => match recording(container, &mut file, job, make) {
@@ -118,6 +118,7 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
 /// The report of a picture: its original is kept, whether it could be decoded or not.
 fn picture_report(still: Still, findings: Findings, job: &Job<'_>) -> Report {
     let mut plan = plan(&still.facts, job.profile);
+    plan.reasons.extend(still.reasons);
     plan.reasons.extend(still.undecoded.map(report::not_decoded));
     report::report(&still.facts, plan, findings)
 }

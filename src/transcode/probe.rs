@@ -28,7 +28,7 @@ pub(super) fn open(path: &str, container: Container) -> Result<Input, Fault> {
 /// Where the container has no demuxer.
 pub(super) fn try_open(path: &str, container: Container) -> Result<Result<Input, ff::Error>, Fault> {
     let row = container.row();
-    let Reader::Demuxer(demuxer) = row.reader else {
+    let (Reader::Demuxer(demuxer) | Reader::Items(demuxer)) = row.reader else {
         return Err(Fault::broken(Code::WorkerBroken, format!("{} has no demuxer", row.name)));
     };
     let codecs: Vec<&str> = row.video.iter().chain(row.audio).copied().collect();
@@ -192,6 +192,7 @@ fn picture_facts(stream: &StreamView<'_>) -> Picture {
         },
         interlaced: stream.is_interlaced(),
         cover_art: stream.is_attached_picture(),
+        frames: None,
     }
 }
 

@@ -93,6 +93,7 @@ fn stream(facts: &StreamFacts) -> Stream {
                 dynamic_range: picture.dynamic_range.as_str().to_owned(),
                 color_space: picture.color_space.clone(),
                 cover_art: picture.cover_art,
+                frames: picture.frames,
             }
         }
         Media::Audio(sound) => StreamDetail::Audio { sample_rate_hz: sound.sample_rate_hz, channels: sound.channels },

@@ -2,6 +2,7 @@
 
 mod budget;
 mod obstacle;
+mod rendition;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use super::{Container, Facts, Media, Profile, Sound, StreamFacts};
 use crate::events::{Action, Kind, Reason};
 
 pub use budget::{fit_audio, fit_video};
+pub use rendition::{Rendition, rendition};
 pub use settings::{AudioCodec, AudioSettings, RateControl, VideoSettings};
 
 /// What will be made of a file.
