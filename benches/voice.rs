@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ffmpeg_next as ff;
-use mediamill::sandbox::protocol::Task;
+use mediamill::task::Task;
 use mediamill::transcode;
 use stages::Stages;
 use support::{note, scratch, spec};

@@ -91,8 +91,9 @@ fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
 }
 
 #[test]
-fn contracts_on_wire_and_disk_are_declared_in_four_places() {
-    let contracts = ["events", "config", "sandbox/protocol", "bench/record"];
+fn contracts_on_wire_and_disk_are_declared_in_few_places() {
+    let contracts =
+        ["vocabulary", "events", "profile/file", "config", "task", "sandbox/wire/messages", "profile_lab/record"];
     let derives = |source: &Source| {
         let named = |line: &str| line.contains("Serialize") || line.contains("Deserialize");
         // A derive that is broken over lines begins with `derive(` alone.
@@ -110,7 +111,7 @@ fn contracts_on_wire_and_disk_are_declared_in_four_places() {
 
 #[test]
 fn decisions_and_decoders_know_no_runtime() {
-    for module in ["domain", "transcode"] {
+    for module in ["plan", "profile", "transcode"] {
         for source in sources("src").iter().filter(|source| source.is_in(module)) {
             for krate in ["tokio", "tokio_util", "tokio_stream", "futures_util"] {
                 assert!(!source.uses(krate), "{} uses {krate}", source.name);
@@ -119,8 +120,8 @@ fn decisions_and_decoders_know_no_runtime() {
             assert!(!is_async, "{} is asynchronous", source.name);
         }
     }
-    let domain = sources("src");
-    for source in domain.iter().filter(|source| source.is_in("domain")) {
+    let plan = sources("src");
+    for source in plan.iter().filter(|source| source.is_in("plan")) {
         for path in ["std::fs", "std::io", "std::net", "std::process", "std::time", "serde", "serde_json"] {
             assert!(!source.uses(path), "{} is not pure: {path}", source.name);
         }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use base64::Engine;
 use mediamill::config::{self, DEFAULT_TOML, Profiles};
-use mediamill::domain::{ACCEPTED, Reader};
 use mediamill::error::Code;
 use mediamill::events::{Event, Headers, NORMALIZED_TYPE, Normalized, REJECTED_TYPE, Rejected};
+use mediamill::plan::{ACCEPTED, Reader};
 use mediamill::sandbox::{Sandbox, SandboxOptions};
 use mediamill::source::Sources;
 use mediamill::store::Store;
@@ -83,6 +83,7 @@ fn every_container_and_codec_is_there() {
             let reader = match row.reader {
                 Reader::Demuxer(name) => format!("demuxer {name}"),
                 Reader::Still(name) => format!("decoder {name}"),
+                Reader::Items(name) => format!("its items, or else demuxer {name}"),
                 Reader::None => "header only".to_owned(),
             };
             format!("| `{}` | {reader} | {} | {} |", row.name, list(row.video), list(row.audio))

@@ -75,11 +75,7 @@ impl<F: FrameKind> Decoder<F> {
     ///
     /// # Errors
     /// libav's.
-    pub(in crate::transcode) fn open_still(
-        codec: &str,
-        max_pixels: u64,
-        reduction: u8,
-    ) -> Result<Self, ff::Error> {
+    pub(in crate::transcode) fn open_still(codec: &str, max_pixels: u64, reduction: u8) -> Result<Self, ff::Error> {
         let codec = super::decoder_for(codec).ok_or(ff::Error::DecoderNotFound)?;
         let mut context = ff::codec::Context::new_with_codec(codec);
         // SAFETY: the context is allocated and not yet open.

@@ -21,10 +21,10 @@ pub(super) use filter::{PictureFilter, assume_color};
 pub(super) use input::Input;
 pub(super) use mux::{Muxer, OutputStream, set_initial_padding, set_trim, trim};
 pub(super) use names::{
-    FrameColor, decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name, prepare_for_encoder,
-    reference, set_frame_color, silence,
+    FrameColor, decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name,
+    prepare_for_encoder, reference, set_frame_color, silence,
 };
-pub use names::{inventory, libraries};
+pub(super) use names::{inventory, libraries};
 pub(super) use pair::PairFilter;
 pub(super) use picture::{Mosaic, icc_profile, rgba_frame};
 pub(super) use resample::Resampler;

@@ -8,8 +8,8 @@ use std::ptr::{addr_of, addr_of_mut};
 use ff::ffi;
 use ffmpeg_next as ff;
 
-use crate::domain::{ACCEPTED, Reader};
-use crate::sandbox::protocol::{Component, Libav};
+use crate::plan::{ACCEPTED, Reader};
+use crate::task::{Component, Libav};
 
 /// A static C string of libav's, or nothing.
 pub(super) fn text(pointer: *const c_char) -> Option<String> {
@@ -169,7 +169,7 @@ fn accepted() -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
 /// The libraries behind the decoders and encoders that are used, where they are not libavcodec's own: `libx264`, as
 /// their files are called up to `.so`.
 #[must_use]
-pub fn libraries() -> Vec<String> {
+pub(in crate::transcode) fn libraries() -> Vec<String> {
     let (_, codecs) = accepted();
     let decoders = codecs.iter().filter_map(|codec| decoder_for(codec));
     let encoders = ENCODERS.iter().filter_map(|name| ff::encoder::find_by_name(name));
@@ -180,7 +180,7 @@ pub fn libraries() -> Vec<String> {
 
 /// What this build of libav has of what is accepted and made.
 #[must_use]
-pub fn inventory() -> Libav {
+pub(in crate::transcode) fn inventory() -> Libav {
     let component =
         |role: &str, name: &str, present: bool| Component { role: role.to_owned(), name: name.to_owned(), present };
     let (demuxers, decoders) = accepted();

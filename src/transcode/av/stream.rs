@@ -8,7 +8,7 @@ use ff::ffi;
 use ffmpeg_next as ff;
 
 use super::names::text;
-use crate::events::Orientation;
+use crate::vocabulary::Orientation;
 
 /// A stream's own account of itself.
 pub(in crate::transcode) struct StreamView<'a>(pub(super) ff::Stream<'a>);

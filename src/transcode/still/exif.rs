@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::BufReader;
 
-use crate::events::Orientation;
-use crate::sandbox::protocol::INPUT;
+use crate::task::INPUT;
+use crate::vocabulary::Orientation;
 
 /// The two fields that are used.
 #[derive(Default)]

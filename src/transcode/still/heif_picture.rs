@@ -5,16 +5,16 @@ use std::io;
 
 use ffmpeg_next as ff;
 
-use super::super::av::{self, Decoder, Mosaic, PictureFilter};
-use super::super::job::scratch;
 use super::cursor::Cursor;
 use super::heif::Heif;
 use super::heif_property::{CleanAperture, Crop, Property, mirrored, rotated};
 use super::raster::Decoded;
 use super::{NoFrame, Undecoded, first_frame, refused};
-use crate::config::Limits;
-use crate::domain::Container;
-use crate::events::Orientation;
+use crate::plan::Container;
+use crate::task::Limits;
+use crate::transcode::av::{self, Decoder, Mosaic, PictureFilter};
+use crate::transcode::job::scratch;
+use crate::vocabulary::Orientation;
 
 /// What the boxes say of one picture.
 pub(super) struct Described {
@@ -146,12 +146,7 @@ fn grid(data: &[u8]) -> Option<(u32, u32, (u32, u32))> {
 }
 
 /// Decodes the picture.
-pub(super) fn decode(
-    heif: &Heif,
-    file: &mut File,
-    container: Container,
-    limits: &Limits,
-) -> Result<Decoded, NoFrame> {
+pub(super) fn decode(heif: &Heif, file: &mut File, container: Container, limits: &Limits) -> Result<Decoded, NoFrame> {
     let id = heif.primary();
     let described = describe(heif, file, id).map_err(unreadable)?;
     let (mut frame, reduction) = piece_together(heif, file, &described, (container, limits))?;
@@ -186,6 +181,7 @@ pub(super) fn decode(
         crop: described.crop,
         orientation: Some(described.orientation),
         icc,
+        truncated: false,
     })
 }
 
@@ -194,12 +190,7 @@ fn known(number: u16) -> Option<u32> {
     (number <= 18 && number != 2).then(|| u32::from(number))
 }
 
-fn opacity(
-    heif: &Heif,
-    file: &mut File,
-    id: u32,
-    allowed: (Container, &Limits),
-) -> Result<ff::frame::Video, NoFrame> {
+fn opacity(heif: &Heif, file: &mut File, id: u32, allowed: (Container, &Limits)) -> Result<ff::frame::Video, NoFrame> {
     let described = describe(heif, file, id).map_err(unreadable)?;
     Ok(piece_together(heif, file, &described, allowed)?.0)
 }

@@ -1,7 +1,7 @@
 //! Properties of HEIF items (ISO/IEC 23008-12, 6.5) and what they come to: crop, orientation, colours.
 
 use super::cursor::{Cursor, full_box};
-use crate::events::Orientation;
+use crate::vocabulary::Orientation;
 
 /// Longest ICC profile that is used.
 pub(super) const MAX_ICC_BYTES: usize = 4 << 20;

@@ -8,6 +8,7 @@ mod heif_picture;
 mod heif_property;
 mod icc;
 mod jpeg;
+mod png;
 mod raster;
 mod rendition;
 mod strip;
@@ -22,29 +23,28 @@ use ffmpeg_next as ff;
 use self::exif::Exif;
 use self::heif::Heif;
 use self::raster::{Decoded, Raster};
-use super::av::{self, Decoder};
-use super::cut;
-use super::job::{Findings, Job, scratch};
-use super::picture;
-use super::probe;
-use crate::config::Limits;
-use crate::domain::{Container, DynamicRange, Facts, Media, Picture, Reader, Rendition, StreamFacts};
 use crate::error::{Code, Fault};
-use crate::events::{Damage, Kind, Orientation, Reason, Role};
-use crate::sandbox::protocol::{INPUT, Produced};
+use crate::plan::{Container, DynamicRange, Facts, Media, Picture, Reader, Rendition, StreamFacts};
+use crate::task::Limits;
+use crate::task::{INPUT, Produced};
+use crate::transcode::av::{self, Decoder};
+use crate::transcode::draw::picture;
+use crate::transcode::job::{Findings, Job, scratch};
+use crate::transcode::read::{cut, probe};
+use crate::vocabulary::{Damage, Kind, Orientation, Reason, Role};
 
 /// A picture's facts, and why it was not decoded if it was not.
-pub(super) struct Still {
-    pub(super) facts: Facts,
-    pub(super) undecoded: Option<Undecoded>,
+pub(in crate::transcode) struct Still {
+    pub(in crate::transcode) facts: Facts,
+    pub(in crate::transcode) undecoded: Option<Undecoded>,
     /// More than the plan says.
-    pub(super) reasons: Vec<Reason>,
+    pub(in crate::transcode) reasons: Vec<Reason>,
     animated: bool,
 }
 
 /// Why a picture has no thumbnail. It is kept all the same: people may have a program that shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Undecoded {
+pub(in crate::transcode) enum Undecoded {
     /// Nothing here decodes this kind of picture.
     NoDecoder,
     /// More pixels than `limits.pixels`.
@@ -55,7 +55,7 @@ pub(super) enum Undecoded {
 
 impl Undecoded {
     /// The stable word in events, and a sentence.
-    pub(super) const fn reason(self) -> (&'static str, &'static str) {
+    pub(in crate::transcode) const fn reason(self) -> (&'static str, &'static str) {
         match self {
             Self::NoDecoder => ("no-decoder", "nothing here decodes this kind of picture: no thumbnail"),
             Self::TooLarge => ("limit-pixels", "it has more pixels than limits.pixels: no thumbnail"),
@@ -64,7 +64,7 @@ impl Undecoded {
     }
 
     /// What a code means where a picture is kept; none where the file is to be rejected all the same.
-    pub(super) const fn of(code: Code) -> Option<Self> {
+    pub(in crate::transcode) const fn of(code: Code) -> Option<Self> {
         match code {
             Code::MediaUnreadable | Code::MediaNoStreams => Some(Self::Damaged),
             Code::LimitPixels => Some(Self::TooLarge),
@@ -105,7 +105,7 @@ fn refused(doing: &'static str) -> impl Fn(ff::Error) -> NoFrame {
 ///
 /// # Errors
 /// Those of the scratch directory.
-pub(super) fn facts(container: Container, limits: &Limits) -> Result<Still, Fault> {
+pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Result<Still, Fault> {
     let size_bytes = std::fs::metadata(INPUT).map_err(scratch)?.len();
     let exif = Exif::read();
     let row = container.row();
@@ -180,7 +180,8 @@ impl Header {
         let mut file = File::open(INPUT).map_err(scratch)?;
         if matches!(container.row().reader, Reader::Items(_)) {
             // HEIF says by properties of the item how a picture is turned; Exif repeats it, and is not to be followed.
-            let described = Heif::read(&mut file).and_then(|heif| heif_picture::describe(&heif, &mut file, heif.primary()));
+            let described =
+                Heif::read(&mut file).and_then(|heif| heif_picture::describe(&heif, &mut file, heif.primary()));
             if let Ok(described) = described {
                 let (size, orientation, codec) = (described.shown(), described.orientation, described.codec);
                 return Ok(Self { size, orientation, codec });
@@ -208,13 +209,14 @@ fn size_by_name() -> (u32, u32) {
 ///
 /// # Errors
 /// [`Code::MediaCannotFit`], this machine's trouble, and limits that end a child.
-pub(super) fn make(still: &mut Still, job: &Job<'_>) -> Result<Findings, Fault> {
+pub(in crate::transcode) fn make(still: &mut Still, job: &Job<'_>) -> Result<Findings, Fault> {
     let mut findings = Findings::default();
     if still.undecoded.is_some() {
         return Ok(findings);
     }
     match shown(still, job) {
         Ok((raster, wanted)) => {
+            findings.damage.truncated = still.facts.truncated;
             findings.produced.push(write_thumbnail(&raster.on_white()?, job)?);
             findings.produced.extend(render(still, &raster, wanted, job)?);
         }
@@ -258,6 +260,7 @@ fn shown(still: &mut Still, job: &Job<'_>) -> Result<(Raster, Rendition), NoFram
         return Err(Fault::broken(Code::WorkerBroken, "a picture without a stream was to be decoded").into());
     };
     // What was decoded is the truth.
+    still.facts.truncated = decoded.truncated;
     let size = decoded.shown();
     (source.coded_width, source.coded_height) = size;
     if let Some(orientation) = decoded.orientation {
@@ -265,7 +268,7 @@ fn shown(still: &mut Still, job: &Job<'_>) -> Result<(Raster, Rendition), NoFram
     }
     source.pixel_format = av::pixel_format_name(&decoded.frame);
     let orientation = source.orientation;
-    let (wanted, reason) = crate::domain::rendition(&still.facts, size, still.animated, job.profile);
+    let (wanted, reason) = crate::plan::rendition(&still.facts, size, still.animated, job.profile);
     still.reasons.extend(reason);
     let thumbnail = job.profile.thumbnail.0;
     // A rendition that cannot be stripped is drawn.
@@ -277,7 +280,7 @@ fn shown(still: &mut Still, job: &Job<'_>) -> Result<(Raster, Rendition), NoFram
 ///
 /// # Errors
 /// This machine's trouble.
-pub(super) fn write_thumbnail(frame: &ff::frame::Video, job: &Job<'_>) -> Result<Produced, Fault> {
+pub(in crate::transcode) fn write_thumbnail(frame: &ff::frame::Video, job: &Job<'_>) -> Result<Produced, Fault> {
     let (bytes, width, height) = picture::thumbnail(frame, job.profile.thumbnail)?;
     std::fs::write("thumbnail.jpg", bytes).map_err(scratch)?;
     Ok(Produced {
@@ -330,9 +333,11 @@ fn decode_whole(codec: &str, limits: &Limits) -> Result<Decoded, NoFrame> {
         Some(jpeg) => jpeg.reduction(limits.pixels, limits.memory_bytes).ok_or(too_large)?,
         None => 0,
     };
-    let decoder = Decoder::open_still(codec, limits.pixels, reduction).map_err(refused("opening the decoder"))?;
-    let frame = first_frame(decoder, std::iter::once(ff::Packet::copy(&bytes)))?;
-    let mut decoded = Decoded::plain(frame);
+    let open = || Decoder::open_still(codec, limits.pixels, reduction).map_err(refused("opening the decoder"));
+    let ended = if codec == "png" { png::ended(&bytes) } else { None };
+    let packet = ff::Packet::copy(ended.as_deref().unwrap_or(&bytes));
+    let frame = first_frame(open()?, std::iter::once(packet))?;
+    let mut decoded = Decoded { truncated: ended.is_some(), ..Decoded::plain(frame) };
     if let Some(jpeg) = jpeg {
         if reduction > 0 {
             decoded.coded = (jpeg.width, jpeg.height);

@@ -2,12 +2,12 @@
 
 use ffmpeg_next as ff;
 
-use super::super::av::{self, PictureFilter};
-use super::super::picture;
 use super::heif_property::Crop;
 use super::{NoFrame, icc, refused};
 use crate::error::Fault;
-use crate::events::Orientation;
+use crate::transcode::av::{self, PictureFilter};
+use crate::transcode::draw::picture;
+use crate::vocabulary::Orientation;
 
 /// What a decoder found in the file.
 pub(super) struct Decoded {
@@ -25,20 +25,22 @@ pub(super) struct Decoded {
     pub(super) orientation: Option<Orientation>,
     /// The ICC profile of its colours.
     pub(super) icc: Option<Vec<u8>>,
+    /// Whether the file breaks off within it.
+    pub(super) truncated: bool,
 }
 
-/// Upright sRGB with straight alpha: four bytes a pixel, without padding.
+/// Upright sRGB with straight alpha, four bytes a pixel.
 pub(super) struct Raster {
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) rgba: Vec<u8>,
+    frame: ff::frame::Video,
+    /// Whether nothing can be seen through it.
+    opaque: bool,
 }
 
 impl Decoded {
     /// A picture without anything particular.
     pub(super) fn plain(frame: ff::frame::Video) -> Self {
         let (coded, icc) = ((frame.width(), frame.height()), av::icc_profile(&frame));
-        Self { frame, alpha: None, premultiplied: false, coded, crop: None, orientation: None, icc }
+        Self { frame, alpha: None, premultiplied: false, coded, crop: None, orientation: None, icc, truncated: false }
     }
 
     /// Width and height of what is shown, before it is turned.
@@ -53,22 +55,24 @@ impl Decoded {
         av::assume_color(&mut self.frame);
         let scale = if self.icc.is_some() { None } else { picture::to_srgb(width, height, &self.frame) };
         let scale = scale.unwrap_or_else(|| format!("scale={width}:{height}"));
-        let frame = PictureFilter::apply(&self.frame, &format!("{crop}{scale},setsar=1,format=rgba"))
-            .map_err(refused("converting the picture"))?;
-        let mut rgba = packed(&frame, 4);
+        let turn = picture::upright(orientation);
+        let see_through = self.alpha.is_some() || av::has_alpha(&self.frame);
+        let chain = format!("{crop}{scale}{turn},setsar=1,format=rgba");
+        let mut frame = PictureFilter::apply(&self.frame, &chain).map_err(refused("converting the picture"))?;
+        av::make_writable(&mut frame).map_err(refused("copying the picture"))?;
         if let Some(mut alpha) = self.alpha.take() {
-            let plane = opacity(&mut alpha, &format!("{crop}scale={width}:{height}"))?;
-            for (pixel, alpha) in rgba.as_chunks_mut::<4>().0.iter_mut().zip(plane) {
-                pixel[3] = alpha;
-            }
+            put_alpha(&mut frame, &mut alpha, &format!("{crop}scale={width}:{height}{turn}"))?;
         }
         if self.premultiplied {
-            unmultiply(&mut rgba);
+            rows(&mut frame).for_each(unmultiply);
         }
-        if let Some(profile) = &self.icc {
-            icc::to_srgb(&mut rgba, profile);
+        if let Some(transform) = self.icc.as_deref().and_then(icc::Transform::new) {
+            rows(&mut frame).for_each(|row| transform.apply(row));
         }
-        Ok(Raster { width: frame.width(), height: frame.height(), rgba }.turned(orientation))
+        let color = av::FrameColor { range: 2, primaries: 1, transfer: 13, matrix: 0 };
+        av::set_frame_color(&mut frame, color);
+        let opaque = !see_through || rows(&mut frame).all(|row| row.as_chunks::<4>().0.iter().all(|p| p[3] == u8::MAX));
+        Ok(Raster { frame, opaque })
     }
 
     /// The filter that leaves the shown part, of a frame that may be smaller than coded; with a comma, or nothing.
@@ -87,25 +91,31 @@ impl Decoded {
     }
 }
 
-/// The opacity out of a picture's luma, one byte a pixel.
-fn opacity(alpha: &mut ff::frame::Video, scale: &str) -> Result<Vec<u8>, NoFrame> {
+/// Copies the opacity out of another picture's luma.
+fn put_alpha(frame: &mut ff::frame::Video, alpha: &mut ff::frame::Video, scale: &str) -> Result<(), NoFrame> {
     let color = av::frame_color(alpha);
     let limited = color.range == 1;
     // Taken for full range, so that the numbers stay as they are.
     av::set_frame_color(alpha, av::FrameColor { range: 2, matrix: 6, ..color });
     let grey = PictureFilter::apply(alpha, &format!("{scale},format=gray")).map_err(refused("converting opacity"))?;
-    let mut plane = packed(&grey, 1);
-    if limited {
-        for value in &mut plane {
+    let lines = grey.data(0).chunks(grey.stride(0).max(1));
+    for (row, line) in rows(frame).zip(lines) {
+        for (pixel, value) in row.as_chunks_mut::<4>().0.iter_mut().zip(line) {
             let expanded = (u32::from(value.saturating_sub(16)) * 255 + 109) / 219;
-            *value = u8::try_from(expanded).unwrap_or(u8::MAX);
+            pixel[3] = if limited { u8::try_from(expanded).unwrap_or(u8::MAX) } else { *value };
         }
     }
-    Ok(plane)
+    Ok(())
 }
 
-fn unmultiply(rgba: &mut [u8]) {
-    for [red, green, blue, alpha] in rgba.as_chunks_mut::<4>().0 {
+/// The rows of an RGBA frame, without padding.
+fn rows(frame: &mut ff::frame::Video) -> impl Iterator<Item = &mut [u8]> {
+    let (row, height, stride) = (frame.width() as usize * 4, frame.height() as usize, frame.stride(0).max(1));
+    frame.data_mut(0).chunks_mut(stride).take(height).filter_map(move |line| line.get_mut(..row))
+}
+
+fn unmultiply(row: &mut [u8]) {
+    for [red, green, blue, alpha] in row.as_chunks_mut::<4>().0 {
         let alpha = u32::from(*alpha);
         if alpha > 0 {
             for value in [red, green, blue] {
@@ -115,58 +125,29 @@ fn unmultiply(rgba: &mut [u8]) {
     }
 }
 
-/// The rows of a frame's only plane, without padding.
-fn packed(frame: &ff::frame::Video, pixel_bytes: usize) -> Vec<u8> {
-    let (row, height) = (frame.width() as usize * pixel_bytes, frame.height() as usize);
-    frame.data(0).chunks(frame.stride(0).max(1)).take(height).flat_map(|line| &line[..row]).copied().collect()
-}
-
 impl Raster {
-    /// Mirrored first, then turned.
-    fn turned(self, orientation: Orientation) -> Self {
-        if orientation == Orientation::default() {
-            return self;
-        }
-        let (width, height) = (self.width as usize, self.height as usize);
-        let lies = orientation.rotation_degrees % 180 == 90;
-        let (to_width, to_height) = if lies { (height, width) } else { (width, height) };
-        let mut rgba = Vec::with_capacity(self.rgba.len());
-        let pixels = self.rgba.as_chunks::<4>().0;
-        for y in 0..to_height {
-            for x in 0..to_width {
-                let (from_x, from_y) = match orientation.rotation_degrees {
-                    90 => (y, height - 1 - x),
-                    180 => (width - 1 - x, height - 1 - y),
-                    270 => (width - 1 - y, x),
-                    _ => (x, y),
-                };
-                let from_x = if orientation.mirrored { width - 1 - from_x } else { from_x };
-                rgba.extend_from_slice(&pixels[from_y * width + from_x]);
-            }
-        }
-        let (width, height) = if lies { (self.height, self.width) } else { (self.width, self.height) };
-        Self { width, height, rgba }
+    /// Width and height.
+    pub(super) fn size(&self) -> (u32, u32) {
+        (self.frame.width(), self.frame.height())
     }
 
-    /// Whether anything can be seen through it.
-    pub(super) fn is_opaque(&self) -> bool {
-        self.rgba.as_chunks::<4>().0.iter().all(|pixel| pixel[3] == u8::MAX)
+    /// Whether nothing can be seen through it.
+    pub(super) const fn is_opaque(&self) -> bool {
+        self.opaque
     }
 
-    /// As a frame.
-    ///
-    /// # Errors
-    /// Running out of memory.
-    pub(super) fn frame(&self) -> Result<ff::frame::Video, Fault> {
-        av::rgba_frame(self.width, self.height, &self.rgba).map_err(av::writing("copying a picture"))
+    /// The picture with its transparency.
+    pub(super) const fn frame(&self) -> &ff::frame::Video {
+        &self.frame
     }
 
-    /// A frame without transparency: on white.
+    /// The picture on white.
     ///
     /// # Errors
     /// Running out of memory.
     pub(super) fn on_white(&self) -> Result<ff::frame::Video, Fault> {
-        picture::flatten(self.frame()?)
+        let frame = av::reference(&self.frame);
+        if self.opaque { Ok(frame) } else { picture::flatten(frame) }
     }
 }
 
@@ -174,32 +155,10 @@ impl Raster {
 mod tests {
     use super::*;
 
-    /// Two columns and three rows, each pixel its own number.
-    fn numbered() -> Raster {
-        Raster { width: 2, height: 3, rgba: (0..6).flat_map(|n| [n; 4]).collect() }
-    }
-
-    #[test]
-    fn a_raster_is_mirrored_first_and_turned_then() {
-        let cases: [(u16, bool, (u32, u32), [u8; 6]); 5] = [
-            (90, false, (3, 2), [4, 2, 0, 5, 3, 1]),
-            (180, false, (2, 3), [5, 4, 3, 2, 1, 0]),
-            (270, false, (3, 2), [1, 3, 5, 0, 2, 4]),
-            (0, true, (2, 3), [1, 0, 3, 2, 5, 4]),
-            (90, true, (3, 2), [5, 3, 1, 4, 2, 0]),
-        ];
-        for (rotation_degrees, mirrored, size, expected) in cases {
-            let turned = numbered().turned(Orientation { rotation_degrees, mirrored });
-            assert_eq!((turned.width, turned.height), size, "{rotation_degrees} {mirrored}");
-            let numbers: Vec<u8> = turned.rgba.iter().step_by(4).copied().collect();
-            assert_eq!(numbers, expected, "{rotation_degrees} {mirrored}");
-        }
-    }
-
     #[test]
     fn colours_that_were_multiplied_by_their_opacity_are_divided_again() {
-        let mut rgba = [100, 50, 0, 128, 7, 7, 7, 0, 1, 2, 3, 255];
-        unmultiply(&mut rgba);
-        assert_eq!(rgba, [199, 100, 0, 128, 7, 7, 7, 0, 1, 2, 3, 255]);
+        let mut row = [100, 50, 0, 128, 7, 7, 7, 0, 1, 2, 3, 255];
+        unmultiply(&mut row);
+        assert_eq!(row, [199, 100, 0, 128, 7, 7, 7, 0, 1, 2, 3, 255]);
     }
 }

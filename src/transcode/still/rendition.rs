@@ -1,15 +1,16 @@
 //! `picture.jpg` or `picture.png`: a still picture for programs that do not show the original, or should not have what it
 //! says of people and places.
 
-use super::super::av;
-use super::super::job::{Job, scratch};
-use super::super::picture;
 use super::raster::Raster;
 use super::strip;
-use crate::domain::{Container, PictureFormat};
 use crate::error::{Code, Fault};
-use crate::events::{Orientation, Role};
-use crate::sandbox::protocol::{INPUT, Produced};
+use crate::plan::Container;
+use crate::profile::PictureFormat;
+use crate::task::{INPUT, Produced};
+use crate::transcode::av;
+use crate::transcode::draw::picture;
+use crate::transcode::job::{Job, scratch};
+use crate::vocabulary::{Orientation, Role};
 
 /// Largest file whose metadata are taken out, which is done in memory.
 const MAX_STRIPPED_BYTES: u64 = 256 << 20;
@@ -28,17 +29,18 @@ pub(super) fn draw(raster: &Raster, job: &Job<'_>) -> Result<Produced, Fault> {
     if raster.is_opaque() || profile.format == PictureFormat::Jpeg {
         return jpeg(raster, job);
     }
-    let bytes = av::encode_still("png", &raster.frame()?, None).map_err(av::writing("encoding the picture"))?;
+    let bytes = av::encode_still("png", raster.frame(), None).map_err(av::writing("encoding the picture"))?;
     let fits = job.profile.max_bytes.is_none_or(|most| bytes.len() as u64 <= most);
     // What is transparent is laid on white rather than not shown at all.
-    if fits { write("png", &bytes, (raster.width, raster.height)) } else { jpeg(raster, job) }
+    if fits { write("png", &bytes, raster.size()) } else { jpeg(raster, job) }
 }
 
 fn jpeg(raster: &Raster, job: &Job<'_>) -> Result<Produced, Fault> {
     let profile = &job.profile.picture;
     let frame = raster.on_white()?;
     let most = job.profile.max_bytes.unwrap_or(u64::MAX);
-    let mut side = profile.max_side.min(raster.width.max(raster.height));
+    let (width, height) = raster.size();
+    let mut side = profile.max_side.min(width.max(height));
     loop {
         let worse = QUALITIES.into_iter().filter(|quality| *quality > profile.quality);
         for quality in std::iter::once(profile.quality).chain(worse) {

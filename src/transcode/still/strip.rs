@@ -2,8 +2,8 @@
 //! decoded. What decides how the picture looks stays: ICC profile, orientation, animation.
 
 use super::exif::orientation_only;
-use crate::domain::Container;
-use crate::events::Orientation;
+use crate::plan::Container;
+use crate::vocabulary::Orientation;
 
 /// The same picture without its metadata; none where the file is not built as its format says.
 pub(super) fn without_metadata(container: Container, bytes: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
@@ -92,7 +92,9 @@ fn png(bytes: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
             out.extend_from_slice(chunk);
         }
         match kind {
-            b"IHDR" => out.extend(orientation_only(orientation).and_then(|exif| png_chunk(*b"eXIf", &exif)).into_iter().flatten()),
+            b"IHDR" => out.extend(
+                orientation_only(orientation).and_then(|exif| png_chunk(*b"eXIf", &exif)).into_iter().flatten(),
+            ),
             b"IEND" => return Some(out),
             _ => {}
         }

@@ -8,13 +8,13 @@ use tiff::decoder::{BufferLayoutPreference, ChunkType, Decoder, DecodingResult, 
 use tiff::tags::{CompressionMethod, Tag};
 use tiff::{ColorType, TiffError};
 
-use super::super::av;
-use super::super::job::scratch;
 use super::heif_property::MAX_ICC_BYTES;
 use super::raster::Decoded;
 use super::{NoFrame, Undecoded};
-use crate::config::Limits;
-use crate::sandbox::protocol::INPUT;
+use crate::task::INPUT;
+use crate::task::Limits;
+use crate::transcode::av;
+use crate::transcode::job::scratch;
 
 /// Largest value of a tag: tables of offsets, palettes, ICC profiles.
 const MAX_TAG_BYTES: usize = MAX_ICC_BYTES;
@@ -76,7 +76,10 @@ fn picture(decoder: &mut Decoder<BufReader<File>>, limits: &Limits) -> Result<De
     }
     let frame = av::rgba_frame(width, height, &rgba).map_err(super::refused("copying the picture"))?;
     let icc = decoder.get_tag_u8_vec(Tag::IccProfile).ok().filter(|_| kind != Kind::Cmyk);
-    Ok(Decoded { icc, ..Decoded::plain(frame) })
+    // Opacity of the first kind was multiplied into the colours (TIFF 6.0, section 18).
+    let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten().unwrap_or_default();
+    let premultiplied = matches!(kind, Kind::Rgba | Kind::GreyAlpha) && extra.first() == Some(&1);
+    Ok(Decoded { icc, premultiplied, ..Decoded::plain(frame) })
 }
 
 /// How samples become colours.

@@ -5,14 +5,14 @@ use std::io::BufReader;
 
 use image_webp::{DecodingError, WebPDecoder};
 
-use super::super::av;
-use super::super::job::scratch;
 use super::heif_property::MAX_ICC_BYTES;
 use super::raster::Decoded;
 use super::{NoFrame, Undecoded, refused};
-use crate::config::Limits;
 use crate::error::Fault;
-use crate::sandbox::protocol::INPUT;
+use crate::task::INPUT;
+use crate::task::Limits;
+use crate::transcode::av;
+use crate::transcode::job::scratch;
 
 /// How long an animation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
