@@ -3,6 +3,7 @@
 mod bench;
 mod describe;
 mod doctor;
+mod fits;
 mod health;
 mod normalize;
 mod probe;
@@ -67,6 +68,8 @@ enum Command {
     Normalize(normalize::Args),
     /// Show what a file is, as the pipeline sees it
     Probe(probe::Args),
+    /// Say whether files are what a channel or a CRM takes
+    Fits(fits::Args),
     /// Measure what compression profiles cost and keep, on your own files
     Bench(bench::Args),
     /// Say whether a worker could run here, and what to do where it could not. Declares exchanges and queues at the broker,
@@ -174,6 +177,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     match &cli.command {
         Command::Normalize(args) => normalize::run(args, global),
         Command::Probe(args) => probe::run(args, global),
+        Command::Fits(args) => fits::run(args, global),
         Command::Bench(args) => bench::run(args, global),
         Command::Doctor(args) => doctor::run(args, global),
         Command::Health(args) => health::run(args, global),

@@ -10,11 +10,14 @@ use super::ConfigErrors;
 use super::layer::line_of;
 use crate::profile::RawProfile;
 
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 7] = [
     ("crm.toml", include_str!("profiles/crm.toml")),
     ("voice.toml", include_str!("profiles/voice.toml")),
     ("video-480p.toml", include_str!("profiles/video-480p.toml")),
     ("archive.toml", include_str!("profiles/archive.toml")),
+    ("whatsapp-voice.toml", include_str!("profiles/whatsapp-voice.toml")),
+    ("whatsapp-video.toml", include_str!("profiles/whatsapp-video.toml")),
+    ("whatsapp-image.toml", include_str!("profiles/whatsapp-image.toml")),
 ];
 
 /// Hex digits of the version: enough to tell profiles apart, short enough for a log line.

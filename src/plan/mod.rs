@@ -11,7 +11,7 @@ mod settings;
 mod tests;
 
 pub use accepted::{ACCEPTED, Accepted, Container, Reader};
-pub use budget::{fit_audio, fit_video};
+pub use budget::{fit_audio, fit_video, prefer_audio};
 pub use decide::{How, Output, Plan, Track, encode_plan, plan, remux_plan};
 pub use facts::{DynamicRange, Facts, Media, Picture, Sound, StreamFacts};
 pub use rendition::{Rendition, rendition};

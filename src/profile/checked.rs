@@ -52,6 +52,10 @@ pub enum PictureFormat {
 /// MP3 settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioProfile {
+    /// Of audio files.
+    pub codec: SoundCodec,
+    /// Opus: within which size the bit rate is lowered as far as speech stays good.
+    pub preferred_max_bytes: Option<u64>,
     /// For one channel.
     pub mono: ChannelRates,
     /// For two.
@@ -64,6 +68,15 @@ pub struct AudioProfile {
     pub max_channels: u32,
     /// Loudness after gain, and the true peak that gain must not pass.
     pub loudness: Option<LoudnessTarget>,
+}
+
+/// What audio files become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SoundCodec {
+    /// MP3.
+    Mp3,
+    /// One channel of Opus in Ogg.
+    Opus,
 }
 
 /// Bit rate and sample rate that go together.
@@ -171,6 +184,8 @@ fn build(raw: &RawProfile) -> Profile {
         larger_tolerance: 1.0 + raw.larger_tolerance_percent / 100.0,
         max_bytes: (raw.max_bytes > 0).then_some(raw.max_bytes),
         audio: AudioProfile {
+            codec: if audio.codec == "opus" { SoundCodec::Opus } else { SoundCodec::Mp3 },
+            preferred_max_bytes: (audio.preferred_max_bytes > 0).then_some(audio.preferred_max_bytes),
             mono: ChannelRates { bit_rate: audio.bit_rate, max_sample_rate_hz: audio.max_sample_rate_hz },
             stereo: ChannelRates {
                 bit_rate: audio.stereo_bit_rate,
@@ -240,6 +255,14 @@ impl Checks {
 
     fn audio(&mut self, audio: &RawAudio) {
         let vbr = audio.mode == "vbr";
+        let opus = audio.codec == "opus";
+        self.ensure(opus || audio.codec == "mp3", "audio.codec", "is neither \"mp3\" nor \"opus\"");
+        self.ensure(!opus || audio.max_channels == 1, "audio.max_channels", "is 1 for Opus");
+        self.ensure(
+            opus || audio.preferred_max_bytes == 0,
+            "audio.preferred_max_bytes",
+            "goes with codec = \"opus\" only",
+        );
         self.ensure(vbr || audio.mode == "cbr", "audio.mode", "is neither \"cbr\" nor \"vbr\"");
         self.ensure(vbr || audio.vbr_quality.is_none(), "audio.vbr_quality", "goes with mode = \"vbr\" only");
         self.range(audio.vbr_quality.unwrap_or(0), 0..=9, "audio.vbr_quality");

@@ -34,10 +34,17 @@ pub struct RawProfile {
     pub waveform: RawWaveform,
 }
 
-/// `[audio]`: audio files become MP3. Mono is voice in all but name, stereo is music: each has its own rate.
+/// `[audio]`: audio files become MP3, or Ogg with Opus. Mono is voice in all but name, stereo is music: each has its own rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawAudio {
+    /// `mp3`, or `opus`: one channel of Opus at a variable bit rate around `bit_rate`, in Ogg, as messengers take voice messages.
+    #[serde(default = "mp3")]
+    pub codec: String,
+    /// Opus: a size in bytes within which the bit rate is lowered as far as speech stays good; what does not fit then is larger,
+    /// and said. 0 is none.
+    #[serde(default)]
+    pub preferred_max_bytes: u64,
     /// `cbr` or `vbr`.
     pub mode: String,
     /// bit/s of mono MP3; in VBR only the cap above which a mono MP3 is encoded again.
@@ -152,6 +159,10 @@ impl Default for RawWaveform {
     fn default() -> Self {
         Self { width: 800, height: 120, peaks_per_second: 20, max_peaks: 4000 }
     }
+}
+
+fn mp3() -> String {
+    "mp3".to_owned()
 }
 
 const fn yes() -> bool {

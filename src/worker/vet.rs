@@ -12,9 +12,10 @@ use crate::events::{Action, Kind, Reason, Role, Stream, StreamDetail};
 use crate::task::{INPUT, Produced, Report};
 
 /// Every object that a child can make: of which kind of file, what for, its name, its MIME type.
-const OBJECTS: [(Kind, Role, &str, &str); 11] = [
+const OBJECTS: [(Kind, Role, &str, &str); 12] = [
     (Kind::Audio, Role::Playback, "audio.mp3", "audio/mpeg"),
     (Kind::Audio, Role::Playback, "audio.m4a", "audio/mp4"),
+    (Kind::Audio, Role::Playback, "audio.ogg", "audio/ogg; codecs=opus"),
     (Kind::Audio, Role::Waveform, "waveform.png", "image/png"),
     (Kind::Audio, Role::Peaks, "peaks.json", "application/json"),
     // Of its cover art.

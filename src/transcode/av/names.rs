@@ -149,7 +149,7 @@ pub(in crate::transcode) fn silence() {
 }
 
 /// What every profile needs to write, and to change pictures on the way.
-const ENCODERS: &[&str] = &["libx264", "libmp3lame", "aac", "mjpeg", "png"];
+const ENCODERS: &[&str] = &["libx264", "libmp3lame", "aac", "libopus", "mjpeg", "png"];
 const FILTERS: &[&str] = &["buffer", "buffersink", "scale", "format", "crop", "zscale", "tonemap", "bwdif"];
 
 /// Names of the demuxers and codecs that are accepted.
