@@ -26,6 +26,7 @@ mod media_picture;
 mod media_sound;
 mod media_still;
 mod media_time;
+mod media_whatsapp;
 mod messages;
 mod mutations;
 mod normalize;

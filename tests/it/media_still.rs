@@ -138,7 +138,7 @@ fn a_bmp_from_the_top_and_one_of_os_2_have_their_size() {
 #[test]
 fn a_photo_above_the_limit_is_made_smaller_while_it_is_decoded() {
     let dir = tempfile::tempdir().expect("a directory");
-    let source = quarters(1003, 757, 1, 1);
+    let source = format!("{},scale=1003:757", quarters(1004, 760, 1, 1));
     let jpeg = synthesise(&dir, "a.jpg", &format!("{source} -frames:v 1 -q:v 2 -pix_fmt yuvj420p"));
     for limit in [1003 * 757, 1003 * 757 / 2, 1003 * 757 / 5, 1003 * 757 / 20] {
         let made = make_limited(&jpeg, |limits| limits.pixels = limit);

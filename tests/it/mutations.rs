@@ -9,7 +9,7 @@ use mediamill::task::{JobSpec, Task};
 use crate::support::mutate::{Mutant, mutant};
 use crate::support::say::say;
 use crate::support::trial::{Trial, on_all_cores, tally};
-use crate::support::{cmd, files, jail, judge};
+use crate::support::{cmd, files, jail, judge, stills};
 
 /// How many in the short form, and of which seed.
 const FEW: u64 = 150;
@@ -42,7 +42,10 @@ struct Fuzz {
 
 impl Fuzz {
     fn new(corpus: &Path) -> Self {
-        let paths = files::below(corpus);
+        let mut paths = files::below(corpus);
+        // Kinds of pictures that the fixtures do not have.
+        let pictures = tempfile::tempdir().expect("a directory");
+        paths.extend(stills::seeds(&pictures));
         let sources = paths.iter().map(|path| std::fs::read(path).expect("readable")).collect();
         let mut spec = jail::spec(Task::Normalize);
         spec.limits = config::Limits { wall_s: WALL_S, ..config::load(None, [], &[]).expect("defaults").limits };

@@ -152,7 +152,7 @@ pub(super) fn decode(heif: &Heif, file: &mut File, container: Container, limits:
     let (mut frame, reduction) = piece_together(heif, file, &described, (container, limits))?;
     if let Some((primaries, transfer, matrix, full)) = described.cicp {
         let decoded = av::frame_color(&frame);
-        let [primaries, transfer, matrix] = [primaries, transfer, matrix].map(|number| known(number));
+        let [primaries, transfer, matrix] = [primaries, transfer, matrix].map(known);
         // Of RGB there is no matrix, and what is not RGB has one.
         let matrix = matrix.filter(|matrix| (*matrix == 0) == (decoded.matrix == 0)).unwrap_or(decoded.matrix);
         let color = av::FrameColor {
@@ -224,6 +224,11 @@ fn piece_together(
         let reduction = reduction(described.coded, (first.width(), first.height()), limits)?;
         let smaller = |side: u32| side.div_ceil(1 << reduction).max(1);
         let shrink = |tile: ff::frame::Video| shrunk(tile, reduction);
+        let rows = u32::try_from(described.pieces.len()).unwrap_or(u32::MAX) / described.columns.max(1);
+        let covered = |tile: u32, count: u32, whole: u32| u64::from(tile) * u64::from(count) >= u64::from(whole);
+        if !covered(first.width(), described.columns, width) || !covered(first.height(), rows, height) {
+            return Err(NoFrame::Undecoded(Undecoded::Damaged));
+        }
         let first = shrink(first)?;
         let mut mosaic = Mosaic::new(&first, smaller(width), smaller(height)).map_err(refused("allocating"))?;
         for (n, id) in (0..).zip(&described.pieces) {
@@ -240,7 +245,7 @@ fn reduction((width, height): (u32, u32), tile: (u32, u32), limits: &Limits) -> 
     let pixels = u64::from(width) * u64::from(height);
     // The tiles have to keep even sides, so that their colours stay where they are.
     let fits = |reduction: &u8| pixels >> (2 * reduction) <= limits.pixels;
-    let divides = |reduction: u8| (tile.0 | tile.1) % (2 << reduction) == 0;
+    let divides = |reduction: u8| (tile.0 | tile.1).is_multiple_of(2 << reduction);
     match (0..=6).find(fits) {
         Some(reduction) if reduction == 0 || divides(reduction) => Ok(reduction),
         _ => Err(NoFrame::Undecoded(Undecoded::TooLarge)),

@@ -117,10 +117,10 @@ fn rows(frame: &mut ff::frame::Video) -> impl Iterator<Item = &mut [u8]> {
 fn unmultiply(row: &mut [u8]) {
     for [red, green, blue, alpha] in row.as_chunks_mut::<4>().0 {
         let alpha = u32::from(*alpha);
-        if alpha > 0 {
-            for value in [red, green, blue] {
-                *value = u8::try_from((u32::from(*value) * 255 + alpha / 2) / alpha).unwrap_or(u8::MAX);
-            }
+        for value in [red, green, blue] {
+            // What cannot be seen has no colour to divide.
+            let straight = (u32::from(*value) * 255 + alpha / 2).checked_div(alpha);
+            *value = straight.map_or(*value, |value| u8::try_from(value).unwrap_or(u8::MAX));
         }
     }
 }
