@@ -12,16 +12,18 @@ mod received;
 mod record;
 mod rejected;
 mod request;
+mod sizes;
 mod trace;
 
-pub use envelope::{EnvelopeError, Event, Headers, MAX_OUTCOME_BYTES, STRUCTURED};
+pub use envelope::{EnvelopeError, Event, Headers, STRUCTURED};
 pub use manifest::{MAX_REVISIONS, Manifest, ManifestError, StoredOutcome};
 pub use normalized::{Asset, Decision, Normalized, Original, Timings, WorkerInfo};
 pub use peaks::Peaks;
 pub use received::{Declared, Message, Origin, Privacy, Received};
 pub use record::Record;
 pub use rejected::{Failed, Rejected, RejectedOriginal};
-pub use request::{Incoming, MAX_CONTEXT_BYTES, MAX_REQUEST_BYTES};
+pub use request::Incoming;
+pub use sizes::{MAX_CONTEXT_BYTES, MAX_OUTCOME_BYTES, MAX_REQUEST_BYTES};
 pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};
 
 pub use crate::vocabulary::{

@@ -25,4 +25,5 @@ mod worker_side;
 
 pub use fork_server::maybe_fork_server;
 pub(crate) use fork_server::watch::{BLOCK_BYTES, MAX_FILES};
-pub use worker_side::{Ending, Launcher, Sandbox, SandboxError, SandboxOptions, Totals};
+pub use wire::arguments::Launcher;
+pub use worker_side::{Ending, Sandbox, SandboxError, SandboxOptions, Totals};

@@ -1,7 +1,25 @@
 //! The command line between the worker and the processes that it starts. Not for people: hidden from the help.
 
-use crate::sandbox::Launcher;
 use crate::task::{Limits, SandboxMode};
+
+/// How a child comes to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Launcher {
+    /// A fork of the warm fork server.
+    #[default]
+    Fork,
+    /// A fork that executes the program anew: loads libav for each job. For comparison.
+    ReExec,
+}
+
+impl Launcher {
+    pub(in crate::sandbox) const fn word(self) -> &'static str {
+        match self {
+            Self::Fork => "fork",
+            Self::ReExec => "re-exec",
+        }
+    }
+}
 
 /// Environment variable of a fork server: the loader binds every symbol at the start. A child that bound one later would
 /// search libraries that it no longer has.

@@ -4,10 +4,12 @@ mod conclude;
 mod error;
 mod exit_reason;
 mod fork_server_handle;
+mod options;
 mod run_job;
 mod servers;
 mod supervisor;
 
 pub use error::SandboxError;
 pub use exit_reason::Ending;
-pub use supervisor::{Launcher, Sandbox, SandboxOptions, Totals};
+pub use options::SandboxOptions;
+pub use supervisor::{Sandbox, Totals};

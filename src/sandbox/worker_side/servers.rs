@@ -2,7 +2,7 @@
 //!
 //! Children are copies of their fork server, so all of them have its addresses and its stack canary. What one file finds
 //! out about them, by a crash or by a leak, the next could use. A fork server is therefore renewed after a suspicious end
-//! of a child and after [`RENEW_AFTER_JOBS`]. The next one is started first; then it takes all new jobs, and the old one
+//! of a child and after [`SandboxOptions::renew_after_jobs`]. The next one is started first; then it takes all new jobs, and the old one
 //! ends with the last job that it has.
 //!
 //! Each fork server has a thread of its own, since the kernel kills it when the thread that started it ends.
@@ -18,8 +18,6 @@ use crate::sandbox::{SandboxError, SandboxOptions};
 use crate::task::Libav;
 use crate::vocabulary::SandboxStatus;
 
-/// Jobs of one fork server. A start costs some tenths of a second of CPU: less than a hundredth of a thousand voice notes.
-pub(in crate::sandbox) const RENEW_AFTER_JOBS: u64 = 1000;
 /// Least time between two starts of renewals: files that crash on purpose would else have a fork server started for each.
 const RENEW_PAUSE: Duration = Duration::from_secs(1);
 /// Pause before a fork server that ended is replaced: doubles up to the maximum while it keeps ending young.

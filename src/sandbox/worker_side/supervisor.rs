@@ -1,6 +1,6 @@
 //! The worker's side: runs jobs through the fork server that is up.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,67 +9,16 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::fork_server_handle::ForkServerHandle;
+use super::options::SandboxOptions;
 use super::run_job::{self, Running};
-use super::servers::{Event, Keeper, RENEW_AFTER_JOBS, State};
+use super::servers::{Event, Keeper, State};
 use crate::sandbox::SandboxError;
 use crate::sandbox::wire::messages::Usage;
 use crate::task::{JobSpec, Libav, Report};
-use crate::task::{Limits, SandboxMode};
 use crate::vocabulary::SandboxStatus;
 
 /// How long a job waits for a fork server before it goes back to the queue.
 const LINK_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How a child comes to be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Launcher {
-    /// A fork of the warm fork server.
-    #[default]
-    Fork,
-    /// A fork that executes the program anew: loads libav for each job. For comparison.
-    ReExec,
-}
-
-impl Launcher {
-    pub(in crate::sandbox) const fn word(self) -> &'static str {
-        match self {
-            Self::Fork => "fork",
-            Self::ReExec => "re-exec",
-        }
-    }
-}
-
-/// What a [`Sandbox`] is started with.
-#[derive(Debug, Clone)]
-pub struct SandboxOptions {
-    /// How much of the jail is insisted on.
-    pub mode: SandboxMode,
-    /// What jobs may use at most: where this process may not set such limits, the sandbox does not start.
-    pub limits: Limits,
-    /// The program that is re-executed: this one, unless a test says otherwise.
-    pub program: PathBuf,
-    /// How a child comes to be.
-    pub launcher: Launcher,
-    /// Whether children do [`crate::task::Task::Escape`]. For the jail's own tests only.
-    pub escape_probes: bool,
-    /// After so many jobs a fork server makes way for another one.
-    pub renew_after_jobs: u64,
-}
-
-impl SandboxOptions {
-    /// This program as fork server, in this mode, for jobs with these limits.
-    #[must_use]
-    pub fn new(mode: SandboxMode, limits: Limits) -> Self {
-        Self {
-            mode,
-            limits,
-            program: PathBuf::from("/proc/self/exe"),
-            launcher: Launcher::Fork,
-            escape_probes: false,
-            renew_after_jobs: RENEW_AFTER_JOBS,
-        }
-    }
-}
 
 /// Runs jobs, each in a jailed child of its own. Cheap to clone; the last clone to go ends the fork server.
 #[derive(Clone)]

@@ -105,7 +105,7 @@ pub(in crate::transcode) fn set_frame_color(frame: &mut ff::Frame, color: FrameC
 pub(in crate::transcode) fn has_alpha(frame: &ff::frame::Video) -> bool {
     // SAFETY: the frame is allocated; the descriptor is static or null.
     unsafe {
-        let descriptor = super::stream::pixel_descriptor((*frame.as_ptr()).format);
+        let descriptor = pixel_descriptor((*frame.as_ptr()).format);
         !descriptor.is_null() && (*descriptor).flags & ffi::AV_PIX_FMT_FLAG_ALPHA as u64 != 0
     }
 }
@@ -138,7 +138,7 @@ pub(in crate::transcode) fn prepare_for_encoder(frame: &mut ff::frame::Video) {
 pub(in crate::transcode) fn pixel_format_name(frame: &ff::frame::Video) -> String {
     // SAFETY: the frame is allocated; the descriptor is static or null.
     unsafe {
-        let descriptor = super::stream::pixel_descriptor((*frame.as_ptr()).format);
+        let descriptor = pixel_descriptor((*frame.as_ptr()).format);
         if descriptor.is_null() { None } else { text((*descriptor).name) }.unwrap_or_default()
     }
 }
@@ -197,4 +197,24 @@ fn has_demuxer(name: &str) -> bool {
     let Ok(name) = CString::new(name) else { return false };
     // SAFETY: `name` is terminated; the answer is a static table or null.
     unsafe { !ffi::av_find_input_format(name.as_ptr()).is_null() }
+}
+
+/// The descriptor of a pixel format by number, or null.
+pub(super) fn pixel_descriptor(number: i32) -> *const ffi::AVPixFmtDescriptor {
+    // SAFETY: walks libav's static table; no number is ever turned into the Rust enum.
+    unsafe {
+        let mut descriptor = std::ptr::null();
+        let mut n = -1;
+        loop {
+            descriptor = ffi::av_pix_fmt_desc_next(descriptor);
+            if descriptor.is_null() {
+                return std::ptr::null();
+            }
+            n += 1;
+            // Most numbers are positions; the comparison by id also holds where the table has gaps.
+            if n >= number && ffi::av_pix_fmt_desc_get_id(descriptor) as i32 == number {
+                return descriptor;
+            }
+        }
+    }
 }
