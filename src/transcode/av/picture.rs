@@ -106,7 +106,7 @@ fn shape(frame: &ff::frame::Video) -> (u32, u32, i32) {
 
 /// Bytes that so many pixels take in a row of a plane.
 fn line_bytes(format: i32, width: u32, plane: usize) -> Result<usize, ff::Error> {
-    let descriptor = super::stream::pixel_descriptor(format);
+    let descriptor = super::names::pixel_descriptor(format);
     let width = i32::try_from(width).map_err(|_| ff::Error::InvalidData)?;
     let plane = i32::try_from(plane).map_err(|_| ff::Error::InvalidData)?;
     if descriptor.is_null() {

@@ -1,5 +1,11 @@
 //! Big-endian numbers and boxes of the ISO base media file format (ISO/IEC 14496-12, 4.2) out of a slice.
 
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+
+/// Boxes on the first level that are looked at before the one that is looked for.
+const MAX_BOXES: usize = 64;
+
 /// What is left to read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
@@ -62,4 +68,28 @@ pub(super) fn full_box(content: &[u8]) -> Option<((u8, u32), &[u8])> {
     let mut cursor = Cursor(content);
     let word = cursor.u32()?;
     Some(((word.to_be_bytes()[0], word & 0x00ff_ffff), cursor.0))
+}
+
+/// The first box on a file's first level that is of one of these kinds: its kind, and where its content is and how long.
+///
+/// # Errors
+/// Those of reading.
+pub(super) fn find_box(file: &mut File, kinds: &[[u8; 4]]) -> io::Result<Option<([u8; 4], u64, u64)>> {
+    let length = file.metadata()?.len();
+    let mut at = 0_u64;
+    for _ in 0..MAX_BOXES {
+        file.seek(SeekFrom::Start(at))?;
+        let mut header = Vec::with_capacity(16);
+        file.take(16).read_to_end(&mut header)?;
+        let Some((kind, header_size, size)) = Cursor(&header).box_header() else { break };
+        let size = size.unwrap_or(length.saturating_sub(at));
+        if kinds.contains(&kind) {
+            return Ok(Some((kind, at + header_size, size.saturating_sub(header_size))));
+        }
+        at = match at.checked_add(size.max(8)) {
+            Some(next) if next < length => next,
+            _ => break,
+        };
+    }
+    Ok(None)
 }

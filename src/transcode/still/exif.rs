@@ -36,7 +36,8 @@ impl Exif {
 const ORIENTATIONS: [(u16, bool); 8] =
     [(0, false), (0, true), (180, false), (180, true), (270, true), (90, false), (90, true), (270, false)];
 
-fn orientation_of(tag: u32) -> Orientation {
+/// The orientation of a tag's value; upright where there is no such value.
+pub(super) fn orientation_of(tag: u32) -> Orientation {
     let known = tag.checked_sub(1).and_then(|n| ORIENTATIONS.get(usize::try_from(n).ok()?));
     let (rotation_degrees, mirrored) = known.copied().unwrap_or_default();
     Orientation { rotation_degrees, mirrored }

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-use super::cursor::{Cursor, boxes, full_box};
+use super::cursor::{Cursor, boxes, find_box, full_box};
 use super::heif_property::Property;
 
 /// Longest `meta` box that is read. A picture of 256 × 256 tiles has one of some 2 MiB.
 const MAX_META_BYTES: u64 = 16 << 20;
-/// Boxes on the first level that are looked at before `meta`.
-const MAX_BOXES: usize = 64;
 /// Most items of a file: a grid has 65,536 at most (ISO/IEC 23008-12, 6.6.2.3).
 const MAX_ITEMS: usize = 1 << 17;
 /// Most pieces of one item's data.
@@ -247,28 +245,10 @@ fn primary_item(content: &[u8]) -> Option<u32> {
 
 /// Content of the `meta` box on the first level.
 fn meta_of(file: &mut File) -> io::Result<Vec<u8>> {
-    let length = file.metadata()?.len();
-    let mut at = 0_u64;
-    for _ in 0..MAX_BOXES {
-        file.seek(SeekFrom::Start(at))?;
-        let mut header = Vec::with_capacity(16);
-        file.take(16).read_to_end(&mut header)?;
-        let Some((kind, header_size, size)) = Cursor(&header).box_header() else { break };
-        let size = size.unwrap_or(length - at);
-        if kind == *b"meta" {
-            let content = size.saturating_sub(header_size);
-            if content > MAX_META_BYTES {
-                break;
-            }
-            file.seek(SeekFrom::Start(at + header_size))?;
-            let mut meta = Vec::new();
-            file.take(content).read_to_end(&mut meta)?;
-            return Ok(meta);
-        }
-        at = match at.checked_add(size.max(8)) {
-            Some(next) if next < length => next,
-            _ => break,
-        };
-    }
-    Err(io::Error::from(io::ErrorKind::InvalidData))
+    let found = find_box(file, &[*b"meta"])?.filter(|(_, _, size)| *size <= MAX_META_BYTES);
+    let (_, offset, size) = found.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut meta = Vec::new();
+    file.take(size).read_to_end(&mut meta)?;
+    Ok(meta)
 }

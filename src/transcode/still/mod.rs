@@ -8,6 +8,7 @@ mod heif_picture;
 mod heif_property;
 mod icc;
 mod jpeg;
+mod jxl;
 mod png;
 mod raster;
 mod rendition;
@@ -187,6 +188,11 @@ impl Header {
                 return Ok(Self { size, orientation, codec });
             }
             return Ok(Self { size: size_by_name(), orientation: Orientation::default(), codec: None });
+        }
+        if container == Container::JpegXl
+            && let Some((size, orientation)) = jxl::header(&mut file).map_err(scratch)?
+        {
+            return Ok(Self { size, orientation, codec: None });
         }
         let size = match container {
             Container::Bmp => {
