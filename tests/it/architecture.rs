@@ -83,12 +83,13 @@ fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
     assert_eq!(strangers(&["lapin"], &["broker"]), [""; 0]);
     assert_eq!(strangers(&["aws_config", "aws_sdk_s3", "aws_smithy_types", "aws_types"], &["store"]), [""; 0]);
     assert_eq!(strangers(&["ffmpeg_next", "ffmpeg_sys_next", "ff"], &["transcode"]), [""; 0]);
-    assert_eq!(strangers(&["reqwest"], &["source", "telemetry/export"]), [""; 0]);
+    assert_eq!(strangers(&["reqwest"], &["egress", "telemetry/export"]), [""; 0]);
     let tracers = ["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk", "tracing_opentelemetry"];
     assert_eq!(strangers(&tracers, &["telemetry"]), [""; 0]);
+    assert_eq!(strangers(&["aws_credential_types"], &["store"]), [""; 0]);
     assert_eq!(strangers(&["clap", "indicatif"], &["cli"]), [""; 0]);
-    assert_eq!(strangers(&["axum", "hyper", "hyper_util"], &["http"]), [""; 0]);
-    assert_eq!(strangers(&["prometheus_client"], &["worker/metrics"]), [""; 0]);
+    assert_eq!(strangers(&["axum", "hyper", "hyper_util"], &["runtime/health_http", "cli/health"]), [""; 0]);
+    assert_eq!(strangers(&["prometheus_client"], &["runtime/metrics"]), [""; 0]);
     assert_eq!(strangers(&["landlock", "seccompiler"], &["sandbox"]), [""; 0]);
 }
 
@@ -163,31 +164,56 @@ fn no_file_is_longer_than_the_limit() {
 }
 
 /// Top-level modules from the contract up to the command line. A module uses those of earlier layers only.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["vocabulary", "error"],
     &["events", "profile"],
     &["plan", "task"],
     &["secrets"],
+    &["egress"],
     &["config"],
     &["telemetry"],
-    &["broker", "egress"],
-    &["runtime", "http"],
+    &["broker"],
+    &["runtime"],
     &["store", "sandbox", "transcode"],
     &["source", "channels"],
-    &["worker", "roles"],
+    &["roles"],
     &["profile_lab"],
     &["cli"],
     &["lib"],
 ];
 
 /// Modules that use fewer than their layer would let them, and what they may use.
-const NARROW: [(&str, &[&str]); 5] = [
+const NARROW: [(&str, &[&str]); 9] = [
+    ("secrets", &[]),
+    ("egress", &["secrets", "events", "error"]),
+    ("broker", &["events", "vocabulary", "config", "error"]),
+    ("runtime", &["broker", "telemetry", "events", "vocabulary", "config", "error"]),
     ("transcode", &["task", "plan", "profile", "vocabulary", "events", "error"]),
     ("sandbox", &["task", "vocabulary", "error"]),
     ("task", &["profile", "vocabulary", "error"]),
     ("plan", &["profile", "vocabulary"]),
     ("profile", &["vocabulary", "error"]),
 ];
+
+/// Each line of the list in the document is (a part of) one layer, and the lines stand in the order of the layers.
+#[test]
+fn the_document_shows_the_same_layers() {
+    let document = std::fs::read_to_string(repo_file("docs/architecture.md")).expect("a document");
+    let block = document.split("A module may use modules of the lines below its own:").nth(1).expect("the list");
+    let block = block.split("```").nth(1).expect("a block");
+    let layer_of = |name: &str| {
+        let layer = LAYERS.iter().position(|layer| layer.contains(&name));
+        layer.unwrap_or_else(|| panic!("docs/architecture.md: {name} stands in no layer"))
+    };
+    let mut shown = Vec::new();
+    for line in block.lines().filter(|line| !line.trim().is_empty()) {
+        let layers: Vec<usize> = line.split(',').map(|name| layer_of(name.trim())).collect();
+        assert!(layers.iter().all(|layer| *layer == layers[0]), "docs/architecture.md: {line} is more than one layer");
+        shown.push(layers[0]);
+    }
+    assert!(shown.len() > 10, "the list has {} lines", shown.len());
+    assert!(shown.windows(2).all(|pair| pair[0] > pair[1]), "docs/architecture.md: not in the order of LAYERS");
+}
 
 #[test]
 fn imports_run_one_way_and_in_no_circle() {

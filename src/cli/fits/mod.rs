@@ -12,12 +12,12 @@ use self::rules::{Fit, Rule};
 use super::{CliError, EXIT_REJECTED, Format, Global, runtime, units};
 use crate::config::{Config, Profile};
 use crate::error::Fault;
+use crate::roles::worker::Workspace;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::source::Sources;
 use crate::store::Store;
 use crate::task::{INPUT, JobSpec, Report, Task};
 use crate::telemetry;
-use crate::worker::Workspace;
 
 /// Options of `fits`.
 #[derive(Debug, clap::Args)]

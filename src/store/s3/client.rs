@@ -1,9 +1,11 @@
-//! The client: where the server is, who we are, and how long anything may take.
+//! The S3 client: endpoint, region, credentials and timeouts.
 
 use std::time::Duration;
 
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::meta::region::RegionProviderChain;
+use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -14,13 +16,14 @@ use aws_sdk_s3::config::{
 
 use super::StoreError;
 use super::terms::WHEN_REQUIRED;
+use crate::secrets::Secret;
 
-/// What a server of another maker is told where nothing is configured; such servers seldom care.
+/// Region for an S3-compatible server where none is configured; most of them ignore it.
 const ANY_REGION: &str = "us-east-1";
 
 /// A client for every bucket of the configured server. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Remote {
+pub(in crate::store) struct Remote {
     client: Client,
     attempt_timeout: Duration,
     max_attempts: u32,
@@ -28,7 +31,7 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// Reads the credential chain where no credentials are configured. Talks to no S3 server yet.
-    pub(crate) async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
+    pub(in crate::store) async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
         let seconds = Duration::from_secs;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region(config))
@@ -40,14 +43,15 @@ impl Remote {
                     .operation_timeout(seconds(config.operation_timeout_s))
                     .build(),
             )
-            // The timeouts above and those of the reader hold; one that nobody can configure would be one too many.
+            // The SDK's check for stalled streams has no configuration key here; the timeouts above and the reader's apply.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         if !config.endpoint.is_empty() {
             loader = loader.endpoint_url(&config.endpoint);
         }
-        if !config.access_key_id.expose().is_empty() {
-            let (id, secret) = (config.access_key_id.expose(), config.secret_access_key.expose());
-            loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "configuration"));
+        if !config.access_key_id.is_empty() {
+            let credentials = Configured { id: config.access_key_id.clone(), key: config.secret_access_key.clone() };
+            // The provider only copies two strings: a cache would keep the old ones for 15 minutes after they changed.
+            loader = loader.credentials_provider(credentials).identity_cache(IdentityCache::no_cache());
         }
         let shared = loader.load().await;
         if shared.region().is_none() {
@@ -67,13 +71,30 @@ impl Remote {
         &self.client
     }
 
-    /// How long one request, or a pause within a body, may take.
+    /// Longest time for one request, and longest pause within the body of an answer.
     pub(super) fn attempt_timeout(&self) -> Duration {
         self.attempt_timeout
     }
 
     pub(super) fn max_attempts(&self) -> u32 {
         self.max_attempts
+    }
+}
+
+/// The credentials of the configuration, as they are at each request: SIGHUP may have brought new ones.
+#[derive(Debug)]
+struct Configured {
+    id: Secret,
+    key: Secret,
+}
+
+impl ProvideCredentials for Configured {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let [id, key] = Secret::expose_together([&self.id, &self.key]);
+        future::ProvideCredentials::ready(Ok(Credentials::new(&*id, &*key, None, None, "configuration")))
     }
 }
 

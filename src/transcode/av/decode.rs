@@ -22,6 +22,8 @@ pub(in crate::transcode) fn warm() {
     }
 }
 
+/// Pixels by which libav makes a row longer at most.
+const ROW_PADDING: u64 = 64;
 /// Errors in a row at the end of a stream. libav ends it by itself after as many as there are threads and held frames.
 const MAX_BAD_AT_END: u64 = 256;
 
@@ -80,7 +82,9 @@ impl<F: FrameKind> Decoder<F> {
         let mut context = ff::codec::Context::new_with_codec(codec);
         // SAFETY: the context is allocated and not yet open.
         unsafe { (*context.as_mut_ptr()).lowres = i32::from(reduction) };
-        Self::open_context(context, codec, None, 1, max_pixels << (2 * reduction))
+        // libav counts rows that are as long as its buffers'.
+        let most = max_pixels.saturating_add(ROW_PADDING * u64::from(u16::MAX));
+        Self::open_context(context, codec, None, 1, most << (2 * reduction))
     }
 
     /// Opens a decoder by name, for packets whose container says beforehand what stands in `extradata`.

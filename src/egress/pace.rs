@@ -1,0 +1,110 @@
+//! The slowest that a transfer may be. A server that sends a byte now and then never meets a read timeout, and never ends.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The slowest that a transfer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    bytes_per_s: u64,
+    window: Duration,
+}
+
+/// How fast a transfer has been so far.
+#[derive(Debug)]
+pub struct Pacer {
+    pace: Pace,
+    began: Instant,
+    bytes: u64,
+}
+
+/// A transfer is slower than allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("fewer than {bytes_per_s} bytes a second arrived for {window_s} s")]
+pub struct TooSlow {
+    bytes_per_s: u64,
+    window_s: u64,
+}
+
+impl Pace {
+    /// At least so many bytes a second, on average over each window.
+    #[must_use]
+    pub const fn new(bytes_per_s: u64, window: Duration) -> Self {
+        Self { bytes_per_s, window }
+    }
+
+    /// Any rate will do.
+    #[must_use]
+    pub const fn any() -> Self {
+        Self { bytes_per_s: 0, window: Duration::MAX }
+    }
+
+    /// A transfer begins.
+    #[must_use]
+    pub const fn begin(self, now: Instant) -> Pacer {
+        Pacer { pace: self, began: now, bytes: 0 }
+    }
+}
+
+impl Pacer {
+    /// So many bytes have arrived now. Each window is judged when it is over, so that a pause within one is forgiven.
+    ///
+    /// # Errors
+    /// [`TooSlow`] where the window that is over had too few bytes.
+    pub fn took(&mut self, bytes: u64, now: Instant) -> Result<(), TooSlow> {
+        self.bytes += bytes;
+        let passed = now.saturating_duration_since(self.began);
+        if passed < self.pace.window {
+            return Ok(());
+        }
+        if u128::from(self.bytes) * 1000 < u128::from(self.pace.bytes_per_s) * passed.as_millis() {
+            let Pace { bytes_per_s, window } = self.pace;
+            return Err(TooSlow { bytes_per_s, window_s: window.as_secs() });
+        }
+        (self.began, self.bytes) = (now, 0);
+        Ok(())
+    }
+
+    /// So long the caller did something else, such as writing to a disk: that time does not count.
+    pub fn excuse(&mut self, time: Duration) {
+        self.began += time;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { bytes_per_s: 100, window: Duration::from_secs(10) };
+
+    #[test]
+    fn a_transfer_that_trickles_is_given_up_after_a_window() {
+        let start = Instant::now();
+        let mut pacer = PACE.begin(start);
+        for second in 1..10 {
+            assert!(pacer.took(99, start + Duration::from_secs(second)).is_ok(), "{second}");
+        }
+        assert!(matches!(pacer.took(99, start + Duration::from_secs(10)), Err(TooSlow { .. })));
+        assert!(Pace::any().begin(start).took(1, start + Duration::from_secs(100_000)).is_ok());
+    }
+
+    #[test]
+    fn a_pause_is_forgiven_where_the_window_has_its_bytes() {
+        let start = Instant::now();
+        let mut pacer = PACE.begin(start);
+        assert!(pacer.took(1000, start + Duration::from_secs(10)).is_ok());
+        assert!(pacer.took(0, start + Duration::from_secs(19)).is_ok());
+        assert!(pacer.took(1000, start + Duration::from_secs(20)).is_ok());
+        // What was sent in one window does not count for the next.
+        assert!(pacer.took(5, start + Duration::from_secs(30)).is_err());
+    }
+
+    #[test]
+    fn the_time_that_the_disk_takes_is_not_the_origins() {
+        let start = Instant::now();
+        let mut pacer = PACE.begin(start);
+        pacer.excuse(Duration::from_secs(9));
+        assert!(pacer.took(500, start + Duration::from_secs(14)).is_ok());
+    }
+}
