@@ -4,7 +4,7 @@ set -euo pipefail
 
 build="build-essential pkg-config clang libclang-dev libavcodec-dev libavformat-dev libavfilter-dev libavutil-dev
        libswscale-dev libswresample-dev"
-test="ffmpeg openssl rabbitmq-server chromium python3-venv"
+test="ffmpeg libheif-examples openssl rabbitmq-server chromium python3-venv"
 case "${1:-}" in
   demo) wanted=$build ;;
   test) wanted="$build $test" ;;
@@ -31,4 +31,10 @@ as_root=()
 echo "installing: ${missing[*]}"
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" </dev/null; }
 apt update
+# From Debian 13 on, the encoders of heif-enc are packages of their own.
+if [[ " ${missing[*]} " == *" libheif-examples "* ]]; then
+  for plugin in libheif-plugin-x265 libheif-plugin-aomenc; do
+    if apt-cache show "$plugin" >/dev/null 2>&1; then missing+=("$plugin"); fi
+  done
+fi
 apt install -y --no-install-recommends "${missing[@]}" >/dev/null

@@ -6,6 +6,7 @@ mod bench;
 mod describe;
 #[cfg(feature = "media")]
 mod doctor;
+mod fits;
 mod health;
 #[cfg(feature = "media")]
 mod normalize;
@@ -85,6 +86,8 @@ enum Command {
     /// Show what a file is, as the pipeline sees it
     #[cfg(feature = "media")]
     Probe(probe::Args),
+    /// Say whether files are what a channel or a CRM takes
+    Fits(fits::Args),
     /// Measure what compression profiles cost and keep, on your own files
     #[cfg(feature = "media")]
     Bench(bench::Args),
@@ -200,6 +203,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Normalize(args) => normalize::run(args, global),
         #[cfg(feature = "media")]
         Command::Probe(args) => probe::run(args, global),
+        Command::Fits(args) => fits::run(args, global),
         #[cfg(feature = "media")]
         Command::Bench(args) => bench::run(args, global),
         #[cfg(feature = "media")]

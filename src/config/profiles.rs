@@ -10,11 +10,14 @@ use super::ConfigErrors;
 use super::layer::line_of;
 use crate::profile::RawProfile;
 
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 7] = [
     ("crm.toml", include_str!("profiles/crm.toml")),
     ("voice.toml", include_str!("profiles/voice.toml")),
     ("video-480p.toml", include_str!("profiles/video-480p.toml")),
     ("archive.toml", include_str!("profiles/archive.toml")),
+    ("whatsapp-voice.toml", include_str!("profiles/whatsapp-voice.toml")),
+    ("whatsapp-video.toml", include_str!("profiles/whatsapp-video.toml")),
+    ("whatsapp-image.toml", include_str!("profiles/whatsapp-image.toml")),
 ];
 
 /// Hex digits of the version: enough to tell profiles apart, short enough for a log line.
@@ -174,9 +177,10 @@ mod tests {
     fn the_built_in_profiles_are_valid_and_of_different_versions() {
         let profiles = Profiles::load(Path::new("")).expect("valid");
         let names: Vec<_> = profiles.iter().map(|profile| profile.raw.name.as_str()).collect();
-        assert_eq!(names, ["archive", "crm", "video-480p", "voice"]);
+        let whatsapp = ["whatsapp-image", "whatsapp-video", "whatsapp-voice"];
+        assert_eq!(names, [&["archive", "crm", "video-480p", "voice"][..], &whatsapp].concat());
         let versions: std::collections::BTreeSet<_> = profiles.iter().map(|profile| &profile.version).collect();
-        assert_eq!(versions.len(), 4);
+        assert_eq!(versions.len(), BUILT_IN.len());
         assert!(versions.iter().all(|version| version.len() == 12));
     }
 
@@ -196,7 +200,7 @@ mod tests {
         let mine = crm_with("name = \"crm\"", "name = \"mine\"");
         let dir = directory(&[("mine.toml", &mine), ("crm.toml", BUILT_IN[0].1), ("notes.txt", "not a profile")]);
         let profiles = Profiles::load(dir.path()).expect("valid");
-        assert_eq!(profiles.iter().count(), 5);
+        assert_eq!(profiles.iter().count(), BUILT_IN.len() + 1);
         assert!(profiles.get("crm").expect("crm").file.is_some());
         assert!(profiles.get("mine").is_some());
         assert!(profiles.get("other").is_none());

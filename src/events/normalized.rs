@@ -138,7 +138,7 @@ pub struct Decision {
     pub profile_version: String,
     /// Size of the original.
     pub bytes_before: u64,
-    /// Size of the playback asset, or of the original where it is what is played or shown.
+    /// Size of the playback asset or of a picture's rendition, or of the original where it is what is played or shown.
     pub bytes_after: u64,
 }
 

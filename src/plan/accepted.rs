@@ -47,6 +47,9 @@ pub enum Reader {
     Demuxer(&'static str),
     /// The whole file is one packet for libav's decoder of this name.
     Still(&'static str),
+    /// The boxes of a HEIF file name its pieces, each of which is a packet for libav's decoder of the row's codecs. Where there
+    /// are none but a track, libav's demuxer of this name.
+    Items(&'static str),
     /// Nothing here decodes it: facts from its header, the original is kept.
     None,
 }
@@ -88,7 +91,7 @@ macro_rules! row {
 }
 
 use super::codecs::{AUDIO_CODECS as SOUND, VIDEO_CODECS as PICTURE};
-use Reader::{Demuxer, None as Nothing, Still};
+use Reader::{Demuxer, Items, None as Nothing, Still};
 
 /// Everything that is accepted. docs/formats.md has the same table; a test compares them.
 pub const ACCEPTED: &[Accepted] = &[
@@ -120,8 +123,8 @@ pub const ACCEPTED: &[Accepted] = &[
     row!(WebP, "webp", Still("webp"), &["webp"], &[], "image/webp", "image/webp", "webp"),
     row!(Bmp, "bmp", Still("bmp"), &["bmp"], &[], "image/bmp", "image/bmp", "bmp"),
     row!(Tiff, "tiff", Still("tiff"), &["tiff"], &[], "image/tiff", "image/tiff", "tif"),
-    row!(Avif, "avif", Demuxer("mov"), &["av1"], &[], "image/avif", "image/avif", "avif"),
-    row!(Heic, "heic", Nothing, &[], &[], "image/heic", "image/heic", "heic"),
+    row!(Avif, "avif", Items("mov"), &["av1"], &[], "image/avif", "image/avif", "avif"),
+    row!(Heic, "heic", Items("mov"), &["hevc", "av1", "h264", "mjpeg"], &[], "image/heic", "image/heic", "heic"),
     row!(JpegXl, "jxl", Nothing, &[], &[], "image/jxl", "image/jxl", "jxl"),
 ];
 

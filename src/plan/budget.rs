@@ -1,6 +1,8 @@
 //! *Fit to budget*: settings for a profile's `max_bytes`, or the word that none will do.
 
-use super::settings::{AudioSettings, MP3_MIN_SAMPLE_RATE_HZ, RateControl, VideoSettings, even, mp3_bit_rate_at_most};
+use super::settings::{
+    AudioCodec, AudioSettings, MP3_MIN_SAMPLE_RATE_HZ, RateControl, VideoSettings, even, mp3_bit_rate_at_most,
+};
 
 /// Settings whose output stays within the budget, or none: constant bit rate, as high as fits.
 #[must_use]
@@ -8,6 +10,10 @@ pub fn fit_audio(settings: &AudioSettings, max_bytes: u64, duration_ms: u64) -> 
     // The header frame and the last frame's rounding.
     let bits = max_bytes.checked_sub(2048)?.saturating_mul(8000);
     let affordable = u32::try_from(bits / duration_ms.max(1)).unwrap_or(u32::MAX);
+    if settings.codec == AudioCodec::Opus {
+        let bit_rate = (affordable - affordable / 20).min(settings.bit_rate);
+        return (bit_rate >= LEAST_OPUS_BIT_RATE).then(|| AudioSettings { bit_rate, ..settings.clone() });
+    }
     // A low rate wants a low sample rate, and at last one channel.
     let ladder = [
         (settings.sample_rate_hz, settings.channels),
@@ -24,6 +30,23 @@ pub fn fit_audio(settings: &AudioSettings, max_bytes: u64, duration_ms: u64) -> 
             ..settings.clone()
         })
     })
+}
+
+/// Below this Opus is not worth listening to.
+const LEAST_OPUS_BIT_RATE: u32 = 8_000;
+/// Down to this, Opus has wide band and speech is good (RFC 6716, 2.1.1: 16 to 20 kbit/s for wide band).
+const GOOD_OPUS_BIT_RATE: u32 = 16_000;
+
+/// Settings of Opus at which a sound of this length should stay within a size that is wished for, as far as speech stays good.
+#[must_use]
+pub fn prefer_audio(settings: &AudioSettings, preferred_bytes: u64, duration_ms: u64) -> AudioSettings {
+    // A page of Ogg a second, and the packets' lengths (RFC 3533, 6).
+    let overhead_bytes = 2048 + duration_ms / 1000 * 80;
+    let bits = preferred_bytes.saturating_sub(overhead_bytes).saturating_mul(8000);
+    let affordable = u32::try_from(bits / duration_ms.max(1)).unwrap_or(u32::MAX);
+    let affordable = affordable - affordable / 20;
+    let bit_rate = settings.bit_rate.min(affordable.max(GOOD_OPUS_BIT_RATE.min(settings.bit_rate)));
+    AudioSettings { bit_rate, ..settings.clone() }
 }
 
 /// The least bit/s for each pixel and frame at which x264 still shows what is there.

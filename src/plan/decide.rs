@@ -1,9 +1,9 @@
 //! `plan(facts, profile)`: for each stream copy, encode or drop, each with the reason that goes into the event.
 
-use super::obstacle::{aac_obstacle, is_aac_lc, is_playable_h264, mp3_obstacle, video_obstacle};
-use super::settings::{AudioSettings, VideoSettings, aac_settings, mp3_settings, video_settings};
+use super::obstacle::{aac_obstacle, is_aac_lc, is_playable_h264, mp3_obstacle, opus_obstacle, video_obstacle};
+use super::settings::{AudioSettings, VideoSettings, aac_settings, sound_settings, video_settings};
 use super::{Container, Facts, Media, Sound, StreamFacts};
-use crate::profile::Profile;
+use crate::profile::{Profile, SoundCodec};
 use crate::vocabulary::{Action, Kind, Reason};
 
 /// What will be made of a file.
@@ -30,6 +30,8 @@ pub enum Output {
     M4a,
     /// ISO base media, moov first.
     Mp4,
+    /// Ogg with Opus.
+    Ogg,
     /// None: the original is what people open.
     Nothing,
 }
@@ -80,8 +82,11 @@ pub fn remux_plan(facts: &Facts, profile: &Profile) -> Option<Plan> {
     let mut reasons = Vec::new();
     let (video, audio, output) = match facts.kind {
         Kind::Audio => {
-            let (stream, _) = facts.main_audio().filter(|(stream, _)| stream.unkeepable.is_none())?;
+            let (stream, sound) = facts.main_audio().filter(|(stream, _)| stream.unkeepable.is_none())?;
             let output = match stream.codec.as_str() {
+                "opus" if profile.audio.codec == SoundCodec::Opus && sound.channels == 1 => Output::Ogg,
+                // Who asks for Opus can do nothing with another codec.
+                _ if profile.audio.codec == SoundCodec::Opus => return None,
                 "mp3" => Output::Mp3,
                 "aac" if is_aac_lc(stream) => Output::M4a,
                 _ => return None,
@@ -125,7 +130,7 @@ pub fn encode_plan(facts: &Facts, profile: &Profile, (reason, detail): (&str, &s
     if let (Some(track), Some((_, sound))) = (&mut plan.audio, facts.main_audio()) {
         track.how = How::Encode(match plan.output {
             Output::Mp4 => aac_settings(*sound, profile),
-            Output::Mp3 | Output::M4a | Output::Nothing => mp3_settings(*sound, &profile.audio),
+            Output::Mp3 | Output::M4a | Output::Ogg | Output::Nothing => sound_settings(*sound, &profile.audio),
         });
     }
     plan.action = Action::Encoded;
@@ -156,16 +161,20 @@ fn plan_audio(facts: &Facts, profile: &Profile) -> Plan {
     let Some((stream, sound)) = facts.main_audio() else {
         return kept("no-audio", "no sound that can be decoded");
     };
-    let audio = match mp3_obstacle(stream, *sound, &profile.audio) {
+    let (output, obstacle) = match profile.audio.codec {
+        SoundCodec::Mp3 => (Output::Mp3, mp3_obstacle(stream, *sound, &profile.audio)),
+        SoundCodec::Opus => (Output::Ogg, opus_obstacle(stream, *sound, facts.size_bytes, &profile.audio)),
+    };
+    let audio = match obstacle {
         None => copy(stream, &mut reasons, "conforms"),
         Some((reason, detail)) => {
             reasons.push(reason_for(Some(stream.index), "encode", reason, Some(detail)));
-            Track { index: stream.index, how: How::Encode(mp3_settings(*sound, &profile.audio)) }
+            Track { index: stream.index, how: How::Encode(sound_settings(*sound, &profile.audio)) }
         }
     };
     drop_others(facts, None, Some(stream.index), &mut reasons);
-    let action = action_of(facts, Output::Mp3, None, Some(&audio), &mut reasons);
-    Plan { output: Output::Mp3, action, video: None, audio: Some(audio), reasons }
+    let action = action_of(facts, output, None, Some(&audio), &mut reasons);
+    Plan { output, action, video: None, audio: Some(audio), reasons }
 }
 
 fn plan_video(facts: &Facts, profile: &Profile) -> Plan {
@@ -235,6 +244,7 @@ fn action_of(
         Output::Mp3 => facts.container == Container::Mp3,
         Output::M4a => facts.container == Container::M4a,
         Output::Mp4 => facts.container == Container::Mp4,
+        Output::Ogg => facts.container == Container::Ogg,
         Output::Nothing => true,
     };
     let kept = usize::from(video.is_some()) + usize::from(audio.is_some());
@@ -258,6 +268,6 @@ fn action_of(
     Action::Remuxed
 }
 
-fn reason_for(stream: Option<usize>, verdict: &str, reason: &str, detail: Option<String>) -> Reason {
+pub(super) fn reason_for(stream: Option<usize>, verdict: &str, reason: &str, detail: Option<String>) -> Reason {
     Reason { stream, verdict: verdict.to_owned(), reason: reason.to_owned(), detail }
 }

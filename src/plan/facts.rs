@@ -103,6 +103,8 @@ pub struct Picture {
     pub interlaced: bool,
     /// A picture that goes with the sound.
     pub cover_art: bool,
+    /// How many pictures an animation has.
+    pub frames: Option<u32>,
 }
 
 /// Transfer characteristics, as far as they change what must be done.

@@ -33,6 +33,18 @@ pub(in crate::plan) fn mp3_obstacle(stream: &StreamFacts, sound: Sound, profile:
     }
 }
 
+/// Why an audio stream cannot be kept as the Opus that the profile wants.
+pub(super) fn opus_obstacle(stream: &StreamFacts, sound: Sound, size_bytes: u64, profile: &AudioProfile) -> Obstacle {
+    if stream.codec != "opus" {
+        Some(("codec", format!("{} is not Opus", stream.codec)))
+    } else if sound.channels > 1 {
+        Some(("channels", format!("{} channels, at most 1", sound.channels)))
+    } else {
+        let most = profile.preferred_max_bytes.filter(|most| size_bytes > *most)?;
+        Some(("budget", format!("{size_bytes} bytes, better at most {most}")))
+    }
+}
+
 /// Why a video stream cannot be kept.
 pub(in crate::plan) fn video_obstacle(stream: &StreamFacts, picture: &Picture, profile: &VideoProfile) -> Obstacle {
     let (width, height) = picture.displayed();

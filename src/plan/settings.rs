@@ -3,7 +3,7 @@
 use super::{DynamicRange, Picture, Sound, StreamFacts};
 use crate::profile::{
     AudioProfile, ChannelRates, LoudnessTarget, MP3_BIT_RATES_MPEG1, MP3_BIT_RATES_MPEG2, MP3_SAMPLE_RATES, Profile,
-    VideoProfile,
+    SoundCodec, VideoProfile,
 };
 
 /// H.264 settings.
@@ -62,6 +62,8 @@ pub enum AudioCodec {
     Mp3,
     /// AAC-LC by libav's own encoder.
     Aac,
+    /// libopus, for speech, at a variable bit rate.
+    Opus,
 }
 
 /// The least sample rate of an MP3: MPEG-2.5's 8 to 12 kHz are in no standard and not every player has them.
@@ -79,6 +81,29 @@ pub(in crate::plan) fn aac_settings(sound: Sound, profile: &Profile) -> AudioSet
         vbr_quality: None,
         compression_level: 0,
         loudness: profile.audio.loudness,
+    }
+}
+
+/// Opus works at this rate inside, whatever it is given (RFC 6716, 2.1.3).
+const OPUS_RATE_HZ: u32 = 48_000;
+
+pub(in crate::plan) fn opus_settings(profile: &AudioProfile) -> AudioSettings {
+    AudioSettings {
+        codec: AudioCodec::Opus,
+        sample_rate_hz: OPUS_RATE_HZ,
+        channels: 1,
+        bit_rate: profile.mono.bit_rate,
+        vbr_quality: None,
+        compression_level: 10,
+        loudness: profile.loudness,
+    }
+}
+
+/// What the profile makes of an audio file.
+pub(in crate::plan) fn sound_settings(sound: Sound, profile: &AudioProfile) -> AudioSettings {
+    match profile.codec {
+        SoundCodec::Mp3 => mp3_settings(sound, profile),
+        SoundCodec::Opus => opus_settings(profile),
     }
 }
 

@@ -28,6 +28,7 @@ fn picture() -> Picture {
         color_space: Some("bt709".to_owned()),
         interlaced: false,
         cover_art: false,
+        frames: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A compression profile, validated: whatever it says can be done.
 
-use super::{RawAudio, RawProfile, RawVideo};
+use super::{RawAudio, RawPicture, RawProfile, RawVideo};
 
 /// What the playback asset, thumbnail and waveform should be.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,13 +17,45 @@ pub struct Profile {
     pub video: VideoProfile,
     /// Longest side and JPEG quality (2 to 31).
     pub thumbnail: (u32, u8),
+    /// Still pictures.
+    pub picture: PictureProfile,
     /// Waveform picture and peaks.
     pub waveform: WaveformProfile,
+}
+
+/// What is made of still pictures beside thumbnails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureProfile {
+    /// Whether there are renditions at all.
+    pub rendition: bool,
+    /// Names of the containers that are shown as they are.
+    pub shown: Vec<String>,
+    /// Of renditions.
+    pub format: PictureFormat,
+    /// Longest side in pixels.
+    pub max_side: u32,
+    /// JPEG quality as libav counts it, 2 (best) to 31.
+    pub quality: u8,
+    /// Whether what is shown as it is loses its metadata.
+    pub strip_metadata: bool,
+}
+
+/// Format of a rendition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureFormat {
+    /// JPEG, or PNG where anything can be seen through the picture.
+    Auto,
+    /// JPEG, on white.
+    Jpeg,
 }
 
 /// MP3 settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioProfile {
+    /// Of audio files.
+    pub codec: SoundCodec,
+    /// Opus: within which size the bit rate is lowered as far as speech stays good.
+    pub preferred_max_bytes: Option<u64>,
     /// For one channel.
     pub mono: ChannelRates,
     /// For two.
@@ -36,6 +68,15 @@ pub struct AudioProfile {
     pub max_channels: u32,
     /// Loudness after gain, and the true peak that gain must not pass.
     pub loudness: Option<LoudnessTarget>,
+}
+
+/// What audio files become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SoundCodec {
+    /// MP3.
+    Mp3,
+    /// One channel of Opus in Ogg.
+    Opus,
 }
 
 /// Bit rate and sample rate that go together.
@@ -108,6 +149,8 @@ pub const MP3_BIT_RATES_MPEG1: &[u32] = &[32, 40, 48, 56, 64, 80, 96, 112, 128, 
 pub const MP3_BIT_RATES_MPEG2: &[u32] = &[8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
 /// Sample rates of MP3 in Hz.
 pub const MP3_SAMPLE_RATES: &[u32] = &[8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000];
+/// Kinds of pictures by their names in events; `webp-animated` is a WebP that moves.
+pub const PICTURES: &[&str] = &["jpeg", "png", "gif", "webp", "webp-animated", "bmp", "tiff", "avif", "heic", "jxl"];
 /// x264's presets, fastest first.
 const X264_PRESETS: &[&str] =
     &["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
@@ -125,6 +168,7 @@ impl Profile {
         checks.video(&raw.video);
         checks.range(raw.thumbnail.max_side, 16..=4096, "thumbnail.max_side");
         checks.range(raw.thumbnail.quality, 2..=31, "thumbnail.quality");
+        checks.picture(&raw.picture);
         checks.range(raw.waveform.width, 16..=4096, "waveform.width");
         checks.range(raw.waveform.height, 16..=1024, "waveform.height");
         checks.range(raw.waveform.peaks_per_second, 1..=1000, "waveform.peaks_per_second");
@@ -140,6 +184,8 @@ fn build(raw: &RawProfile) -> Profile {
         larger_tolerance: 1.0 + raw.larger_tolerance_percent / 100.0,
         max_bytes: (raw.max_bytes > 0).then_some(raw.max_bytes),
         audio: AudioProfile {
+            codec: if audio.codec == "opus" { SoundCodec::Opus } else { SoundCodec::Mp3 },
+            preferred_max_bytes: (audio.preferred_max_bytes > 0).then_some(audio.preferred_max_bytes),
             mono: ChannelRates { bit_rate: audio.bit_rate, max_sample_rate_hz: audio.max_sample_rate_hz },
             stereo: ChannelRates {
                 bit_rate: audio.stereo_bit_rate,
@@ -164,6 +210,14 @@ fn build(raw: &RawProfile) -> Profile {
             audio_bit_rate_per_channel: video.audio_bit_rate_per_channel,
         },
         thumbnail: (raw.thumbnail.max_side, raw.thumbnail.quality),
+        picture: PictureProfile {
+            rendition: raw.picture.rendition,
+            shown: raw.picture.shown.clone(),
+            format: if raw.picture.format == "jpeg" { PictureFormat::Jpeg } else { PictureFormat::Auto },
+            max_side: raw.picture.max_side,
+            quality: raw.picture.quality,
+            strip_metadata: raw.picture.strip_metadata,
+        },
         waveform: WaveformProfile {
             width: raw.waveform.width,
             height: raw.waveform.height,
@@ -201,6 +255,14 @@ impl Checks {
 
     fn audio(&mut self, audio: &RawAudio) {
         let vbr = audio.mode == "vbr";
+        let opus = audio.codec == "opus";
+        self.ensure(opus || audio.codec == "mp3", "audio.codec", "is neither \"mp3\" nor \"opus\"");
+        self.ensure(!opus || audio.max_channels == 1, "audio.max_channels", "is 1 for Opus");
+        self.ensure(
+            opus || audio.preferred_max_bytes == 0,
+            "audio.preferred_max_bytes",
+            "goes with codec = \"opus\" only",
+        );
         self.ensure(vbr || audio.mode == "cbr", "audio.mode", "is neither \"cbr\" nor \"vbr\"");
         self.ensure(vbr || audio.vbr_quality.is_none(), "audio.vbr_quality", "goes with mode = \"vbr\" only");
         self.range(audio.vbr_quality.unwrap_or(0), 0..=9, "audio.vbr_quality");
@@ -225,6 +287,15 @@ impl Checks {
             bit_key,
             format!("MP3 at {sample_rate} Hz has no {bit_rate} bit/s; it has {rates:?} kbit/s"),
         );
+    }
+
+    fn picture(&mut self, picture: &RawPicture) {
+        self.range(picture.max_side, 160..=16_384, "picture.max_side");
+        self.range(picture.quality, 2..=31, "picture.quality");
+        let format = matches!(picture.format.as_str(), "auto" | "jpeg");
+        self.ensure(format, "picture.format", "is neither \"auto\" nor \"jpeg\"");
+        let unknown = picture.shown.iter().find(|name| !PICTURES.contains(&name.as_str()));
+        self.ensure(unknown.is_none(), "picture.shown", format!("{unknown:?} is none of {PICTURES:?}"));
     }
 
     fn video(&mut self, video: &RawVideo) {

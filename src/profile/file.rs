@@ -26,15 +26,25 @@ pub struct RawProfile {
     /// Thumbnails.
     #[serde(default)]
     pub thumbnail: RawThumbnail,
+    /// Still pictures.
+    #[serde(default)]
+    pub picture: RawPicture,
     /// Waveform picture and peaks.
     #[serde(default)]
     pub waveform: RawWaveform,
 }
 
-/// `[audio]`: audio files become MP3. Mono is voice in all but name, stereo is music: each has its own rate.
+/// `[audio]`: audio files become MP3, or Ogg with Opus. Mono is voice in all but name, stereo is music: each has its own rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawAudio {
+    /// `mp3`, or `opus`: one channel of Opus at a variable bit rate around `bit_rate`, in Ogg, as messengers take voice messages.
+    #[serde(default = "mp3")]
+    pub codec: String,
+    /// Opus: a size in bytes within which the bit rate is lowered as far as speech stays good; what does not fit then is larger,
+    /// and said. 0 is none.
+    #[serde(default)]
+    pub preferred_max_bytes: u64,
     /// `cbr` or `vbr`.
     pub mode: String,
     /// bit/s of mono MP3; in VBR only the cap above which a mono MP3 is encoded again.
@@ -100,6 +110,37 @@ impl Default for RawThumbnail {
     }
 }
 
+/// `[picture]`: what is made of a still picture beside its thumbnail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawPicture {
+    /// Whether a picture that is not shown everywhere gets a rendition, `picture.jpg` or `picture.png`.
+    pub rendition: bool,
+    /// Containers that are shown as they are, by their names in events; `webp-animated` is a WebP that moves.
+    pub shown: Vec<String>,
+    /// `auto` (JPEG, or PNG where there is transparency) or `jpeg` (transparency on white).
+    pub format: String,
+    /// Longest side of a rendition in pixels; a picture above it gets one, whatever its container.
+    pub max_side: u32,
+    /// JPEG quality as libav counts it, 2 (best) to 31.
+    pub quality: u8,
+    /// Whether JPEG, PNG and WebP that are shown as they are get a rendition without Exif, XMP, IPTC and comments.
+    pub strip_metadata: bool,
+}
+
+impl Default for RawPicture {
+    fn default() -> Self {
+        Self {
+            rendition: true,
+            shown: ["jpeg", "png", "gif", "webp"].map(str::to_owned).to_vec(),
+            format: "auto".to_owned(),
+            max_side: 4096,
+            quality: 3,
+            strip_metadata: false,
+        }
+    }
+}
+
 /// `[waveform]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,6 +159,10 @@ impl Default for RawWaveform {
     fn default() -> Self {
         Self { width: 800, height: 120, peaks_per_second: 20, max_peaks: 4000 }
     }
+}
+
+fn mp3() -> String {
+    "mp3".to_owned()
 }
 
 const fn yes() -> bool {

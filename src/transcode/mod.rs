@@ -18,12 +18,13 @@ mod pass;
 mod read;
 mod rehearsal;
 mod report;
+mod still;
 
 use std::fs::File;
 
 use job::{Findings, Job, scratch};
-use make::still::{Still, Undecoded};
 use read::sniff::Sniffed;
+use still::{Still, Undecoded};
 
 use crate::error::{Code, Fault};
 use crate::plan::{Container, plan as plan_of};
@@ -86,14 +87,14 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
         }
         Sniffed::Document { mime_type, extension } => Ok(report::document(mime_type, extension)),
         Sniffed::Media(container) if container.is_picture() || read::sniff::is_still_gif(&mut file, container) => {
-            let mut still = make::still::facts(container, job.limits)?;
-            let findings = if make { make::still::thumbnail(&mut still, job)? } else { Findings::default() };
+            let mut still = still::facts(container, job.limits)?;
+            let findings = if make { still::make(&mut still, job)? } else { Findings::default() };
             Ok(picture_report(still, findings, job))
         }
         Sniffed::Media(container) => match recording(container, &mut file, job, make) {
             // It moves, and is a picture to those who send it.
             Err(Fault::Rejected { code, .. }) if container == Container::Gif && Undecoded::of(code).is_some() => {
-                let mut still = make::still::facts(container, job.limits)?;
+                let mut still = still::facts(container, job.limits)?;
                 still.undecoded = Undecoded::of(code);
                 let bad_packets = u64::from(still.undecoded == Some(Undecoded::Damaged));
                 let damage = Damage { packets: 1, bad_packets, ..Damage::default() };
@@ -107,6 +108,7 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
 /// The report of a picture: its original is kept, whether it could be decoded or not.
 fn picture_report(still: Still, findings: Findings, job: &Job<'_>) -> Report {
     let mut plan = plan_of(&still.facts, job.profile);
+    plan.reasons.extend(still.reasons);
     plan.reasons.extend(still.undecoded.map(report::not_decoded));
     report::report(&still.facts, plan, findings)
 }

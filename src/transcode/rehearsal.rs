@@ -39,7 +39,7 @@ fn picture() -> Result<(), ff::Error> {
 }
 
 fn sound() -> Result<(), ff::Error> {
-    for codec in [AudioCodec::Mp3, AudioCodec::Aac] {
+    for codec in [AudioCodec::Mp3, AudioCodec::Aac, AudioCodec::Opus] {
         let settings = AudioSettings {
             codec,
             sample_rate_hz: 24_000,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::av;
 use super::job::Findings;
-use super::make::still::Undecoded;
 use super::read::cut::missing_ms;
+use super::still::Undecoded;
 use crate::plan::{Facts, Media, Plan, StreamFacts};
 use crate::task::Report;
 use crate::vocabulary::{Action, Damage, Kind, Reason, SandboxStatus, Stream, StreamDetail};
@@ -93,6 +93,7 @@ fn stream(facts: &StreamFacts) -> Stream {
                 dynamic_range: picture.dynamic_range.as_str().to_owned(),
                 color_space: picture.color_space.clone(),
                 cover_art: picture.cover_art,
+                frames: picture.frames,
             }
         }
         Media::Audio(sound) => StreamDetail::Audio { sample_rate_hz: sound.sample_rate_hz, channels: sound.channels },

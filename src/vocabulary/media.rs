@@ -52,6 +52,9 @@ pub enum Role {
     Playback,
     /// Upright JPEG.
     Thumbnail,
+    /// A still picture for programs that do not show the original: JPEG or PNG, upright, sRGB, without metadata; or the
+    /// original's picture bit by bit without metadata.
+    Rendition,
     /// PNG picture of the sound.
     Waveform,
     /// The sound's peaks for a player that draws by itself (audiowaveform JSON, version 2).

@@ -59,6 +59,9 @@ pub enum StreamDetail {
         /// A picture that goes with the audio, not a video.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         cover_art: bool,
+        /// How many pictures an animation has, where its header says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        frames: Option<u32>,
     },
     /// Sound.
     Audio {

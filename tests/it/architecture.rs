@@ -95,8 +95,16 @@ fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
 
 #[test]
 fn contracts_on_wire_and_disk_are_declared_in_few_places() {
-    let contracts =
-        ["vocabulary", "events", "profile/file", "config", "task", "sandbox/wire/messages", "profile_lab/record"];
+    let contracts = [
+        "vocabulary",
+        "events",
+        "profile/file",
+        "config",
+        "task",
+        "sandbox/wire/messages",
+        "profile_lab/record",
+        "cli/fits/rules",
+    ];
     let derives = |source: &Source| {
         let named = |line: &str| line.contains("Serialize") || line.contains("Deserialize");
         // A derive that is broken over lines begins with `derive(` alone.

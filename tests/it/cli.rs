@@ -29,7 +29,8 @@ fn profiles_lists_the_built_in_ones_and_those_of_the_directory() {
     assert!(marked[0].contains("mine"), "{}", run.stdout);
     let listed = dir.run(["profiles", "--format", "json"]).exits(0).json_lines();
     let names: Vec<_> = listed.iter().map(|profile| profile["profile"]["name"].as_str().expect("a name")).collect();
-    assert_eq!(names, ["archive", "crm", "video-480p", "voice"]);
+    let whatsapp = ["whatsapp-image", "whatsapp-video", "whatsapp-voice"];
+    assert_eq!(names, [&["archive", "crm", "video-480p", "voice"][..], &whatsapp].concat());
 }
 
 #[test]

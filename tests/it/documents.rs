@@ -90,6 +90,7 @@ fn every_container_and_codec_is_there() {
         let reader = match row.reader {
             Reader::Demuxer(name) => format!("demuxer {name}"),
             Reader::Still(name) => format!("decoder {name}"),
+            Reader::Items(name) => format!("its items, or else demuxer {name}"),
             Reader::None => "header only".to_owned(),
         };
         let holds = match (row.video, row.audio) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use mediamill::events::{Action, Kind, Role};
 
 use crate::support::media::{
-    QUARTERS, Shown, decodes, ffmpeg, fixture, is_color, make, make_with, quarters, stream, synthesise,
+    QUARTERS, Shown, decodes, fixture, is_color, make, make_with, quarters, stream, synthesise,
 };
 use crate::support::pictures::gif;
 
@@ -133,16 +133,6 @@ fn a_shape_that_is_square_within_a_hundredth_is_no_reason_to_encode() {
     assert!(make(&film).says("copy", "conforms"));
 }
 
-/// What zscale and tonemap make of a film, as a picture at this size: the reference that colours are compared with.
-fn reference(film: &Path, out: &Path, width: usize, height: usize) -> Shown {
-    let chain = format!(
-        "zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,tonemap=tonemap=mobius:desat=0,\
-         zscale=t=bt709:m=bt709:r=tv:w={width}:h={height},format=yuv420p"
-    );
-    ffmpeg(&format!("-i {} -vf {chain} -frames:v 1 {{}}", film.display()), out);
-    Shown::of(out, 0.0)
-}
-
 #[test]
 fn high_dynamic_range_is_mapped_to_tagged_bt709() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -170,14 +160,62 @@ fn high_dynamic_range_is_mapped_to_tagged_bt709() {
             assert_eq!(out[key], value, "{transfer}: {out:#}");
         }
         let shown = Shown::of(&made.playback(), 0.0);
-        let wanted = reference(&film, &dir.path().join("reference.png"), shown.width, shown.height);
-        let difference = shown.difference(&wanted);
-        eprintln!("{transfer}: {difference:.2} of 255 from the reference");
-        assert!(difference < 14.0, "{transfer}: {difference:.1} of 255 from the reference");
+        // White of the source became reference white, 203 cd/m² (ITU-R BT.2408): it is white again.
+        let source = synthesise(
+            &dir,
+            "source.png",
+            "-f lavfi -i testsrc2=s=640x360 -vf scale=in_color_matrix=bt709 -frames:v 1",
+        );
+        let difference = shown.difference(&Shown::of(&source, 0.0));
+        eprintln!("{transfer}: {difference:.2} of 255 from the source");
+        assert!(difference < 12.0, "{transfer}: {difference:.1} of 255 from the source");
         let thumbnail = Shown::of(&made.thumbnail(), 0.0);
         for (x, y) in [(0.3, 0.3), (0.7, 0.6)] {
             let (a, b) = (thumbnail.color(x, y), shown.color(x, y));
             assert!(is_color(a, b), "{transfer}: thumbnail {a:?}, film {b:?}");
+        }
+    }
+}
+
+#[test]
+fn reference_white_of_high_dynamic_range_is_not_dim() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for transfer in ["arib-std-b67", "smpte2084"] {
+        let chain = format!(
+            "zscale=tin=bt709:min=bt709:pin=bt709:rin=tv:t={transfer}:m=bt2020nc:p=bt2020:r=tv:npl=203,format=yuv420p10le"
+        );
+        let film = synthesise(
+            &dir,
+            &format!("{transfer}.mov"),
+            &format!(
+                "-f lavfi -i color=white:s=320x240:r=5:d=1,format=yuv420p -vf {chain} -c:v libx265 -preset ultrafast \
+                 -x265-params log-level=none -color_trc {transfer} -colorspace bt2020nc -color_primaries bt2020 -tag:v hvc1"
+            ),
+        );
+        let made = make(&film);
+        for shown in [Shown::of(&made.playback(), 0.0), Shown::of(&made.thumbnail(), 0.0)] {
+            let white = shown.color(0.5, 0.5);
+            assert!(white.iter().all(|value| *value >= 230), "{transfer}: {white:?}");
+        }
+    }
+}
+
+#[test]
+fn wider_primaries_are_mapped_to_those_of_bt709() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // The same colour in the numbers of each.
+    for (primaries, matrix, color) in [("smpte432", "bt709", "0xca3b3d"), ("bt2020", "bt2020nc", "0xb54c3c")] {
+        let source = format!(
+            "-f lavfi -i color={color}:s=320x240:r=5:d=1,format=gbrp -vf \
+             zscale=pin={primaries}:tin=bt709:min=gbr:p={primaries}:t=bt709:m={matrix}:r=tv,format=yuv420p"
+        );
+        let tags = format!("-color_trc bt709 -colorspace {matrix} -color_primaries {primaries}");
+        let film = format!("{source} -c:v libx265 -preset ultrafast -x265-params log-level=none {tags} -tag:v hvc1");
+        let made = make(&synthesise(&dir, &format!("{primaries}.mov"), &film));
+        for (what, shown) in [("film", made.playback()), ("thumbnail", made.thumbnail())] {
+            let seen = Shown::of(&shown, 0.0).color(0.5, 0.5);
+            let off = seen.iter().zip([219, 32, 52]).map(|(a, b)| a.abs_diff(b)).max();
+            assert!(off <= Some(8), "{primaries}: {what} is {seen:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::media_codecs;
 use crate::support::mutate::{Mutant, mutant};
 use crate::support::say::say;
 use crate::support::trial::{Trial, on_all_cores, tally};
-use crate::support::{cmd, files, jail, judge};
+use crate::support::{cmd, files, jail, judge, stills};
 
 /// How many in the short form, and of which seed.
 const FEW: u64 = 150;
@@ -20,7 +20,10 @@ const WALL_S: u64 = 10;
 
 #[test]
 fn a_hundred_and_fifty_mutants_end_in_a_code_or_in_a_proven_output() {
-    Fuzz::new(files::below(&cmd::repo_file("fixtures"))).run(SEED, 0..FEW);
+    // With kinds of pictures that the fixtures do not have.
+    let pictures = tempfile::tempdir().expect("a directory");
+    let paths = files::below(&cmd::repo_file("fixtures")).into_iter().chain(stills::seeds(&pictures)).collect();
+    Fuzz::new(paths).run(SEED, 0..FEW);
 }
 
 #[test]
@@ -39,7 +42,8 @@ fn many() {
     };
     let corpus = std::env::var_os("MEDIAMILL_CORPUS").map_or_else(|| cmd::repo_file("fixtures"), PathBuf::from);
     let dir = tempfile::tempdir().expect("a directory");
-    let paths = files::below(&corpus).into_iter().chain(media_codecs::samples(&dir)).collect();
+    let paths =
+        files::below(&corpus).into_iter().chain(media_codecs::samples(&dir)).chain(stills::seeds(&dir)).collect();
     let from = number("FROM", 0);
     Fuzz::new(paths).run(number("SEED", SEED), from..from + number("N", 5000));
 }

@@ -3,7 +3,7 @@
 use super::job::Job;
 use super::upload::Kept;
 use crate::config::Profile;
-use crate::events::{Action, Asset, Decision, Normalized, Original, Role, Timings, WorkerInfo};
+use crate::events::{Asset, Decision, Normalized, Original, Role, Timings, WorkerInfo};
 use crate::source::Fetched;
 use crate::task::Report;
 
@@ -18,13 +18,9 @@ pub(super) fn normalized(
 ) -> Normalized {
     let received = &job.received;
     let declared = received.declared.clone().unwrap_or_default();
-    let playback = |asset: &&Asset| asset.role == Role::Playback;
-    let bytes_after = match report.action {
-        Action::KeptOriginal => fetched.size_bytes,
-        Action::Copied | Action::Remuxed | Action::Encoded => {
-            stored.assets.iter().find(playback).map_or(fetched.size_bytes, |asset| asset.size_bytes)
-        }
-    };
+    // What people open: the playback asset, a picture's rendition, or else the original.
+    let opened = |asset: &&Asset| matches!(asset.role, Role::Playback | Role::Rendition);
+    let bytes_after = stored.assets.iter().find(opened).map_or(fetched.size_bytes, |asset| asset.size_bytes);
     Normalized {
         tenant: received.tenant.clone(),
         media_id: received.media_id.clone(),

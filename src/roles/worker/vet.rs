@@ -12,9 +12,10 @@ use crate::events::{Action, Kind, Reason, Role, Stream, StreamDetail};
 use crate::task::{INPUT, Produced, Report};
 
 /// Every object that a child can make: of which kind of file, what for, its name, its MIME type.
-const OBJECTS: [(Kind, Role, &str, &str); 8] = [
+const OBJECTS: [(Kind, Role, &str, &str); 12] = [
     (Kind::Audio, Role::Playback, "audio.mp3", "audio/mpeg"),
     (Kind::Audio, Role::Playback, "audio.m4a", "audio/mp4"),
+    (Kind::Audio, Role::Playback, "audio.ogg", "audio/ogg; codecs=opus"),
     (Kind::Audio, Role::Waveform, "waveform.png", "image/png"),
     (Kind::Audio, Role::Peaks, "peaks.json", "application/json"),
     // Of its cover art.
@@ -22,6 +23,9 @@ const OBJECTS: [(Kind, Role, &str, &str); 8] = [
     (Kind::Video, Role::Playback, "video.mp4", "video/mp4"),
     (Kind::Video, Role::Thumbnail, "thumbnail.jpg", "image/jpeg"),
     (Kind::Image, Role::Thumbnail, "thumbnail.jpg", "image/jpeg"),
+    (Kind::Image, Role::Rendition, "picture.jpg", "image/jpeg"),
+    (Kind::Image, Role::Rendition, "picture.png", "image/png"),
+    (Kind::Image, Role::Rendition, "picture.webp", "image/webp"),
 ];
 /// Verdicts of a [`Reason`].
 const VERDICTS: [&str; 5] = ["copy", "encode", "drop", "keep", "remux"];
@@ -105,6 +109,8 @@ fn files(report: &Report, scratch: &Path, limits: &Limits) -> Checked {
         let most = match made.role {
             _ if made.file == INPUT => limits.input_bytes,
             Role::Playback => limits.output_bytes,
+            // A picture's metadata may be all that a rendition leaves out.
+            Role::Rendition => limits.input_bytes.min(limits.output_bytes),
             Role::Thumbnail | Role::Waveform | Role::Peaks | Role::Original => MAX_SIDE_BYTES,
         };
         ensure(size_bytes <= most, "names a file that is too large for its purpose")?;

@@ -3,6 +3,7 @@
 
 use std::marker::PhantomData;
 
+use ff::ffi;
 use ffmpeg_next as ff;
 
 use super::StreamView;
@@ -21,6 +22,8 @@ pub(in crate::transcode) fn warm() {
     }
 }
 
+/// Pixels by which libav makes a row longer at most.
+const ROW_PADDING: u64 = 64;
 /// Errors in a row at the end of a stream. libav ends it by itself after as many as there are threads and held frames.
 const MAX_BAD_AT_END: u64 = 256;
 
@@ -69,13 +72,43 @@ impl<F: FrameKind> Decoder<F> {
         Self::open_context(context, codec, Some(stream.time_base()), threads, max_pixels)
     }
 
-    /// Opens a decoder by name, for a picture that is a single packet.
+    /// Opens a decoder by name, for a picture that is a single packet. With a `reduction` above 0, each side that comes out is
+    /// 2 to its power times smaller: the decoder transforms fewer coefficients, and never has the whole picture.
     ///
     /// # Errors
     /// libav's.
-    pub(in crate::transcode) fn open_still(codec: &str, max_pixels: u64) -> Result<Self, ff::Error> {
+    pub(in crate::transcode) fn open_still(codec: &str, max_pixels: u64, reduction: u8) -> Result<Self, ff::Error> {
         let codec = super::decoder_for(codec).ok_or(ff::Error::DecoderNotFound)?;
-        Self::open_context(ff::codec::Context::new_with_codec(codec), codec, None, 1, max_pixels)
+        let mut context = ff::codec::Context::new_with_codec(codec);
+        // SAFETY: the context is allocated and not yet open.
+        unsafe { (*context.as_mut_ptr()).lowres = i32::from(reduction) };
+        // libav counts rows that are as long as its buffers'.
+        let most = max_pixels.saturating_add(ROW_PADDING * u64::from(u16::MAX));
+        Self::open_context(context, codec, None, 1, most << (2 * reduction))
+    }
+
+    /// Opens a decoder by name, for packets whose container says beforehand what stands in `extradata`.
+    ///
+    /// # Errors
+    /// libav's, running out of memory among them.
+    pub(in crate::transcode) fn open_item(codec: &str, extradata: &[u8], max_pixels: u64) -> Result<Self, ff::Error> {
+        let codec = super::decoder_for(codec).ok_or(ff::Error::DecoderNotFound)?;
+        let mut context = ff::codec::Context::new_with_codec(codec);
+        let length = i32::try_from(extradata.len()).map_err(|_| ff::Error::InvalidData)?;
+        if length > 0 {
+            let padded = extradata.len() + ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+            // SAFETY: the context is allocated and not yet open, and owns what is given to it; the copy is within the allocation.
+            unsafe {
+                let copy = ffi::av_mallocz(padded).cast::<u8>();
+                if copy.is_null() {
+                    return Err(ff::Error::Other { errno: libc::ENOMEM });
+                }
+                copy.copy_from_nonoverlapping(extradata.as_ptr(), extradata.len());
+                let raw = context.as_mut_ptr();
+                ((*raw).extradata, (*raw).extradata_size) = (copy, length);
+            }
+        }
+        Self::open_context(context, codec, None, 1, max_pixels)
     }
 
     fn open_context(

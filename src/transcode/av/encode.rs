@@ -101,6 +101,7 @@ fn approximate(frame_rate: f64) -> ff::Rational {
 /// MP3 by LAME, or AAC-LC by libav.
 pub(in crate::transcode) struct AudioEncoder {
     inner: ff::codec::encoder::audio::Encoder,
+    format: ff::format::Sample,
     channels: usize,
     rate: i32,
     next_pts: i64,
@@ -112,12 +113,21 @@ pub(in crate::transcode) struct AudioEncoder {
 /// presets; measured with a sine): ceilings on true peaks are the profile's to set, and loudness is to be as promised.
 fn lame_scale(settings: &AudioSettings) -> f32 {
     match (settings.codec, settings.vbr_quality, settings.bit_rate) {
-        (AudioCodec::Aac, ..) | (AudioCodec::Mp3, Some(_), _) => 1.0,
+        (AudioCodec::Aac | AudioCodec::Opus, ..) | (AudioCodec::Mp3, Some(_), _) => 1.0,
         (AudioCodec::Mp3, None, ..=160_000) => 0.95,
         (AudioCodec::Mp3, None, ..=192_000) => 0.97,
         (AudioCodec::Mp3, None, ..=224_000) => 0.98,
         (AudioCodec::Mp3, None, _) => 1.0,
     }
+}
+
+/// libopus takes its channels interleaved.
+const fn sample_format(codec: AudioCodec) -> ff::format::Sample {
+    use ff::format::sample::Type;
+    ff::format::Sample::F32(match codec {
+        AudioCodec::Opus => Type::Packed,
+        AudioCodec::Mp3 | AudioCodec::Aac => Type::Planar,
+    })
 }
 
 impl AudioEncoder {
@@ -129,12 +139,13 @@ impl AudioEncoder {
         let name = match settings.codec {
             AudioCodec::Mp3 => "libmp3lame",
             AudioCodec::Aac => "aac",
+            AudioCodec::Opus => "libopus",
         };
         let codec = ff::encoder::find_by_name(name).ok_or(ff::Error::EncoderNotFound)?;
         let rate = i32::try_from(settings.sample_rate_hz).map_err(|_| ff::Error::InvalidData)?;
         let mut encoder = ff::codec::Context::new_with_codec(codec).encoder().audio()?;
         encoder.set_rate(rate);
-        encoder.set_format(ff::format::Sample::F32(ff::format::sample::Type::Planar));
+        encoder.set_format(sample_format(settings.codec));
         encoder.set_time_base(ff::Rational::new(1, rate));
         encoder.set_bit_rate(settings.bit_rate as usize);
         // SAFETY: the context is allocated and not yet open.
@@ -149,6 +160,11 @@ impl AudioEncoder {
             encoder.set_flags(ff::codec::Flags::GLOBAL_HEADER);
         }
         let mut options = ff::Dictionary::new();
+        if settings.codec == AudioCodec::Opus {
+            options.set("application", "voip");
+            options.set("vbr", "on");
+            options.set("compression_level", &settings.compression_level.to_string());
+        }
         if settings.codec == AudioCodec::Mp3 {
             options.set("compression_level", &settings.compression_level.to_string());
             if let Some(quality) = settings.vbr_quality {
@@ -158,7 +174,14 @@ impl AudioEncoder {
         }
         let inner = encoder.open_as_with(codec, options)?;
         let makeup = lame_scale(settings).recip();
-        Ok(Self { inner, channels: settings.channels as usize, rate, next_pts: 0, makeup })
+        Ok(Self {
+            inner,
+            format: sample_format(settings.codec),
+            channels: settings.channels as usize,
+            rate,
+            next_pts: 0,
+            makeup,
+        })
     }
 
     /// What the muxer needs to know.
@@ -194,14 +217,16 @@ impl AudioEncoder {
         }
         let gain = gain * self.makeup;
         let count = interleaved.len() / self.channels;
-        let format = ff::format::Sample::F32(ff::format::sample::Type::Planar);
+        let format = self.format;
         let layout = ff::ChannelLayout::default(i32::try_from(self.channels).unwrap_or(1));
         let mut frame = ff::frame::Audio::new(format, count, layout);
         frame.set_rate(self.rate.unsigned_abs());
         frame.set_pts(Some(self.next_pts));
         self.next_pts += i64::try_from(count).unwrap_or(0);
-        for channel in 0..self.channels {
-            let samples = interleaved.iter().skip(channel).step_by(self.channels);
+        // Packed, all channels are in the first plane as they come.
+        let step = if format.is_packed() { 1 } else { self.channels };
+        for channel in 0..step {
+            let samples = interleaved.iter().skip(channel).step_by(step);
             for (to, from) in frame.plane_mut::<f32>(channel).iter_mut().zip(samples) {
                 *to = from * gain;
             }

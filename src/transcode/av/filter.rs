@@ -75,7 +75,8 @@ impl PictureFilter {
     /// libav's.
     pub(in crate::transcode) fn apply(frame: &ff::frame::Video, chain: &str) -> Result<ff::frame::Video, ff::Error> {
         let mut filter = Self::new(frame, ff::Rational::new(1, 1000), chain, 1)?;
-        filter.push(Some(frame))?;
+        // libav takes what it is given, and leaves an empty frame behind.
+        filter.push(Some(&super::reference(frame)))?;
         filter.push(None)?;
         let mut out = ff::frame::Video::empty();
         if filter.pull(&mut out)? { Ok(out) } else { Err(ff::Error::Eof) }

@@ -10,6 +10,7 @@ mod mux;
 mod names;
 mod packet;
 mod pair;
+mod picture;
 mod resample;
 mod stream;
 mod timeline;
@@ -23,12 +24,13 @@ pub(super) use input::Input;
 pub(super) use mix::Mix;
 pub(super) use mux::{Muxer, OutputStream, set_initial_padding, set_trim, trim};
 pub(super) use names::{
-    decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name, prepare_for_encoder,
-    reference, set_frame_color, silence,
+    FrameColor, decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name,
+    prepare_for_encoder, reference, set_frame_color, silence,
 };
 pub(super) use names::{inventory, libraries};
 pub(super) use packet::{is_concealed, is_described_anew, is_hidden};
 pub(super) use pair::PairFilter;
+pub(super) use picture::{Mosaic, icc_profile, rgba_frame};
 pub(super) use resample::Resampler;
 pub(super) use stream::{StreamType, StreamView};
 

@@ -149,15 +149,15 @@ pub(in crate::transcode) fn silence() {
 }
 
 /// What every profile needs to write, and to change pictures on the way.
-const ENCODERS: &[&str] = &["libx264", "libmp3lame", "aac", "mjpeg", "png"];
-const FILTERS: &[&str] = &["buffer", "buffersink", "scale", "format", "zscale", "tonemap", "bwdif", "pad"];
+const ENCODERS: &[&str] = &["libx264", "libmp3lame", "aac", "libopus", "mjpeg", "png"];
+const FILTERS: &[&str] = &["buffer", "buffersink", "scale", "format", "crop", "zscale", "tonemap", "bwdif", "pad"];
 
 /// Names of the demuxers and codecs that are accepted.
 fn accepted() -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
     let (mut demuxers, mut codecs) = (BTreeSet::new(), BTreeSet::new());
     for row in ACCEPTED {
         match row.reader {
-            Reader::Demuxer(name) => drop(demuxers.insert(name)),
+            Reader::Demuxer(name) | Reader::Items(name) => drop(demuxers.insert(name)),
             Reader::Still(codec) => drop(codecs.insert(codec)),
             Reader::None => continue,
         }

@@ -38,8 +38,12 @@ pub(in crate::transcode) fn prove(expected: &Expectation<'_>) -> Result<(), Faul
     if UNPROVEN.get() == expected.file {
         return Err(failed("a test has it so".to_owned()));
     }
-    let demuxer = if expected.plan.output == Output::Mp3 { "mp3" } else { "mov" };
-    let mut input = Input::open(expected.file, demuxer, &["h264", "aac", "mp3"])
+    let demuxer = match expected.plan.output {
+        Output::Mp3 => "mp3",
+        Output::Ogg => "ogg",
+        Output::M4a | Output::Mp4 | Output::Nothing => "mov",
+    };
+    let mut input = Input::open(expected.file, demuxer, &["h264", "aac", "mp3", "opus"])
         .map_err(|error| failed(format!("the output cannot be opened: {error}")))?;
     let wanted = usize::from(expected.plan.video.is_some()) + usize::from(expected.plan.audio.is_some());
     if input.stream_count() != wanted {

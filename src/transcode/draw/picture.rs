@@ -23,14 +23,64 @@ pub(in crate::transcode) fn before_turning((width, height): (u32, u32), orientat
     if orientation.rotation_degrees % 180 == 90 { (height, width) } else { (width, height) }
 }
 
-/// The transfer, matrix and primaries of BT.2100 in zscale's words.
-pub(in crate::transcode) fn tone_map(width: u32, height: u32, transfer: u32) -> String {
-    let transfer = if transfer == 16 { "smpte2084" } else { "arib-std-b67" };
-    // Light is added up and mapped in linear RGB; hable keeps shadows and skin as they are and rolls off highlights.
+/// Luminance of reference white in cd/m² (ITU-R BT.2408, table 1): what becomes the white of a screen.
+const REFERENCE_WHITE_NITS: f64 = 203.0;
+/// Luminance above which highlights are cut: the nominal peak of HLG (ITU-R BT.2100, table 5), and what most PQ is made for.
+const PEAK_NITS: f64 = 1000.0;
+/// Up to this share of reference white light is kept as it is; from there on it is rolled off up to the peak.
+const KNEE: f64 = 0.75;
+
+/// The filters that bring high dynamic range to BT.709, at this size.
+pub(in crate::transcode) fn tone_map(width: u32, height: u32, color: av::FrameColor) -> String {
+    let transfer = if color.transfer == 16 { "smpte2084" } else { "arib-std-b67" };
+    let primaries = primaries_name(color.primaries).unwrap_or("2020");
+    let matrix = if matches!(color.matrix, 0 | 2) { "2020_ncl" } else { matrix_name(color.matrix) };
+    let peak = PEAK_NITS / REFERENCE_WHITE_NITS;
+    // Light is added up and mapped in linear RGB, where 1 is reference white.
     format!(
-        "zscale=w={width}:h={height}:tin={transfer}:min=2020_ncl:pin=2020:t=linear:npl=100,format=gbrpf32le,\
-         zscale=p=709,tonemap=tonemap=hable:desat=0,zscale=t=709:m=709:r=tv"
+        "zscale=w={width}:h={height}:tin={transfer}:min={matrix}:pin={primaries}:t=linear:npl={REFERENCE_WHITE_NITS},\
+         format=gbrpf32le,zscale=p=709,tonemap=tonemap=mobius:param={KNEE}:peak={peak:.4}:desat=0,\
+         zscale=t=709:m=709:r=tv"
     )
+}
+
+/// The filter that brings the wider primaries of BT.2020 and P3 to those of BT.709, at this size; none where a frame has
+/// others, or does not say which.
+pub(in crate::transcode) fn primaries(width: u32, height: u32, color: av::FrameColor) -> Option<String> {
+    let from = primaries_name(color.primaries)?;
+    let transfer = if color.transfer == 13 { "iec61966-2-1" } else { "709" };
+    let matrix = matrix_name(color.matrix);
+    Some(format!("zscale=w={width}:h={height}:tin={transfer}:min={matrix}:pin={from}:t={transfer}:m=709:p=709:r=tv"))
+}
+
+/// zscale's name of primaries that are wider than BT.709's, by the numbers of ITU-T H.273.
+const fn primaries_name(number: u32) -> Option<&'static str> {
+    match number {
+        9 => Some("2020"),
+        11 => Some("smpte431"),
+        12 => Some("smpte432"),
+        _ => None,
+    }
+}
+
+/// zscale's name of a matrix, by the numbers of ITU-T H.273; BT.709's for those that it does not know.
+const fn matrix_name(number: u32) -> &'static str {
+    match number {
+        5 => "470bg",
+        6 => "170m",
+        9 | 10 => "2020_ncl",
+        _ => "709",
+    }
+}
+
+/// The filter that brings the colours of BT.2020 and P3, and of high dynamic range, to those of sRGB, at this size; none
+/// where they are there already or not said to be otherwise.
+pub(in crate::transcode) fn to_srgb(width: u32, height: u32, frame: &ff::frame::Video) -> Option<String> {
+    let color = av::frame_color(frame);
+    if matches!(color.transfer, 16 | 18) {
+        return Some(tone_map(width, height, color));
+    }
+    primaries(width, height, color)
 }
 
 /// Lays a picture with transparency on white, as chat programs show it; others are returned as they are.
@@ -104,8 +154,10 @@ pub(in crate::transcode) fn detail(frame: &ff::frame::Video) -> f64 {
 const ENOUGH_DETAIL: f64 = 18.0;
 /// Where a poster is looked for first: later than a fade-in, earlier than anybody gets bored.
 const PREFERRED_MS: i64 = 1000;
-/// After this the best so far is taken.
+/// After this the best so far is taken, if there is anything to see in it.
 const LATEST_MS: i64 = 15_000;
+/// Below this a frame shows nothing: black, or of one colour.
+const SOME_DETAIL: f64 = 4.0;
 
 /// Picks the poster among the frames that pass.
 #[derive(Default)]
@@ -129,7 +181,12 @@ impl PosterPicker {
         if better {
             self.best = Some((score, av::reference(frame)));
         }
-        self.done = (good && ms >= PREFERRED_MS) || ms >= LATEST_MS;
+        self.done = (good && ms >= PREFERRED_MS) || (ms >= LATEST_MS && self.shows_something());
+    }
+
+    /// Whether the best so far is more than black.
+    pub(in crate::transcode) fn shows_something(&self) -> bool {
+        self.best.as_ref().is_some_and(|(score, _)| *score >= SOME_DETAIL)
     }
 
     /// Whether nothing better will be found.

@@ -10,6 +10,10 @@ use crate::transcode::av::{self, Decoder, Input, PictureFilter};
 
 /// Packets that are read after a seek before giving up on a frame.
 const PACKETS: usize = 400;
+/// Packets that are decoded of a film whose keyframes show nothing: three minutes at 25 frames a second, and some sound.
+const MOST_PACKETS: usize = 10_000;
+/// Later than all times at which keyframes were offered.
+const LOOKED_MS: i64 = 10_000;
 
 /// The best of a few keyframes, upright; none where nothing can be decoded.
 ///
@@ -27,21 +31,62 @@ pub(in crate::transcode) fn poster_of(
     let length = i64::try_from(facts.duration_ms.unwrap_or(0)).unwrap_or(0);
     input.keep_only(&[index]);
     let mut picker = PosterPicker::default();
-    let mut looked = -1;
     // The picker prefers what it is offered from one second on; places are offered as if they were in order.
-    for place in [1000.min(length / 2), length / 4, length / 2, 0] {
-        if place == looked || picker.is_done() || input.seek_ms(place).is_err() {
+    let mut offered_ms = 1000;
+    let eighth = |n: i64| length * n / 8;
+    let places = [1000.min(length / 2), eighth(2), eighth(4), 0];
+    // Where those show nothing: a film that is dark for long.
+    let more = [eighth(6), eighth(7), eighth(1), eighth(3), eighth(5), length * 15 / 16];
+    for (n, place) in places.into_iter().chain(more).enumerate() {
+        let enough = picker.is_done() || (n >= places.len() && picker.shows_something());
+        if enough || input.seek_ms(place).is_err() {
             continue;
         }
-        looked = place;
         decoder.flush();
         if let Some(frame) = first_frame(input, index, &mut decoder)?
             && let Ok(frame) = show(frame, source)
         {
-            picker.offer(&frame, place.max(1000));
+            picker.offer(&frame, offered_ms);
+            offered_ms += 250;
         }
     }
+    if !picker.shows_something() && input.seek_ms(0).is_ok() {
+        decoder.flush();
+        look_through(input, (index, source), &mut decoder, &mut picker)?;
+    }
     Ok(picker.into_frame())
+}
+
+/// Decodes a film from its start until there is something to see: its keyframes show nothing.
+fn look_through(
+    input: &mut Input,
+    (index, source): (usize, &Picture),
+    decoder: &mut Decoder<ff::frame::Video>,
+    picker: &mut PosterPicker,
+) -> Result<(), Fault> {
+    let time_base = input.stream(index).map_or(ff::Rational::new(1, 1000), |stream| stream.time_base());
+    // The picker looks at frames that are a quarter of a second apart; the others need not be converted for it.
+    let mut next_ms = i64::MIN;
+    let mut packet = ff::Packet::empty();
+    for _ in 0..MOST_PACKETS {
+        if picker.shows_something() || !input.read(&mut packet).unwrap_or(false) {
+            break;
+        }
+        if packet.stream() == index {
+            decoder.push(Some(&packet), &mut |frame| {
+                let ms = av::to_ms(frame.timestamp().unwrap_or(0), time_base);
+                if ms >= next_ms {
+                    next_ms = ms.saturating_add(250);
+                    let frame = std::mem::replace(frame, ff::frame::Video::empty());
+                    if let Ok(frame) = show(frame, source) {
+                        picker.offer(&frame, ms.max(1000).saturating_add(LOOKED_MS));
+                    }
+                }
+                Ok(())
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn first_frame(
@@ -83,11 +128,7 @@ fn first_frame(
 pub(in crate::transcode) fn show(mut frame: ff::frame::Video, source: &Picture) -> Result<ff::frame::Video, ff::Error> {
     av::assume_color(&mut frame);
     let (width, height) = picture::before_turning(source.displayed(), source.orientation);
-    let color = av::frame_color(&frame);
-    let scale = match color.transfer {
-        16 | 18 => picture::tone_map(width, height, color.transfer),
-        _ => format!("scale={width}:{height}"),
-    };
+    let scale = picture::to_srgb(width, height, &frame).unwrap_or_else(|| format!("scale={width}:{height}"));
     let chain = format!("{scale}{},setsar=1,format=yuv420p", picture::upright(source.orientation));
     PictureFilter::apply(&frame, &chain)
 }

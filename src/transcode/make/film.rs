@@ -2,7 +2,6 @@
 
 use ffmpeg_next as ff;
 
-use super::still::write_thumbnail;
 use super::{Kept, keep, note, or_why_not, original_instead, remux_if_larger, remux_instead};
 use crate::error::{Code, Fault};
 use crate::plan::{Facts, How, Plan, Track, VideoSettings, encode_plan, fit_video};
@@ -13,6 +12,7 @@ use crate::transcode::draw::poster;
 use crate::transcode::job::{Findings, Job, bit_rate, size_of};
 use crate::transcode::pass::film::{self, Film};
 use crate::transcode::read::probe;
+use crate::transcode::still::write_thumbnail;
 use crate::vocabulary::{Action, Reason, Role};
 
 /// A film that was made and proven.

@@ -2,7 +2,6 @@
 
 mod film;
 mod sound;
-pub(super) mod still;
 #[cfg(test)]
 mod tests;
 
@@ -122,7 +121,11 @@ fn or_why_not<T>(kept: Result<T, Fault>) -> Result<Result<T, String>, Fault> {
 const AUDIO_FRAME_MS: u64 = 72;
 
 fn format_of(plan: &Plan) -> &'static str {
-    if plan.output == Output::Mp3 { "mp3" } else { "mp4" }
+    match plan.output {
+        Output::Mp3 => "mp3",
+        Output::Ogg => "ogg",
+        Output::M4a | Output::Mp4 | Output::Nothing => "mp4",
+    }
 }
 
 /// *Never larger*: the plan that keeps the streams, where encoding made a playable file larger than the tolerance.

@@ -2,12 +2,11 @@
 
 use ffmpeg_next as ff;
 
-use super::still::write_thumbnail;
 use super::{AUDIO_FRAME_MS, Kept, keep, note, or_why_not, original_instead, remux_if_larger, remux_instead};
 use crate::error::{Code, Fault};
-use crate::plan::{AudioSettings, Facts, How, Output, Plan, Track, encode_plan, fit_audio};
+use crate::plan::{AudioCodec, AudioSettings, Facts, How, Output, Plan, Track, encode_plan, fit_audio, prefer_audio};
 use crate::task::{INPUT, Produced};
-use crate::transcode::av::{self, AudioEncoder, Input, Mix, OutputStream};
+use crate::transcode::av::{self, AudioEncoder, Input, Mix, Muxer, OutputStream};
 use crate::transcode::check::prove::{Expectation, prove};
 use crate::transcode::draw::poster;
 use crate::transcode::draw::waveform::{self, PeakMeter};
@@ -17,6 +16,7 @@ use crate::transcode::pass::copy_streams::create_mp3;
 use crate::transcode::pass::packets::each_packet;
 use crate::transcode::pass::sound::{Sound, SoundReader, SoundSource};
 use crate::transcode::read::probe;
+use crate::transcode::still::write_thumbnail;
 use crate::vocabulary::{Action, Role};
 
 /// A sound that was made and proven.
@@ -27,6 +27,7 @@ struct Done {
     file: Option<&'static str>,
 }
 
+/// MP3, or Ogg: the name of the object is another.
 const ENCODED: &str = "audio.mp3";
 /// The original's stream, where its container was written anew, or where the encoded one came out larger.
 const ORIGINAL_STREAM: &str = "stream";
@@ -53,6 +54,8 @@ pub(super) fn make_sound(
     }
     let (object, mime_type, codec) = match plan.output {
         Output::M4a => ("audio.m4a", "audio/mp4", "aac"),
+        // The parameter is part of what channels ask for.
+        Output::Ogg => ("audio.ogg", "audio/ogg; codecs=opus", "opus"),
         Output::Mp3 | Output::Mp4 | Output::Nothing => ("audio.mp3", "audio/mpeg", "mp3"),
     };
     findings.loudness = Some(sound.loudness);
@@ -152,8 +155,15 @@ fn encode_sound(
     job: &mut Job<'_>,
 ) -> Result<Done, Fault> {
     let mut peaks = peak_meter(sound, job);
-    write_mp3(sound, &settings, facts, Some(&mut peaks))?;
+    let preferred = job.profile.audio.preferred_max_bytes;
+    let settings = preferred.map_or(settings.clone(), |most| prefer_audio(&settings, most, sound.duration_ms()));
+    set_audio(&mut plan, settings.clone());
+    write_sound(sound, &settings, facts, Some(&mut peaks))?;
     let size = size_of(ENCODED)?;
+    if let Some(most) = preferred.filter(|most| size > *most) {
+        let text = format!("{size} bytes, better at most {most}: speech would not stay good");
+        plan.reasons.push(note("encode", "above-preferred", text));
+    }
     if let Some(max_bytes) = job.profile.max_bytes.filter(|max| size > *max) {
         let text = format!("{} ms of sound do not fit into {max_bytes} bytes", sound.duration_ms());
         let cannot_fit = Fault::rejected(Code::MediaCannotFit, text);
@@ -161,7 +171,7 @@ fn encode_sound(
         plan.reasons.push(note("encode", "budget", format!("{} bit/s fit into {max_bytes} bytes", smaller.bit_rate)));
         set_audio(&mut plan, smaller.clone());
         have_format(sound, &smaller, facts, &plan, job)?;
-        write_mp3(sound, &smaller, facts, None)?;
+        write_sound(sound, &smaller, facts, None)?;
         if size_of(ENCODED)? > max_bytes {
             return Err(cannot_fit);
         }
@@ -226,7 +236,7 @@ fn measured(sound: &mut Sound, job: &Job<'_>) -> Result<PeakMeter, Fault> {
     Ok(peaks)
 }
 
-fn write_mp3(
+fn write_sound(
     sound: &mut Sound,
     settings: &AudioSettings,
     facts: &Facts,
@@ -240,7 +250,13 @@ fn write_mp3(
         frame_rate: None,
         sample_aspect_ratio: None,
     };
-    let mut muxer = create_mp3(ENCODED, stream, facts)?;
+    let mut muxer = match settings.codec {
+        // Nothing of what the file says of itself: who it goes to is a customer.
+        AudioCodec::Opus => {
+            Muxer::create(ENCODED, "ogg", vec![stream], &[], &[]).map_err(av::writing("starting the output"))?
+        }
+        AudioCodec::Mp3 | AudioCodec::Aac => create_mp3(ENCODED, stream, facts)?,
+    };
     sound.encode(&mut encoder, peaks, &mut |mut packet| muxer.write(0, &mut packet).map_err(Trouble::from))?;
     stage!("write").in_scope(|| muxer.finish()).map_err(av::writing("writing the index"))
 }

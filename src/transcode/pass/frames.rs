@@ -176,9 +176,10 @@ impl Stage {
         let weave = if self.source.interlaced { "bwdif=mode=send_frame:deint=interlaced," } else { "" };
         let color = av::frame_color(frame);
         let scale = if self.settings.tone_map && self.source.dynamic_range != DynamicRange::Sdr {
-            picture::tone_map(width, height, color.transfer)
+            picture::tone_map(width, height, color)
         } else {
-            format!("scale={width}:{height}:out_color_matrix=bt709:out_range=tv")
+            picture::primaries(width, height, color)
+                .unwrap_or_else(|| format!("scale={width}:{height}:out_color_matrix=bt709:out_range=tv"))
         };
         let bars = if (width, height) == (full_width, full_height) {
             String::new()

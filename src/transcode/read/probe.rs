@@ -28,7 +28,7 @@ pub(in crate::transcode) fn open(path: &str, container: Container) -> Result<Inp
 /// Where the container has no demuxer.
 pub(in crate::transcode) fn try_open(path: &str, container: Container) -> Result<Result<Input, ff::Error>, Fault> {
     let row = container.row();
-    let Reader::Demuxer(demuxer) = row.reader else {
+    let (Reader::Demuxer(demuxer) | Reader::Items(demuxer)) = row.reader else {
         return Err(Fault::broken(Code::WorkerBroken, format!("{} has no demuxer", row.name)));
     };
     let codecs: Vec<&str> = row.video.iter().chain(row.audio).copied().collect();
@@ -215,6 +215,7 @@ fn picture_facts(stream: &StreamView<'_>) -> Picture {
         },
         interlaced: stream.is_interlaced(),
         cover_art: stream.is_attached_picture(),
+        frames: None,
     }
 }
 

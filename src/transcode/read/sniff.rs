@@ -94,7 +94,8 @@ fn media(head: &[u8]) -> Option<Container> {
         _ if starts(b"GIF87a") || starts(b"GIF89a") => Container::Gif,
         _ if starts(b"\xff\xd8\xff") => Container::Jpeg,
         _ if starts(b"\x89PNG\r\n\x1a\n") => Container::Png,
-        _ if starts(b"II*\0") || starts(b"MM\0*") => Container::Tiff,
+        // BigTIFF has 43 where TIFF has 42.
+        _ if [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|magic| starts(*magic)) => Container::Tiff,
         _ if starts(b"\xff\x0a") || starts(b"\0\0\0\x0cJXL \r\n\x87\n") => Container::JpegXl,
         _ if starts(AC3_SYNC) => Container::Ac3,
         _ if starts(ASF_HEADER) => Container::Asf,

@@ -8,7 +8,7 @@ use mediamill::error::{Code, Fault};
 use mediamill::events::Role;
 use mediamill::profile::RawProfile;
 use mediamill::sandbox::{Sandbox, SandboxError};
-use mediamill::task::{Produced, Report, Task};
+use mediamill::task::{JobSpec, Limits, Produced, Report, Task};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -59,17 +59,28 @@ fn sandbox() -> &'static (tokio::runtime::Runtime, Sandbox) {
 
 /// Does a task with the `crm` profile as `change` leaves it.
 pub fn run(task: Task, input: &Path, change: impl FnOnce(&mut RawProfile)) -> Result<Made, SandboxError> {
-    let dir = jail::scratch(std::fs::read(input).expect("an input"));
     let mut spec = jail::spec(task);
     change(&mut spec.profile);
+    run_spec(&spec, input)
+}
+
+fn run_spec(spec: &JobSpec, input: &Path) -> Result<Made, SandboxError> {
+    let dir = jail::scratch(std::fs::read(input).expect("an input"));
     let (runtime, sandbox) = sandbox();
-    let report = runtime.block_on(sandbox.run(&spec, dir.path(), |_| ()))?;
+    let report = runtime.block_on(sandbox.run(spec, dir.path(), |_| ()))?;
     Ok(Made { report, dir })
 }
 
 /// Normalizes with the `crm` profile as `change` leaves it.
 pub fn make_with(input: &Path, change: impl FnOnce(&mut RawProfile)) -> Made {
     run(Task::Normalize, input, change).unwrap_or_else(|error| panic!("{}: {error}", input.display()))
+}
+
+/// Normalizes with the `crm` profile and limits as `change` leaves them.
+pub fn make_limited(input: &Path, change: impl FnOnce(&mut Limits)) -> Made {
+    let mut spec = jail::spec(Task::Normalize);
+    change(&mut spec.limits);
+    run_spec(&spec, input).unwrap_or_else(|error| panic!("{}: {error}", input.display()))
 }
 
 /// Normalizes with the `crm` profile.

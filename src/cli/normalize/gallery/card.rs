@@ -157,6 +157,7 @@ const fn role(role: Role) -> &'static str {
     match role {
         Role::Playback => "playback",
         Role::Thumbnail => "thumbnail",
+        Role::Rendition => "rendition",
         Role::Waveform => "waveform",
         Role::Peaks => "peaks",
         Role::Original => "original",

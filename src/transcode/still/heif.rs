@@ -1,0 +1,254 @@
+//! The items of a HEIF file (ISO/IEC 14496-12, 8.11; ISO/IEC 23008-12): which one is the picture, of which coded pieces it
+//! is made, and how it is to be shown. Reads boxes only; what the pieces hold is for libav's decoders.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+
+use super::cursor::{Cursor, boxes, find_box, full_box};
+use super::heif_property::Property;
+
+/// Longest `meta` box that is read. A picture of 256 × 256 tiles has one of some 2 MiB.
+const MAX_META_BYTES: u64 = 16 << 20;
+/// Most items of a file: a grid has 65,536 at most (ISO/IEC 23008-12, 6.6.2.3).
+const MAX_ITEMS: usize = 1 << 17;
+/// Most pieces of one item's data.
+const MAX_EXTENTS: usize = 1024;
+
+/// A file's items, by their ids.
+#[derive(Debug)]
+pub(super) struct Heif {
+    items: BTreeMap<u32, Item>,
+    properties: Vec<Property>,
+    /// Kind, from which item, to which items.
+    references: Vec<([u8; 4], u32, Vec<u32>)>,
+    primary: u32,
+    /// Content of the `idat` box.
+    idat: Vec<u8>,
+}
+
+/// One item of the file.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Item {
+    /// Its type: `hvc1`, `av01`, `grid`.
+    pub(super) kind: [u8; 4],
+    /// How its extents are to be understood: 0 is by the file's offsets, 1 in `idat`.
+    method: u8,
+    extents: Vec<(u64, u64)>,
+    /// Positions in `ipco`, from 1 on, in the order in which they are applied; and whether a reader must know them.
+    associations: Vec<(usize, bool)>,
+}
+
+impl Heif {
+    /// Reads the items of a file.
+    ///
+    /// # Errors
+    /// `InvalidData` where there are none, or their boxes are damaged; else those of reading.
+    pub(super) fn read(file: &mut File) -> io::Result<Self> {
+        let meta = meta_of(file)?;
+        Self::parse(&meta).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    }
+
+    fn parse(meta: &[u8]) -> Option<Self> {
+        let (_, body) = full_box(meta)?;
+        let mut heif = Self {
+            items: BTreeMap::new(),
+            properties: Vec::new(),
+            references: Vec::new(),
+            primary: 0,
+            idat: Vec::new(),
+        };
+        let mut names_primary = false;
+        for (kind, content) in boxes(body) {
+            match &kind {
+                b"pitm" => {
+                    heif.primary = primary_item(content)?;
+                    names_primary = true;
+                }
+                b"iinf" => heif.item_infos(content)?,
+                b"iloc" => heif.locations(content)?,
+                b"iprp" => heif.item_properties(content)?,
+                b"iref" => heif.item_references(content)?,
+                b"idat" => heif.idat = content.to_vec(),
+                _ => {}
+            }
+        }
+        if !names_primary {
+            heif.primary = *heif.items.keys().next()?;
+        }
+        heif.items.contains_key(&heif.primary).then_some(heif)
+    }
+
+    /// The item that is the picture.
+    pub(super) const fn primary(&self) -> u32 {
+        self.primary
+    }
+
+    pub(super) fn item(&self, id: u32) -> Option<&Item> {
+        self.items.get(&id)
+    }
+
+    /// An item's properties in their order; nothing where a reader must know one that this one does not.
+    pub(super) fn properties(&self, id: u32) -> Option<Vec<&Property>> {
+        let known = |(index, essential): &(usize, bool)| {
+            let property = self.properties.get(index.checked_sub(1)?)?;
+            let other = matches!(property, Property::Other);
+            if other && *essential { None } else { Some(property) }
+        };
+        self.items.get(&id)?.associations.iter().map(known).collect()
+    }
+
+    /// What an item refers to in this way, in order.
+    pub(super) fn references_from(&self, id: u32, kind: [u8; 4]) -> &[u32] {
+        let found = self.references.iter().find(|(k, from, _)| *k == kind && *from == id);
+        found.map_or(&[], |(_, _, to)| to)
+    }
+
+    /// The items that refer to this one in this way.
+    pub(super) fn references_to(&self, id: u32, kind: [u8; 4]) -> impl Iterator<Item = u32> {
+        self.references.iter().filter(move |(k, _, to)| *k == kind && to.contains(&id)).map(|(_, from, _)| *from)
+    }
+
+    /// An item's bytes.
+    ///
+    /// # Errors
+    /// `InvalidData` where they are not in this file, else those of reading.
+    pub(super) fn data(&self, file: &mut File, id: u32) -> io::Result<Vec<u8>> {
+        let invalid = || io::Error::from(io::ErrorKind::InvalidData);
+        let item = self.items.get(&id).ok_or_else(invalid)?;
+        let length = file.metadata()?.len();
+        let mut data = Vec::new();
+        for (offset, size) in &item.extents {
+            if item.method == 1 {
+                let start = usize::try_from(*offset).map_err(|_| invalid())?;
+                let rest = self.idat.get(start..).ok_or_else(invalid)?;
+                let size = if *size == 0 { rest.len() } else { usize::try_from(*size).map_err(|_| invalid())? };
+                data.extend_from_slice(rest.get(..size).ok_or_else(invalid)?);
+            } else {
+                let rest = length.checked_sub(*offset).ok_or_else(invalid)?;
+                let size = if *size == 0 { rest } else { *size };
+                // No piece is longer than the file, and all of them together are not either.
+                if item.method != 0 || size > rest || data.len() as u64 + size > length {
+                    return Err(invalid());
+                }
+                file.seek(SeekFrom::Start(*offset))?;
+                file.take(size).read_to_end(&mut data)?;
+            }
+        }
+        Ok(data)
+    }
+
+    /// ISO/IEC 14496-12, 8.11.6.
+    fn item_infos(&mut self, content: &[u8]) -> Option<()> {
+        let ((version, _), body) = full_box(content)?;
+        let mut cursor = Cursor(body);
+        let count = if version == 0 { u32::from(cursor.u16()?) } else { cursor.u32()? };
+        for (kind, entry) in boxes(cursor.0).take(count as usize).take(MAX_ITEMS) {
+            let ((version, _), body) = full_box(entry)?;
+            // Versions 0 and 1 are older than pictures in this format.
+            if kind != *b"infe" || version < 2 {
+                continue;
+            }
+            let mut cursor = Cursor(body);
+            let id = if version == 2 { u32::from(cursor.u16()?) } else { cursor.u32()? };
+            cursor.u16()?;
+            let kind = cursor.array()?;
+            self.items.entry(id).or_default().kind = kind;
+        }
+        Some(())
+    }
+
+    /// ISO/IEC 14496-12, 8.11.3.
+    fn locations(&mut self, content: &[u8]) -> Option<()> {
+        let ((version, _), body) = full_box(content)?;
+        let mut cursor = Cursor(body);
+        let sizes = cursor.u16()?;
+        let nibble = |shift: u16| usize::from((sizes >> shift) & 15);
+        let (offset_size, length_size, base_size) = (nibble(12), nibble(8), nibble(4));
+        let index_size = if version == 0 { 0 } else { nibble(0) };
+        let count = if version < 2 { u32::from(cursor.u16()?) } else { cursor.u32()? };
+        for _ in 0..(count as usize).min(MAX_ITEMS) {
+            let id = if version < 2 { u32::from(cursor.u16()?) } else { cursor.u32()? };
+            let method = if version == 0 { 0 } else { (cursor.u16()? & 15).to_be_bytes()[1] };
+            // Data in other files is no method that is read; see `data`.
+            let elsewhere = cursor.u16()? != 0;
+            let base = cursor.uint(base_size)?;
+            let extents = usize::from(cursor.u16()?);
+            if extents > MAX_EXTENTS {
+                return None;
+            }
+            let item = self.items.entry(id).or_default();
+            item.method = if elsewhere { u8::MAX } else { method };
+            item.extents.clear();
+            for _ in 0..extents {
+                cursor.uint(index_size)?;
+                let offset = base.checked_add(cursor.uint(offset_size)?)?;
+                item.extents.push((offset, cursor.uint(length_size)?));
+            }
+        }
+        Some(())
+    }
+
+    /// ISO/IEC 14496-12, 8.11.14.
+    fn item_properties(&mut self, content: &[u8]) -> Option<()> {
+        for (kind, content) in boxes(content) {
+            match &kind {
+                b"ipco" => self.properties = boxes(content).take(MAX_ITEMS).map(Property::parse).collect(),
+                b"ipma" => self.associations(content)?,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    fn associations(&mut self, content: &[u8]) -> Option<()> {
+        let ((version, flags), body) = full_box(content)?;
+        let mut cursor = Cursor(body);
+        let count = cursor.u32()?;
+        for _ in 0..(count as usize).min(MAX_ITEMS) {
+            let id = if version == 0 { u32::from(cursor.u16()?) } else { cursor.u32()? };
+            let item = self.items.entry(id).or_default();
+            for _ in 0..cursor.u8()? {
+                let (bits, width) = if flags & 1 == 0 { (u16::from(cursor.u8()?), 7) } else { (cursor.u16()?, 15) };
+                let index = usize::from(bits & ((1 << width) - 1));
+                if index > 0 {
+                    item.associations.push((index, bits >> width == 1));
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// ISO/IEC 14496-12, 8.11.12.
+    fn item_references(&mut self, content: &[u8]) -> Option<()> {
+        let ((version, _), body) = full_box(content)?;
+        for (kind, content) in boxes(body).take(MAX_ITEMS) {
+            let mut cursor = Cursor(content);
+            let id = |cursor: &mut Cursor<'_>| {
+                if version == 0 { cursor.u16().map(u32::from) } else { cursor.u32() }
+            };
+            let from = id(&mut cursor)?;
+            let count = cursor.u16()?;
+            let to = (0..count).map(|_| id(&mut cursor)).collect::<Option<Vec<_>>>()?;
+            self.references.push((kind, from, to));
+        }
+        Some(())
+    }
+}
+
+/// ISO/IEC 14496-12, 8.11.4.
+fn primary_item(content: &[u8]) -> Option<u32> {
+    let ((version, _), body) = full_box(content)?;
+    let mut cursor = Cursor(body);
+    if version == 0 { cursor.u16().map(u32::from) } else { cursor.u32() }
+}
+
+/// Content of the `meta` box on the first level.
+fn meta_of(file: &mut File) -> io::Result<Vec<u8>> {
+    let found = find_box(file, &[*b"meta"])?.filter(|(_, _, size)| *size <= MAX_META_BYTES);
+    let (_, offset, size) = found.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut meta = Vec::new();
+    file.take(size).read_to_end(&mut meta)?;
+    Ok(meta)
+}

@@ -1,0 +1,401 @@
+//! Still pictures: facts, an upright thumbnail, a rendition where programs do not show the original, and the original stays.
+
+mod bmp;
+mod cursor;
+mod exif;
+mod heif;
+mod heif_picture;
+mod heif_property;
+mod icc;
+mod jpeg;
+mod jxl;
+mod png;
+mod raster;
+mod rendition;
+mod strip;
+mod tiff;
+mod webp;
+
+use std::fs::File;
+use std::io::Read as _;
+
+use ffmpeg_next as ff;
+
+use self::exif::Exif;
+use self::heif::Heif;
+use self::raster::{Decoded, Raster};
+use crate::error::{Code, Fault};
+use crate::plan::{Container, DynamicRange, Facts, Media, Picture, Reader, Rendition, StreamFacts};
+use crate::task::Limits;
+use crate::task::{INPUT, Produced};
+use crate::transcode::av::{self, Decoder};
+use crate::transcode::draw::picture;
+use crate::transcode::job::{Findings, Job, scratch};
+use crate::transcode::read::{cut, probe};
+use crate::vocabulary::{Damage, Kind, Orientation, Reason, Role};
+
+/// A picture's facts, and why it was not decoded if it was not.
+pub(in crate::transcode) struct Still {
+    pub(in crate::transcode) facts: Facts,
+    pub(in crate::transcode) undecoded: Option<Undecoded>,
+    /// More than the plan says.
+    pub(in crate::transcode) reasons: Vec<Reason>,
+    animated: bool,
+}
+
+/// Why a picture has no thumbnail. It is kept all the same: people may have a program that shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::transcode) enum Undecoded {
+    /// Nothing here decodes this kind of picture.
+    NoDecoder,
+    /// More pixels than `limits.pixels`.
+    TooLarge,
+    /// The decoder finds no picture in the bytes.
+    Damaged,
+}
+
+impl Undecoded {
+    /// The stable word in events, and a sentence.
+    pub(in crate::transcode) const fn reason(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoDecoder => ("no-decoder", "nothing here decodes this kind of picture: no thumbnail"),
+            Self::TooLarge => ("limit-pixels", "it has more pixels than limits.pixels: no thumbnail"),
+            Self::Damaged => ("undecodable", "its bytes are damaged or not what they claim: no thumbnail"),
+        }
+    }
+
+    /// What a code means where a picture is kept; none where the file is to be rejected all the same.
+    pub(in crate::transcode) const fn of(code: Code) -> Option<Self> {
+        match code {
+            Code::MediaUnreadable | Code::MediaNoStreams => Some(Self::Damaged),
+            Code::LimitPixels => Some(Self::TooLarge),
+            _ => None,
+        }
+    }
+}
+
+/// Why there is no frame.
+enum NoFrame {
+    /// The picture is to blame.
+    Undecoded(Undecoded),
+    /// The job ends.
+    Fault(Fault),
+}
+
+impl From<Fault> for NoFrame {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Rejected { code, .. } => Undecoded::of(code).map_or(Self::Fault(fault), Self::Undecoded),
+            fault => Self::Fault(fault),
+        }
+    }
+}
+
+/// A refusal of libav's: it says of some files that it cannot read such, of most only that their data is invalid.
+fn refused(doing: &'static str) -> impl Fn(ff::Error) -> NoFrame {
+    move |error| match (av::machine_fault(error, doing), error) {
+        (Some(fault), _) => NoFrame::Fault(fault),
+        (None, ff::Error::PatchWelcome | ff::Error::DecoderNotFound | ff::Error::Other { errno: libc::ENOSYS }) => {
+            NoFrame::Undecoded(Undecoded::NoDecoder)
+        }
+        (None, _) => NoFrame::Undecoded(Undecoded::Damaged),
+    }
+}
+
+/// What the header says.
+///
+/// # Errors
+/// Those of the scratch directory.
+pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Result<Still, Fault> {
+    let size_bytes = std::fs::metadata(INPUT).map_err(scratch)?.len();
+    let exif = Exif::read();
+    let row = container.row();
+    let header = Header::read(container, exif.orientation)?;
+    let (width, height) = header.size;
+    let animation = if container == Container::WebP { webp::animation()? } else { None };
+    let length = animation.flatten();
+    let duration_ms = length.map(|length| length.duration_ms).filter(|ms| *ms > 0);
+    let picture = Picture {
+        coded_width: width,
+        coded_height: height,
+        sample_aspect_ratio: (1, 1),
+        orientation: header.orientation,
+        pixel_format: String::new(),
+        frame_rate: frame_rate(length.map(|length| length.frames), duration_ms),
+        level: None,
+        dynamic_range: DynamicRange::Sdr,
+        color_space: None,
+        interlaced: false,
+        cover_art: false,
+        frames: length.map(|length| length.frames),
+    };
+    let stream = StreamFacts {
+        index: 0,
+        codec: header.codec.unwrap_or_else(|| row.video.first().copied().unwrap_or(row.name)).to_owned(),
+        profile: None,
+        bit_rate: None,
+        start_ms: None,
+        duration_ms,
+        default: true,
+        readable: row.reader != Reader::None,
+        samples: None,
+        unkeepable: None,
+        media: Media::Video(picture),
+    };
+    let facts = Facts {
+        container,
+        kind: Kind::Image,
+        size_bytes,
+        duration_ms,
+        streams: vec![stream],
+        created_at: exif.created_at,
+        tags: Vec::new(),
+        truncated: false,
+        complete: false,
+        faststart: false,
+        private_metadata: false,
+    };
+    let in_parts = container == Container::Jpeg || matches!(row.reader, Reader::Items(_));
+    let undecoded = match row.reader {
+        Reader::None => Some(Undecoded::NoDecoder),
+        // These may be made smaller while they are decoded; see `decode`.
+        _ if !in_parts && probe::check_size(width, height, limits).is_err() => Some(Undecoded::TooLarge),
+        _ => None,
+    };
+    Ok(Still { facts, undecoded, reasons: Vec::new(), animated: animation.is_some() })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn frame_rate(frames: Option<u32>, duration_ms: Option<u64>) -> Option<f64> {
+    Some(f64::from(frames?) * 1000.0 / duration_ms? as f64)
+}
+
+/// What a picture's header says of how it is shown.
+struct Header {
+    /// Before turning; a wrong size is found out by the decoder, which has the same limit.
+    size: (u32, u32),
+    orientation: Orientation,
+    /// libav's name, where the container can hold several.
+    codec: Option<&'static str>,
+}
+
+impl Header {
+    fn read(container: Container, by_exif: Orientation) -> Result<Self, Fault> {
+        let mut file = File::open(INPUT).map_err(scratch)?;
+        if matches!(container.row().reader, Reader::Items(_)) {
+            // HEIF says by properties of the item how a picture is turned; Exif repeats it, and is not to be followed.
+            let described =
+                Heif::read(&mut file).and_then(|heif| heif_picture::describe(&heif, &mut file, heif.primary()));
+            if let Ok(described) = described {
+                let (size, orientation, codec) = (described.shown(), described.orientation, described.codec);
+                return Ok(Self { size, orientation, codec });
+            }
+            return Ok(Self { size: size_by_name(), orientation: Orientation::default(), codec: None });
+        }
+        if container == Container::JpegXl
+            && let Some((size, orientation)) = jxl::header(&mut file).map_err(scratch)?
+        {
+            return Ok(Self { size, orientation, codec: None });
+        }
+        let size = match container {
+            Container::Bmp => {
+                let mut head = Vec::new();
+                file.take(64).read_to_end(&mut head).map_err(scratch)?;
+                bmp::size(&head).unwrap_or_default()
+            }
+            _ => size_by_name(),
+        };
+        Ok(Self { size, orientation: by_exif, codec: None })
+    }
+}
+
+fn size_by_name() -> (u32, u32) {
+    let size = imagesize::size(INPUT).ok();
+    size.and_then(|size| Some((u32::try_from(size.width).ok()?, u32::try_from(size.height).ok()?))).unwrap_or_default()
+}
+
+/// Decodes the picture and writes its thumbnail and rendition, or notes why there is none.
+///
+/// # Errors
+/// [`Code::MediaCannotFit`], this machine's trouble, and limits that end a child.
+pub(in crate::transcode) fn make(still: &mut Still, job: &Job<'_>) -> Result<Findings, Fault> {
+    let mut findings = Findings::default();
+    if still.undecoded.is_some() {
+        return Ok(findings);
+    }
+    match shown(still, job) {
+        Ok((raster, wanted)) => {
+            findings.damage.truncated = still.facts.truncated;
+            findings.produced.push(write_thumbnail(&raster.on_white()?, job)?);
+            findings.produced.extend(render(still, &raster, wanted, job)?);
+        }
+        Err(NoFrame::Undecoded(why)) => {
+            let why =
+                if why == Undecoded::Damaged && is_whole(still.facts.container) { Undecoded::NoDecoder } else { why };
+            still.undecoded = Some(why);
+            let bad_packets = u64::from(why == Undecoded::Damaged);
+            findings.damage = Damage { packets: 1, bad_packets, ..Damage::default() };
+        }
+        Err(NoFrame::Fault(fault)) => return Err(fault),
+    }
+    Ok(findings)
+}
+
+fn render(still: &Still, raster: &Raster, wanted: Rendition, job: &Job<'_>) -> Result<Option<Produced>, Fault> {
+    let Some(Media::Video(source)) = still.facts.streams.first().map(|stream| &stream.media) else { return Ok(None) };
+    match wanted {
+        Rendition::Nothing => Ok(None),
+        Rendition::Draw => rendition::draw(raster, job).map(Some),
+        Rendition::Strip => match rendition::stripped(still.facts.container, source.displayed(), source.orientation)? {
+            Some(stripped) => Ok(Some(stripped)),
+            // Not built as its format says: drawn anew, it has no metadata either.
+            None => rendition::draw(raster, job).map(Some),
+        },
+    }
+}
+
+/// Whether the file is as long as it says, in the formats of which libav knows only a part and of the rest says no more than
+/// that its data is invalid.
+fn is_whole(container: Container) -> bool {
+    matches!(container, Container::Avif | Container::Bmp | Container::Tiff)
+        && File::open(INPUT).and_then(|mut file| cut::is_cut(&mut file, container)).is_ok_and(|cut| !cut)
+}
+
+/// The picture as large as anything that is made of it, and what is made.
+fn shown(still: &mut Still, job: &Job<'_>) -> Result<(Raster, Rendition), NoFrame> {
+    let container = still.facts.container;
+    let decoded = decode(container, still.animated, job.limits)?;
+    let Some(Media::Video(source)) = still.facts.streams.first_mut().map(|s| &mut s.media) else {
+        return Err(Fault::broken(Code::WorkerBroken, "a picture without a stream was to be decoded").into());
+    };
+    // What was decoded is the truth.
+    still.facts.truncated = decoded.truncated;
+    let size = decoded.shown();
+    (source.coded_width, source.coded_height) = size;
+    if let Some(orientation) = decoded.orientation {
+        source.orientation = orientation;
+    }
+    source.pixel_format = av::pixel_format_name(&decoded.frame);
+    let orientation = source.orientation;
+    let (wanted, reason) = crate::plan::rendition(&still.facts, size, still.animated, job.profile);
+    still.reasons.extend(reason);
+    let thumbnail = job.profile.thumbnail.0;
+    // A rendition that cannot be stripped is drawn.
+    let largest = if wanted == Rendition::Nothing { thumbnail } else { job.profile.picture.max_side.max(thumbnail) };
+    Ok((decoded.render(largest, orientation)?, wanted))
+}
+
+/// Writes `thumbnail.jpg` from an upright frame.
+///
+/// # Errors
+/// This machine's trouble.
+pub(in crate::transcode) fn write_thumbnail(frame: &ff::frame::Video, job: &Job<'_>) -> Result<Produced, Fault> {
+    let (bytes, width, height) = picture::thumbnail(frame, job.profile.thumbnail)?;
+    std::fs::write("thumbnail.jpg", bytes).map_err(scratch)?;
+    Ok(Produced {
+        role: Role::Thumbnail,
+        file: "thumbnail.jpg".to_owned(),
+        object: "thumbnail.jpg".to_owned(),
+        mime_type: "image/jpeg".to_owned(),
+        codecs: vec!["mjpeg".to_owned()],
+        width: Some(width),
+        height: Some(height),
+        duration_ms: None,
+        bit_rate: None,
+    })
+}
+
+fn decode(container: Container, animated: bool, limits: &Limits) -> Result<Decoded, NoFrame> {
+    match (container, container.row().reader) {
+        (Container::WebP, _) if animated => webp::first_frame(limits),
+        (Container::Tiff, Reader::Still(codec)) => match tiff::decode(limits)? {
+            tiff::Tried::Picture(picture) => Ok(picture),
+            tiff::Tried::ForLibav => decode_whole(codec, limits),
+        },
+        (Container::WebP, Reader::Still(codec)) => {
+            let decoded = decode_whole(codec, limits)?;
+            let icc = decoded.icc.or_else(webp::icc_profile);
+            Ok(Decoded { icc, ..decoded })
+        }
+        (_, Reader::Still(codec)) => decode_whole(codec, limits),
+        (_, Reader::Items(_)) => {
+            let mut file = File::open(INPUT).map_err(scratch)?;
+            match Heif::read(&mut file) {
+                Ok(heif) => heif_picture::decode(&heif, &mut file, container, limits),
+                // A sequence of pictures has a track, and need not have items.
+                Err(_) => decode_stream(container, limits),
+            }
+        }
+        (_, Reader::Demuxer(_)) => decode_stream(container, limits),
+        (_, Reader::None) => {
+            Err(Fault::broken(Code::WorkerBroken, "a picture without decoder was to be decoded").into())
+        }
+    }
+}
+
+/// The whole file is one packet.
+fn decode_whole(codec: &str, limits: &Limits) -> Result<Decoded, NoFrame> {
+    let bytes = std::fs::read(INPUT).map_err(scratch)?;
+    let jpeg = if codec == "mjpeg" { jpeg::Frame::find(&bytes) } else { None };
+    let too_large = NoFrame::Undecoded(Undecoded::TooLarge);
+    let reduction = match &jpeg {
+        Some(jpeg) => jpeg.reduction(limits.pixels, limits.memory_bytes).ok_or(too_large)?,
+        None => 0,
+    };
+    let open = || Decoder::open_still(codec, limits.pixels, reduction).map_err(refused("opening the decoder"));
+    let ended = if codec == "png" { png::ended(&bytes) } else { None };
+    let packet = ff::Packet::copy(ended.as_deref().unwrap_or(&bytes));
+    let frame = first_frame(open()?, std::iter::once(packet))?;
+    let mut decoded = Decoded { truncated: ended.is_some(), ..Decoded::plain(frame) };
+    if let Some(jpeg) = jpeg {
+        if reduction > 0 {
+            decoded.coded = (jpeg.width, jpeg.height);
+        }
+        // libav has made light of the inks, which the profile does not speak of.
+        decoded.icc = decoded.icc.filter(|_| jpeg.components < 4);
+    }
+    Ok(decoded)
+}
+
+fn decode_stream(container: Container, limits: &Limits) -> Result<Decoded, NoFrame> {
+    let mut input = probe::try_open(INPUT, container)?.map_err(refused("opening the container"))?;
+    let accepted = container.row().video;
+    let stream = input.streams().find(|s| accepted.contains(&s.codec_name().as_str()));
+    let stream = stream.ok_or(NoFrame::Undecoded(Undecoded::NoDecoder))?;
+    let (index, orientation) = (stream.index(), stream.orientation());
+    let (width, height) = stream.size();
+    probe::check_size(width, height, limits)?;
+    let decoder = Decoder::open(&stream, 1, limits.pixels).map_err(refused("opening the decoder"))?;
+    let packets = std::iter::from_fn(|| {
+        let mut packet = ff::Packet::empty();
+        loop {
+            match input.read(&mut packet) {
+                Ok(true) if packet.stream() == index => return Some(packet),
+                Ok(true) => {}
+                Ok(false) | Err(_) => return None,
+            }
+        }
+    });
+    let picture = first_frame(decoder, packets.take(64))?;
+    let orientation = Some(orientation).filter(|o| *o != Orientation::default());
+    Ok(Decoded { orientation, ..Decoded::plain(picture) })
+}
+
+fn first_frame(
+    mut decoder: Decoder<ff::frame::Video>,
+    packets: impl Iterator<Item = ff::Packet>,
+) -> Result<ff::frame::Video, NoFrame> {
+    let mut found: Option<ff::frame::Video> = None;
+    let mut keep = |frame: &mut ff::frame::Video| {
+        if found.is_none() {
+            found = Some(std::mem::replace(frame, ff::frame::Video::empty()));
+        }
+        Ok(())
+    };
+    for packet in packets {
+        decoder.push(Some(&packet), &mut keep)?;
+    }
+    decoder.push(None, &mut keep)?;
+    let why = || refused("decoding")(decoder.refusal.unwrap_or(ff::Error::InvalidData));
+    found.ok_or_else(why)
+}

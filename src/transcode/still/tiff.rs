@@ -1,0 +1,201 @@
+//! TIFF (revision 6.0) by a decoder in safe Rust: strips and tiles, LZW, Deflate, PackBits, Group 4 and JPEG, up to 64 bits a
+//! sample. What it does not know, libav may.
+
+use std::fs::File;
+use std::io::BufReader;
+
+use tiff::decoder::{BufferLayoutPreference, ChunkType, Decoder, DecodingResult, Limits as TiffLimits};
+use tiff::tags::{CompressionMethod, Tag};
+use tiff::{ColorType, TiffError};
+
+use super::heif_property::MAX_ICC_BYTES;
+use super::raster::Decoded;
+use super::{NoFrame, Undecoded};
+use crate::task::INPUT;
+use crate::task::Limits;
+use crate::transcode::av;
+use crate::transcode::job::scratch;
+
+/// Largest value of a tag: tables of offsets, palettes, ICC profiles.
+const MAX_TAG_BYTES: usize = MAX_ICC_BYTES;
+/// Bytes of one pixel at most: four samples of 64 bits, and an opacity.
+const MAX_PIXEL_BYTES: u64 = 40;
+/// What the decoder may take for one picture in all.
+const MAX_DECODED_BYTES: u64 = 1 << 30;
+
+/// What came of trying.
+pub(super) enum Tried {
+    Picture(Decoded),
+    /// A kind that this decoder does not know: strips, which libav reads too.
+    ForLibav,
+}
+
+/// Decodes the first picture of the file.
+pub(super) fn decode(limits: &Limits) -> Result<Tried, NoFrame> {
+    let file = File::open(INPUT).map_err(scratch)?;
+    let most = limits.pixels.saturating_mul(MAX_PIXEL_BYTES).min(MAX_DECODED_BYTES);
+    let mut bounds = TiffLimits::default();
+    bounds.decoding_buffer_size = usize::try_from(most).unwrap_or(usize::MAX);
+    bounds.intermediate_buffer_size = bounds.decoding_buffer_size;
+    bounds.ifd_value_size = MAX_TAG_BYTES;
+    let mut decoder = match Decoder::new(BufReader::new(file)) {
+        Ok(decoder) => decoder.with_limits(bounds),
+        Err(TiffError::UnsupportedError(_)) => return Ok(Tried::ForLibav),
+        Err(error) => return Err(no_frame(&error)),
+    };
+    match picture(&mut decoder, limits) {
+        Ok(picture) => Ok(Tried::Picture(picture)),
+        Err(NoFrame::Undecoded(Undecoded::NoDecoder)) if is_for_libav(&mut decoder) => Ok(Tried::ForLibav),
+        Err(why) => Err(why),
+    }
+}
+
+/// libav reads strips only. Of tiles, and of JPEG in strips, it makes an empty picture without a word.
+fn is_for_libav(decoder: &mut Decoder<BufReader<File>>) -> bool {
+    let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).ok().flatten().unwrap_or(1);
+    let jpeg = [CompressionMethod::JPEG.to_u16(), CompressionMethod::ModernJPEG.to_u16()];
+    let separate = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).ok().flatten() == Some(2);
+    decoder.get_chunk_type() == ChunkType::Strip && !jpeg.contains(&compression) && !separate
+}
+
+fn picture(decoder: &mut Decoder<BufReader<File>>, limits: &Limits) -> Result<Decoded, NoFrame> {
+    let (width, height) = decoder.dimensions().map_err(|error| no_frame(&error))?;
+    if u64::from(width) * u64::from(height) > limits.pixels {
+        return Err(NoFrame::Undecoded(Undecoded::TooLarge));
+    }
+    let color = decoder.colortype().map_err(|error| no_frame(&error))?;
+    let kind = Kind::of(color).ok_or(NoFrame::Undecoded(Undecoded::NoDecoder))?;
+    let mut samples = DecodingResult::U8(Vec::new());
+    let layout = decoder.read_image_to_buffer(&mut samples).map_err(|error| no_frame(&error))?;
+    let samples = Samples::new(&samples, &layout, color, width).ok_or(NoFrame::Undecoded(Undecoded::NoDecoder))?;
+    let mut rgba = Vec::with_capacity(width as usize * height as usize * 4);
+    for y in 0..height as usize {
+        for x in 0..width as usize {
+            rgba.extend_from_slice(&kind.rgba(|channel| samples.at(x, y, channel)));
+        }
+    }
+    let frame = av::rgba_frame(width, height, &rgba).map_err(super::refused("copying the picture"))?;
+    let icc = decoder.get_tag_u8_vec(Tag::IccProfile).ok().filter(|_| kind != Kind::Cmyk);
+    // Opacity of the first kind was multiplied into the colours (TIFF 6.0, section 18).
+    let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten().unwrap_or_default();
+    let premultiplied = matches!(kind, Kind::Rgba | Kind::GreyAlpha) && extra.first() == Some(&1);
+    Ok(Decoded { icc, premultiplied, ..Decoded::plain(frame) })
+}
+
+/// How samples become colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Grey,
+    GreyAlpha,
+    Rgb,
+    Rgba,
+    Cmyk,
+    YCbCr,
+}
+
+impl Kind {
+    fn of(color: ColorType) -> Option<Self> {
+        if ![1, 2, 4, 8, 16, 32, 64].contains(&color.bit_depth()) {
+            return None;
+        }
+        Some(match color {
+            ColorType::Gray(_) => Self::Grey,
+            ColorType::GrayA(_) | ColorType::Multiband { num_samples: 2, .. } => Self::GreyAlpha,
+            ColorType::RGB(_) => Self::Rgb,
+            ColorType::RGBA(_) => Self::Rgba,
+            ColorType::CMYK(_) => Self::Cmyk,
+            ColorType::YCbCr(8) => Self::YCbCr,
+            _ => return None,
+        })
+    }
+
+    fn rgba(self, sample: impl Fn(usize) -> u8) -> [u8; 4] {
+        match self {
+            Self::Grey => [sample(0), sample(0), sample(0), u8::MAX],
+            Self::GreyAlpha => [sample(0), sample(0), sample(0), sample(1)],
+            Self::Rgb => [sample(0), sample(1), sample(2), u8::MAX],
+            Self::Rgba => [sample(0), sample(1), sample(2), sample(3)],
+            Self::Cmyk => {
+                let ink = |channel| {
+                    let light = u32::from(u8::MAX - sample(channel)) * u32::from(u8::MAX - sample(3));
+                    u8::try_from((light + 127) / 255).unwrap_or(u8::MAX)
+                };
+                [ink(0), ink(1), ink(2), u8::MAX]
+            }
+            Self::YCbCr => y_cb_cr([sample(0), sample(1), sample(2)]),
+        }
+    }
+}
+
+/// Full range by the coefficients of ITU-R BT.601 (TIFF 6.0, section 21; TIFF Technical Note 2 for JPEG).
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
+fn y_cb_cr([y, cb, cr]: [u8; 3]) -> [u8; 4] {
+    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
+    let byte = |value: f32| value.round().clamp(0.0, 255.0) as u8;
+    [byte(y + 1.402 * cr), byte(y - 0.344_136 * cb - 0.714_136 * cr), byte(y + 1.772 * cb), u8::MAX]
+}
+
+/// Decoded samples, and where each of them is.
+struct Samples<'a> {
+    values: &'a DecodingResult,
+    /// Samples of each pixel that stand next to each other: 1 where each has a plane of its own.
+    interleaved: usize,
+    /// Samples of a row, or bytes where several samples are in one.
+    row: usize,
+    /// Samples of a plane; 0 where there is only one.
+    plane: usize,
+    depth: usize,
+}
+
+impl<'a> Samples<'a> {
+    fn new(values: &'a DecodingResult, layout: &BufferLayoutPreference, color: ColorType, width: u32) -> Option<Self> {
+        let sample_bytes = match values {
+            DecodingResult::U8(_) => 1,
+            DecodingResult::U16(_) | DecodingResult::F16(_) => 2,
+            DecodingResult::U32(_) | DecodingResult::F32(_) => 4,
+            DecodingResult::U64(_) | DecodingResult::F64(_) => 8,
+            _ => return None,
+        };
+        let interleaved = if layout.planes > 1 { 1 } else { usize::from(color.num_samples()) };
+        let depth = usize::from(color.bit_depth());
+        let row = (width as usize * interleaved * depth).div_ceil(8);
+        let row = layout.row_stride.map_or(row, std::num::NonZeroUsize::get) / sample_bytes;
+        let plane = if layout.planes > 1 { layout.plane_stride?.get() / sample_bytes } else { 0 };
+        Some(Self { values, interleaved, row, plane, depth })
+    }
+
+    /// A sample as a byte; black where the file has none.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte, or the high byte")]
+    fn at(&self, x: usize, y: usize, channel: usize) -> u8 {
+        let (plane, within) = if self.plane > 0 { (channel * self.plane, 0) } else { (0, channel) };
+        let start = plane + y * self.row;
+        let number = x * self.interleaved + within;
+        let index = start + number;
+        let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
+        match self.values {
+            DecodingResult::U8(values) if self.depth < 8 => {
+                let bits = number * self.depth;
+                let most = (1_u8 << self.depth) - 1;
+                let packed = values.get(start + bits / 8).copied().unwrap_or(0);
+                let value = (packed >> (8 - self.depth - bits % 8)) & most;
+                value * (u8::MAX / most)
+            }
+            DecodingResult::U8(values) => values.get(index).copied().unwrap_or(0),
+            DecodingResult::U16(values) => values.get(index).map_or(0, |value| (value >> 8) as u8),
+            DecodingResult::U32(values) => values.get(index).map_or(0, |value| (value >> 24) as u8),
+            DecodingResult::U64(values) => values.get(index).map_or(0, |value| (value >> 56) as u8),
+            DecodingResult::F16(values) => values.get(index).map_or(0, |value| byte(value.to_f32())),
+            DecodingResult::F32(values) => values.get(index).map_or(0, |value| byte(*value)),
+            DecodingResult::F64(values) => values.get(index).map_or(0, |value| byte(*value as f32)),
+            _ => 0,
+        }
+    }
+}
+
+fn no_frame(error: &TiffError) -> NoFrame {
+    NoFrame::Undecoded(match error {
+        TiffError::UnsupportedError(_) => Undecoded::NoDecoder,
+        TiffError::LimitsExceeded | TiffError::IntSizeError => Undecoded::TooLarge,
+        TiffError::FormatError(_) | TiffError::IoError(_) | TiffError::UsageError(_) => Undecoded::Damaged,
+    })
+}

@@ -1,0 +1,83 @@
+//! Animated WebP (RFC 9649) by a decoder in safe Rust: libav reads still ones only.
+
+use std::fs::File;
+use std::io::BufReader;
+
+use image_webp::{DecodingError, WebPDecoder};
+
+use super::heif_property::MAX_ICC_BYTES;
+use super::raster::Decoded;
+use super::{NoFrame, Undecoded, refused};
+use crate::error::Fault;
+use crate::task::INPUT;
+use crate::task::Limits;
+use crate::transcode::av;
+use crate::transcode::job::scratch;
+
+/// How long an animation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Animation {
+    pub(super) frames: u32,
+    /// Of one loop.
+    pub(super) duration_ms: u64,
+}
+
+fn open() -> Result<Result<WebPDecoder<BufReader<File>>, DecodingError>, Fault> {
+    let file = File::open(INPUT).map_err(scratch)?;
+    Ok(WebPDecoder::new(BufReader::new(file)).map(|mut decoder| {
+        decoder.set_memory_limit(MAX_ICC_BYTES);
+        decoder
+    }))
+}
+
+/// Whether it is one, by its header; its length where all of it can be read.
+///
+/// # Errors
+/// Those of the scratch directory.
+pub(super) fn animation() -> Result<Option<Option<Animation>>, Fault> {
+    Ok(match open()? {
+        Ok(decoder) if decoder.is_animated() => {
+            let length = Animation { frames: decoder.num_frames(), duration_ms: decoder.loop_duration() };
+            Some(Some(length))
+        }
+        Ok(_) => None,
+        Err(_) => says_animated().then_some(None),
+    })
+}
+
+/// Bit 1 of the flags of a VP8X chunk (RFC 9649, 2.7), which stands first.
+fn says_animated() -> bool {
+    use std::io::Read as _;
+    let mut head = Vec::new();
+    let read = File::open(INPUT).and_then(|file| file.take(32).read_to_end(&mut head));
+    read.is_ok() && head.get(12..16) == Some(b"VP8X") && head.get(20).is_some_and(|flags| flags & 2 != 0)
+}
+
+/// The ICC profile of a still one, which FFmpeg 5.1 does not hand on.
+pub(super) fn icc_profile() -> Option<Vec<u8>> {
+    open().ok()?.ok()?.icc_profile().ok()?
+}
+
+/// The first frame of an animation.
+pub(super) fn first_frame(limits: &Limits) -> Result<Decoded, NoFrame> {
+    let mut decoder = open()?.map_err(|error| no_frame(&error))?;
+    let (width, height) = decoder.dimensions();
+    let size = decoder.output_buffer_size().filter(|_| u64::from(width) * u64::from(height) <= limits.pixels);
+    let size = size.ok_or(NoFrame::Undecoded(Undecoded::TooLarge))?;
+    let mut pixels = vec![0; size];
+    decoder.read_frame(&mut pixels).map_err(|error| no_frame(&error))?;
+    if !decoder.has_alpha() {
+        pixels = pixels.as_chunks::<3>().0.iter().flat_map(|[r, g, b]| [*r, *g, *b, u8::MAX]).collect();
+    }
+    let frame = av::rgba_frame(width, height, &pixels).map_err(refused("copying the picture"))?;
+    let icc = decoder.icc_profile().ok().flatten();
+    Ok(Decoded { icc, ..Decoded::plain(frame) })
+}
+
+fn no_frame(error: &DecodingError) -> NoFrame {
+    NoFrame::Undecoded(match error {
+        DecodingError::MemoryLimitExceeded | DecodingError::ImageTooLarge => Undecoded::TooLarge,
+        DecodingError::UnsupportedFeature(_) => Undecoded::NoDecoder,
+        _ => Undecoded::Damaged,
+    })
+}
