@@ -1,3 +1,4 @@
 //! What mediamill does with messages: one folder a role. A role is run by [`runtime`](crate::runtime), and no role uses another.
 
+#[cfg(feature = "media")]
 pub mod worker;

@@ -25,6 +25,7 @@ pub use error::StoreError;
 pub use keys::Folder;
 pub use types::{Cursor, Head, Link, LinkOptions, Listed, Page, PutOptions, SignedUrl, Stored, Version};
 
+#[cfg(feature = "media")]
 pub(crate) use resolver::s3_account;
 
 use crate::config::Location;
