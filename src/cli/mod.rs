@@ -6,6 +6,7 @@ mod bench;
 mod describe;
 #[cfg(feature = "media")]
 mod doctor;
+#[cfg(feature = "media")]
 mod fits;
 mod health;
 #[cfg(feature = "media")]
@@ -87,6 +88,7 @@ enum Command {
     #[cfg(feature = "media")]
     Probe(probe::Args),
     /// Say whether files are what a channel or a CRM takes
+    #[cfg(feature = "media")]
     Fits(fits::Args),
     /// Measure what compression profiles cost and keep, on your own files
     #[cfg(feature = "media")]
@@ -203,6 +205,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Normalize(args) => normalize::run(args, global),
         #[cfg(feature = "media")]
         Command::Probe(args) => probe::run(args, global),
+        #[cfg(feature = "media")]
         Command::Fits(args) => fits::run(args, global),
         #[cfg(feature = "media")]
         Command::Bench(args) => bench::run(args, global),
