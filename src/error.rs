@@ -55,6 +55,7 @@ codes! {
     SourceDenied = "source.denied", "the origin's address, scheme, host or path is not allowed by the configuration";
     SourceInvalid = "source.invalid", "the origin's answer is no usable file: too many redirects, a broken URL, an unexpected status";
     SourceNoBucket = "source.no-bucket", "the bucket that the event names does not exist";
+    SourceUndelivered = "source.undelivered", "the channel says that something was sent and that it cannot deliver it";
     SourceSizeMismatch = "source.size-mismatch", "the bytes fetched are not as many as were declared";
     SourceHashMismatch = "source.hash-mismatch", "the bytes fetched have another SHA-256 than was declared";
     SourceTimeout = "source.timeout", "the origin was too slow";

@@ -6,7 +6,9 @@
 mod envelope;
 mod facts;
 mod glance;
+mod ids;
 mod manifest;
+mod message;
 mod normalized;
 mod peaks;
 mod received;
@@ -17,7 +19,9 @@ mod trace;
 
 pub use envelope::{EnvelopeError, Event, Headers, MAX_OUTCOME_BYTES, STRUCTURED};
 pub use facts::{Orientation, Stream, StreamDetail};
+pub use ids::{outcome_id, received_id, update_id};
 pub use manifest::{MAX_REVISIONS, Manifest, ManifestError, StoredOutcome};
+pub use message::{Edited, Revoked};
 pub use normalized::{
     Action, Asset, Damage, Decision, Kind, Loudness, Normalized, Original, Reason, Role, SandboxStatus, Timings,
     WorkerInfo,
@@ -37,3 +41,7 @@ pub const NORMALIZED_TYPE: &str = "mediamill.media.normalized.v1";
 pub const REJECTED_TYPE: &str = "mediamill.media.rejected.v1";
 /// `type` of the outcome: retries are spent, or an operator is needed.
 pub const FAILED_TYPE: &str = "mediamill.media.failed.v1";
+/// `type` of the event: somebody has changed the text under a media.
+pub const EDITED_TYPE: &str = "mediamill.message.edited.v1";
+/// `type` of the event: somebody has taken a message back.
+pub const REVOKED_TYPE: &str = "mediamill.message.revoked.v1";

@@ -144,6 +144,10 @@ impl Sources {
                 Origin::File { path } => self.0.roots.fetch(path, wanted, dest).await,
                 Origin::S3 { bucket, key } => Box::pin(self.0.buckets.fetch(bucket, key, wanted, dest)).await,
                 Origin::Http { url } => Box::pin(self.0.http.fetch(url, wanted, dest, peers)).await,
+                // Until accounts are part of the configuration, no event names one.
+                Origin::Channel { .. } => {
+                    Err(SourceError::Denied("the worker's configuration has no such channel account".to_owned()))
+                }
             }
         };
         let total = self.0.total_timeout;
