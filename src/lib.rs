@@ -8,6 +8,7 @@
 //! | [`broker`] | takes messages, publishes with confirms, declares exchange and queues | lapin |
 //! | [`events`] | reads and writes what is on the wire and next to the assets | CloudEvents, the contract |
 //! | [`worker`] | the story of a job (`worker/job.rs`), slots and lanes, retries, outcomes, metrics | what is tried again |
+//! | [`channels`] | verifies and reads what messaging providers send | signature schemes, providers |
 //! | [`source`] | fetches originals, capped and hashed on the way | reqwest |
 //! | [`sandbox`] | starts a jailed child for each job and reads how it ended | fork, Landlock, seccomp |
 //! | [`transcode`] | the work in the child: sniff, probe, decode, encode, prove | libav |
@@ -29,6 +30,7 @@
 
 pub mod bench;
 pub mod broker;
+pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod domain;
