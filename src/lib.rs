@@ -17,6 +17,7 @@
 //! | [`config`] | configuration and profiles, from raw to validated | TOML, the environment |
 //! | [`error`] | every stable code, and what each fault means for a job | |
 //! | [`telemetry`], [`http`] | logs and spans; health and metrics | OpenTelemetry; axum |
+//! | [`roles`] | what a process can be: `gateway` takes webhooks and publishes events | axum |
 //! | [`bench`] | what compression profiles cost and keep | ViSQOL, SSIMULACRA 2 |
 //! | [`cli`] | one file a command; `normalize` runs the worker's own story without broker and store | clap |
 //!
@@ -37,6 +38,7 @@ pub mod domain;
 pub mod error;
 pub mod events;
 pub mod http;
+pub mod roles;
 pub mod sandbox;
 pub mod source;
 pub mod store;

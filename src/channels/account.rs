@@ -38,7 +38,7 @@ impl Provider {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::WhatsappCloud => "whatsapp-cloud",
-            Self::Dialog360 => "dialog360",
+            Self::Dialog360 => "360dialog",
             Self::Twilio => "twilio",
             Self::Messagebird => "messagebird",
             Self::BirdChannels => "bird-channels",

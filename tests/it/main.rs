@@ -5,6 +5,7 @@
 mod architecture;
 mod bench;
 mod bombs;
+mod channels;
 mod cli;
 mod connecting;
 mod docker;
@@ -13,6 +14,7 @@ mod fairness;
 mod faults;
 mod faulty_source;
 mod faulty_store;
+mod gateway;
 mod health;
 mod hostile;
 mod https;
