@@ -13,8 +13,8 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use jail::sandbox;
-use mediamill::sandbox::protocol::Task;
 use mediamill::sandbox::{Launcher, Sandbox};
+use mediamill::task::Task;
 use mediamill::transcode;
 use support::{note, run, scratch, spec};
 
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let note = note(folder.path(), 0);
     let (forked, executed) = (sandbox(Launcher::Fork), sandbox(Launcher::ReExec));
-    transcode::warm();
+    (transcode::WORK.warm)();
 
     println!("median of {ROUNDS}, in ms            in process  fork server  re-exec  program");
     let mut overhead = Duration::ZERO;
@@ -68,7 +68,7 @@ fn in_process(input: &Path, task: Task) -> Duration {
     let scratch = scratch(input);
     std::env::set_current_dir(scratch.path()).expect("the scratch directory");
     let (spec, begun) = (spec(task), Instant::now());
-    transcode::run(&spec, &mut |_| ()).expect("a report");
+    (transcode::WORK.run)(&spec, &mut |_| ()).expect("a report");
     begun.elapsed()
 }
 

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use jail::sandbox;
 use mediamill::events::Role;
-use mediamill::sandbox::protocol::Task;
 use mediamill::sandbox::{Launcher, Sandbox};
+use mediamill::task::Task;
 use support::{note, scratch, spec};
 
 const NOTES: u32 = 100;

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ffmpeg_next as ff;
-use mediamill::sandbox::protocol::Task;
+use mediamill::task::Task;
 use mediamill::transcode;
 use stages::Stages;
 use support::{note, scratch, spec};
@@ -27,7 +27,7 @@ fn main() {
     let note_file = note(folder.path(), 0);
     let here = std::env::current_dir().expect("a directory");
     let stages = Stages::install();
-    transcode::warm();
+    (transcode::WORK.warm)();
 
     let (mut floors, mut totals, mut shares) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -64,7 +64,7 @@ fn whole(note: &Path) -> Duration {
     let scratch = scratch(note);
     std::env::set_current_dir(scratch.path()).expect("the scratch directory");
     let (spec, begun) = (spec(Task::Normalize), Instant::now());
-    transcode::run(&spec, &mut |_| ()).expect("a report");
+    (transcode::WORK.run)(&spec, &mut |_| ()).expect("a report");
     begun.elapsed()
 }
 

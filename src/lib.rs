@@ -11,14 +11,17 @@
 //! | [`channels`] | verifies and reads what messaging providers send | signature schemes, providers |
 //! | [`source`] | fetches originals, capped and hashed on the way | reqwest |
 //! | [`sandbox`] | starts a jailed child for each job and reads how it ended | fork, Landlock, seccomp |
-//! | [`transcode`] | the work in the child: sniff, probe, decode, encode, prove | libav |
-//! | [`domain`] | what to make of a file, decided without any of the above | nothing but facts |
+//! | [`transcode`] | the work in the child: read, decode, encode, check | libav |
+//! | [`task`] | what a child is asked and what it answers | |
+//! | [`plan`] | decides what to make of a file from its facts and the profile | nothing but facts |
+//! | [`profile`] | compression profiles, as written and as checked | |
+//! | [`vocabulary`] | words that events and decisions share: kinds, roles, streams, stages, ids | |
 //! | [`store`] | puts assets where they stay, in S3 or a directory | the AWS SDK |
-//! | [`config`] | configuration and profiles, from raw to validated | TOML, the environment |
+//! | [`config`] | configuration and profile files, from raw to validated | TOML, the environment |
 //! | [`error`] | every stable code, and what each fault means for a job | |
 //! | [`telemetry`], [`http`] | logs and spans; health and metrics | OpenTelemetry; axum |
 //! | [`roles`] | what a process can be: `gateway` takes webhooks and publishes events | axum |
-//! | [`bench`] | what compression profiles cost and keep | ViSQOL, SSIMULACRA 2 |
+//! | [`profile_lab`] | what compression profiles cost and keep | ViSQOL, SSIMULACRA 2 |
 //! | [`cli`] | one file a command; `normalize` runs the worker's own story without broker and store | clap |
 //!
 //! # What always holds
@@ -29,19 +32,22 @@
 //! - No type of the queue, the store or the codecs leaves its module; `tests/it/architecture.rs` reads the source for it.
 //! - Nothing logs secrets, captions or names.
 
-pub mod bench;
 pub mod broker;
 pub mod channels;
 pub mod cli;
 pub mod config;
-pub mod domain;
 pub mod error;
 pub mod events;
 pub mod http;
+pub mod plan;
+pub mod profile;
+pub mod profile_lab;
 pub mod roles;
 pub mod sandbox;
 pub mod source;
 pub mod store;
+pub mod task;
 pub mod telemetry;
 pub mod transcode;
+pub mod vocabulary;
 pub mod worker;

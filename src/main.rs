@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // First of all: a fork server must not have a second thread, nor may its start depend on anything below.
-    if let Some(code) = mediamill::sandbox::maybe_fork_server() {
+    if let Some(code) = mediamill::sandbox::maybe_fork_server(mediamill::transcode::WORK) {
         return code;
     }
     mediamill::cli::main()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use mediamill::config::{self, Profiles};
-use mediamill::sandbox::protocol::{INPUT, JobSpec, Task};
+use mediamill::task::{INPUT, JobSpec, Task};
 
 /// The voice note that everybody sends: 14 s of Opus at 16 kb/s. Each `n` starts elsewhere in the fixture.
 pub(super) fn note(folder: &Path, n: u32) -> PathBuf {

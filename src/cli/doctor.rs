@@ -9,9 +9,9 @@ use url::Url;
 use super::{CliError, EXIT_FAILED, Format, Global, runtime, units};
 use crate::broker::{AlternateExchange, Publisher, Topology, alternate_exchange};
 use crate::config::{Config, Profiles};
-use crate::sandbox::protocol::Component;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::store::Store;
+use crate::task::Component;
 use crate::telemetry;
 use crate::worker::Workspace;
 

@@ -20,9 +20,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::bench::BenchError;
 use crate::broker::BrokerError;
 use crate::config::{self, Config, ConfigErrors, Profiles};
+use crate::profile_lab::BenchError;
 use crate::sandbox::SandboxError;
 use crate::source::SourceError;
 use crate::store::StoreError;

@@ -7,15 +7,13 @@ mod error;
 mod layer;
 mod load;
 mod log_filter;
-mod profile;
 mod profiles;
 mod raw;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use layer::env_name;
 pub use load::{DEFAULT_TOML, listen, load};
-pub use profile::{RawAudio, RawProfile, RawThumbnail, RawVideo, RawWaveform};
 pub use profiles::{Profile, Profiles};
-pub use raw::{
-    Broker, Config, Http, Limits, Log, LogFormat, Sandbox, SandboxMode, Secret, Source, Store, Traces, Worker,
-};
+pub use raw::{Broker, Config, Http, Log, LogFormat, Sandbox, Secret, Source, Store, Traces, Worker};
+
+pub use crate::task::{Limits, SandboxMode};

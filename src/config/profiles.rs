@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::ConfigErrors;
 use super::layer::line_of;
-use super::{ConfigErrors, RawProfile};
-use crate::domain;
+use crate::profile::RawProfile;
 
 const BUILT_IN: [(&str, &str); 4] = [
     ("crm.toml", include_str!("profiles/crm.toml")),
@@ -112,8 +112,8 @@ fn read(place: &str, text: &str, file: Option<PathBuf>, errors: &mut ConfigError
         }
     };
     // Here, where file and line are at hand: a job would find out too late, and every job would.
-    if let Err(wrong) = domain::Profile::from_raw(&raw) {
-        for domain::ProfileError { key, problem } in wrong {
+    if let Err(wrong) = crate::profile::Profile::from_raw(&raw) {
+        for crate::profile::ProfileError { key, problem } in wrong {
             errors.push(format!("{place}:{}", line_of_key(text, key)), format!("{key}: {problem}"));
         }
         return None;

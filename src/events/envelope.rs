@@ -9,14 +9,13 @@ use base64::Engine;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{MAX_CONTEXT_BYTES, MAX_REQUEST_BYTES, RECEIVED_TYPE, TRACEPARENT, TRACESTATE, TraceContext};
+use super::{
+    MAX_CONTEXT_BYTES, MAX_OUTCOME_BYTES, MAX_REQUEST_BYTES, RECEIVED_TYPE, TRACEPARENT, TRACESTATE, TraceContext,
+};
 use crate::error::{Code, Fault};
 
 /// Content type of structured mode.
 pub const STRUCTURED: &str = "application/cloudevents+json";
-/// Most bytes of an outcome that is read. It echoes a request, which JSON may write longer than it came, and has a
-/// report and a manifest of its own beside it.
-pub const MAX_OUTCOME_BYTES: usize = 8 << 20;
 /// What binary mode looks like over AMQP, for those who try the headers of HTTP.
 const MODES: &str =
     "over AMQP, headers of binary mode begin with cloudEvents: or cloudEvents_ (not ce- or cloudEvents-)";

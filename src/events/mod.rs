@@ -4,7 +4,6 @@
 //! `message` and `context`, where they are echoed back.
 
 mod envelope;
-mod facts;
 mod glance;
 mod ids;
 mod manifest;
@@ -15,23 +14,25 @@ mod received;
 mod record;
 mod rejected;
 mod request;
+mod sizes;
 mod trace;
 
-pub use envelope::{EnvelopeError, Event, Headers, MAX_OUTCOME_BYTES, STRUCTURED};
-pub use facts::{Orientation, Stream, StreamDetail};
+pub use envelope::{EnvelopeError, Event, Headers, STRUCTURED};
 pub use ids::{outcome_id, received_id, update_id};
 pub use manifest::{MAX_REVISIONS, Manifest, ManifestError, StoredOutcome};
 pub use message::{Edited, Revoked};
-pub use normalized::{
-    Action, Asset, Damage, Decision, Kind, Loudness, Normalized, Original, Reason, Role, SandboxStatus, Timings,
-    WorkerInfo,
-};
+pub use normalized::{Asset, Decision, Normalized, Original, Timings, WorkerInfo};
 pub use peaks::Peaks;
-pub use received::{Declared, MAX_ID_BYTES, Message, Origin, Privacy, Received};
+pub use received::{Declared, Message, Origin, Privacy, Received};
 pub use record::Record;
-pub use rejected::{Failed, Rejected, RejectedOriginal, Stage};
-pub use request::{Incoming, MAX_CONTEXT_BYTES, MAX_REQUEST_BYTES};
+pub use rejected::{Failed, Rejected, RejectedOriginal};
+pub use request::Incoming;
+pub use sizes::{MAX_CONTEXT_BYTES, MAX_OUTCOME_BYTES, MAX_REQUEST_BYTES};
 pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};
+
+pub use crate::vocabulary::{
+    Action, Damage, Kind, Loudness, MAX_ID_BYTES, Orientation, Reason, Role, SandboxStatus, Stage, Stream, StreamDetail,
+};
 
 /// `type` of the event that asks for work.
 pub const RECEIVED_TYPE: &str = "mediamill.media.received.v1";

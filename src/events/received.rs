@@ -4,9 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// Longest tenant and media id in bytes: room for every channel's ids, and none for abuse.
-pub const MAX_ID_BYTES: usize = 1024;
-
 /// The data of a *media received* event. `(tenant, media_id)` names one file: it is fetched and normalized once, whatever
 /// number of events ask for it, unless one names another profile or asks to `renormalize`. The message as a whole has at
 /// most 1048576 bytes (`event.limit-bytes`). An optional field that is null counts as absent.

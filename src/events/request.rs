@@ -9,12 +9,7 @@ use serde_json::Value;
 
 use super::envelope::{EnvelopeError, Event, Headers};
 use super::glance::glance;
-use super::{Message, Origin, Privacy, RECEIVED_TYPE, Received};
-
-/// Most bytes of a message that asks for work. Files travel by reference, so that an event is a few kilobytes.
-pub const MAX_REQUEST_BYTES: usize = 1 << 20;
-/// Most bytes of `context`, as JSON without white space. It is stored and sent back with every outcome.
-pub const MAX_CONTEXT_BYTES: usize = 64 << 10;
+use super::{MAX_CONTEXT_BYTES, Message, Origin, Privacy, RECEIVED_TYPE, Received};
 
 /// What a message that asks for work turned out to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +23,7 @@ pub enum Incoming {
 }
 
 impl Incoming {
-    /// Reads a message. Of one with more than [`MAX_REQUEST_BYTES`] nothing but attributes and ids is read.
+    /// Reads a message. Of one with more than [`super::MAX_REQUEST_BYTES`] nothing but attributes and ids is read.
     #[must_use]
     pub fn read(content_type: Option<&str>, headers: &Headers, body: &[u8]) -> Self {
         let (event, error) = match Event::decode(content_type, headers, body) {
@@ -152,6 +147,7 @@ fn without_values(err: &serde_json::Error) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::MAX_REQUEST_BYTES;
     use super::*;
     use crate::error::{Code, Fault};
 

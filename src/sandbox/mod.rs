@@ -4,42 +4,26 @@
 //! worker (tokio) ── control socket: Launch + descriptors, Kill ──> fork server (one thread, libav warm)
 //!   │   ^ ▲                        <── Ready, Ended ───────────        │ fork()
 //!   │   │ └───── progress, one answer ──────────────────┐              ▼
-//!   └───┴─────── job socket: one JobSpec ───────────────┴──────────> child: jail, then transcode, then _exit
+//!   └───┴─────── job socket: one JobSpec ───────────────┴──────────> child: jail, then the work, then _exit
 //! ```
 //!
 //! - [`Sandbox`] is the worker's side: `run` one job, get its report or a [`SandboxError`].
 //! - The fork server and the child are the same program, re-executed before it has any thread: see
 //!   [`maybe_fork_server`], which must be the first thing in `main`.
-//! - What holds a child is one numbered recipe in `jail`; which system calls it may make is data in `syscalls`; what no
-//!   limit of a single process bounds is watched by the fork server, in `watch`.
-//! - What is believed of a child's answer is decided in `conclude`.
-//! - Every child of a fork server has the same addresses and the same stack canary, so fork servers are renewed: see
-//!   `servers`.
+//! - One folder a process: `worker_side` (the worker), `fork_server`, `child`; `wire` is what they send each other.
+//! - The steps that confine a child are numbered in `child/jail.rs`; the system calls that it may make are data in
+//!   `child/syscalls.rs`; what no limit of a single process bounds is watched by the fork server (`fork_server/watch.rs`).
+//! - Which parts of a child's answer are believed is decided in `worker_side/conclude.rs`.
+//! - Every child of a fork server has the same addresses and the same stack canary, so fork servers are replaced: see
+//!   `worker_side/servers.rs`.
+//! - What a child does is a table of functions, [`crate::task::Work`]: nothing here knows libav.
 
-mod arguments;
 mod child;
-mod conclude;
-mod control;
-mod error;
-mod escape;
 mod fork_server;
-mod jail;
-mod job;
-mod lean;
-mod link;
-mod outcome;
-pub mod protocol;
-mod reap;
-mod seccomp;
-mod servers;
-mod supervisor;
-mod syscalls;
-mod trial;
-mod watch;
 mod wire;
+mod worker_side;
 
-pub use error::SandboxError;
 pub use fork_server::maybe_fork_server;
-pub use outcome::Ending;
-pub use supervisor::{Launcher, Sandbox, SandboxOptions, Totals};
-pub(crate) use watch::{BLOCK_BYTES, MAX_FILES};
+pub(crate) use fork_server::watch::{BLOCK_BYTES, MAX_FILES};
+pub use wire::arguments::Launcher;
+pub use worker_side::{Ending, Sandbox, SandboxError, SandboxOptions, Totals};

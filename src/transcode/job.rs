@@ -5,11 +5,11 @@ use std::io;
 use ffmpeg_next as ff;
 
 use super::av;
-use crate::config::Limits;
-use crate::domain::Profile;
 use crate::error::{Code, Fault};
-use crate::events::{Damage, Loudness};
-use crate::sandbox::protocol::Produced;
+use crate::profile::Profile;
+use crate::task::Limits;
+use crate::task::Produced;
+use crate::vocabulary::{Damage, Loudness};
 
 /// The job's givens.
 pub(super) struct Job<'a> {

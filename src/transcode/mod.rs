@@ -10,44 +10,33 @@ macro_rules! stage {
 }
 
 mod av;
-mod cut;
-mod film;
-mod frames;
-mod iso;
+mod check;
+mod draw;
 mod job;
-mod loudness;
-mod measure;
-mod media;
-mod packets;
-mod picture;
-mod poster;
-mod probe;
-mod prove;
+mod make;
+mod pass;
+mod read;
 mod rehearsal;
-mod remux;
 mod report;
-mod sniff;
-mod sound;
-mod spool;
-mod still;
-mod waveform;
 
 use std::fs::File;
 
 use job::{Findings, Job, scratch};
-use sniff::Sniffed;
-use still::{Still, Undecoded};
+use make::still::{Still, Undecoded};
+use read::sniff::Sniffed;
 
-use crate::domain::{Container, Profile, plan};
 use crate::error::{Code, Fault};
-use crate::events::Damage;
-use crate::sandbox::protocol::{INPUT, JobSpec, RECOGNISED, Report, Task};
+use crate::plan::{Container, plan};
+use crate::profile::Profile;
+use crate::task::{INPUT, JobSpec, RECOGNISED, Report, Task, Work};
+use crate::vocabulary::Damage;
 
-pub use av::{inventory, libraries};
-pub use rehearsal::rehearse;
+/// The work of a child, for the sandbox.
+pub const WORK: Work =
+    Work { warm, libraries: av::libraries, inventory: av::inventory, rehearse: rehearsal::rehearse, run };
 
 /// Loads what every job needs, so that forked children share it: codec tables and libav's own start.
-pub fn warm() {
+fn warm() {
     // Refusing to start is left to the first job, which can say why.
     if ffmpeg_next::init().is_ok() {
         av::silence();
@@ -60,7 +49,7 @@ pub fn warm() {
 ///
 /// # Errors
 /// [`Fault::Rejected`] where the file is to blame, [`Fault::Broken`] where this machine is.
-pub fn run(spec: &JobSpec, progress: &mut dyn FnMut(f32)) -> Result<Report, Fault> {
+fn run(spec: &JobSpec, progress: &mut dyn FnMut(f32)) -> Result<Report, Fault> {
     av::silence();
     let profile = Profile::from_raw(&spec.profile).map_err(|errors| {
         let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -70,7 +59,7 @@ pub fn run(spec: &JobSpec, progress: &mut dyn FnMut(f32)) -> Result<Report, Faul
     match spec.task {
         Task::Normalize => process(&mut job, true),
         Task::Probe => process(&mut job, false),
-        Task::Measure => measure::measure(&job),
+        Task::Measure => check::measure::measure(&job),
         Task::Empty => Ok(report::empty()),
         Task::Escape => Err(Fault::broken(Code::WorkerBroken, "not a task of the transcoder")),
     }
@@ -87,7 +76,7 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
         let text = format!("{size_bytes} bytes, at most {}", job.limits.input_bytes);
         return Err(Fault::rejected(Code::LimitBytes, text));
     }
-    let sniffed = stage!("sniff").in_scope(|| sniff::sniff(&mut file)).map_err(scratch)?;
+    let sniffed = stage!("sniff").in_scope(|| read::sniff::sniff(&mut file)).map_err(scratch)?;
     if let (Sniffed::Media(container), true) = (&sniffed, make) {
         std::fs::write(RECOGNISED, container.row().name).map_err(scratch)?;
     }
@@ -96,15 +85,15 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
             Err(Fault::rejected(Code::MediaUnsupported, "the first bytes are of no kind that is accepted"))
         }
         Sniffed::Document { mime_type, extension } => Ok(report::document(mime_type, extension)),
-        Sniffed::Media(container) if container.is_picture() || sniff::is_still_gif(&mut file, container) => {
-            let mut still = still::facts(container, job.limits)?;
-            let findings = if make { still::thumbnail(&mut still, job)? } else { Findings::default() };
+        Sniffed::Media(container) if container.is_picture() || read::sniff::is_still_gif(&mut file, container) => {
+            let mut still = make::still::facts(container, job.limits)?;
+            let findings = if make { make::still::thumbnail(&mut still, job)? } else { Findings::default() };
             Ok(picture_report(still, findings, job))
         }
         Sniffed::Media(container) => match recording(container, &mut file, job, make) {
             // It moves, and is a picture to those who send it.
             Err(Fault::Rejected { code, .. }) if container == Container::Gif && Undecoded::of(code).is_some() => {
-                let mut still = still::facts(container, job.limits)?;
+                let mut still = make::still::facts(container, job.limits)?;
                 still.undecoded = Undecoded::of(code);
                 let bad_packets = u64::from(still.undecoded == Some(Undecoded::Damaged));
                 let damage = Damage { packets: 1, bad_packets, ..Damage::default() };
@@ -125,9 +114,9 @@ fn picture_report(still: Still, findings: Findings, job: &Job<'_>) -> Report {
 /// A sound or film.
 fn recording(container: Container, file: &mut File, job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
     let probing = stage!("probe").entered();
-    let input = probe::open(INPUT, container)?;
-    let facts = probe::facts(&input, container, file, job.limits)?;
+    let input = read::probe::open(INPUT, container)?;
+    let facts = read::probe::facts(&input, container, file, job.limits)?;
     let plan = plan(&facts, job.profile);
     drop(probing);
-    if make { media::make(input, &facts, plan, job) } else { Ok(report::report(&facts, plan, Findings::default())) }
+    if make { make::make(input, &facts, plan, job) } else { Ok(report::report(&facts, plan, Findings::default())) }
 }

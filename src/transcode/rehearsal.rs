@@ -4,7 +4,7 @@
 use ffmpeg_next as ff;
 
 use super::av::{AudioEncoder, PictureFilter, Resampler, VideoEncoder, prepare_for_encoder};
-use crate::domain::{AudioCodec, AudioSettings, RateControl, VideoSettings};
+use crate::plan::{AudioCodec, AudioSettings, RateControl, VideoSettings};
 
 const SIDE: u32 = 64;
 /// More than one: a codec's threads need what a process of one thread does not.
@@ -14,7 +14,7 @@ const THREADS: u32 = 2;
 ///
 /// # Errors
 /// What is wrong, in words. A library that cannot be reached does not come to that: it ends the process.
-pub fn rehearse() -> Result<(), String> {
+pub(super) fn rehearse() -> Result<(), String> {
     picture().and_then(|()| sound()).map_err(|error| format!("libav does not encode: {error}"))
 }
 
@@ -72,6 +72,6 @@ fn sound() -> Result<(), ff::Error> {
 mod tests {
     #[test]
     fn a_rehearsal_comes_to_its_end() {
-        super::rehearse().expect("libav has what every job needs");
+        crate::transcode::rehearsal::rehearse().expect("libav has what every job needs");
     }
 }

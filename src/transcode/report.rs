@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::av;
-use super::cut::missing_ms;
 use super::job::Findings;
-use super::still::Undecoded;
-use crate::domain::{Facts, Media, Plan, StreamFacts};
-use crate::events::{Action, Damage, Kind, Reason, SandboxStatus, Stream, StreamDetail};
-use crate::sandbox::protocol::Report;
+use super::make::still::Undecoded;
+use super::read::cut::missing_ms;
+use crate::plan::{Facts, Media, Plan, StreamFacts};
+use crate::task::Report;
+use crate::vocabulary::{Action, Damage, Kind, Reason, SandboxStatus, Stream, StreamDetail};
 
 /// The report of a file with streams.
 pub(super) fn report(facts: &Facts, plan: Plan, findings: Findings) -> Report {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::pipeline::Pipeline;
 use crate::error::{Code, Fault};
-use crate::sandbox::protocol::INPUT;
+use crate::task::INPUT;
 
 /// A trial without an end within this has failed.
 const PATIENCE: Duration = Duration::from_secs(10);

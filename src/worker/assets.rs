@@ -6,9 +6,9 @@ use futures_util::future::try_join_all;
 
 use super::disposition::content_disposition_of;
 use crate::events::{Action, Asset, Role};
-use crate::sandbox::protocol::{INPUT, Produced, Report};
 use crate::source::Fetched;
 use crate::store::{Folder, PutOptions, Store, StoreError};
+use crate::task::{INPUT, Produced, Report};
 
 /// What was stored.
 #[derive(Debug, Clone, PartialEq)]

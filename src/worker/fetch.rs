@@ -9,9 +9,9 @@ use super::pipeline::Pipeline;
 use super::workspace::Scratch;
 use crate::error::{Code, Fault};
 use crate::events::{Received, Stage};
-use crate::sandbox::protocol::INPUT;
 use crate::source::Fetched;
 use crate::store::StoreError;
+use crate::task::INPUT;
 
 impl Pipeline {
     /// The bytes of the media in the scratch directory: those that are kept where it is to be normalized again, and otherwise

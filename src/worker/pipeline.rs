@@ -21,9 +21,9 @@ use crate::config::{Config, Limits, Profile, Profiles};
 use crate::error::{Code, Fault};
 use crate::events::{Received, Record, Stage, StoredOutcome, Timings};
 use crate::sandbox::Sandbox;
-use crate::sandbox::protocol::{JobSpec, Report, Task};
 use crate::source::{Fetched, Sources};
 use crate::store::Store;
+use crate::task::{JobSpec, Report, Task};
 
 /// Most threads of a codec. More gain nothing at the sizes that profiles have, and their stacks count as the child's memory:
 /// on a machine of 64 cores a file would meet another limit than on a small one.

@@ -4,8 +4,8 @@ use super::assets::Kept;
 use super::job::Job;
 use crate::config::Profile;
 use crate::events::{Action, Asset, Decision, Normalized, Original, Role, Timings, WorkerInfo};
-use crate::sandbox::protocol::Report;
 use crate::source::Fetched;
+use crate::task::Report;
 
 /// Puts together what was asked, found, made and stored.
 pub(super) fn normalized(

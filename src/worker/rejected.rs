@@ -9,11 +9,11 @@ use super::job::Brief;
 use super::outcome::{Failure, Outcome, Subject};
 use super::pipeline::Pipeline;
 use super::workspace::Scratch;
-use crate::domain::{ACCEPTED, Accepted};
 use crate::events::{RejectedOriginal, Stage, StoredOutcome};
-use crate::sandbox::protocol::{INPUT, RECOGNISED};
+use crate::plan::{ACCEPTED, Accepted};
 use crate::source::Fetched;
 use crate::store::{PutOptions, StoreError};
+use crate::task::{INPUT, RECOGNISED};
 
 /// MIME type and extension of an original that nothing recognised.
 const UNKNOWN: (&str, &str) = ("application/octet-stream", "bin");

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::config::Limits;
 use crate::error::{Code, Fault};
 use crate::events::{Action, Kind, Reason, Role, Stream, StreamDetail};
-use crate::sandbox::protocol::{INPUT, Produced, Report};
+use crate::task::{INPUT, Produced, Report};
 
 /// Every object that a child can make: of which kind of file, what for, its name, its MIME type.
 const OBJECTS: [(Kind, Role, &str, &str); 8] = [

@@ -1,10 +1,12 @@
 //! Who may use what: read off the source itself, so that no seam is crossed by accident.
 
+mod graph;
+
 use std::path::{Path, PathBuf};
 
 use crate::support::cmd::repo_file;
 
-/// Longer files are two rooms.
+/// Longest file, in lines.
 const MAX_LINES: usize = 400;
 
 struct Source {
@@ -92,8 +94,9 @@ fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
 }
 
 #[test]
-fn contracts_on_wire_and_disk_are_declared_in_four_places() {
-    let contracts = ["events", "config", "sandbox/protocol", "bench/record"];
+fn contracts_on_wire_and_disk_are_declared_in_few_places() {
+    let contracts =
+        ["vocabulary", "events", "profile/file", "config", "task", "sandbox/wire/messages", "profile_lab/record"];
     let derives = |source: &Source| {
         let named = |line: &str| line.contains("Serialize") || line.contains("Deserialize");
         // A derive that is broken over lines begins with `derive(` alone.
@@ -111,7 +114,7 @@ fn contracts_on_wire_and_disk_are_declared_in_four_places() {
 
 #[test]
 fn decisions_and_decoders_know_no_runtime() {
-    for module in ["domain", "transcode"] {
+    for module in ["plan", "profile", "transcode"] {
         for source in sources("src").iter().filter(|source| source.is_in(module)) {
             for krate in ["tokio", "tokio_util", "tokio_stream", "futures_util"] {
                 assert!(!source.uses(krate), "{} uses {krate}", source.name);
@@ -120,8 +123,8 @@ fn decisions_and_decoders_know_no_runtime() {
             assert!(!is_async, "{} is asynchronous", source.name);
         }
     }
-    let domain = sources("src");
-    for source in domain.iter().filter(|source| source.is_in("domain")) {
+    let plan = sources("src");
+    for source in plan.iter().filter(|source| source.is_in("plan")) {
         for path in ["std::fs", "std::io", "std::net", "std::process", "std::time", "serde", "serde_json"] {
             assert!(!source.uses(path), "{} is not pure: {path}", source.name);
         }
@@ -143,11 +146,69 @@ fn unsafe_code_is_where_the_kernel_and_libav_are_spoken_to() {
 }
 
 #[test]
-fn no_file_is_two_rooms() {
+fn no_file_is_longer_than_the_limit() {
     let too_long = |folder: &str| -> Vec<String> {
         let named = sources(folder).into_iter().map(|source| (source.text.lines().count(), source.name));
         named.filter(|(lines, _)| *lines > MAX_LINES).map(|(lines, name)| format!("{folder}/{name}: {lines}")).collect()
     };
     let long: Vec<String> = ["src", "tests"].into_iter().flat_map(too_long).collect();
     assert!(long.is_empty(), "more than {MAX_LINES} lines: {}", long.join(", "));
+}
+
+/// Top-level modules from the contract up to the command line. A module uses those of earlier layers only.
+const LAYERS: [&[&str]; 14] = [
+    &["vocabulary", "error"],
+    &["events", "profile"],
+    &["plan", "task"],
+    &["secrets"],
+    &["config"],
+    &["telemetry"],
+    &["broker", "egress"],
+    &["runtime", "http"],
+    &["store", "sandbox", "transcode"],
+    &["source", "channels"],
+    &["worker", "roles"],
+    &["profile_lab"],
+    &["cli"],
+    &["lib"],
+];
+
+/// Modules that use fewer than their layer would let them, and what they may use.
+const NARROW: [(&str, &[&str]); 5] = [
+    ("transcode", &["task", "plan", "profile", "vocabulary", "events", "error"]),
+    ("sandbox", &["task", "vocabulary", "error"]),
+    ("task", &["profile", "vocabulary", "error"]),
+    ("plan", &["profile", "vocabulary"]),
+    ("profile", &["vocabulary", "error"]),
+];
+
+#[test]
+fn imports_run_one_way_and_in_no_circle() {
+    let graph = graph::Graph::of(&sources("src"));
+    let arrows = graph.between_modules();
+    let layer = |module: &str| LAYERS.iter().position(|layer| layer.contains(&module));
+    let backward = |(from, to): &(String, String)| match (layer(from), layer(to)) {
+        (Some(from), Some(to)) => from <= to,
+        (from, to) => panic!("a module stands in no layer: {from:?}, {to:?}"),
+    };
+    let named = |(arrow, example): (&(String, String), &String)| format!("{} -> {}: {example}", arrow.0, arrow.1);
+    let backward: Vec<String> = arrows.iter().filter(|(arrow, _)| backward(arrow)).map(named).collect();
+    let too_much = |(from, to): &(String, String)| {
+        NARROW.iter().any(|(module, may)| module == from && !may.contains(&to.as_str()))
+    };
+    let too_much: Vec<String> = arrows.iter().filter(|(arrow, _)| too_much(arrow)).map(named).collect();
+    let (modules, files) = (graph.circles_of_modules(), graph.circles_of_files());
+    eprintln!(
+        "{} files, {} arrows between modules, {} of them backward, {} circles of modules, {} circles of files",
+        graph.files(),
+        arrows.len(),
+        backward.len(),
+        modules.len(),
+        files.len()
+    );
+    assert!(arrows.len() > 40, "only {} arrows: is the test blind?", arrows.len());
+    assert_eq!(backward, [""; 0], "arrows that run backward");
+    assert_eq!(too_much, [""; 0], "modules that use more than they may");
+    assert_eq!(modules, [""; 0], "circles of modules");
+    assert_eq!(files, [""; 0], "circles of files");
 }

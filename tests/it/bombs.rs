@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mediamill::config;
-use mediamill::sandbox::protocol::{JobSpec, Task};
+use mediamill::task::{JobSpec, Task};
 
 use crate::support::boxes::{Film, atom, words};
 use crate::support::pictures::{gif, png, progressive_jpeg, vp8l, vp8x, webp};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use mediamill::config;
-use mediamill::sandbox::protocol::Task;
+use mediamill::task::Task;
 
 use crate::support::say::{say, skipped};
 use crate::support::trial::{Trial, on_all_cores, tally};

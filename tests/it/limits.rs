@@ -6,7 +6,7 @@ use mediamill::config::{self, Limits};
 use mediamill::error::Code;
 use mediamill::events::{Action, Kind};
 use mediamill::sandbox::Sandbox;
-use mediamill::sandbox::protocol::Task;
+use mediamill::task::Task;
 
 use crate::support::boxes::Film;
 use crate::support::pictures::{gif, progressive_jpeg};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mediamill::error::Code;
 use mediamill::events::{Action, Kind, Role};
-use mediamill::sandbox::protocol::Task;
+use mediamill::task::Task;
 use tempfile::TempDir;
 
 use crate::support::media::{

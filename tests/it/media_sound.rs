@@ -174,7 +174,7 @@ fn an_mp3_says_its_length_and_delay_in_a_lame_header() {
 fn a_conforming_mp3_is_left_alone() {
     let made = make(&fixture("speech.mp3"));
     assert_eq!(made.report.action, Action::Copied, "{:?}", made.report.reasons);
-    assert_eq!(made.asset(Role::Playback).0.file, mediamill::sandbox::protocol::INPUT);
+    assert_eq!(made.asset(Role::Playback).0.file, mediamill::task::INPUT);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use mediamill::config;
-use mediamill::sandbox::protocol::{JobSpec, Task};
+use mediamill::task::{JobSpec, Task};
 
 use crate::support::mutate::{Mutant, mutant};
 use crate::support::say::say;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use mediamill::sandbox::protocol::{JobSpec, Task};
 use mediamill::sandbox::{Sandbox, SandboxOptions};
+use mediamill::task::{JobSpec, Task};
 use rustix::thread::CpuSet;
 
 use crate::support::processes::{self, wait_until};

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use base64::Engine;
 use mediamill::config::{self, DEFAULT_TOML, Profiles};
-use mediamill::domain::{ACCEPTED, Reader};
 use mediamill::error::Code;
 use mediamill::events::{Event, Headers, NORMALIZED_TYPE, Normalized, REJECTED_TYPE, Rejected};
+use mediamill::plan::{ACCEPTED, Reader};
 use mediamill::sandbox::{Sandbox, SandboxOptions};
 use mediamill::source::Sources;
 use mediamill::store::Store;

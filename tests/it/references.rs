@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use mediamill::config::SandboxMode;
 use mediamill::sandbox::SandboxOptions;
-use mediamill::sandbox::protocol::{INPUT, Task};
+use mediamill::task::{INPUT, Task};
 
 use crate::support::boxes::{Film, atom, chunk, full_atom, words};
 use crate::support::canary::{Canary, SECRET};

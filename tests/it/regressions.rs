@@ -1,6 +1,6 @@
 //! Files that ended a child by a signal, each by the name of what went wrong, rebuilt as small as it gets.
 
-use mediamill::sandbox::protocol::Task;
+use mediamill::task::Task;
 
 use crate::support::boxes::chunk;
 use crate::support::trial::Trial;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use mediamill::config;
 use mediamill::error::Fault;
-use mediamill::sandbox::protocol::{INPUT, Task};
 use mediamill::sandbox::{Launcher, Sandbox, SandboxError, SandboxOptions};
+use mediamill::task::{INPUT, Task};
 use rustix::process::Signal;
 
 use crate::support::processes::{self, wait_until};

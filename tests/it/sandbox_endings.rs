@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use mediamill::error::{Code, Fault};
-use mediamill::sandbox::protocol::{JobSpec, Task};
 use mediamill::sandbox::{Ending, Sandbox, SandboxError, SandboxOptions};
+use mediamill::task::{JobSpec, Task};
 
 use rustix::process::Signal;
 

@@ -2,8 +2,8 @@
 //! jail, and asserted by the error number or the signal that the kernel answered with.
 
 use mediamill::error::Fault;
-use mediamill::sandbox::protocol::{INPUT, Task};
 use mediamill::sandbox::{Ending, Sandbox, SandboxError, SandboxOptions};
+use mediamill::task::{INPUT, Task};
 
 use crate::support::jail;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use mediamill::config::SandboxMode;
 use mediamill::events::SandboxStatus;
-use mediamill::sandbox::protocol::Task;
 use mediamill::sandbox::{Sandbox, SandboxError, SandboxOptions};
+use mediamill::task::Task;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 use crate::support::jail;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use mediamill::error::Fault;
-use mediamill::sandbox::protocol::Task;
 use mediamill::sandbox::{Sandbox, SandboxError, SandboxOptions};
+use mediamill::task::Task;
 
 use crate::support::jail;
 use crate::support::processes::{self, wait_until};

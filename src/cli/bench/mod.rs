@@ -1,4 +1,4 @@
-//! `mediamill bench`: what profiles cost and keep on a corpus. The work is in [`crate::bench`].
+//! `mediamill bench`: what profiles cost and keep on a corpus. The work is in [`crate::profile_lab`].
 
 mod print;
 mod progress;
@@ -11,14 +11,14 @@ use futures_util::{StreamExt, stream};
 
 use super::normalize::inputs;
 use super::{CliError, EXIT_GATE, Format, Global, runtime, units};
-use crate::bench::compare::compare;
-use crate::bench::corpus::Media;
-use crate::bench::matrix::{Point, Sweep, points};
-use crate::bench::recommend::{Target, recommend};
-use crate::bench::record::{Gates, Report, Run};
-use crate::bench::report::{Prices, report};
-use crate::bench::{Bench, BenchError, Journal, Specimen, csv, gates, machine, page, worst};
 use crate::config::{Config, Profiles};
+use crate::profile_lab::compare::compare;
+use crate::profile_lab::corpus::Media;
+use crate::profile_lab::matrix::{Point, Sweep, points};
+use crate::profile_lab::recommend::{Target, recommend};
+use crate::profile_lab::record::{Gates, Report, Run};
+use crate::profile_lab::report::{Prices, report};
+use crate::profile_lab::{Bench, BenchError, Journal, Specimen, csv, gates, machine, page, worst};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::telemetry;
 use crate::worker::Slots;

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::bench::compare::Move;
-use crate::bench::record::{Class, Report, Summary};
+use crate::profile_lab::compare::Move;
+use crate::profile_lab::record::{Class, Report, Summary};
 
 const HEAD: [&str; 10] = ["", "files", "encoded", "saved", "quality", "score", "worst", "× real time", "jobs/s", "p99"];
 

@@ -32,8 +32,8 @@ impl Bars {
     pub(super) fn start(&self, label: &str) -> Bar<'_> {
         let bar = self.all.insert_before(&self.total, ProgressBar::new(STEPS));
         bar.set_style(style("{spinner:.cyan} {prefix} {wide_bar:.green/dim} {percent:>3} %"));
-        let label = super::super::units::shortened(label, LABEL_COLUMNS);
-        let pad = LABEL_COLUMNS.saturating_sub(super::super::units::width(&label));
+        let label = crate::cli::units::shortened(label, LABEL_COLUMNS);
+        let pad = LABEL_COLUMNS.saturating_sub(crate::cli::units::width(&label));
         bar.set_prefix(format!("{label}{:pad$}", ""));
         bar.enable_steady_tick(Duration::from_millis(120));
         Bar { bar, bars: self }

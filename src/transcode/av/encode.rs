@@ -6,7 +6,7 @@ use std::ptr::addr_of_mut;
 use ff::ffi;
 use ffmpeg_next as ff;
 
-use crate::domain::{AudioCodec, AudioSettings, RateControl, VideoSettings};
+use crate::plan::{AudioCodec, AudioSettings, RateControl, VideoSettings};
 
 /// H.264 by x264: High, 4:2:0, 8 bit, BT.709, limited range.
 pub(in crate::transcode) struct VideoEncoder {

@@ -23,7 +23,7 @@ pub(super) use names::{
     decoder_for, frame_color, has_alpha, libav_versions, make_writable, pixel_format_name, prepare_for_encoder,
     reference, set_frame_color, silence,
 };
-pub use names::{inventory, libraries};
+pub(super) use names::{inventory, libraries};
 pub(super) use pair::PairFilter;
 pub(super) use resample::Resampler;
 pub(super) use stream::{StreamType, StreamView};

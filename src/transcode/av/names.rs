@@ -8,8 +8,8 @@ use std::ptr::{addr_of, addr_of_mut};
 use ff::ffi;
 use ffmpeg_next as ff;
 
-use crate::domain::{ACCEPTED, Reader};
-use crate::sandbox::protocol::{Component, Libav};
+use crate::plan::{ACCEPTED, Reader};
+use crate::task::{Component, Libav};
 
 /// A static C string of libav's, or nothing.
 pub(super) fn text(pointer: *const c_char) -> Option<String> {
@@ -105,7 +105,7 @@ pub(in crate::transcode) fn set_frame_color(frame: &mut ff::Frame, color: FrameC
 pub(in crate::transcode) fn has_alpha(frame: &ff::frame::Video) -> bool {
     // SAFETY: the frame is allocated; the descriptor is static or null.
     unsafe {
-        let descriptor = super::stream::pixel_descriptor((*frame.as_ptr()).format);
+        let descriptor = pixel_descriptor((*frame.as_ptr()).format);
         !descriptor.is_null() && (*descriptor).flags & ffi::AV_PIX_FMT_FLAG_ALPHA as u64 != 0
     }
 }
@@ -138,7 +138,7 @@ pub(in crate::transcode) fn prepare_for_encoder(frame: &mut ff::frame::Video) {
 pub(in crate::transcode) fn pixel_format_name(frame: &ff::frame::Video) -> String {
     // SAFETY: the frame is allocated; the descriptor is static or null.
     unsafe {
-        let descriptor = super::stream::pixel_descriptor((*frame.as_ptr()).format);
+        let descriptor = pixel_descriptor((*frame.as_ptr()).format);
         if descriptor.is_null() { None } else { text((*descriptor).name) }.unwrap_or_default()
     }
 }
@@ -169,7 +169,7 @@ fn accepted() -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
 /// The libraries behind the decoders and encoders that are used, where they are not libavcodec's own: `libx264`, as
 /// their files are called up to `.so`.
 #[must_use]
-pub fn libraries() -> Vec<String> {
+pub(in crate::transcode) fn libraries() -> Vec<String> {
     let (_, codecs) = accepted();
     let decoders = codecs.iter().filter_map(|codec| decoder_for(codec));
     let encoders = ENCODERS.iter().filter_map(|name| ff::encoder::find_by_name(name));
@@ -180,7 +180,7 @@ pub fn libraries() -> Vec<String> {
 
 /// What this build of libav has of what is accepted and made.
 #[must_use]
-pub fn inventory() -> Libav {
+pub(in crate::transcode) fn inventory() -> Libav {
     let component =
         |role: &str, name: &str, present: bool| Component { role: role.to_owned(), name: name.to_owned(), present };
     let (demuxers, decoders) = accepted();
@@ -197,4 +197,24 @@ fn has_demuxer(name: &str) -> bool {
     let Ok(name) = CString::new(name) else { return false };
     // SAFETY: `name` is terminated; the answer is a static table or null.
     unsafe { !ffi::av_find_input_format(name.as_ptr()).is_null() }
+}
+
+/// The descriptor of a pixel format by number, or null.
+pub(super) fn pixel_descriptor(number: i32) -> *const ffi::AVPixFmtDescriptor {
+    // SAFETY: walks libav's static table; no number is ever turned into the Rust enum.
+    unsafe {
+        let mut descriptor = std::ptr::null();
+        let mut n = -1;
+        loop {
+            descriptor = ffi::av_pix_fmt_desc_next(descriptor);
+            if descriptor.is_null() {
+                return std::ptr::null();
+            }
+            n += 1;
+            // Most numbers are positions; the comparison by id also holds where the table has gaps.
+            if n >= number && ffi::av_pix_fmt_desc_get_id(descriptor) as i32 == number {
+                return descriptor;
+            }
+        }
+    }
 }

@@ -7,8 +7,8 @@ use std::ptr::{self, addr_of};
 use ff::ffi;
 use ffmpeg_next as ff;
 
-use super::names::text;
-use crate::events::Orientation;
+use super::names::{pixel_descriptor, text};
+use crate::vocabulary::Orientation;
 
 /// A stream's own account of itself.
 pub(in crate::transcode) struct StreamView<'a>(pub(super) ff::Stream<'a>);
@@ -212,26 +212,6 @@ pub(super) fn collect(dictionary: &ff::DictionaryRef<'_>) -> BTreeMap<String, St
             // Not through ffmpeg-next's iterator, which takes the bytes for UTF-8 without looking.
             let (Some(key), Some(value)) = (text((*entry).key), text((*entry).value)) else { continue };
             entries.insert(key.to_ascii_lowercase(), value);
-        }
-    }
-}
-
-/// The descriptor of a pixel format by number, or null.
-pub(super) fn pixel_descriptor(number: i32) -> *const ffi::AVPixFmtDescriptor {
-    // SAFETY: walks libav's static table; no number is ever turned into the Rust enum.
-    unsafe {
-        let mut descriptor = ptr::null();
-        let mut n = -1;
-        loop {
-            descriptor = ffi::av_pix_fmt_desc_next(descriptor);
-            if descriptor.is_null() {
-                return ptr::null();
-            }
-            n += 1;
-            // Most numbers are positions; the comparison by id also holds where the table has gaps.
-            if n >= number && ffi::av_pix_fmt_desc_get_id(descriptor) as i32 == number {
-                return descriptor;
-            }
         }
     }
 }

@@ -7,7 +7,7 @@ use super::super::outcome::{At, Failure};
 use super::{Scratch, TIMES_ORIGINAL};
 use crate::error::Fault;
 use crate::events::Stage;
-use crate::sandbox::protocol::INPUT;
+use crate::task::INPUT;
 
 /// How often a download is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

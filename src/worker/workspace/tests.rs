@@ -1,7 +1,7 @@
 //! The scratch space as jobs see it.
 
 use super::*;
-use crate::sandbox::protocol::INPUT;
+use crate::task::INPUT;
 
 pub(super) const MIB: u64 = 1 << 20;
 

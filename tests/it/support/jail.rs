@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use mediamill::config::{self, Limits, Profiles, SandboxMode};
-use mediamill::sandbox::protocol::{INPUT, JobSpec, Task};
 use mediamill::sandbox::{Sandbox, SandboxOptions};
+use mediamill::task::{INPUT, JobSpec, Task};
 
 /// The sandbox as workers have it by default, with the program under test as fork server.
 pub fn options() -> SandboxOptions {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use mediamill::events::Role;
-use mediamill::sandbox::protocol::{INPUT, Report};
+use mediamill::task::{INPUT, Report};
 
 /// What `ffmpeg` has to say against the files of a report; nothing where all of them decode to their end, or where a
 /// copied stream is as damaged as it came.

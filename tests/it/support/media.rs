@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use mediamill::config::RawProfile;
 use mediamill::error::{Code, Fault};
 use mediamill::events::Role;
-use mediamill::sandbox::protocol::{Produced, Report, Task};
+use mediamill::profile::RawProfile;
 use mediamill::sandbox::{Sandbox, SandboxError};
+use mediamill::task::{Produced, Report, Task};
 use serde_json::Value;
 use tempfile::TempDir;
 

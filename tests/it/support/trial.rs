@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mediamill::error::Fault;
-use mediamill::sandbox::protocol::{JobSpec, Report};
 use mediamill::sandbox::{Ending, Sandbox, SandboxError};
+use mediamill::task::{JobSpec, Report};
 
 /// How much later than its limit a job's end may be known: the child's clock rings, the kernel reaps, the worker hears.
 pub const LATENESS: Duration = Duration::from_millis(2900);

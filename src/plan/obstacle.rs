@@ -1,0 +1,90 @@
+//! Why a stream cannot be kept as it is.
+
+use super::settings::{RATE_TOLERANCE, rates_for};
+use super::{DynamicRange, Picture, Sound, StreamFacts};
+use crate::profile::{AudioProfile, Profile, VideoProfile};
+
+/// A word for the event, and a sentence.
+pub(in crate::plan) type Obstacle = Option<(&'static str, String)>;
+
+/// Why an audio stream cannot be kept as the MP3 that the profile wants.
+pub(in crate::plan) fn mp3_obstacle(stream: &StreamFacts, sound: Sound, profile: &AudioProfile) -> Obstacle {
+    let rates = rates_for(sound.channels.min(profile.max_channels), profile);
+    let cap = u64::from(rates.bit_rate) * 102 / 100;
+    if stream.codec != "mp3" {
+        Some(("codec", format!("{} is not MP3", stream.codec)))
+    } else if sound.channels > profile.max_channels {
+        Some(("channels", format!("{} channels, at most {}", sound.channels, profile.max_channels)))
+    } else if stream.bit_rate.is_some_and(|rate| rate > cap) {
+        Some(("bit-rate", format!("{} bit/s, at most {}", stream.bit_rate.unwrap_or(0), rates.bit_rate)))
+    } else {
+        None
+    }
+}
+
+/// Why a video stream cannot be kept.
+pub(in crate::plan) fn video_obstacle(stream: &StreamFacts, picture: &Picture, profile: &VideoProfile) -> Obstacle {
+    let (width, height) = picture.displayed();
+    let (long, short) = (width.max(height), width.min(height));
+    let frame_rate = picture.frame_rate.unwrap_or(0.0);
+    if stream.codec != "h264" {
+        Some(("codec", format!("{} is not H.264", stream.codec)))
+    } else if picture.dynamic_range != DynamicRange::Sdr {
+        Some(("dynamic-range", format!("{} is mapped to BT.709", picture.dynamic_range.as_str())))
+    } else if picture.pixel_format != "yuv420p" {
+        Some(("pixel-format", format!("{} is not yuv420p", picture.pixel_format)))
+    } else if !is_common_h264_profile(stream) {
+        Some(("profile", format!("{} is not Baseline, Main or High", stream.profile.as_deref().unwrap_or("unknown"))))
+    } else if picture.interlaced {
+        Some(("interlaced", "fields are woven into frames".to_owned()))
+    } else if long > profile.max_long_side || short > profile.max_short_side {
+        let (max_long, max_short) = (profile.max_long_side, profile.max_short_side);
+        Some(("resolution", format!("{width}x{height}, at most {max_long}x{max_short}")))
+    } else if !picture.is_square() {
+        let (num, den) = picture.sample_aspect_ratio;
+        Some(("aspect-ratio", format!("pixels of {num}:{den} are made square")))
+    } else if picture.level.is_some_and(|level| level > profile.max_level) {
+        Some(("level", format!("{}, at most {}", picture.level.unwrap_or(0), profile.max_level)))
+    } else if frame_rate > profile.max_frame_rate * RATE_TOLERANCE {
+        Some(("frame-rate", format!("{frame_rate:.2} frames/s, at most {}", profile.max_frame_rate)))
+    } else if stream.bit_rate.is_some_and(|rate| rate > profile.max_bit_rate) {
+        Some(("bit-rate", format!("{} bit/s, at most {}", stream.bit_rate.unwrap_or(0), profile.max_bit_rate)))
+    } else {
+        None
+    }
+}
+
+/// Why an audio stream cannot be kept beside a video.
+pub(in crate::plan) fn aac_obstacle(stream: &StreamFacts, sound: Sound, profile: &Profile) -> Obstacle {
+    // Twice what would be spent: a phone's 128 kbit/s mono costs less to keep than to encode.
+    let cap = u64::from(profile.video.audio_bit_rate_per_channel) * u64::from(sound.channels.max(2)) * 2;
+    if !is_aac_lc(stream) {
+        let profile = stream.profile.as_deref().unwrap_or("");
+        Some(("codec", format!("{} {profile} is not AAC-LC", stream.codec)))
+    } else if sound.channels > 2 {
+        Some(("channels", format!("{} channels, at most 2", sound.channels)))
+    } else if sound.sample_rate_hz > 48_000 {
+        Some(("sample-rate", format!("{} Hz, at most 48000", sound.sample_rate_hz)))
+    } else if stream.bit_rate.is_some_and(|rate| rate > cap) {
+        Some(("bit-rate", format!("{} bit/s, at most {cap}", stream.bit_rate.unwrap_or(0))))
+    } else {
+        None
+    }
+}
+
+pub(in crate::plan) fn is_aac_lc(stream: &StreamFacts) -> bool {
+    stream.codec == "aac" && stream.profile.as_deref().is_none_or(|p| p == "LC")
+}
+
+fn is_common_h264_profile(stream: &StreamFacts) -> bool {
+    let known = ["Baseline", "Constrained Baseline", "Main", "High", "Constrained High", "Progressive High"];
+    stream.profile.as_deref().is_none_or(|p| known.contains(&p))
+}
+
+pub(in crate::plan) fn is_playable_h264(stream: &StreamFacts, picture: &Picture) -> bool {
+    stream.codec == "h264"
+        && is_common_h264_profile(stream)
+        && matches!(picture.pixel_format.as_str(), "yuv420p" | "yuvj420p")
+        && picture.dynamic_range == DynamicRange::Sdr
+        && !picture.interlaced
+}

@@ -1,0 +1,161 @@
+//! One job of a bench: the same child as production, then a second one that compares.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use super::corpus::Media;
+use super::matrix::Point;
+use super::quality;
+use super::record::{Class, Run, Scores};
+use super::{BenchError, record};
+use crate::error::Fault;
+use crate::sandbox::Sandbox;
+use crate::task::Limits;
+use crate::task::{INPUT, JobSpec, PLAYBACK, Produced, Report, Task};
+use crate::vocabulary::{Action, Kind, Role, StreamDetail};
+
+/// Comparing decodes twice and computes metrics that are slower than any decoder.
+const MEASURING: u64 = 10;
+
+/// What all jobs have in common.
+#[derive(Clone)]
+pub struct Bench {
+    /// Where jobs run.
+    pub sandbox: Sandbox,
+    /// Those of production.
+    pub limits: Limits,
+    /// Threads of each codec.
+    pub threads: u32,
+    /// Versions of mediamill and libavcodec: what a resumed run may go on from.
+    pub build: String,
+}
+
+/// A job that is done, and its scratch directory.
+#[derive(Debug)]
+pub struct Done {
+    /// What it cost and lost.
+    pub run: Run,
+    /// Of the playback asset, where there is one beside the original.
+    pub playback: Option<Produced>,
+    /// Holds the asset, until it is dropped.
+    pub scratch: tempfile::TempDir,
+}
+
+impl Bench {
+    /// For this sandbox.
+    #[must_use]
+    pub fn new(sandbox: Sandbox, limits: Limits, threads: u32) -> Self {
+        let libavcodec = sandbox.libav().versions.get("libavcodec").cloned().unwrap_or_default();
+        let build = format!("mediamill {} libavcodec {libavcodec}", env!("CARGO_PKG_VERSION"));
+        Self { sandbox, limits, threads, build }
+    }
+
+    /// Does one job. `score` asks for the comparison, too.
+    ///
+    /// # Errors
+    /// Where the bench itself cannot work. What becomes of the file is in the run.
+    pub async fn run(&self, point: &Point, media: &Media, repeat: u32, score: bool) -> Result<Done, BenchError> {
+        let scratch = tempfile::tempdir()?;
+        fs::copy(&media.path, scratch.path().join(INPUT)).map_err(BenchError::at(&media.path))?;
+        let started = Instant::now();
+        let result = self.sandbox.run(&self.spec(Task::Normalize, point), scratch.path(), |_| ()).await;
+        let mut run = Run {
+            build: self.build.clone(),
+            point: point.label.clone(),
+            profile_version: point.profile.version.clone(),
+            file: media.label.clone(),
+            sha256: media.sha256.clone(),
+            repeat,
+            class: None,
+            outcome: String::new(),
+            failed: false,
+            bytes_before: media.size_bytes,
+            bytes_after: media.size_bytes,
+            duration_ms: 0,
+            cpu_s: 0.0,
+            wall_s: started.elapsed().as_secs_f64(),
+            peak_memory_bytes: 0,
+            scores: None,
+        };
+        let report = match result.map_err(Fault::from) {
+            Ok(report) => report,
+            Err(fault) => {
+                run.failed = !matches!(fault, Fault::Rejected { .. });
+                run.outcome = fault.code().map_or("shutdown", |code| code.as_str()).to_owned();
+                return Ok(Done { run, playback: None, scratch });
+            }
+        };
+        run.class = class(&report);
+        run.outcome = report.action.as_str().to_owned();
+        run.duration_ms = report.duration_ms.unwrap_or(0);
+        run.cpu_s = report.cpu_s;
+        run.peak_memory_bytes = report.peak_memory_bytes;
+        let playback = report.produced.iter().find(|produced| produced.role == Role::Playback).cloned();
+        if let Some(playback) = &playback {
+            run.bytes_after = fs::metadata(scratch.path().join(&playback.file))?.len();
+        }
+        if let Some(playback) = playback.as_ref().filter(|_| score && report.action == Action::Encoded) {
+            run.scores = Some(self.score(point, &report, playback, scratch.path()).await?);
+        }
+        Ok(Done { run, playback, scratch })
+    }
+
+    /// What cannot be told is left out: a score is no reason to stop.
+    async fn score(
+        &self,
+        point: &Point,
+        report: &Report,
+        playback: &Produced,
+        scratch: &Path,
+    ) -> Result<Scores, BenchError> {
+        fs::copy(scratch.join(&playback.file), scratch.join(PLAYBACK))?;
+        let compared = self.sandbox.run(&self.spec(Task::Measure, point), scratch, |_| ()).await;
+        let quality = match compared {
+            Ok(report) => report.quality.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(%error, "a file could not be compared with its original");
+                return Ok(Scores::default());
+            }
+        };
+        let mut scores = record::Scores::default();
+        if let Some(sound) = quality.sound {
+            let folder = scratch.to_owned();
+            let mos = tokio::task::spawn_blocking(move || quality::mos(&folder)).await;
+            scores.mos = mos.map_err(std::io::Error::other)??;
+            let gain = report.loudness.map_or(0.0, |loudness| loudness.gain_db);
+            scores.loudness_error_lu = sound.loudness_change_lu.map(|change| change - gain);
+        }
+        if let Some(picture) = quality.picture {
+            scores.ssim = Some(picture.ssim);
+            scores.ssim_worst = Some(picture.ssim_worst);
+            scores.psnr_db = Some(picture.psnr_db);
+            scores.ssimulacra2 = picture.ssimulacra2;
+            scores.ssimulacra2_worst = picture.ssimulacra2_worst;
+            scores.unmatched_frames = Some(picture.unmatched);
+        }
+        Ok(scores)
+    }
+
+    fn spec(&self, task: Task, point: &Point) -> JobSpec {
+        let mut limits = self.limits;
+        if task == Task::Measure {
+            limits.wall_s = limits.wall_s.saturating_mul(MEASURING);
+            limits.cpu_s = limits.cpu_s.saturating_mul(MEASURING);
+        }
+        JobSpec { task, profile: point.profile.raw.clone(), limits, threads: self.threads, nice: 0 }
+    }
+}
+
+fn class(report: &Report) -> Option<Class> {
+    let channels = report.streams.iter().find_map(|stream| match stream.detail {
+        StreamDetail::Audio { channels, .. } => Some(channels),
+        StreamDetail::Video { .. } | StreamDetail::Subtitle | StreamDetail::Data => None,
+    });
+    match report.kind {
+        Kind::Audio if channels == Some(1) => Some(Class::Voice),
+        Kind::Audio => Some(Class::Music),
+        Kind::Video => Some(Class::Video),
+        Kind::Image | Kind::Document => None,
+    }
+}

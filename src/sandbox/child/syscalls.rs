@@ -1,0 +1,158 @@
+//! What a child may ask of the kernel, as data. Everything that is not here ends the child with SIGSYS.
+//!
+//! Collected from libav, x264, LAME, glibc and Rust's standard library at work on the corpus. Absent on purpose, and so
+//! deadly: sockets of any kind, `execve`, `fork` and `vfork`, `kill`, `ptrace`, `process_vm_*`, `pidfd_*`, `unshare` and
+//! `setns`, `mount` and its kin, `keyctl`, `io_uring_*`, `bpf`, `userfaultfd`, `perf_event_open`, `memfd_create`,
+//! `chmod` and `chown`, `setuid` and its kin, `fallocate`, which takes gigabytes of the disk in no time.
+
+use libc as l;
+
+/// When a listed call is let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox) enum When {
+    /// Always.
+    Always,
+    /// Memory is never both writable and executable, nor becomes executable: `prot` (argument 2) without PROT_EXEC.
+    NotExecutable,
+    /// A thread of this process with the flags that the C library uses (argument 0), nothing that makes a process.
+    Thread,
+    /// Argument 0 is this process.
+    Self_,
+    /// Only asking: argument 0 is 0 (this process) and argument 2, the new limit, is null.
+    AskOwnLimit,
+    /// Reading, writing or both, by the flags in this argument. The fourth access mode, 3, is neither to Landlock, which then
+    /// asks for no right, and with O_TRUNC empties the file all the same where Landlock knows no truncation (ABI below 3).
+    /// Not O_PATH, which Landlock does not ask about at all, and not O_TMPFILE, whose files no count of the scratch directory
+    /// finds.
+    Access(u8),
+    /// Argument 1 is one of these commands.
+    Command(&'static [u64]),
+}
+
+/// One line of the list: number, name, condition.
+pub(in crate::sandbox) type Line = (l::c_long, &'static str, When);
+
+use When::{Access, Always, AskOwnLimit, Command, NotExecutable, Self_, Thread};
+
+macro_rules! lines {
+    ($( $call:ident $when:expr, )*) => { &[ $( (l::$call, stringify!($call), $when), )* ] };
+}
+
+/// F_DUPFD would do no harm, F_SETOWN and F_SETSIG would: they send signals.
+const FCNTL: &[u64] =
+    &[l::F_GETFD as u64, l::F_SETFD as u64, l::F_GETFL as u64, l::F_SETFL as u64, l::F_DUPFD_CLOEXEC as u64];
+
+/// Calls that exist on every architecture.
+#[rustfmt::skip]
+pub(in crate::sandbox) const ALLOWED: &[Line] = lines! {
+    // Memory.
+    SYS_brk Always,
+    SYS_mmap NotExecutable,
+    SYS_mprotect NotExecutable,
+    SYS_mremap Always,
+    SYS_munmap Always,
+    SYS_madvise Always,
+    // Threads: x264, libav's frame threads. The futex family is what every mutex is made of.
+    SYS_clone Thread,
+    SYS_futex Always,
+    SYS_set_robust_list Always,
+    SYS_rseq Always,
+    SYS_sched_yield Always,
+    SYS_sched_getaffinity Always,
+    SYS_sched_getparam Always,
+    SYS_sched_getscheduler Always,
+    SYS_membarrier Always,
+    SYS_gettid Always,
+    SYS_getpid Always,
+    SYS_exit Always,
+    SYS_exit_group Always,
+    // Signals: only its own. abort() is rt_sigprocmask, gettid, getpid, tgkill.
+    SYS_rt_sigaction Always,
+    SYS_rt_sigprocmask Always,
+    SYS_rt_sigreturn Always,
+    SYS_sigaltstack Always,
+    SYS_restart_syscall Always,
+    SYS_tgkill Self_,
+    // Time.
+    SYS_clock_gettime Always,
+    SYS_clock_getres Always,
+    SYS_clock_nanosleep Always,
+    SYS_nanosleep Always,
+    SYS_gettimeofday Always,
+    // Files that are open, and opening more: which ones is Landlock's decision.
+    SYS_openat Access(2),
+    SYS_close Always,
+    SYS_read Always,
+    SYS_readv Always,
+    SYS_pread64 Always,
+    SYS_write Always,
+    SYS_writev Always,
+    SYS_pwrite64 Always,
+    SYS_lseek Always,
+    SYS_fstat Always,
+    SYS_newfstatat Always,
+    SYS_statx Always,
+    SYS_faccessat Always,
+    SYS_faccessat2 Always,
+    SYS_readlinkat Always,
+    SYS_getcwd Always,
+    SYS_ftruncate Always,
+    SYS_fadvise64 Always,
+    SYS_fsync Always,
+    SYS_fdatasync Always,
+    SYS_fcntl Command(FCNTL),
+    SYS_unlinkat Always,
+    SYS_renameat2 Always,
+    // Facts about itself and the machine.
+    SYS_getrandom Always,
+    SYS_getrusage Always,
+    SYS_prlimit64 AskOwnLimit,
+    SYS_sysinfo Always,
+    SYS_uname Always,
+    SYS_getuid Always,
+    SYS_geteuid Always,
+    SYS_getgid Always,
+    SYS_getegid Always,
+    SYS_prctl Always,
+};
+
+/// Older forms that x86_64 alone still has and the C library still uses.
+#[cfg(target_arch = "x86_64")]
+#[rustfmt::skip]
+pub(in crate::sandbox) const ALLOWED_HERE: &[Line] = lines! {
+    SYS_open Access(1),
+    SYS_stat Always,
+    SYS_lstat Always,
+    SYS_access Always,
+    SYS_readlink Always,
+    SYS_unlink Always,
+    SYS_rename Always,
+    SYS_renameat Always,
+    SYS_time Always,
+};
+
+/// aarch64 has `renameat` still.
+#[cfg(target_arch = "aarch64")]
+#[rustfmt::skip]
+pub(in crate::sandbox) const ALLOWED_HERE: &[Line] = lines! {
+    SYS_renameat Always,
+};
+
+/// Harmless probes that libraries make and can do without: answered with ENOSYS, as by a kernel that lacks the call.
+/// `clone3` hides its flags behind a pointer, where no filter can see them; the C library falls back to `clone`.
+/// `ioctl` is how stdio asks whether it writes to a terminal.
+#[rustfmt::skip]
+pub(in crate::sandbox) const ABSENT: &[(l::c_long, &str)] = &[
+    (l::SYS_clone3, "SYS_clone3"),
+    (l::SYS_ioctl, "SYS_ioctl"),
+    (l::SYS_sched_setscheduler, "SYS_sched_setscheduler"),
+    (l::SYS_sched_setaffinity, "SYS_sched_setaffinity"),
+    (l::SYS_get_mempolicy, "SYS_get_mempolicy"),
+    (l::SYS_set_mempolicy, "SYS_set_mempolicy"),
+    (l::SYS_mbind, "SYS_mbind"),
+];
+
+/// `prctl` options that work; every other one is answered with ENOSYS. The last can only be set, and is set already:
+/// seccompiler does so again before the second filter.
+pub(in crate::sandbox) const PRCTL: &[u64] =
+    &[l::PR_SET_NAME as u64, l::PR_GET_NAME as u64, l::PR_SET_NO_NEW_PRIVS as u64];

@@ -1,0 +1,6 @@
+//! What the three processes send each other: command line, control socket, job socket.
+
+pub(super) mod arguments;
+pub(super) mod control_socket;
+pub(super) mod frames;
+pub(super) mod messages;

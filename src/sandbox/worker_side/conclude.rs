@@ -1,0 +1,180 @@
+//! What is believed of what a child said, given how it ended. The child may be somebody else's by now: its end, as the
+//! kernel tells it, comes first, and its own words count only where a child of ours could have said them.
+
+use crate::error::{Code, Fault};
+use crate::sandbox::wire::messages::{Answer, ChildEnd, Usage, Verdict};
+use crate::sandbox::{Ending, SandboxError};
+use crate::task::Limits;
+use crate::task::Report;
+
+/// How much of a child's word for people is passed on.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+/// What was heard from the child before its end.
+#[derive(Debug)]
+pub(in crate::sandbox) enum Heard {
+    /// One answer.
+    Answer(Answer),
+    /// It hung up.
+    Nothing,
+    /// Something that is no answer.
+    Nonsense(String),
+    /// Nothing by the worker's deadline.
+    Late,
+}
+
+/// How the child's end was learnt.
+#[derive(Debug)]
+pub(in crate::sandbox) enum End {
+    /// From its fork server.
+    Reaped(ChildEnd),
+    /// It had to be killed from here.
+    Killed(Usage),
+    /// Its fork server is gone, and the child with it.
+    Lost,
+}
+
+impl End {
+    /// What the child used, as the kernel counted it.
+    pub(in crate::sandbox) fn used(&self) -> Option<Usage> {
+        match self {
+            Self::Reaped(
+                ChildEnd::Exited { used, .. } | ChildEnd::Signalled { used, .. } | ChildEnd::Exceeded { used, .. },
+            )
+            | Self::Killed(used) => Some(*used),
+            Self::Reaped(ChildEnd::NotForked { .. }) | Self::Lost => None,
+        }
+    }
+}
+
+/// The report of a child that has ended as it should, or what went wrong. An answer counts only with exit code 0: who
+/// answers and is then ended by a signal has gone on to something that is not a job's.
+pub(in crate::sandbox) fn conclude(
+    heard: Heard,
+    end: &End,
+    limits: &Limits,
+    tail: &str,
+) -> Result<Report, SandboxError> {
+    let protocol = |what: &str| Err(SandboxError::Protocol(what.to_owned()));
+    match (heard, end) {
+        (_, End::Lost) => Err(SandboxError::Lost),
+        (_, End::Reaped(ChildEnd::NotForked { errno })) => {
+            Err(SandboxError::Launch(std::io::Error::from_raw_os_error(*errno)))
+        }
+        (_, End::Reaped(ChildEnd::Exceeded { excess, .. })) => Err(SandboxError::Ended((*excess).into())),
+        (Heard::Late, _) => Err(SandboxError::Ended(Ending::TimeLimit)),
+        (Heard::Nonsense(what), _) => Err(SandboxError::Protocol(what)),
+        (Heard::Nothing, End::Killed(_)) => protocol("it hung up and went on"),
+        (Heard::Answer(_), End::Killed(_)) => protocol("it answered and went on"),
+        (_, End::Reaped(ChildEnd::Signalled { signal, used })) => {
+            Err(SandboxError::Ended(Ending::read_signal(*signal, *used, limits, tail)))
+        }
+        (Heard::Nothing, End::Reaped(ChildEnd::Exited { code, .. })) => {
+            Err(SandboxError::Ended(Ending::Silent { code: *code }))
+        }
+        (Heard::Answer(answer), End::Reaped(ChildEnd::Exited { code: 0, .. })) => match answer {
+            Answer::Done { report } => Ok(*report),
+            Answer::Failed { verdict, code, message } => Err(failed(verdict, &code, &message)),
+            Answer::Progress { .. } => protocol("progress instead of an answer"),
+        },
+        (Heard::Answer(_), End::Reaped(ChildEnd::Exited { code, .. })) => {
+            Err(SandboxError::Protocol(format!("it left with exit code {code} after its answer")))
+        }
+    }
+}
+
+/// A child speaks for the file that it read and for its scratch directory. It knows nothing of stores, sources or the
+/// broker, and cannot send an operator after them.
+fn failed(verdict: Verdict, code: &str, message: &str) -> SandboxError {
+    let Some(code) = Code::parse(code) else {
+        return SandboxError::Protocol("an unknown code".to_owned());
+    };
+    let of_the_file = code.as_str().starts_with("media.");
+    let passing = matches!(code, Code::WorkerScratch | Code::WorkerSandbox);
+    let message = printable(message);
+    SandboxError::Answered(match verdict {
+        Verdict::Rejected if of_the_file => Fault::rejected(code, message),
+        Verdict::Suspect if of_the_file => Fault::suspect(code, message),
+        Verdict::Transient if passing => Fault::transient(code, message),
+        // Whatever it says is missing: what can be said for certain is that this child could not work.
+        Verdict::Broken => Fault::broken(Code::WorkerSandbox, message),
+        Verdict::Rejected | Verdict::Suspect | Verdict::Transient => {
+            return SandboxError::Protocol(format!("{code} is not a child's to say"));
+        }
+    })
+}
+
+/// A line for people, not a way out for what is in the file.
+fn printable(message: &str) -> String {
+    let shown = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    message.chars().take(MAX_MESSAGE_CHARS).map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::wire::messages::Excess;
+
+    fn limits() -> Limits {
+        crate::config::load(None, [], &[]).expect("the defaults").limits
+    }
+
+    fn refused(verdict: Verdict, code: &str) -> Heard {
+        Heard::Answer(Answer::Failed { verdict, code: code.to_owned(), message: "why".to_owned() })
+    }
+
+    fn ends(heard: Heard, end: ChildEnd) -> SandboxError {
+        conclude(heard, &End::Reaped(end), &limits(), "").expect_err("no report")
+    }
+
+    const USED: Usage = Usage { cpu_us: 1, peak_memory_bytes: 1 };
+    const WELL: ChildEnd = ChildEnd::Exited { code: 0, used: USED };
+
+    #[test]
+    fn only_codes_of_the_file_and_of_the_scratch_directory_are_believed() {
+        for (verdict, code, believed) in [
+            (Verdict::Rejected, "media.unreadable", true),
+            (Verdict::Suspect, "media.limit-memory", true),
+            (Verdict::Transient, "worker.scratch", true),
+            (Verdict::Rejected, "source.denied", false),
+            (Verdict::Suspect, "worker.scratch", false),
+            (Verdict::Transient, "store.unavailable", false),
+            (Verdict::Transient, "media.unreadable", false),
+            (Verdict::Transient, "no.code", false),
+        ] {
+            let error = ends(refused(verdict, code), WELL);
+            let answered = matches!(&error, SandboxError::Answered(fault) if fault.code() == Code::parse(code));
+            assert_eq!(answered, believed, "{verdict:?} {code}: {error:?}");
+            assert!(believed || matches!(error, SandboxError::Protocol(_)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_child_is_a_broken_sandbox_whatever_it_blames() {
+        let error = ends(refused(Verdict::Broken, "store.forbidden"), WELL);
+        let SandboxError::Answered(fault) = error else { panic!("{error:?}") };
+        assert_eq!(fault, Fault::broken(Code::WorkerSandbox, "why"));
+    }
+
+    #[test]
+    fn an_answer_counts_only_with_exit_code_0() {
+        let answer = || refused(Verdict::Rejected, "media.empty");
+        let error = ends(answer(), ChildEnd::Signalled { signal: libc::SIGSYS, used: USED });
+        assert!(matches!(error, SandboxError::Ended(Ending::Forbidden)), "{error:?}");
+        let error = ends(answer(), ChildEnd::Exited { code: 3, used: USED });
+        assert!(matches!(error, SandboxError::Protocol(_)), "{error:?}");
+        let error = ends(answer(), ChildEnd::Exceeded { excess: Excess::Files, used: USED });
+        assert!(matches!(error, SandboxError::Ended(Ending::ManyFiles)), "{error:?}");
+        let error = conclude(answer(), &End::Killed(USED), &limits(), "").expect_err("no report");
+        assert!(matches!(error, SandboxError::Protocol(_)), "{error:?}");
+        let error = conclude(answer(), &End::Lost, &limits(), "").expect_err("no report");
+        assert!(matches!(error, SandboxError::Lost), "{error:?}");
+    }
+
+    #[test]
+    fn a_childs_words_are_short_and_printable() {
+        let text = printable(&format!("a\u{1b}]0;x\u{7}é{}", "y".repeat(1000)));
+        assert!(text.starts_with("a?]0;x??y"), "{text}");
+        assert_eq!(text.len(), MAX_MESSAGE_CHARS);
+    }
+}

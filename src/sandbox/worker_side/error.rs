@@ -1,0 +1,61 @@
+//! What can go wrong between a job and its report, as the worker sees it.
+
+use std::io;
+
+use crate::error::{Code, Fault};
+use crate::sandbox::Ending;
+
+/// Why a job has no report, or a sandbox could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The child answered that it has no report, and why.
+    #[error("{0}")]
+    Answered(Fault),
+    /// The child ended without an answer.
+    #[error("{0}")]
+    Ended(Ending),
+    /// The child said something that is no answer: it may not be itself any more.
+    #[error("the child broke its protocol: {0}")]
+    Protocol(String),
+    /// The scratch directory could not be opened.
+    #[error("opening the scratch directory: {0}")]
+    Scratch(io::Error),
+    /// No child could be started.
+    #[error("starting a child: {0}")]
+    Launch(io::Error),
+    /// The fork server ended while the job was in its hands, or none could be had in time.
+    #[error("the fork server is gone")]
+    Lost,
+    /// The fork server makes way for another one, which must be asked instead: nothing was begun.
+    #[error("the fork server makes way for another one")]
+    Retired,
+    /// The kernel cannot hold a child as `sandbox.mode` demands.
+    #[error("the sandbox cannot be had here: {missing}")]
+    Unsupported {
+        /// What is missing.
+        missing: String,
+    },
+    /// The fork server could not be started.
+    #[error("starting the fork server: {0}")]
+    Server(io::Error),
+    /// The worker is stopping.
+    #[error("the sandbox is closed")]
+    Closed,
+}
+
+impl From<SandboxError> for Fault {
+    fn from(error: SandboxError) -> Self {
+        let message = error.to_string();
+        match error {
+            SandboxError::Answered(fault) => fault,
+            SandboxError::Ended(ending) => ending.fault(),
+            SandboxError::Protocol(_) => Self::suspect(Code::WorkerSandbox, message),
+            SandboxError::Scratch(_) => Self::transient(Code::WorkerScratch, message),
+            SandboxError::Launch(_) | SandboxError::Lost | SandboxError::Retired => {
+                Self::transient(Code::WorkerSandbox, message)
+            }
+            SandboxError::Unsupported { .. } | SandboxError::Server(_) => Self::broken(Code::WorkerSandbox, message),
+            SandboxError::Closed => Self::Shutdown,
+        }
+    }
+}

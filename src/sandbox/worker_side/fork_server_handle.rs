@@ -1,0 +1,196 @@
+//! The worker's hold on one living fork server.
+
+use std::collections::HashMap;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::sync::oneshot;
+
+use crate::sandbox::wire::arguments::{BIND_NOW, Role, Start};
+use crate::sandbox::wire::control_socket;
+use crate::sandbox::wire::messages::{ChildEnd, Notice, Order};
+use crate::sandbox::{SandboxError, SandboxOptions};
+use crate::task::Libav;
+use crate::vocabulary::SandboxStatus;
+
+/// Loading and warming libav takes a fraction of a second; on a starved machine a few.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One fork server and the jobs in its hands.
+pub(in crate::sandbox) struct ForkServerHandle {
+    control: OwnedFd,
+    server: OwnedFd,
+    waiting: Mutex<Waiting>,
+    next_job: AtomicU64,
+    /// The fork server's process id.
+    pub(in crate::sandbox) pid: u32,
+    /// What held its trial child.
+    pub(in crate::sandbox) status: SandboxStatus,
+    /// What its children have of libav.
+    pub(in crate::sandbox) libav: Libav,
+}
+
+/// Who waits for which child's end.
+#[derive(Default)]
+struct Waiting {
+    /// Taken away when the fork server takes no more jobs and has none, or is gone, which wakes all who wait.
+    jobs: Option<HashMap<u64, oneshot::Sender<ChildEnd>>>,
+    /// Another fork server has taken over: what runs here is finished, nothing more is begun.
+    retiring: bool,
+}
+
+impl ForkServerHandle {
+    /// Starts a fork server and waits until it is ready. Must be called on the thread that will [`ForkServerHandle::listen`]: the
+    /// kernel kills the fork server when the thread that started it ends.
+    pub(in crate::sandbox) fn start(options: &SandboxOptions) -> Result<(Arc<Self>, Child), SandboxError> {
+        let (control, theirs) = control_socket::pair().map_err(SandboxError::Server)?;
+        let start = Start {
+            role: Role::ForkServer,
+            mode: options.mode,
+            launcher: options.launcher,
+            escape_probes: options.escape_probes,
+            limits: options.limits,
+            parent: std::process::id(),
+        };
+        let mut child = Command::new(&options.program)
+            .args(start.words())
+            .env_clear()
+            // Where the libraries are is the operator's to say: a worker that was itself started with LD_LIBRARY_PATH has
+            // its libav from there, and this is the same program. Who can set it can replace the program as well.
+            // Everything else of the environment is none of a decoder's business.
+            .envs(std::env::var_os("LD_LIBRARY_PATH").map(|path| ("LD_LIBRARY_PATH", path)))
+            .envs([BIND_NOW])
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(SandboxError::Server)?;
+        let greeted = greet(&control, &child);
+        match greeted {
+            Ok((server, status, libav)) => {
+                let waiting = Mutex::new(Waiting { jobs: Some(HashMap::new()), retiring: false });
+                let (next_job, pid) = (AtomicU64::new(1), child.id());
+                Ok((Arc::new(Self { control, server, waiting, next_job, pid, status, libav }), child))
+            }
+            Err(error) => {
+                drop((child.kill(), child.wait()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Hands ended children to who waits for them, until the fork server is gone, or retires and has no more of them.
+    pub(in crate::sandbox) fn listen(&self) {
+        while let Ok(Some((Notice::Ended { job, end }, _))) = control_socket::receive(&self.control) {
+            let waiter = self.with_waiting(|waiting| waiting.jobs.as_mut().and_then(|jobs| jobs.remove(&job)));
+            // Nobody waits where the job's future was dropped.
+            if let Some(waiter) = waiter {
+                waiter.send(end).ok();
+            }
+            if self.with_waiting(Waiting::close_if_done) {
+                return;
+            }
+        }
+    }
+
+    /// Takes no more jobs, and ends the fork server with the last one that it has. Called when another one has taken over.
+    pub(in crate::sandbox) fn retire(&self) {
+        let done = self.with_waiting(|waiting| {
+            waiting.retiring = true;
+            waiting.close_if_done()
+        });
+        if done {
+            self.abandon();
+        }
+    }
+
+    /// Tells everybody who still waits that their children are lost, and takes no more jobs.
+    pub(in crate::sandbox) fn forget(&self) {
+        self.with_waiting(|waiting| waiting.jobs.take());
+    }
+
+    /// How many jobs it was given.
+    pub(in crate::sandbox) fn jobs_begun(&self) -> u64 {
+        self.next_job.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
+    /// Orders a child for the job with these descriptors: socket, scratch directory, standard error.
+    pub(in crate::sandbox) fn launch(
+        &self,
+        descriptors: [BorrowedFd<'_>; control_socket::DESCRIPTORS],
+        scratch_bytes: u64,
+    ) -> Result<(u64, oneshot::Receiver<ChildEnd>), SandboxError> {
+        let job = self.next_job.fetch_add(1, Ordering::Relaxed);
+        let (waiter, end) = oneshot::channel();
+        self.with_waiting(|waiting| waiting.insert(job, waiter))?;
+        control_socket::send(&self.control, &Order::Launch { job, scratch_bytes }, &descriptors, false).map_err(
+            |error| {
+                self.with_waiting(|waiting| waiting.jobs.as_mut().map(|jobs| jobs.remove(&job)));
+                SandboxError::Launch(error)
+            },
+        )?;
+        Ok((job, end))
+    }
+
+    /// Orders a child's end. Does not wait for it.
+    pub(in crate::sandbox) fn kill(&self, job: u64) {
+        if control_socket::send(&self.control, &Order::Kill { job }, &[], false).is_err() {
+            // Gone already, or stuck: either way nothing of it may live on.
+            self.abandon();
+        }
+    }
+
+    /// Ends the fork server, and with it all its children. The supervisor starts another.
+    pub(in crate::sandbox) fn abandon(&self) {
+        pidfd_send_signal(&self.server, Signal::KILL).ok();
+    }
+
+    fn with_waiting<T>(&self, f: impl FnOnce(&mut Waiting) -> T) -> T {
+        f(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Waiting {
+    fn insert(&mut self, job: u64, waiter: oneshot::Sender<ChildEnd>) -> Result<(), SandboxError> {
+        match &mut self.jobs {
+            _ if self.retiring => Err(SandboxError::Retired),
+            Some(jobs) => {
+                jobs.insert(job, waiter);
+                Ok(())
+            }
+            None => Err(SandboxError::Lost),
+        }
+    }
+
+    /// Whether a retiring fork server has nothing left to do.
+    fn close_if_done(&mut self) -> bool {
+        let done = self.retiring && self.jobs.as_ref().is_none_or(HashMap::is_empty);
+        if done {
+            self.jobs = None;
+        }
+        done
+    }
+}
+
+fn greet(control: &OwnedFd, child: &Child) -> Result<(OwnedFd, SandboxStatus, Libav), SandboxError> {
+    let server = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(SandboxError::Lost)?;
+    let server = pidfd_open(server, PidfdFlags::empty()).map_err(|error| SandboxError::Server(error.into()))?;
+    let patience = |time| set_socket_timeout(control, Timeout::Recv, time).map_err(|e| SandboxError::Server(e.into()));
+    patience(Some(START_TIMEOUT))?;
+    let notice = control_socket::receive(control).map_err(SandboxError::Server)?;
+    patience(None)?;
+    match notice {
+        Some((Notice::Ready { sandbox, libav, heavy }, _)) => {
+            if let Some(why) = heavy {
+                tracing::warn!(%why, "children take every library with them, and cost more");
+            }
+            Ok((server, sandbox, libav))
+        }
+        Some((Notice::Refused { missing }, _)) => Err(SandboxError::Unsupported { missing }),
+        Some((Notice::Ended { .. }, _)) | None => Err(SandboxError::Lost),
+    }
+}

@@ -1,0 +1,215 @@
+//! One job, as the worker sees it: launched, talked with, ended.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::conclude::{End, Heard, conclude};
+use super::fork_server_handle::ForkServerHandle;
+use crate::sandbox::SandboxError;
+use crate::sandbox::wire::frames;
+use crate::sandbox::wire::messages::{Answer, ChildEnd, Usage};
+use crate::task::{JobSpec, Report};
+
+/// The child's own clock rings first, so that the ordinary time limit needs no help from here.
+const DEADLINE_GRACE: Duration = Duration::from_secs(2);
+/// From a child's last word, or from its killing, to its end.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How much of a child's standard error is kept: the end of it.
+const STDERR_TAIL_BYTES: usize = 4096;
+/// Longest frame that tells progress.
+const PROGRESS_BYTES: usize = 256;
+/// A child tells progress every 100 ms. Twice as often, and some more, is not a child of ours.
+const PROGRESS_EVERY: Duration = Duration::from_millis(50);
+const PROGRESS_AT_ONCE: u128 = 32;
+
+/// Does one job in a child that was launched for it. Whatever came of it, `on_used` hears what it cost.
+pub(in crate::sandbox) async fn run(
+    mut child: Running,
+    spec: &JobSpec,
+    on_progress: impl FnMut(f32) + Send,
+    on_used: impl FnOnce(Usage) + Send,
+) -> Result<Report, SandboxError> {
+    let mut stderr = child.stderr.take();
+    let deadline = Duration::from_secs(spec.limits.wall_s).saturating_add(DEADLINE_GRACE);
+    let (heard, end, tail) = {
+        let story = async {
+            let heard = match timeout(deadline, converse(&mut child.socket, spec, on_progress)).await {
+                Ok(Ok(Some(answer))) => Heard::Answer(answer),
+                Ok(Ok(None)) => Heard::Nothing,
+                Ok(Err(error)) => Heard::Nonsense(error.to_string()),
+                Err(_) => Heard::Late,
+            };
+            let unwanted = matches!(heard, Heard::Nonsense(_) | Heard::Late);
+            if unwanted {
+                child.kill();
+            }
+            let end = child.ended(unwanted).await;
+            (heard, end)
+        };
+        let ((heard, end), tail) = tokio::join!(story, tail_of(&mut stderr));
+        (heard, end, tail)
+    };
+    if !tail.is_empty() {
+        tracing::debug!(stderr = %tail, "a child wrote to standard error");
+    }
+    let used = end.used();
+    used.map(on_used);
+    let report = conclude(heard, &end, &spec.limits, &tail)?;
+    // What is known here is not asked of the child: the kernel's count, and what the fork server found before any file
+    // was read.
+    let Usage { peak_memory_bytes, .. } = used.unwrap_or_default();
+    let cpu_s = used.unwrap_or_default().cpu_s();
+    let (sandbox, libav) = (child.link.status.clone(), child.link.libav.versions.clone());
+    Ok(Report { cpu_s, peak_memory_bytes, sandbox, libav, ..report })
+}
+
+/// Tells the child its job and listens until it has answered. `None`: it is gone without an answer.
+async fn converse(
+    socket: &mut UnixStream,
+    spec: &JobSpec,
+    mut on_progress: impl FnMut(f32) + Send,
+) -> std::io::Result<Option<Answer>> {
+    let mut pace = Pace { begun: Instant::now(), told: 0 };
+    // A child that never came to be does not read: its end is told by its fork server.
+    drop(socket.write_all(&frames::encode(spec)?).await);
+    loop {
+        match frames::read_async(socket).await? {
+            Some((Answer::Progress { fraction }, length)) => {
+                if length > PROGRESS_BYTES || !pace.allows_another(Instant::now()) {
+                    let what = "it tells more progress than a job makes";
+                    return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
+                }
+                on_progress(fraction.clamp(0.0, 1.0));
+            }
+            Some((answer, _)) => return Ok(Some(answer)),
+            None => return Ok(None),
+        }
+    }
+}
+
+/// How often a child has told progress.
+struct Pace {
+    begun: Instant,
+    told: u128,
+}
+
+impl Pace {
+    /// Counts from the start: frames that waited here while the worker was busy do not count against the child.
+    fn allows_another(&mut self, now: Instant) -> bool {
+        self.told += 1;
+        let elapsed = now.saturating_duration_since(self.begun);
+        self.told <= PROGRESS_AT_ONCE + elapsed.as_millis() / PROGRESS_EVERY.as_millis()
+    }
+}
+
+/// Reads to the end, which comes with the child's, and keeps the tail.
+async fn tail_of(stderr: &mut Option<pipe::Receiver>) -> String {
+    let mut tail = Vec::new();
+    let mut chunk = [0; 1024];
+    if let Some(pipe) = stderr {
+        while let Ok(length @ 1..) = pipe.read(&mut chunk).await {
+            tail.extend_from_slice(&chunk[..length]);
+            let surplus = tail.len().saturating_sub(STDERR_TAIL_BYTES);
+            tail.drain(..surplus);
+        }
+    }
+    String::from_utf8_lossy(&tail).into_owned()
+}
+
+/// A launched child. Dropped before its end, it kills it.
+pub(in crate::sandbox) struct Running {
+    link: Arc<ForkServerHandle>,
+    job: u64,
+    socket: UnixStream,
+    stderr: Option<pipe::Receiver>,
+    end: oneshot::Receiver<ChildEnd>,
+    over: bool,
+}
+
+impl Running {
+    /// Orders a child of `link`'s fork server, with `scratch` as its only directory.
+    ///
+    /// # Errors
+    /// [`SandboxError::Retired`] where another fork server has taken over and must be asked; else why there is no child.
+    pub(in crate::sandbox) fn launch(
+        link: &Arc<ForkServerHandle>,
+        spec: &JobSpec,
+        scratch: &Path,
+    ) -> Result<Self, SandboxError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let scratch = rustix::fs::open(scratch, flags, Mode::empty()).map_err(|e| SandboxError::Scratch(e.into()))?;
+        let (socket, theirs) = UnixStream::pair().map_err(SandboxError::Launch)?;
+        // The child blocks on its end; only ours belongs to the runtime.
+        let theirs = theirs.into_std().map_err(SandboxError::Launch)?;
+        theirs.set_nonblocking(false).map_err(SandboxError::Launch)?;
+        let (stderr, said) = stderr_pipe().map_err(SandboxError::Launch)?;
+        let descriptors = [theirs.as_fd(), scratch.as_fd(), said.as_fd()];
+        let (job, end) = link.launch(descriptors, spec.limits.scratch_bytes)?;
+        Ok(Self { link: Arc::clone(link), job, socket, stderr: Some(stderr), end, over: false })
+    }
+
+    fn kill(&self) {
+        self.link.kill(self.job);
+    }
+
+    /// Waits for the end, and brings it about where it does not come.
+    async fn ended(&mut self, mut killed: bool) -> End {
+        loop {
+            let end = timeout(FAREWELL, &mut self.end).await;
+            self.over = end.is_ok();
+            match end {
+                Ok(Ok(ChildEnd::Exited { used, .. } | ChildEnd::Signalled { used, .. })) if killed => {
+                    return End::Killed(used);
+                }
+                Ok(Ok(end)) => return End::Reaped(end),
+                Ok(Err(_)) => return End::Lost,
+                // A fork server that cannot even kill is stuck: its end is its children's end.
+                Err(_) if killed => self.link.abandon(),
+                Err(_) => self.kill(),
+            }
+            killed = true;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.over {
+            self.kill();
+        }
+    }
+}
+
+/// Ours without blocking. Theirs without blocking too: a child that writes more than is read loses the surplus.
+fn stderr_pipe() -> std::io::Result<(pipe::Receiver, OwnedFd)> {
+    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;
+    Ok((pipe::Receiver::from_owned_fd(ours)?, theirs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_bounded_by_the_time_that_has_passed() {
+        let begun = Instant::now();
+        let mut pace = Pace { begun, told: 0 };
+        let told = |pace: &mut Pace, at: Duration| (0..10_000).take_while(|_| pace.allows_another(begun + at)).count();
+        assert_eq!(told(&mut pace, Duration::ZERO), 32);
+        // Ten minutes of a child that keeps to its pace, heard all at once.
+        let mut pace = Pace { begun, told: 0 };
+        assert!((0..6000).all(|_| pace.allows_another(begun + Duration::from_secs(600))));
+        let mut pace = Pace { begun, told: 0 };
+        assert!((0..6000).all(|n| pace.allows_another(begun + Duration::from_millis(n * 100))));
+    }
+}

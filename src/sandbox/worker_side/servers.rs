@@ -1,0 +1,233 @@
+//! Keeps a fork server up: starts the first, replaces one that ended, and renews one whose time has come.
+//!
+//! Children are copies of their fork server, so all of them have its addresses and its stack canary. What one file finds
+//! out about them, by a crash or by a leak, the next could use. A fork server is therefore renewed after a suspicious end
+//! of a child and after [`SandboxOptions::renew_after_jobs`]. The next one is started first; then it takes all new jobs, and the old one
+//! ends with the last job that it has.
+//!
+//! Each fork server has a thread of its own, since the kernel kills it when the thread that started it ends.
+
+use std::process::ExitStatus;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::fork_server_handle::ForkServerHandle;
+use crate::sandbox::{SandboxError, SandboxOptions};
+use crate::task::Libav;
+use crate::vocabulary::SandboxStatus;
+
+/// Least time between two starts of renewals: files that crash on purpose would else have a fork server started for each.
+const RENEW_PAUSE: Duration = Duration::from_secs(1);
+/// Pause before a fork server that ended is replaced: doubles up to the maximum while it keeps ending young.
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A fork server that lived so long did not end because of its start.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Whether there is a fork server that takes jobs.
+#[derive(Clone)]
+pub(in crate::sandbox) enum State {
+    Up(Arc<ForkServerHandle>),
+    Down,
+    Closed,
+}
+
+/// What the keeper is told.
+pub(in crate::sandbox) enum Event {
+    /// A fork server is warm and takes jobs.
+    Ready(Arc<ForkServerHandle>),
+    /// A fork server did not come up.
+    NotReady(SandboxError),
+    /// A fork server has ended and is reaped.
+    Ended { link: Arc<ForkServerHandle>, status: Option<ExitStatus> },
+    /// This fork server should make way for another one.
+    Renew { link: Arc<ForkServerHandle>, why: &'static str },
+    /// No more fork servers are wanted.
+    Close,
+}
+
+/// Where the result of the first start goes.
+pub(in crate::sandbox) type FirstStart = mpsc::SyncSender<Result<(SandboxStatus, Libav), SandboxError>>;
+
+/// The one that decides when a fork server is started. Runs on a thread of its own until closed.
+pub(in crate::sandbox) struct Keeper {
+    pub(in crate::sandbox) options: SandboxOptions,
+    pub(in crate::sandbox) state: Arc<watch::Sender<State>>,
+    pub(in crate::sandbox) events: mpsc::Receiver<Event>,
+    /// For the threads of fork servers.
+    pub(in crate::sandbox) sender: mpsc::Sender<Event>,
+}
+
+/// What the keeper knows of its fork servers.
+struct Known {
+    first: Option<FirstStart>,
+    /// Takes new jobs.
+    current: Option<Arc<ForkServerHandle>>,
+    /// Not yet reaped: the current one, and those that finish what they have.
+    alive: Vec<Arc<ForkServerHandle>>,
+    starting: bool,
+    /// When to start another one, where one is wanted.
+    start_at: Option<Instant>,
+    last_start: Instant,
+    backoff: Duration,
+    closing: bool,
+}
+
+impl Keeper {
+    /// Keeps a fork server up until closed. `first` hears how the first start went; where it failed, that is all.
+    pub(in crate::sandbox) fn run(self, first: FirstStart) {
+        let now = Instant::now();
+        let mut known = Known {
+            first: Some(first),
+            current: None,
+            alive: Vec::new(),
+            starting: false,
+            start_at: Some(now),
+            last_start: now,
+            backoff: BACKOFF_MIN,
+            closing: false,
+        };
+        while !known.is_over() {
+            if let Some(event) = self.next(&mut known) {
+                self.hear(event, &mut known);
+            }
+        }
+    }
+
+    /// Starts a fork server where it is time to, or waits for what happens next.
+    fn next(&self, known: &mut Known) -> Option<Event> {
+        let Some(at) = known.start_at.filter(|_| !known.starting) else { return self.events.recv().ok() };
+        let pause = at.saturating_duration_since(Instant::now());
+        if !pause.is_zero() {
+            return self.events.recv_timeout(pause).ok();
+        }
+        known.start_at = None;
+        known.last_start = Instant::now();
+        let (options, state, sender) = (self.options.clone(), Arc::clone(&self.state), self.sender.clone());
+        let thread = std::thread::Builder::new().name("fork-server".to_owned());
+        match thread.spawn(move || serve(&options, &state, &sender)) {
+            Ok(_) => {
+                known.starting = true;
+                None
+            }
+            Err(error) => Some(Event::NotReady(SandboxError::Server(error))),
+        }
+    }
+
+    fn hear(&self, event: Event, known: &mut Known) {
+        match event {
+            Event::Ready(link) => self.ready(link, known),
+            Event::NotReady(error) => {
+                known.starting = false;
+                match known.first.take() {
+                    Some(first) => {
+                        known.closing = true;
+                        first.send(Err(error)).ok();
+                    }
+                    None if known.closing => {}
+                    None => {
+                        tracing::error!(%error, "a fork server does not start; trying again");
+                        known.start_after_a_pause();
+                    }
+                }
+            }
+            Event::Ended { link, status } => {
+                known.alive.retain(|other| !Arc::ptr_eq(other, &link));
+                if known.current.take_if(|current| Arc::ptr_eq(current, &link)).is_some() {
+                    take_down(&self.state, &link);
+                    if !known.closing {
+                        tracing::warn!(?status, "the fork server ended; starting another");
+                        known.start_after_a_pause();
+                    }
+                }
+            }
+            Event::Renew { link, why } => {
+                let current = known.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &link));
+                if current && !known.starting && known.start_at.is_none() && !known.closing {
+                    tracing::info!(why, jobs = link.jobs_begun(), "renewing the fork server");
+                    known.start_at = Some(known.last_start + RENEW_PAUSE);
+                }
+            }
+            Event::Close => {
+                known.closing = true;
+                known.start_at = None;
+                known.alive.iter().for_each(|link| link.abandon());
+            }
+        }
+    }
+
+    fn ready(&self, link: Arc<ForkServerHandle>, known: &mut Known) {
+        known.starting = false;
+        known.alive.push(Arc::clone(&link));
+        if replace_unless_closed(&self.state, State::Up(Arc::clone(&link))) {
+            link.abandon();
+        }
+        if let Some(first) = known.first.take() {
+            // Nobody who waits for it means that nobody will close it either.
+            known.closing |= first.send(Ok((link.status.clone(), link.libav.clone()))).is_err();
+        }
+        // Only now: whoever is sent away by the old one finds the new one.
+        if let Some(old) = known.current.replace(link) {
+            old.retire();
+        }
+    }
+}
+
+impl Known {
+    fn is_over(&self) -> bool {
+        self.closing && !self.starting && self.alive.is_empty()
+    }
+
+    fn start_after_a_pause(&mut self) {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.last_start) > SETTLED {
+            self.backoff = BACKOFF_MIN;
+        }
+        self.start_at = Some(now + self.backoff);
+        self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
+    }
+}
+
+/// From a fork server's start to its end.
+fn serve(options: &SandboxOptions, state: &watch::Sender<State>, events: &mpsc::Sender<Event>) {
+    let (link, mut process) = match ForkServerHandle::start(options) {
+        Ok(started) => started,
+        // The keeper lives for as long as it has a start to hear of.
+        Err(error) => return drop(events.send(Event::NotReady(error))),
+    };
+    events.send(Event::Ready(Arc::clone(&link))).ok();
+    link.listen();
+    // It may have hung up without ending.
+    link.abandon();
+    take_down(state, &link);
+    // Only now, so that nobody whose job was lost finds the same one again.
+    link.forget();
+    let status = process.wait().ok();
+    events.send(Event::Ended { link, status }).ok();
+}
+
+/// Where this is the fork server that takes jobs, none does from now on.
+fn take_down(state: &watch::Sender<State>, link: &Arc<ForkServerHandle>) {
+    state.send_if_modified(|state| {
+        let ours = matches!(state, State::Up(current) if Arc::ptr_eq(current, link));
+        if ours {
+            *state = State::Down;
+        }
+        ours
+    });
+}
+
+/// Whether it was closed, and so left alone.
+fn replace_unless_closed(state: &watch::Sender<State>, new: State) -> bool {
+    let mut closed = false;
+    state.send_if_modified(|state| {
+        closed = matches!(state, State::Closed);
+        if !closed {
+            *state = new;
+        }
+        !closed
+    });
+    closed
+}

@@ -1,0 +1,5 @@
+//! Pictures that are made of the media: thumbnails, posters, waveforms.
+
+pub(super) mod picture;
+pub(super) mod poster;
+pub(super) mod waveform;

@@ -1,0 +1,122 @@
+//! The plan carried out, with what happens where its result is too large or does not pass its proof.
+
+mod film;
+mod sound;
+pub(super) mod still;
+#[cfg(test)]
+mod tests;
+
+use super::av::Input;
+use super::check::prove::{Expectation, prove};
+use super::job::{Findings, Job, size_of};
+use super::pass::copy_streams::{Target, copy_streams};
+use super::read::probe;
+use super::report::report;
+use crate::error::{Code, Fault};
+use crate::plan::{Facts, Output, Plan, remux_plan};
+use crate::task::{INPUT, Report};
+use crate::vocabulary::{Action, Kind, Reason};
+
+/// Carries out the plan and proves its result.
+///
+/// # Errors
+/// A limit, [`Code::MediaUnreadable`], [`Code::MediaCannotFit`], this machine's trouble.
+pub(super) fn make(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<Report, Fault> {
+    let (plan, findings) = match facts.kind {
+        Kind::Audio => sound::make_sound(input, facts, plan, job)?,
+        Kind::Video | Kind::Image | Kind::Document => film::make_film(input, facts, plan, job)?,
+    };
+    (job.progress)(1.0);
+    Ok(report(facts, plan, findings))
+}
+
+/// What came of keeping streams as they are.
+enum Kept {
+    /// They can be played.
+    Proven(Findings),
+    /// They cannot, for this reason and in these words.
+    Not(&'static str, String),
+}
+
+/// Copies the planned streams into `file` and proves the result; where not even the container changes, the original is
+/// what is proven.
+fn keep(facts: &Facts, plan: &Plan, file: &str, duration_ms: Option<u64>, job: &mut Job<'_>) -> Result<Kept, Fault> {
+    if let Some(max_bytes) = job.profile.max_bytes.filter(|max| facts.size_bytes > *max) {
+        return Ok(Kept::Not("budget", format!("{} bytes, at most {max_bytes}", facts.size_bytes)));
+    }
+    let copied = plan.action == Action::Copied;
+    let file = if copied { INPUT } else { file };
+    let mut input = probe::open(INPUT, facts.container)?;
+    let target = if copied { Target::Nowhere } else { Target::File(file, format_of(plan)) };
+    let findings = match or_why_not(copy_streams(&mut input, facts, plan, &target, job))? {
+        Ok(findings) => findings,
+        Err(why) => return Ok(Kept::Not("proof", why)),
+    };
+    let bad_packets = findings.damage.bad_packets;
+    if copied && bad_packets > 0 {
+        return Ok(Kept::Not("proof", format!("{bad_packets} packets are damaged")));
+    }
+    if copied && facts.kind == Kind::Audio {
+        // Every packet was decoded on the way to the waveform.
+        return Ok(Kept::Proven(findings));
+    }
+    if let Some(max_bytes) = job.profile.max_bytes
+        && !copied
+        && size_of(file)? > max_bytes
+    {
+        return Ok(Kept::Not("budget", format!("another container takes it above {max_bytes} bytes")));
+    }
+    let duration_ms = duration_ms.or(findings.duration_ms).unwrap_or(0);
+    let frame_ms = if facts.kind == Kind::Audio { AUDIO_FRAME_MS } else { facts.frame_ms() };
+    Ok(match or_why_not(prove(&Expectation { file, plan, duration_ms, frame_ms }))? {
+        Ok(()) => Kept::Proven(findings),
+        Err(why) => Kept::Not("proof", why),
+    })
+}
+
+/// Where streams cannot be kept as they are, the reason: encoded, they may pass.
+fn or_why_not<T>(kept: Result<T, Fault>) -> Result<Result<T, String>, Fault> {
+    match kept {
+        Ok(kept) => Ok(Ok(kept)),
+        Err(Fault::Rejected { code: Code::MediaProofFailed, message }) => Ok(Err(message)),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Of the longest MP3 or AAC frame, rounded up: 1152 samples at 16 kHz.
+const AUDIO_FRAME_MS: u64 = 72;
+
+fn format_of(plan: &Plan) -> &'static str {
+    if plan.output == Output::Mp3 { "mp3" } else { "mp4" }
+}
+
+/// *Never larger*: the plan that keeps the streams, where encoding made a playable file larger than the tolerance.
+fn remux_if_larger(facts: &Facts, size: u64, job: &Job<'_>) -> Option<Plan> {
+    #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
+    let larger = size as f64 > facts.size_bytes as f64 * job.profile.larger_tolerance;
+    let fits = job.profile.max_bytes.is_none_or(|max| facts.size_bytes <= max);
+    if larger && fits { remux_plan(facts, job.profile) } else { None }
+}
+
+/// Where the source can be decoded and what was encoded does not pass its proof: the plan that keeps the source's streams
+/// as they are, where players know their codecs.
+fn remux_instead(facts: &Facts, why: &str, job: &Job<'_>) -> Option<Plan> {
+    let mut plan = remux_plan(facts, job.profile)?;
+    for entry in plan.reasons.iter_mut().filter(|entry| entry.verdict == "copy") {
+        (entry.reason, entry.detail) = (PROOF_FAILED.to_owned(), Some(why.to_owned()));
+    }
+    Some(plan)
+}
+
+/// And where they cannot be kept either: the original is what people open.
+fn original_instead(why: &str) -> Plan {
+    let reasons = vec![note("keep", PROOF_FAILED, why.to_owned())];
+    Plan { output: Output::Nothing, action: Action::KeptOriginal, video: None, audio: None, reasons }
+}
+
+/// Word in events for a file that was not encoded because what came of it did not pass its proof.
+const PROOF_FAILED: &str = "proof-failed";
+
+fn note(verdict: &str, reason: &str, detail: String) -> Reason {
+    Reason { stream: None, verdict: verdict.to_owned(), reason: reason.to_owned(), detail: Some(detail) }
+}

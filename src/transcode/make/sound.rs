@@ -1,0 +1,270 @@
+//! A sound carried out: decode, measure, encode or keep, peaks.
+
+use ffmpeg_next as ff;
+
+use super::still::write_thumbnail;
+use super::{AUDIO_FRAME_MS, Kept, keep, note, or_why_not, original_instead, remux_if_larger, remux_instead};
+use crate::error::{Code, Fault};
+use crate::plan::{AudioSettings, Facts, How, Output, Plan, Track, encode_plan, fit_audio};
+use crate::task::{INPUT, Produced};
+use crate::transcode::av::{self, AudioEncoder, Input, OutputStream};
+use crate::transcode::check::prove::{Expectation, prove};
+use crate::transcode::draw::poster;
+use crate::transcode::draw::waveform::{self, PeakMeter};
+use crate::transcode::job::{Findings, Job, Trouble, bit_rate, scratch, size_of};
+use crate::transcode::pass::copy_streams::create_mp3;
+use crate::transcode::pass::packets::each_packet;
+use crate::transcode::pass::sound::{Sound, SoundReader, SoundSource};
+use crate::transcode::read::probe;
+use crate::vocabulary::{Action, Role};
+
+/// A sound that was made and proven.
+struct Done {
+    plan: Plan,
+    peaks: PeakMeter,
+    /// None where the original is what people open.
+    file: Option<&'static str>,
+}
+
+const ENCODED: &str = "audio.mp3";
+/// The original's stream, where its container was written anew, or where the encoded one came out larger.
+const ORIGINAL_STREAM: &str = "stream";
+
+pub(super) fn make_sound(
+    input: Input,
+    facts: &Facts,
+    plan: Plan,
+    job: &mut Job<'_>,
+) -> Result<(Plan, Findings), Fault> {
+    let (mut sound, mut findings) = decode_sound(input, facts, &plan, job)?;
+    let duration_ms = sound.duration_ms();
+    let Done { plan, peaks, file } = match plan.audio.as_ref().and_then(Track::settings).cloned() {
+        Some(settings) => encode_sound(&mut sound, settings, facts, plan, job)?,
+        None => keep_sound(&mut sound, facts, plan, job)?,
+    };
+    if plan.action != Action::Encoded {
+        // Measured, but left alone.
+        sound.loudness.gain_db = 0.0;
+    }
+    let (object, mime_type, codec) = match plan.output {
+        Output::M4a => ("audio.m4a", "audio/mp4", "aac"),
+        Output::Mp3 | Output::Mp4 | Output::Nothing => ("audio.mp3", "audio/mpeg", "mp3"),
+    };
+    findings.loudness = Some(sound.loudness);
+    if let Some(file) = file {
+        findings.produced.push(Produced {
+            role: Role::Playback,
+            file: file.to_owned(),
+            object: object.to_owned(),
+            mime_type: mime_type.to_owned(),
+            codecs: vec![codec.to_owned()],
+            width: None,
+            height: None,
+            duration_ms: Some(duration_ms),
+            bit_rate: bit_rate(size_of(file)?, duration_ms),
+        });
+    }
+    write_waveform(peaks, job, &mut findings)?;
+    findings.duration_ms = Some(duration_ms);
+    Ok((plan, findings))
+}
+
+/// The decode that measures a sound, and the only one unless it is long. A cover that passes by becomes the thumbnail.
+fn decode_sound(mut input: Input, facts: &Facts, plan: &Plan, job: &mut Job<'_>) -> Result<(Sound, Findings), Fault> {
+    let missing = || Fault::broken(Code::WorkerBroken, "a sound without an audio stream was planned");
+    let track = plan.audio.as_ref().ok_or_else(missing)?;
+    let stream = input.stream(track.index).ok_or_else(missing)?;
+    let (rate, channels) = match track.settings() {
+        Some(settings) => (settings.sample_rate_hz, settings.channels),
+        None => (stream.sample_rate().clamp(8000, 48_000), stream.channels().clamp(1, 2)),
+    };
+    let source = SoundSource {
+        path: INPUT,
+        container: facts.container,
+        index: track.index,
+        read: None,
+        rate,
+        channels,
+        offset_ms: None,
+        max_duration_s: job.limits.duration_s,
+        until_ms: None,
+    };
+    let mut reader = SoundReader::open(&input, source)?;
+    let cover = facts.cover_art().map(|stream| stream.index);
+    let mut findings = Findings::default();
+    let mut thumbnail = None;
+    each_packet(&mut input, &mut findings.damage, &mut |input, packet| {
+        if packet.stream() == track.index {
+            reader.push(Some(packet))?;
+            job.advance(i64::try_from(reader.duration_ms()).unwrap_or(i64::MAX), facts.duration_ms);
+        } else if Some(packet.stream()) == cover && thumbnail.is_none() {
+            thumbnail = cover_thumbnail(input, facts, packet, job)?;
+        }
+        Ok(())
+    })?;
+    findings.produced.extend(thumbnail);
+    let sound = reader.finish(job.profile.audio.loudness)?;
+    if sound.frames() == 0 {
+        return Err(Fault::rejected(Code::MediaUnreadable, "no sound can be decoded"));
+    }
+    findings.damage.packets = sound.packets;
+    findings.damage.bad_packets = sound.bad_packets;
+    Ok((sound, findings))
+}
+
+/// A cover that cannot be read is no reason to reject the sound.
+fn cover_thumbnail(
+    input: &Input,
+    facts: &Facts,
+    packet: &ff::Packet,
+    job: &Job<'_>,
+) -> Result<Option<Produced>, Fault> {
+    let Some(frame) = poster::cover_of(input, facts, packet, job.limits)? else { return Ok(None) };
+    write_thumbnail(&frame, job).map(Some)
+}
+
+fn encode_sound(
+    sound: &mut Sound,
+    settings: AudioSettings,
+    facts: &Facts,
+    mut plan: Plan,
+    job: &mut Job<'_>,
+) -> Result<Done, Fault> {
+    let mut peaks = peak_meter(sound, job);
+    write_mp3(sound, &settings, facts, Some(&mut peaks))?;
+    let size = size_of(ENCODED)?;
+    if let Some(max_bytes) = job.profile.max_bytes.filter(|max| size > *max) {
+        let text = format!("{} ms of sound do not fit into {max_bytes} bytes", sound.duration_ms());
+        let cannot_fit = Fault::rejected(Code::MediaCannotFit, text);
+        let Some(smaller) = fit_audio(&settings, max_bytes, sound.duration_ms()) else { return Err(cannot_fit) };
+        plan.reasons.push(note("encode", "budget", format!("{} bit/s fit into {max_bytes} bytes", smaller.bit_rate)));
+        set_audio(&mut plan, smaller.clone());
+        have_format(sound, &smaller, facts, &plan, job)?;
+        write_mp3(sound, &smaller, facts, None)?;
+        if size_of(ENCODED)? > max_bytes {
+            return Err(cannot_fit);
+        }
+    } else if sound.bad_packets == 0
+        // Damage that a decoder steps over would go out as it came.
+        && let Some(remux) = remux_if_larger(facts, size, job)
+        && let Kept::Proven(_) = keep(facts, &remux, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?
+    {
+        let file = Some(kept_file(&remux));
+        return Ok(Done { plan: remux, peaks: measured(sound, job)?, file });
+    }
+    let (duration_ms, frame_ms) = (sound.duration_ms(), AUDIO_FRAME_MS);
+    match or_why_not(prove(&Expectation { file: ENCODED, plan: &plan, duration_ms, frame_ms }))? {
+        Ok(()) => Ok(Done { plan, peaks, file: Some(ENCODED) }),
+        Err(why) => keep_instead(sound, facts, &why, job),
+    }
+}
+
+/// What was encoded is not to be published: the original's stream is, or else the original as it is.
+fn keep_instead(sound: &mut Sound, facts: &Facts, why: &str, job: &mut Job<'_>) -> Result<Done, Fault> {
+    if sound.bad_packets == 0
+        && let Some(remux) = remux_instead(facts, why, job)
+        && let Kept::Proven(_) = keep(facts, &remux, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?
+    {
+        let file = Some(kept_file(&remux));
+        return Ok(Done { plan: remux, peaks: measured(sound, job)?, file });
+    }
+    Ok(Done { plan: original_instead(why), peaks: measured(sound, job)?, file: None })
+}
+
+fn kept_file(plan: &Plan) -> &'static str {
+    if plan.action == Action::Copied { INPUT } else { ORIGINAL_STREAM }
+}
+
+fn set_audio(plan: &mut Plan, settings: AudioSettings) {
+    if let Some(track) = &mut plan.audio {
+        track.how = How::Encode(settings);
+    }
+}
+
+/// The rare second decode: a budget, or a copy that failed, wants another sample rate than was decoded to.
+fn have_format(
+    sound: &mut Sound,
+    settings: &AudioSettings,
+    facts: &Facts,
+    plan: &Plan,
+    job: &mut Job<'_>,
+) -> Result<(), Fault> {
+    if (sound.rate, sound.channels) != (settings.sample_rate_hz, settings.channels) {
+        *sound = decode_sound(probe::open(INPUT, facts.container)?, facts, plan, job)?.0;
+    }
+    Ok(())
+}
+
+fn peak_meter(sound: &Sound, job: &Job<'_>) -> PeakMeter {
+    PeakMeter::new(sound.channels, sound.rate, sound.frames(), &job.profile.waveform)
+}
+
+fn measured(sound: &mut Sound, job: &Job<'_>) -> Result<PeakMeter, Fault> {
+    let mut peaks = peak_meter(sound, job);
+    sound.measure(&mut peaks)?;
+    Ok(peaks)
+}
+
+fn write_mp3(
+    sound: &mut Sound,
+    settings: &AudioSettings,
+    facts: &Facts,
+    peaks: Option<&mut PeakMeter>,
+) -> Result<(), Fault> {
+    let mut encoder = AudioEncoder::open(settings).map_err(av::writing("opening the audio encoder"))?;
+    let stream = OutputStream {
+        parameters: encoder.parameters(),
+        time_base: encoder.time_base(),
+        display_matrix: None,
+        frame_rate: None,
+        sample_aspect_ratio: None,
+    };
+    let mut muxer = create_mp3(ENCODED, stream, facts)?;
+    sound.encode(&mut encoder, peaks, &mut |mut packet| muxer.write(0, &mut packet).map_err(Trouble::from))?;
+    stage!("write").in_scope(|| muxer.finish()).map_err(av::writing("writing the index"))
+}
+
+/// The sound is fine as it is; at most its container is written anew.
+fn keep_sound(sound: &mut Sound, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<Done, Fault> {
+    let kept = match sound.bad_packets {
+        0 => keep(facts, &plan, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?,
+        bad => Kept::Not("proof", format!("{bad} packets cannot be decoded")),
+    };
+    match kept {
+        Kept::Proven(_) => Ok(Done { file: Some(kept_file(&plan)), peaks: measured(sound, job)?, plan }),
+        Kept::Not(reason, detail) => {
+            let plan = encode_plan(facts, job.profile, (reason, &detail));
+            let settings = plan.audio.as_ref().and_then(Track::settings).cloned();
+            let settings = settings.ok_or_else(|| Fault::broken(Code::WorkerBroken, "nothing to encode"))?;
+            have_format(sound, &settings, facts, &plan, job)?;
+            encode_sound(sound, settings, facts, plan, job)
+        }
+    }
+}
+
+fn write_waveform(peaks: PeakMeter, job: &Job<'_>, findings: &mut Findings) -> Result<(), Fault> {
+    let _drawing = stage!("waveform").entered();
+    let peaks = peaks.finish();
+    let picture = waveform::draw(&peaks, &job.profile.waveform)?;
+    std::fs::write("waveform.png", picture).map_err(scratch)?;
+    std::fs::write("peaks.json", serde_json::to_vec(&peaks).map_err(std::io::Error::from).map_err(scratch)?)
+        .map_err(scratch)?;
+    let profile = &job.profile.waveform;
+    let size = Some((profile.width, profile.height));
+    for (role, file, mime_type, size) in
+        [(Role::Waveform, "waveform.png", "image/png", size), (Role::Peaks, "peaks.json", "application/json", None)]
+    {
+        findings.produced.push(Produced {
+            role,
+            file: file.to_owned(),
+            object: file.to_owned(),
+            mime_type: mime_type.to_owned(),
+            codecs: Vec::new(),
+            width: size.map(|s| s.0),
+            height: size.map(|s| s.1),
+            duration_ms: None,
+            bit_rate: None,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Streams that conform already: packets are kept bit by bit, and only the container is written anew, if at all.
+
+use ffmpeg_next as ff;
+
+use super::packets::each_packet;
+use crate::error::{Code, Fault};
+use crate::plan::{Facts, Plan};
+use crate::transcode::av::{self, Input, Muxer, OutputStream};
+use crate::transcode::job::{Findings, Job};
+use crate::transcode::read::probe::check_duration;
+
+/// Where packets go: to a file, or nowhere (the bytes are the original's, and only their soundness is in question).
+pub(in crate::transcode) enum Target<'a> {
+    /// Write this file in this format.
+    File(&'a str, &'a str),
+    /// Read all packets and count.
+    Nowhere,
+}
+
+/// Options of the MP4 muxer that every output has: the index in front, so that playing starts while loading.
+pub(in crate::transcode) const MP4_OPTIONS: &[(&str, &str)] = &[("movflags", "+faststart")];
+
+/// Copies the planned streams.
+///
+/// # Errors
+/// A limit, a file that holds no packets at all, or [`Code::MediaProofFailed`] where no container takes them as they are.
+pub(in crate::transcode) fn copy_streams(
+    input: &mut Input,
+    facts: &Facts,
+    plan: &Plan,
+    target: &Target<'_>,
+    job: &mut Job<'_>,
+) -> Result<Findings, Fault> {
+    let tracks: Vec<usize> = plan.video.iter().map(|t| t.index).chain(plan.audio.iter().map(|t| t.index)).collect();
+    let mut copier = Copier::new(input, &tracks, target, (facts, plan))?;
+    input.keep_only(&tracks);
+    let mut findings = Findings::default();
+    let (mut packets, mut bad_packets) = (0, 0);
+    each_packet(input, &mut findings.damage, &mut |_, packet| {
+        let Some(track) = tracks.iter().position(|index| *index == packet.stream()) else { return Ok(()) };
+        packets += 1;
+        if packet.is_corrupt() {
+            // Cut off by the end of the file, or broken: a player would stumble over it.
+            bad_packets += 1;
+            return Ok(());
+        }
+        copier.take(track, packet)?;
+        check_duration(copier.duration_ms(), job.limits)?;
+        job.advance(i64::try_from(copier.duration_ms()).unwrap_or(0), facts.duration_ms);
+        Ok(())
+    })?;
+    (findings.damage.packets, findings.damage.bad_packets) = (packets, bad_packets);
+    if findings.damage.packets == 0 {
+        return Err(Fault::rejected(Code::MediaUnreadable, "the container holds no packets"));
+    }
+    findings.duration_ms = Some(copier.duration_ms());
+    if let Some(muxer) = copier.muxer {
+        muxer.finish().map_err(av::copying("writing the index"))?;
+    }
+    Ok(findings)
+}
+
+struct Copier {
+    muxer: Option<Muxer>,
+    time_bases: Vec<ff::Rational>,
+    /// Tracks whose packets have to say when they are shown.
+    reorder: Vec<bool>,
+    /// The file's start, in each track's time base: outputs start at zero.
+    offsets: Vec<i64>,
+    first_us: i64,
+    last_us: i64,
+}
+
+const US: ff::Rational = ff::Rational(1, 1_000_000);
+
+impl Copier {
+    fn new(
+        input: &Input,
+        tracks: &[usize],
+        target: &Target<'_>,
+        (facts, plan): (&Facts, &Plan),
+    ) -> Result<Self, Fault> {
+        let streams: Vec<_> = tracks.iter().filter_map(|index| input.stream(*index)).collect();
+        let time_bases: Vec<_> = streams.iter().map(|s| s.time_base()).collect();
+        let reorder = streams.iter().map(av::StreamView::reorders).collect();
+        let offsets = time_bases.iter().map(|tb| av::rescale(input.start_us(), US, *tb)).collect();
+        let muxer = match target {
+            Target::Nowhere => None,
+            Target::File(path, format) => {
+                let mut outputs = streams
+                    .iter()
+                    .map(|stream| OutputStream {
+                        parameters: stream.parameters(),
+                        time_base: stream.time_base(),
+                        display_matrix: plan.video.is_some().then(|| stream.display_matrix()).flatten(),
+                        frame_rate: stream.frame_rates().0,
+                        sample_aspect_ratio: (stream.kind() == av::StreamType::Video)
+                            .then(|| stream.sample_aspect_ratio()),
+                    })
+                    .collect::<Vec<_>>();
+                Some(match (*format, outputs.len()) {
+                    ("mp3", 1) => {
+                        let mut output = outputs.swap_remove(0);
+                        // Where libav starts an MP3 is behind what the encoder put in front, as its tag says: so says ours.
+                        let start = streams.first().and_then(av::StreamView::start).unwrap_or(0);
+                        let rate = streams.first().map_or(1, |stream| stream.sample_rate().max(1).cast_signed());
+                        let padding = av::rescale(start, output.time_base, ff::Rational::new(1, rate));
+                        av::set_initial_padding(&mut output.parameters, padding);
+                        create_mp3(path, output, facts)?
+                    }
+                    _ => Muxer::create(path, format, outputs, &[], MP4_OPTIONS)
+                        .map_err(av::copying("starting the output"))?,
+                })
+            }
+        };
+        Ok(Self { muxer, time_bases, reorder, offsets, first_us: i64::MAX, last_us: 0 })
+    }
+
+    fn take(&mut self, track: usize, packet: &mut ff::Packet) -> Result<(), Fault> {
+        av::check_order(self.reorder[track], packet)?;
+        let (time_base, offset) = (self.time_bases[track], self.offsets[track]);
+        let shift = |timestamp: Option<i64>| timestamp.map(|t| t.saturating_sub(offset));
+        packet.set_pts(shift(packet.pts()));
+        packet.set_dts(shift(packet.dts()));
+        if let Some(pts) = packet.pts().or(packet.dts()) {
+            // What an edit list hides in front of the start is not part of what people see.
+            let start = av::rescale(pts, time_base, US).max(0);
+            let end = av::rescale(pts.saturating_add(packet.duration().max(0)), time_base, US);
+            self.first_us = self.first_us.min(start);
+            self.last_us = self.last_us.max(end);
+        }
+        match &mut self.muxer {
+            Some(muxer) => muxer.write(track, packet).map_err(av::copying("writing a packet")),
+            None => Ok(()),
+        }
+    }
+
+    fn duration_ms(&self) -> u64 {
+        u64::try_from(self.last_us.saturating_sub(self.first_us.min(self.last_us)).max(0) / 1000).unwrap_or(0)
+    }
+}
+
+/// Starts an MP3 with what [`Facts::tags`] allows, and nothing where there is none.
+///
+/// # Errors
+/// This machine's trouble.
+pub(in crate::transcode) fn create_mp3(file: &str, stream: OutputStream, facts: &Facts) -> Result<Muxer, Fault> {
+    let tags: Vec<(&str, &str)> = facts.tags.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    // The Xing header makes length and seeking exact; ID3v2.3 is what every player reads.
+    let id3 = if tags.is_empty() { "0" } else { "3" };
+    let options = [("write_xing", "1"), ("id3v2_version", id3), ("write_id3v1", "0")];
+    Muxer::create(file, "mp3", vec![stream], &tags, &options).map_err(av::writing("starting the output"))
+}

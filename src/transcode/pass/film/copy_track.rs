@@ -1,0 +1,70 @@
+//! A stream of a film that is kept bit by bit beside one that is encoded.
+
+use ffmpeg_next as ff;
+
+use super::Waiting;
+use crate::error::Fault;
+use crate::transcode::av::{self, OutputStream, StreamView};
+use crate::transcode::job::scratch;
+use crate::transcode::pass::packets::PacketSpool;
+
+/// Packets on their way, laid on the output's timeline.
+pub(in crate::transcode) struct CopyTrack {
+    packets: PacketSpool,
+    stream: OutputStream,
+    reorders: bool,
+    offset: i64,
+    end: i64,
+    /// Packets that were left out.
+    pub(in crate::transcode) corrupt: u64,
+}
+
+impl CopyTrack {
+    /// `spool` names the file that is used where memory is not enough.
+    pub(in crate::transcode) fn new(stream: &StreamView<'_>, offset_ms: i64, spool: &'static str) -> Self {
+        let time_base = stream.time_base();
+        let is_picture = stream.kind() == av::StreamType::Video;
+        Self {
+            packets: PacketSpool::new(spool),
+            stream: OutputStream {
+                parameters: stream.parameters(),
+                time_base,
+                display_matrix: is_picture.then(|| stream.display_matrix()).flatten(),
+                frame_rate: is_picture.then(|| stream.frame_rates().0).flatten(),
+                sample_aspect_ratio: is_picture.then(|| stream.sample_aspect_ratio()),
+            },
+            reorders: stream.reorders(),
+            offset: av::rescale(offset_ms, ff::Rational::new(1, 1000), time_base),
+            end: 0,
+            corrupt: 0,
+        }
+    }
+
+    pub(in crate::transcode) fn push(&mut self, packet: &ff::Packet) -> Result<(), Fault> {
+        if packet.is_corrupt() {
+            // Cut off by the end of the file, or broken: a player would stumble over it.
+            self.corrupt += 1;
+            return Ok(());
+        }
+        av::check_order(self.reorders, packet)?;
+        let mut packet = packet.clone();
+        packet.set_pts(packet.pts().map(|pts| pts.saturating_sub(self.offset)));
+        packet.set_dts(packet.dts().map(|dts| dts.saturating_sub(self.offset)));
+        self.end = self.end.max(packet.pts().unwrap_or(self.end).saturating_add(packet.duration()));
+        self.packets.push(&packet).map_err(scratch)
+    }
+
+    /// Packets that were kept.
+    pub(in crate::transcode) fn len(&self) -> u64 {
+        self.packets.len() as u64
+    }
+
+    /// How far it has come, in ms.
+    pub(in crate::transcode) fn end_ms(&self) -> i64 {
+        av::to_ms(self.end, self.stream.time_base)
+    }
+
+    pub(in crate::transcode) fn finish(self) -> Waiting {
+        Waiting { stream: self.stream, packets: self.packets, copied: true }
+    }
+}

@@ -1,0 +1,186 @@
+//! Frames of a picture as they are to be shown: decoded, upright, of the planned size and colours, left out where the
+//! planned rate is lower, never made up.
+
+use ffmpeg_next as ff;
+
+use crate::error::{Code, Fault};
+use crate::plan::{DynamicRange, Facts, Media, Picture, VideoSettings};
+use crate::task::Limits;
+use crate::transcode::av::{self, Decoder, Input, PictureFilter};
+use crate::transcode::draw::picture;
+use crate::transcode::job::Job;
+use crate::transcode::read::probe::check_duration;
+
+/// Takes a frame, and the time base of its timestamp. The file's start is 0.
+pub(in crate::transcode) type OnFrame<'a> = dyn FnMut(&mut ff::frame::Video, ff::Rational) -> Result<(), Fault> + 'a;
+
+/// Packets in, frames out.
+pub(in crate::transcode) struct FrameReader {
+    pub(in crate::transcode) decoder: Decoder<ff::frame::Video>,
+    stage: Stage,
+}
+
+/// Everything behind the decoder.
+struct Stage {
+    settings: VideoSettings,
+    source: Picture,
+    time_base: ff::Rational,
+    offset: i64,
+    frame_rate: f64,
+    threads: u32,
+    filter: Option<PictureFilter>,
+    next_due: Option<f64>,
+    /// The frame before, and its time: another of the same time would take its place before anybody saw it.
+    held: Option<(ff::frame::Video, i64)>,
+    end: i64,
+}
+
+impl FrameReader {
+    /// For one stream of the input.
+    ///
+    /// # Errors
+    /// Where the decoder does not take the stream.
+    pub(in crate::transcode) fn open(
+        input: &Input,
+        facts: &Facts,
+        (index, settings): (usize, &VideoSettings),
+        offset_ms: i64,
+        job: &Job<'_>,
+    ) -> Result<Self, Fault> {
+        let missing = || Fault::broken(Code::WorkerBroken, "the planned picture is not in the file");
+        let stream = input.stream(index).ok_or_else(missing)?;
+        let Some(Media::Video(source)) = facts.streams.get(index).map(|s| s.media.clone()) else {
+            return Err(missing());
+        };
+        let decoder =
+            Decoder::open(&stream, job.threads, job.limits.pixels).map_err(av::reading("opening the video decoder"))?;
+        let time_base = stream.time_base();
+        let frame_rate = source.frame_rate.unwrap_or(25.0).min(settings.frame_rate_cap.unwrap_or(f64::MAX));
+        let stage = Stage {
+            settings: settings.clone(),
+            source,
+            time_base,
+            offset: av::rescale(offset_ms, ff::Rational::new(1, 1000), time_base),
+            frame_rate,
+            threads: job.threads,
+            filter: None,
+            next_due: None,
+            held: None,
+            end: 0,
+        };
+        Ok(Self { decoder, stage })
+    }
+
+    /// Average frames per second of what comes out.
+    pub(in crate::transcode) fn frame_rate(&self) -> f64 {
+        self.stage.frame_rate
+    }
+
+    /// When the last frame ends, in its own time base.
+    pub(in crate::transcode) fn end(&self) -> (i64, ff::Rational) {
+        (self.stage.end, self.stage.time_base)
+    }
+
+    /// When the last frame ends, in ms.
+    pub(in crate::transcode) fn end_ms(&self) -> i64 {
+        av::to_ms(self.stage.end, self.stage.time_base)
+    }
+
+    /// Feeds a packet, or the end with `None`.
+    ///
+    /// # Errors
+    /// A limit, or those of `on_frame`. Damaged data is counted.
+    pub(in crate::transcode) fn push(
+        &mut self,
+        packet: Option<&ff::Packet>,
+        limits: &Limits,
+        on_frame: &mut OnFrame<'_>,
+    ) -> Result<(), Fault> {
+        let stage = &mut self.stage;
+        self.decoder.push(packet, &mut |frame| stage.take(frame, on_frame))?;
+        if packet.is_none() {
+            stage.pass(on_frame)?;
+            stage.drain_filter(None, on_frame)?;
+        }
+        check_duration(u64::try_from(self.end_ms()).unwrap_or(0), limits)
+    }
+}
+
+impl Stage {
+    /// Takes a decoded frame, unless its timestamp leaves it out, and passes the one before.
+    fn take(&mut self, frame: &mut ff::frame::Video, on_frame: &mut OnFrame<'_>) -> Result<(), Fault> {
+        let nominal = frame_duration(self.frame_rate, self.time_base);
+        // A slide show's frames last as long as each says; an empty field is not to be believed.
+        let duration = Some(frame.packet().duration).filter(|duration| *duration > 0).unwrap_or(nominal);
+        let pts = frame.timestamp().map_or(self.end, |pts| pts.saturating_sub(self.offset));
+        let last = self.held.as_ref().map_or(0, |(_, pts)| *pts);
+        if pts < last {
+            return Ok(());
+        }
+        if pts > last {
+            self.pass(on_frame)?;
+        }
+        self.end = pts.saturating_add(duration);
+        self.held = Some((std::mem::replace(frame, ff::frame::Video::empty()), pts));
+        Ok(())
+    }
+
+    /// Passes the held frame on, unless the frame rate's cap leaves it out.
+    fn pass(&mut self, on_frame: &mut OnFrame<'_>) -> Result<(), Fault> {
+        let Some((mut frame, pts)) = self.held.take().filter(|(_, pts)| self.is_due(*pts)) else { return Ok(()) };
+        av::assume_color(&mut frame);
+        let mut frame = picture::flatten(frame)?;
+        frame.set_pts(Some(pts));
+        if self.filter.as_ref().is_none_or(|filter| !filter.fits(&frame)) {
+            self.drain_filter(None, on_frame)?;
+            let chain = self.chain(&frame);
+            let filter = PictureFilter::new(&frame, self.time_base, &chain, self.threads);
+            self.filter = Some(filter.map_err(av::reading("preparing the picture's filters"))?);
+        }
+        self.drain_filter(Some(&frame), on_frame)
+    }
+
+    /// Whether the cap lets this frame through. Timestamps are kept; frames are left out, never made up.
+    fn is_due(&mut self, pts: i64) -> bool {
+        let Some(cap) = self.settings.frame_rate_cap else { return true };
+        #[expect(clippy::cast_precision_loss, reason = "timestamps are far below 2^52")]
+        let seconds = pts as f64 * f64::from(self.time_base);
+        let due = self.next_due.unwrap_or(seconds);
+        // A tenth of a frame early is on time: timestamps are rounded.
+        if seconds < due - 0.1 / cap {
+            return false;
+        }
+        self.next_due = Some(due.max(seconds - 1.0 / cap) + 1.0 / cap);
+        true
+    }
+
+    fn chain(&self, frame: &ff::frame::Video) -> String {
+        let size = (self.settings.width, self.settings.height);
+        let (width, height) = picture::before_turning(size, self.source.orientation);
+        let weave = if self.source.interlaced { "bwdif=mode=send_frame:deint=interlaced," } else { "" };
+        let color = av::frame_color(frame);
+        let scale = if self.settings.tone_map && self.source.dynamic_range != DynamicRange::Sdr {
+            picture::tone_map(width, height, color.transfer)
+        } else {
+            format!("scale={width}:{height}:out_color_matrix=bt709:out_range=tv")
+        };
+        format!("{weave}{scale}{},setsar=1,format=yuv420p", picture::upright(self.source.orientation))
+    }
+
+    fn drain_filter(&mut self, frame: Option<&ff::frame::Video>, on_frame: &mut OnFrame<'_>) -> Result<(), Fault> {
+        let Some(filter) = &mut self.filter else { return Ok(()) };
+        filter.push(frame).map_err(av::reading("filtering the picture"))?;
+        let mut filtered = ff::frame::Video::empty();
+        while filter.pull(&mut filtered).map_err(av::reading("filtering the picture"))? {
+            on_frame(&mut filtered, filter.time_base)?;
+            filtered = ff::frame::Video::empty();
+        }
+        Ok(())
+    }
+}
+
+/// One frame's share of a second in ticks.
+#[expect(clippy::cast_possible_truncation, reason = "a fraction of a second in ticks")]
+pub(in crate::transcode) fn frame_duration(frame_rate: f64, time_base: ff::Rational) -> i64 {
+    ((1.0 / frame_rate.max(0.1)) / f64::from(time_base).max(1e-9)).round() as i64
+}

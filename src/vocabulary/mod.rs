@@ -1,0 +1,11 @@
+//! Words that both the wire and the core use: kinds, roles, streams, steps, ids and their limits.
+
+mod ids;
+mod media;
+mod stage;
+mod stream;
+
+pub use ids::MAX_ID_BYTES;
+pub use media::{Action, Damage, Kind, Loudness, Reason, Role, SandboxStatus};
+pub use stage::Stage;
+pub use stream::{Orientation, Stream, StreamDetail};
