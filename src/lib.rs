@@ -22,6 +22,7 @@
 //! | [`telemetry`], [`http`] | logs and spans; health and metrics | OpenTelemetry; axum |
 //! | [`roles`] | what a process can be: `gateway` takes webhooks and publishes events | axum |
 //! | [`profile_lab`] | what compression profiles cost and keep | ViSQOL, SSIMULACRA 2 |
+//! | [`simulate`] | plays a messaging provider, for trials and tests | axum |
 //! | [`cli`] | one file a command; `normalize` runs the worker's own story without broker and store | clap |
 //!
 //! # What always holds
@@ -44,6 +45,7 @@ pub mod profile;
 pub mod profile_lab;
 pub mod roles;
 pub mod sandbox;
+pub mod simulate;
 pub mod source;
 pub mod store;
 pub mod task;

@@ -10,6 +10,7 @@ mod profiles;
 mod publish;
 mod replay;
 mod schema;
+mod simulate;
 mod topology;
 mod units;
 mod worker;
@@ -80,6 +81,8 @@ enum Command {
     Schema(schema::Args),
     /// Take jobs from the broker until SIGTERM
     Worker(worker::Args),
+    /// Play a messaging provider on this machine: its media API, and signed webhooks for the files of a folder
+    Simulate(simulate::Args),
     /// Ask for one file to be processed
     Publish(publish::Args),
     /// Print what the worker declares at the broker
@@ -180,6 +183,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Profiles(args) => profiles::run(args, global),
         Command::Schema(args) => schema::run(args),
         Command::Worker(args) => worker::run(args, global),
+        Command::Simulate(args) => simulate::run(args, global),
         Command::Publish(args) => publish::run(args, global),
         Command::Topology(args) => topology::run(args, global),
         Command::Replay(args) => replay::run(args, global),
