@@ -1,4 +1,4 @@
-.PHONY: bench check-docker cluster compose-smoke demo fuzz parity savings faults soak test test-debian-13 upgrade
+.PHONY: bench check check-docker cluster compose-smoke demo fuzz parity savings faults soak test test-debian-13 upgrade
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -7,7 +7,15 @@ demo:
 	cargo run --release --locked --quiet -- normalize fixtures --out demo-out || [ $$? -eq 3 ]
 	@echo "look at $(CURDIR)/demo-out/index.html"
 
-# Format, lints and every test. With REQUIRE_SERVICES=1 a missing service is a failure rather than a loud skip.
+# What a change must pass before it is committed: format, spelling, lints, each cargo feature alone, unit tests,
+# architecture, documents.
+check:
+	@scripts/install.sh test
+	@scripts/venv.sh test
+	@scripts/test.sh check
+
+# Everything: the steps of `check` first, then every other test. With REQUIRE_SERVICES=1 a missing service is a failure
+# rather than a skip that the last lines name.
 test:
 	@scripts/install.sh test
 	@scripts/venv.sh test
