@@ -9,7 +9,9 @@
 //! | [`events`] | reads and writes what is on the wire and next to the assets | CloudEvents, the contract |
 //! | [`worker`] | the story of a job (`worker/job.rs`), slots and lanes, retries, outcomes, metrics | what is tried again |
 //! | [`channels`] | verifies and reads what messaging providers send | signature schemes, providers |
-//! | [`source`] | fetches originals, capped and hashed on the way | reqwest |
+//! | [`source`] | fetches originals, capped and hashed on the way | |
+//! | [`egress`] | requests to other people's servers: address rules, redirects, credentials bound to hosts, breakers | reqwest |
+//! | [`secrets`] | values of the configuration that are never printed, from a literal, a variable or a file | |
 //! | [`sandbox`] | starts a jailed child for each job and reads how it ended | fork, Landlock, seccomp |
 //! | [`transcode`] | the work in the child: read, decode, encode, check | libav |
 //! | [`task`] | what a child is asked and what it answers | |
@@ -37,6 +39,7 @@ pub mod broker;
 pub mod channels;
 pub mod cli;
 pub mod config;
+pub mod egress;
 pub mod error;
 pub mod events;
 pub mod http;
@@ -45,6 +48,7 @@ pub mod profile;
 pub mod profile_lab;
 pub mod roles;
 pub mod sandbox;
+pub mod secrets;
 pub mod simulate;
 pub mod source;
 pub mod store;

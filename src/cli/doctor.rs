@@ -258,7 +258,7 @@ async fn unrouted(config: &Config) -> Finding {
 
 /// Without user and password.
 fn broker_for_display(config: &Config) -> String {
-    Url::parse(config.broker.url.expose()).ok().map_or_else(String::new, |url| {
+    Url::parse(&config.broker.url.expose()).ok().map_or_else(String::new, |url| {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let nodes: String = config.broker.nodes.iter().map(|node| format!(",{node}")).collect();
         format!("{}://{}{port}{nodes}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())

@@ -196,6 +196,18 @@ impl Global {
         Ok(config::load(self.config.as_deref(), std::env::vars_os(), &self.set)?)
     }
 
+    /// Reads the configuration again, as at SIGHUP, gives the secrets of `running` their new values and logs their keys.
+    pub(crate) fn reload(&self, running: &Config) -> Result<Config, ConfigErrors> {
+        let reloaded = config::reload(running, self.config.as_deref(), std::env::vars_os(), &self.set);
+        for key in reloaded.changed {
+            tracing::info!(key, "secret read again: its new value is used from the next connection or request on");
+        }
+        for key in reloaded.kept {
+            tracing::warn!(key, "secret not read again: it keeps its old value");
+        }
+        reloaded.config
+    }
+
     /// Where a worker with this configuration listens, whatever else is wrong with it: it may run with what it was before.
     pub(crate) fn listen(&self) -> Result<String, CliError> {
         Ok(config::listen(self.config.as_deref(), std::env::vars_os(), &self.set)?)
@@ -207,6 +219,12 @@ impl Global {
         let profiles = Profiles::load(&config.worker.profiles_dir)?;
         if profiles.get(&config.worker.profile).is_none() {
             return Err(CliError::Usage(format!("worker.profile: there is no profile {:?}", config.worker.profile)));
+        }
+        for (name, channel) in &config.channels {
+            if !channel.profile.is_empty() && profiles.get(&channel.profile).is_none() {
+                let text = format!("channels.{name}.profile: there is no profile {:?}", channel.profile);
+                return Err(CliError::Usage(text));
+            }
         }
         Ok((config, profiles))
     }

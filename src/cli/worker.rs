@@ -85,10 +85,10 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     Ok(())
 }
 
-/// Reads the profiles again at each SIGHUP, and says which changes of the configuration wait for a restart.
+/// Reads secrets and profiles again at each SIGHUP, and logs which other changes of the configuration wait for a restart.
 async fn reread(mut hangup: Signal, global: Global, config: Config, pipeline: Pipeline) {
     while hangup.recv().await.is_some() {
-        match global.load() {
+        match global.reload(&config) {
             Ok(new) => {
                 for key in config.changed_keys(&new) {
                     tracing::warn!(key, "changed, and takes effect with a restart");

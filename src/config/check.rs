@@ -2,8 +2,7 @@
 
 use url::Url;
 
-use super::layer::Place;
-use super::load::Places;
+use super::layer::{Place, Places};
 use super::{Broker, Config, ConfigErrors, Limits, Source, Store, Worker, log_filter};
 
 /// S3's smallest part, but for the last one of an upload.
@@ -24,6 +23,15 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
     checker.limits(&config.limits);
     checker.worker(&config.worker);
     checker.deadlines(config);
+    for (name, channel) in &config.channels {
+        for (key, problem) in channel.problems() {
+            let key = format!("channels.{name}.{key}");
+            // A value that was refused where it stands is not missed here as well.
+            if !checker.errors.concern(&key) {
+                checker.wrong(&key, &problem);
+            }
+        }
+    }
     if let Err(problem) = log_filter::check(&config.log.filter) {
         checker.wrong("log.filter", &problem);
     }
@@ -72,7 +80,7 @@ impl Checker<'_> {
     }
 
     fn broker(&mut self, broker: &Broker) {
-        let scheme = Url::parse(broker.url.expose()).map(|url| url.scheme().to_owned()).unwrap_or_default();
+        let scheme = Url::parse(&broker.url.expose()).map(|url| url.scheme().to_owned()).unwrap_or_default();
         self.expect(scheme == "amqp" || scheme == "amqps", "broker.url", "must be an amqp:// or amqps:// URL");
         let node_ok = |node: &String| Url::parse(&format!("amqp://{node}")).is_ok_and(|url| is_host_and_port(&url));
         let problem = "every entry is host:port, without scheme, user or path";
@@ -100,7 +108,7 @@ impl Checker<'_> {
         self.expect(store_url_ok(&store.url), "store.url", "must be s3://bucket/prefix or file:///directory");
         let endpoint_ok = store.endpoint.is_empty() || is_http(&store.endpoint);
         self.expect(endpoint_ok, "store.endpoint", "must be an http:// or https:// URL, or empty");
-        let half = store.access_key_id.expose().is_empty() != store.secret_access_key.expose().is_empty();
+        let half = store.access_key_id.is_empty() != store.secret_access_key.is_empty();
         let keys = ["store.access_key_id", "store.secret_access_key"];
         self.expect_together(!half, &keys, "goes together with store.secret_access_key: set both or neither");
         let sse_ok = ["", "AES256", "aws:kms"].contains(&store.sse.as_str());
@@ -244,6 +252,16 @@ mod tests {
             &[("log.filter", "a=b=c")],
             &[("log.filter", "in fo=")],
             &[("source.min_rate_window_s", "0")],
+            &[("channels.a.provider", "")],
+            &[("channels.a.tenant", "")],
+            &[("channels.a.api_base", "graph.facebook.com")],
+            &[("channels.a.api_base", "https://u:p@graph.facebook.com")],
+            &[("channels.a.hosts", "*")],
+            &[("channels.a.user_agent", "a\nb")],
+            &[("channels.a.media_id_lifetime_s", "0")],
+            &[("channels.a.max_errors", "10001")],
+            &[("channels.a.error_window_s", "0")],
+            &[("channels.a.error_pause_s", "604801")],
         ];
         for flags in wrong {
             let text = problem(flags);

@@ -21,6 +21,12 @@ impl ConfigErrors {
         self.0.push(ConfigError { place: place.to_string(), problem: problem.into() });
     }
 
+    /// Whether one of the mistakes is about this key.
+    pub(super) fn concern(&self, key: &str) -> bool {
+        let about = |error: &ConfigError| error.problem.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'));
+        self.0.iter().any(about)
+    }
+
     /// `value`, if nothing was wrong.
     pub(super) fn or_ok<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }

@@ -1,5 +1,6 @@
 //! One layer of the configuration: what a file, the environment or flags say, key by key, with the place that says it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
@@ -8,10 +9,8 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::ConfigErrors;
-
-/// Names that start with [`ENV_PREFIX`] and are no keys: the file itself, and the corpora that tests read.
-const OTHER_ENV: [&str; 3] = ["MEDIAMILL_CONFIG", "MEDIAMILL_CORPUS", "MEDIAMILL_HOSTILE"];
-const ENV_PREFIX: &str = "MEDIAMILL_";
+use super::defaults::{Defaults, NAME_RULE, Node, is_name};
+use super::env;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,17 +32,53 @@ impl fmt::Display for Place {
     }
 }
 
+/// Where each key that is not at its default was set.
+#[derive(Debug, Default)]
+pub(super) struct Places(BTreeMap<String, Place>);
+
+impl Places {
+    pub(super) fn set(&mut self, dotted: String, place: Place) {
+        self.0.insert(dotted, place);
+    }
+
+    /// Where a named table begins, unless that is known.
+    pub(super) fn set_first(&mut self, dotted: String, place: &Place) {
+        self.0.entry(dotted).or_insert_with(|| place.clone());
+    }
+
+    /// A key of a named table that nobody set belongs to the place where the table begins.
+    pub(super) fn of(&self, dotted: &str) -> Place {
+        let mut dotted = dotted;
+        loop {
+            if let Some(place) = self.0.get(dotted) {
+                return place.clone();
+            }
+            match dotted.rsplit_once('.') {
+                Some((outer, _key)) => dotted = outer,
+                None => return Place::Default,
+            }
+        }
+    }
+}
+
 /// One key as one layer sets it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Setting {
-    pub(super) section: String,
-    pub(super) key: String,
-    pub(super) value: Value,
+    /// Section and key, or section, name and key.
+    pub(super) path: Vec<String>,
+    /// `None`: a named table is there, whatever is in it.
+    pub(super) value: Option<Value>,
     pub(super) place: Place,
 }
 
+impl Setting {
+    pub(super) fn dotted(&self) -> String {
+        self.path.join(".")
+    }
+}
+
 /// The keys that a file sets.
-pub(super) fn from_file(path: &Path, defaults: &Table, errors: &mut ConfigErrors) -> Vec<Setting> {
+pub(super) fn from_file(path: &Path, defaults: &Defaults, errors: &mut ConfigErrors) -> Vec<Setting> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => from_text(&name, &text, defaults, errors),
@@ -54,7 +89,7 @@ pub(super) fn from_file(path: &Path, defaults: &Table, errors: &mut ConfigErrors
     }
 }
 
-fn from_text(name: &str, text: &str, defaults: &Table, errors: &mut ConfigErrors) -> Vec<Setting> {
+fn from_text(name: &str, text: &str, defaults: &Defaults, errors: &mut ConfigErrors) -> Vec<Setting> {
     let at = |offset: usize| Place::File { name: name.to_owned(), line: line_of(text, offset) };
     let (document, syntax) = DeTable::parse_recoverable(text);
     // The parser's own display shows the source line, which may hold a secret: message and line only.
@@ -63,93 +98,107 @@ fn from_text(name: &str, text: &str, defaults: &Table, errors: &mut ConfigErrors
     }
     let Ok(values) = text.parse::<Table>() else { return Vec::new() };
     let mut settings = Vec::new();
-    for (section, keys) in document.get_ref() {
-        let section_name = section.get_ref().as_ref();
-        let Some(known) = defaults.get(section_name).and_then(Value::as_table) else {
-            errors.push(at(section.span().start), format!("{section_name}: unknown section"));
-            continue;
-        };
-        let Some(keys) = keys.get_ref().as_table() else {
-            errors.push(at(section.span().start), format!("{section_name}: is a section, [{section_name}]"));
-            continue;
-        };
-        for key in keys.keys() {
-            let key_name = key.get_ref().as_ref();
-            let place = at(key.span().start);
-            match values.get(section_name).and_then(|section| section.get(key_name)) {
-                Some(value) if known.contains_key(key_name) => settings.push(Setting {
-                    section: section_name.to_owned(),
-                    key: key_name.to_owned(),
-                    value: value.clone(),
-                    place,
-                }),
-                _ => errors.push(place, format!("{section_name}.{key_name}: unknown key")),
-            }
-        }
-    }
+    let mut reader = Reader { at: &at, settings: &mut settings, errors };
+    reader.section(&[], document.get_ref(), &values, defaults.sections());
     settings
 }
 
-/// The keys that `MEDIAMILL_<SECTION>_<KEY>` set; other names are none of ours.
+/// Reads a file's tables beside those of the defaults. `keys` know their lines, `values` are the same without.
+struct Reader<'a> {
+    at: &'a dyn Fn(usize) -> Place,
+    settings: &'a mut Vec<Setting>,
+    errors: &'a mut ConfigErrors,
+}
+
+impl Reader<'_> {
+    fn section(&mut self, path: &[String], keys: &DeTable<'_>, values: &Table, known: &Table) {
+        for (key, value) in keys {
+            let name = key.get_ref().as_ref();
+            let place = (self.at)(key.span().start);
+            let path = [path, &[name.to_owned()]].concat();
+            let dotted = path.join(".");
+            let inner = (value.get_ref().as_table(), values.get(name).and_then(Value::as_table));
+            match (known.get(name).map(Node::of), inner) {
+                (Some(Node::Section(known)), (Some(keys), Some(values))) => self.section(&path, keys, values, known),
+                (Some(Node::Named(template)), (Some(tables), Some(values))) => {
+                    self.named(&path, tables, values, template);
+                }
+                (Some(Node::Section(_)), _) => self.errors.push(place, format!("{dotted}: is a section, [{dotted}]")),
+                (Some(Node::Named(_)), _) => {
+                    self.errors.push(place, format!("{dotted}: holds tables with names, [{dotted}.NAME]"));
+                }
+                (Some(Node::Key(_)), _) => {
+                    self.settings.push(Setting { path, value: values.get(name).cloned(), place });
+                }
+                (None, _) if path.len() == 1 => self.errors.push(place, format!("{dotted}: unknown section")),
+                (None, _) => self.errors.push(place, format!("{dotted}: unknown key")),
+            }
+        }
+    }
+
+    fn named(&mut self, path: &[String], tables: &DeTable<'_>, values: &Table, template: &Table) {
+        for (key, table) in tables {
+            let name = key.get_ref().as_ref();
+            let place = (self.at)(key.span().start);
+            let path = [path, &[name.to_owned()]].concat();
+            let dotted = path.join(".");
+            if !is_name(name) {
+                self.errors.push(place, format!("{dotted}: {NAME_RULE}"));
+                continue;
+            }
+            let (Some(keys), Some(values)) = (table.get_ref().as_table(), values.get(name).and_then(Value::as_table))
+            else {
+                self.errors.push(place, format!("{dotted}: is a table, [{dotted}]"));
+                continue;
+            };
+            self.settings.push(Setting { path: path.clone(), value: None, place });
+            self.section(&path, keys, values, template);
+        }
+    }
+}
+
+/// The keys that variables set; names that do not begin with `MEDIAMILL_` are none of ours.
 pub(super) fn from_env(
-    env: impl IntoIterator<Item = (OsString, OsString)>,
-    defaults: &Table,
+    variables: &[(OsString, OsString)],
+    defaults: &Defaults,
     errors: &mut ConfigErrors,
 ) -> Vec<Setting> {
     let mut settings = Vec::new();
-    for (name, text) in env {
-        let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else { continue };
-        if OTHER_ENV.contains(&name) {
-            continue;
-        }
+    for (name, text) in variables {
+        let Some(name) = name.to_str().filter(|name| env::may_be_a_key(name, defaults)) else { continue };
         let place = Place::Env(name.to_owned());
-        let Some((section, key, default)) = find_env(name, defaults) else {
+        let path = env::path_of(name, defaults).unwrap_or_default();
+        let Some(default) = defaults.get(&path) else {
             errors.push(place, "no such key");
             continue;
         };
         let value = text.to_str().ok_or_else(|| "is not UTF-8".to_owned()).and_then(|text| read_like(text, default));
         match value {
-            Ok(value) => settings.push(Setting { section, key, value, place }),
-            Err(problem) => errors.push(place, format!("{section}.{key}: {problem}")),
+            Ok(value) => settings.push(Setting { path, value: Some(value), place }),
+            Err(problem) => errors.push(place, format!("{}: {problem}", path.join("."))),
         }
     }
     // The order of the environment is arbitrary; that of messages should not be.
-    settings.sort_by(|a, b| (&a.section, &a.key).cmp(&(&b.section, &b.key)));
+    settings.sort_by(|a, b| a.path.cmp(&b.path));
     settings
 }
 
-/// The keys that `--set SECTION.KEY=VALUE` sets.
-pub(super) fn from_flags(flags: &[(String, String)], defaults: &Table, errors: &mut ConfigErrors) -> Vec<Setting> {
+/// The keys that `--set SECTION.KEY=VALUE` and `--set SECTION.NAME.KEY=VALUE` set.
+pub(super) fn from_flags(flags: &[(String, String)], defaults: &Defaults, errors: &mut ConfigErrors) -> Vec<Setting> {
     let mut settings = Vec::new();
     for (dotted, text) in flags {
         let place = Place::Flag(dotted.clone());
-        let default =
-            dotted.split_once('.').and_then(|(section, key)| Some((section, key, defaults.get(section)?.get(key)?)));
-        let Some((section, key, default)) = default else {
+        let path: Vec<String> = dotted.split('.').map(str::to_owned).collect();
+        let Some(default) = defaults.get(&path) else {
             errors.push(place, "no such key");
             continue;
         };
         match read_like(text, default) {
-            Ok(value) => settings.push(Setting { section: section.to_owned(), key: key.to_owned(), value, place }),
+            Ok(value) => settings.push(Setting { path, value: Some(value), place }),
             Err(problem) => errors.push(place, problem),
         }
     }
     settings
-}
-
-fn find_env<'d>(name: &str, defaults: &'d Table) -> Option<(String, String, &'d Value)> {
-    defaults.iter().find_map(|(section, keys)| {
-        keys.as_table()?
-            .iter()
-            .find(|(key, _)| env_name(section, key) == name)
-            .map(|(key, default)| (section.clone(), key.clone(), default))
-    })
-}
-
-/// The environment variable that sets a key.
-#[must_use]
-pub fn env_name(section: &str, key: &str) -> String {
-    format!("{ENV_PREFIX}{}_{}", section.to_uppercase(), key.to_uppercase())
 }
 
 /// Reads text as the type that the key's default has. Lists are `a,b`, tables `k=v,k=v`; both may be TOML as well.

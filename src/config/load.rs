@@ -1,22 +1,20 @@
 //! Layers merged, typed and checked: `default.toml` < file < environment < flags.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::layer::{self, Place, Setting};
+use super::defaults::Defaults;
+use super::layer::{self, Place, Places, Setting};
 use super::{Config, ConfigErrors, check};
-
-/// The reference: every key, with its default and what it means.
-pub const DEFAULT_TOML: &str = include_str!("default.toml");
+use crate::secrets::Secret;
 
 /// Reads the configuration.
 ///
-/// `env` is the whole environment (names outside `MEDIAMILL_…` are passed over), `flags` are `section.key` with the value
-/// as text.
+/// `env` is the whole environment (names outside `MEDIAMILL_…` are passed over, and looked up where a secret is `env:NAME`),
+/// `flags` are `section.key` or `section.name.key` with the value as text.
 ///
 /// # Errors
 /// Every mistake of every layer, with its file and line, variable or flag. Values are not repeated: they may be secrets.
@@ -25,28 +23,54 @@ pub fn load(
     env: impl IntoIterator<Item = (OsString, OsString)>,
     flags: &[(String, String)],
 ) -> Result<Config, ConfigErrors> {
+    let env: Vec<_> = env.into_iter().collect();
     let mut errors = ConfigErrors::default();
-    let defaults = defaults()?;
-    let settings = settings(file, env, flags, &defaults, &mut errors);
+    let (config, places) = merge(file, &env, flags, &mut errors)?;
+    resolve(&config, &places, &env, &mut errors);
+    check::check(&config, &places, &mut errors);
+    errors.or_ok(config)
+}
 
-    let mut merged = defaults.clone();
-    let mut places = Places::default();
-    for setting in settings {
-        match typed(&defaults, &setting) {
-            Ok(()) => apply(&mut merged, &mut places, setting),
-            Err(problem) => errors.push(&setting.place, format!("{}.{}: {problem}", setting.section, setting.key)),
+/// What became of the secrets when the configuration was read again, and the rest of it.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// The configuration as it would be after a restart, or what is wrong with it.
+    pub config: Result<Config, ConfigErrors>,
+    /// Keys of the secrets that have a new value now.
+    pub changed: Vec<String>,
+    /// Keys of the secrets that could not be read and have their old value.
+    pub kept: Vec<String>,
+}
+
+/// Reads the configuration again while `running` is in use, and gives each secret of it the value that is there now. A secret
+/// whose new value cannot be read or used keeps the old one; where the file as a whole is wrong, every secret does.
+pub fn reload(
+    running: &Config,
+    file: Option<&Path>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: &[(String, String)],
+) -> Reloaded {
+    let env: Vec<_> = env.into_iter().collect();
+    let mut errors = ConfigErrors::default();
+    let (config, places) = match merge(file, &env, flags, &mut errors) {
+        Ok(merged) if errors.0.is_empty() => merged,
+        result => {
+            let errors = result.map_or_else(|errors| errors, |_merged| errors);
+            let kept = running.secrets().into_iter().map(|(key, _secret)| key).collect();
+            return Reloaded { config: Err(errors), changed: Vec::new(), kept };
         }
-    }
-    match Config::deserialize(Value::Table(merged)) {
-        Ok(config) => {
-            check::check(&config, &places, &mut errors);
-            errors.or_ok(config)
-        }
-        Err(error) => {
-            errors.push(Place::Default, error.message());
-            Err(errors)
-        }
-    }
+    };
+    resolve(&config, &places, &env, &mut errors);
+    check::check(&config, &places, &mut errors);
+    let theirs = config.secrets();
+    let new = |key: &str| theirs.iter().find(|(their_key, _)| their_key == key).map(|(_, secret)| *secret);
+    let known = running.secrets().into_iter().filter_map(|(key, secret)| Some((new(&key)?, secret, key)));
+    let (bad, good): (Vec<_>, Vec<_>) = known.partition(|(_, _, key)| errors.concern(key));
+    let pairs: Vec<(&Secret, &Secret)> = good.iter().map(|(new, secret, _)| (*secret, *new)).collect();
+    let adopted = Secret::adopt_all(&pairs);
+    let changed = good.iter().zip(adopted).filter(|(_, changed)| *changed).map(|((_, _, key), _)| key.clone());
+    let (changed, kept) = (changed.collect(), bad.into_iter().map(|(_, _, key)| key).collect());
+    Reloaded { config: errors.or_ok(config), changed, kept }
 }
 
 /// `http.listen` alone, whatever is wrong with other keys.
@@ -58,12 +82,14 @@ pub fn listen(
     env: impl IntoIterator<Item = (OsString, OsString)>,
     flags: &[(String, String)],
 ) -> Result<String, ConfigErrors> {
-    let defaults = defaults()?;
-    let settings = settings(file, env, flags, &defaults, &mut ConfigErrors::default());
-    let last = settings.into_iter().rfind(|setting| (&*setting.section, &*setting.key) == ("http", "listen"));
+    const KEY: [&str; 2] = ["http", "listen"];
+    let defaults = Defaults::read()?;
+    let env: Vec<_> = env.into_iter().collect();
+    let settings = settings(file, &env, flags, &defaults, &mut ConfigErrors::default());
+    let last = settings.into_iter().rfind(|setting| setting.path == KEY);
     let value = match &last {
-        Some(setting) => Some(&setting.value),
-        None => defaults.get("http").and_then(|http| http.get("listen")),
+        Some(setting) => setting.value.as_ref(),
+        None => defaults.get(&KEY),
     };
     value.and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
         let mut errors = ConfigErrors::default();
@@ -73,12 +99,44 @@ pub fn listen(
     })
 }
 
+/// All layers as one configuration, without the mistakes, which are added to `errors`; and where each key was set.
+fn merge(
+    file: Option<&Path>,
+    env: &[(OsString, OsString)],
+    flags: &[(String, String)],
+    errors: &mut ConfigErrors,
+) -> Result<(Config, Places), ConfigErrors> {
+    let defaults = Defaults::read()?;
+    let mut merged = defaults.values();
+    let mut places = Places::default();
+    for setting in settings(file, env, flags, &defaults, errors) {
+        let dotted = setting.dotted();
+        match typed(&defaults, &setting) {
+            Ok(()) => {
+                defaults.put(&mut merged, &setting.path, setting.value);
+                if let [section, name, _key] = &*setting.path {
+                    places.set_first(format!("{section}.{name}"), &setting.place);
+                }
+                places.set(dotted, setting.place);
+            }
+            Err(problem) => errors.push(&setting.place, format!("{dotted}: {problem}")),
+        }
+    }
+    match Config::deserialize(Value::Table(merged)) {
+        Ok(config) => Ok((config, places)),
+        Err(error) => {
+            errors.push(Place::Default, error.message());
+            Err(std::mem::take(errors))
+        }
+    }
+}
+
 /// What each layer sets, in order: later wins.
 fn settings(
     file: Option<&Path>,
-    env: impl IntoIterator<Item = (OsString, OsString)>,
+    env: &[(OsString, OsString)],
     flags: &[(String, String)],
-    defaults: &Table,
+    defaults: &Defaults,
     errors: &mut ConfigErrors,
 ) -> Vec<Setting> {
     let mut settings = Vec::new();
@@ -90,34 +148,25 @@ fn settings(
     settings
 }
 
-/// Where each key that is not at its default was set.
-#[derive(Debug, Default)]
-pub(super) struct Places(BTreeMap<String, Place>);
-
-impl Places {
-    pub(super) fn of(&self, dotted: &str) -> Place {
-        self.0.get(dotted).cloned().unwrap_or(Place::Default)
+/// Reads the secrets that are references.
+fn resolve(config: &Config, places: &Places, env: &[(OsString, OsString)], errors: &mut ConfigErrors) {
+    let variable = |name: &str| env.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+    for (key, secret) in config.secrets() {
+        if let Err(error) = secret.resolve(variable) {
+            errors.push(places.of(&key), format!("{key}: {error}"));
+        }
     }
-}
-
-fn defaults() -> Result<Table, ConfigErrors> {
-    DEFAULT_TOML.parse().map_err(|error: toml::de::Error| {
-        let mut errors = ConfigErrors::default();
-        errors.push(Place::Default, error.message());
-        errors
-    })
 }
 
 /// Tries one key alone over the defaults, so that a wrong type is reported where it stands and hides no other mistake.
-fn typed(defaults: &Table, setting: &Setting) -> Result<(), String> {
-    let mut trial = defaults.clone();
-    let Some(slot) = trial.get_mut(&setting.section).and_then(|section| section.get_mut(&setting.key)) else {
-        return Err("unknown key".to_owned());
-    };
-    if !slot.same_type(&setting.value) {
-        return Err(format!("is {}, not {}", article(&setting.value), article(slot)));
+fn typed(defaults: &Defaults, setting: &Setting) -> Result<(), String> {
+    let Some(value) = &setting.value else { return Ok(()) };
+    let default = defaults.get(&setting.path).ok_or_else(|| "unknown key".to_owned())?;
+    if !default.same_type(value) {
+        return Err(format!("is {}, not {}", article(value), article(default)));
     }
-    *slot = setting.value.clone();
+    let mut trial: Table = defaults.values();
+    defaults.put(&mut trial, &setting.path, Some(value.clone()));
     match Config::deserialize(Value::Table(trial)) {
         Ok(_) => Ok(()),
         Err(error) => Err(error.message().lines().next().unwrap_or("has the wrong type").to_owned()),
@@ -136,115 +185,5 @@ fn article(value: &Value) -> &'static str {
     }
 }
 
-fn apply(merged: &mut Table, places: &mut Places, setting: Setting) {
-    places.0.insert(format!("{}.{}", setting.section, setting.key), setting.place);
-    if let Some(slot) = merged.get_mut(&setting.section).and_then(|section| section.get_mut(&setting.key)) {
-        *slot = setting.value;
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("mediamill.toml");
-        std::fs::write(&path, text).expect("a file");
-        (dir, path)
-    }
-
-    fn env(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-        pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
-    }
-
-    fn flags(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    #[test]
-    fn the_defaults_are_a_valid_configuration() {
-        let config = load(None, env(&[("PATH", "/bin")]), &[]).expect("valid");
-        assert_eq!(config.limits.wall_s, 600);
-        assert_eq!(config.broker.retry_delays_s, [10, 60, 600]);
-    }
-
-    #[test]
-    fn later_layers_win() {
-        let (_dir, path) = file("[limits]\nwall_s = 10\ncpu_s = 11\nstreams = 12\n");
-        let env = env(&[("MEDIAMILL_LIMITS_CPU_S", "21"), ("MEDIAMILL_LIMITS_STREAMS", "22")]);
-        let config = load(Some(&path), env, &flags(&[("limits.streams", "32")])).expect("valid");
-        assert_eq!((config.limits.wall_s, config.limits.cpu_s, config.limits.streams), (10, 21, 32));
-    }
-
-    #[test]
-    fn the_environment_is_typed_by_the_default() {
-        let config = load(
-            None,
-            env(&[
-                ("MEDIAMILL_BROKER_RETRY_DELAYS_S", "1, 2,3"),
-                ("MEDIAMILL_SOURCE_HTTP_ALLOW_HOSTS", "[\"a.example\", \"b.example:81\"]"),
-                ("MEDIAMILL_SOURCE_FILE_ROOTS", "/a,/b c"),
-                ("MEDIAMILL_STORE_PATH_STYLE", "true"),
-                ("MEDIAMILL_STORE_TAGS", "team=crm, cost=a=b"),
-                ("MEDIAMILL_SANDBOX_MODE", "best-effort"),
-            ]),
-            &[],
-        )
-        .expect("valid");
-        assert_eq!(config.broker.retry_delays_s, [1, 2, 3]);
-        assert_eq!(config.source.http_allow_hosts, ["a.example", "b.example:81"]);
-        assert_eq!(config.source.file_roots.len(), 2);
-        assert!(config.store.path_style);
-        assert_eq!(config.store.tags["cost"], "a=b");
-        assert_eq!(config.sandbox.mode, crate::config::SandboxMode::BestEffort);
-    }
-
-    #[test]
-    fn all_mistakes_are_reported_at_once_each_with_its_place() {
-        let (_dir, path) =
-            file("[limits]\nwall_s = \"long\"\nwidth = 3\n\n[brokr]\nurl = \"x\"\n[sandbox]\nmode = \"of\"\n");
-        let env = env(&[("MEDIAMILL_LIMIT_WALL_S", "1"), ("MEDIAMILL_LIMITS_CPU_S", "-1")]);
-        let text = load(Some(&path), env, &flags(&[("x", "y")])).expect_err("wrong").to_string();
-        for expected in [
-            "mediamill.toml:2: limits.wall_s: is a string, not an integer",
-            "mediamill.toml:3: limits.width: unknown key",
-            "mediamill.toml:5: brokr: unknown section",
-            "mediamill.toml:8: sandbox.mode: unknown variant",
-            "MEDIAMILL_LIMIT_WALL_S: no such key",
-            "MEDIAMILL_LIMITS_CPU_S: limits.cpu_s:",
-            "--set x: no such key",
-        ] {
-            assert!(text.contains(expected), "{expected} is not in:\n{text}");
-        }
-        assert_eq!(text.lines().count(), 7, "{text}");
-    }
-
-    #[test]
-    fn secrets_are_never_shown() {
-        let env = env(&[
-            ("MEDIAMILL_BROKER_URL", "http://u:hunter2@host"),
-            ("MEDIAMILL_STORE_SECRET_ACCESS_KEY", "hunter2"),
-            ("MEDIAMILL_LIMITS_WALL_S", "0"),
-        ]);
-        let error = load(None, env, &[]).expect_err("not an AMQP URL");
-        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
-        let (_dir, path) = file("[broker]\nurl = \"amqp://u:hunter2@h\n");
-        let error = load(Some(&path), [], &[]).expect_err("no closing quote");
-        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
-        assert!(error.to_string().contains("mediamill.toml:2: "), "{error}");
-        let config = load(None, [], &flags(&[("store.access_key_id", "a"), ("store.secret_access_key", "hunter2")]));
-        let config = config.expect("valid");
-        assert!(!format!("{config:?}").contains("hunter2"));
-        assert!(!serde_json::to_string(&config).expect("JSON").contains("hunter2"));
-    }
-
-    #[test]
-    fn a_syntax_error_and_a_missing_file_name_their_place() {
-        let (_dir, path) = file("[limits]\nwall_s = = 3\n");
-        let text = load(Some(&path), [], &[]).expect_err("wrong").to_string();
-        assert!(text.contains("mediamill.toml:2: "), "{text}");
-        let text = load(Some(Path::new("missing.toml")), [], &[]).expect_err("wrong").to_string();
-        assert!(text.contains("missing.toml: cannot be read"), "{text}");
-    }
-}
+mod tests;

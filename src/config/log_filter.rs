@@ -2,21 +2,26 @@
 //! worker with such a filter logs nothing at all.
 
 /// Our own modules, and the target of spans.
-const MODULES: [&str; 15] = [
-    "bench",
+const MODULES: [&str; 20] = [
     "broker",
     "cli",
     "config",
-    "domain",
+    "egress",
     "error",
     "events",
     "http",
+    "plan",
+    "profile",
+    "profile_lab",
     "sandbox",
+    "secrets",
     "source",
     "spans",
     "store",
+    "task",
     "telemetry",
     "transcode",
+    "vocabulary",
     "worker",
 ];
 /// Other crates that log, or might in another version: their names, or what those begin with.

@@ -2,7 +2,10 @@
 //!
 //! `default.toml` is the reference for the configuration, `profiles/*.toml` for profiles.
 
+mod channels;
 mod check;
+mod defaults;
+mod env;
 mod error;
 mod layer;
 mod load;
@@ -10,10 +13,12 @@ mod log_filter;
 mod profiles;
 mod raw;
 
+pub use channels::{Channel, Provider};
+pub use defaults::DEFAULT_TOML;
+pub use env::{env_name, env_name_of_table};
 pub use error::{ConfigError, ConfigErrors};
-pub use layer::env_name;
-pub use load::{DEFAULT_TOML, listen, load};
+pub use load::{Reloaded, listen, load, reload};
 pub use profiles::{Profile, Profiles};
-pub use raw::{Broker, Config, Http, Log, LogFormat, Sandbox, Secret, Source, Store, Traces, Worker};
+pub use raw::{Broker, Config, Http, Log, LogFormat, Sandbox, Source, Store, Traces, Worker};
 
 pub use crate::task::{Limits, SandboxMode};

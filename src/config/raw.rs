@@ -1,8 +1,12 @@
 //! The configuration as written: `default.toml` is the reference, and every struct here mirrors one of its tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Channel;
+use crate::secrets::Secret;
 
 use crate::task::{Limits, SandboxMode};
 
@@ -22,6 +26,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// Slots, scratch space, shutdown.
     pub worker: Worker,
+    /// Accounts of messaging channels, by name.
+    pub channels: BTreeMap<String, Channel>,
     /// Health and metrics.
     pub http: Http,
     /// Where spans go.
@@ -31,24 +37,52 @@ pub struct Config {
 }
 
 impl Config {
-    /// Keys whose values differ. Where only secrets do, it is not told which.
+    /// Every secret with its key. A test compares the list with what is serialized as a secret.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(String, &Secret)> {
+        let sections = [
+            ("broker.url", &self.broker.url),
+            ("store.access_key_id", &self.store.access_key_id),
+            ("store.secret_access_key", &self.store.secret_access_key),
+        ];
+        let sections = sections.into_iter().map(|(key, secret)| (key.to_owned(), secret));
+        let channels = self.channels.iter().flat_map(|(name, channel)| {
+            channel.secrets().into_iter().map(move |(key, secret)| (format!("channels.{name}.{key}"), secret))
+        });
+        sections.chain(channels).collect()
+    }
+
+    /// Keys whose values differ, and named tables that only one of the two has. Where only secrets differ, it is not told
+    /// which.
     #[must_use]
     pub fn changed_keys(&self, other: &Self) -> Vec<String> {
-        let keys = |config: &Self| match serde_json::to_value(config) {
-            Ok(serde_json::Value::Object(sections)) => sections,
-            Ok(_) | Err(_) => serde_json::Map::new(),
-        };
-        let (ours, theirs) = (keys(self), keys(other));
+        let keys = |config: &Self| serde_json::to_value(config).unwrap_or_default();
         let mut changed = Vec::new();
-        for (section, values) in ours.iter().filter_map(|(section, values)| Some((section, values.as_object()?))) {
-            let differs = |key: &&String| theirs.get(section).and_then(|it| it.get(key.as_str())) != values.get(*key);
-            changed.extend(values.keys().filter(differs).map(|key| format!("{section}.{key}")));
-        }
+        differences("", &keys(self), &keys(other), &mut changed);
         // Secrets are written as asterisks, whatever they are.
         if changed.is_empty() && self != other {
             changed.push("a secret".to_owned());
         }
         changed
+    }
+}
+
+/// Adds the dotted paths of what differs. Two maps of free keys, such as `store.tags`, are compared as wholes.
+fn differences(path: &str, ours: &Value, theirs: &Value, changed: &mut Vec<String>) {
+    let is_deeper = path.matches('.').count() < 2 && !["store.tags", "store.metadata"].contains(&path);
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) if is_deeper => {
+            let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+            for key in keys {
+                let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                match (ours.get(key), theirs.get(key)) {
+                    (Some(ours), Some(theirs)) => differences(&inner, ours, theirs, changed),
+                    _ => changed.push(inner),
+                }
+            }
+        }
+        _ if ours != theirs => changed.push(path.to_owned()),
+        _ => {}
     }
 }
 
@@ -169,39 +203,4 @@ pub enum LogFormat {
     Json,
     /// For people.
     Text,
-}
-
-/// A value that is never printed, not even as JSON.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The value itself, for the one place that needs it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    const fn shown(&self) -> &'static str {
-        if self.0.is_empty() { "" } else { "***" }
-    }
-}
-
-impl From<String> for Secret {
-    fn from(value: String) -> Self {
-        Self(value)
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.shown())
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.shown())
-    }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::egress::EgressError;
 use crate::error::{Code, Fault};
 use crate::store::StoreError;
 
@@ -91,6 +92,24 @@ pub enum SourceError {
     /// The object store as an origin.
     #[error(transparent)]
     Store(StoreError),
+}
+
+impl From<EgressError> for SourceError {
+    fn from(error: EgressError) -> Self {
+        match error {
+            EgressError::Config(text) => Self::Config(text),
+            EgressError::Invalid(text) => Self::Invalid(text),
+            EgressError::Denied(text) => Self::Denied(text),
+            EgressError::Unavailable(detail) => Self::Unavailable { detail, retry_after: None },
+            EgressError::Timeout(text) => Self::Timeout(text),
+            EgressError::TooLarge { limit_bytes, .. } => Self::TooLarge { limit_bytes },
+            // Said by the fetch's own peers.
+            EgressError::Stopped(error) => match error.downcast() {
+                Ok(error) => *error,
+                Err(other) => Self::Unavailable { detail: other.to_string(), retry_after: None },
+            },
+        }
+    }
 }
 
 impl From<SourceError> for Fault {

@@ -3,7 +3,6 @@
 mod error;
 mod file;
 mod http;
-mod pace;
 mod peers;
 mod s3;
 mod sink;
@@ -17,12 +16,11 @@ pub use peers::Peers;
 
 use file::Roots;
 use http::Http;
-use pace::Pace;
-use peers::Anybody;
 use s3::Buckets;
 use sink::Wanted;
 
 use crate::config::Config;
+use crate::egress::{Anybody, Pace};
 use crate::events::{Declared, Origin};
 use crate::store::Store;
 
@@ -66,7 +64,7 @@ impl Sources {
             roots: Roots::new(&config.source.file_roots, store),
             buckets: Buckets::new(config, store),
             http: Http::new(&config.source),
-            pace: Pace::new(&config.source),
+            pace: Pace::new(config.source.min_bytes_per_s, Duration::from_secs(config.source.min_rate_window_s)),
             total_timeout: Duration::from_secs(config.source.total_timeout_s),
         })))
     }

@@ -1,25 +1,31 @@
-//! Where a fetch leads, told to whoever keeps an eye on origins before anything is sent there.
+//! Where a fetch leads, told to whoever watches origins before anything is sent there.
 
 use std::net::IpAddr;
 
 use super::SourceError;
+use crate::egress::{self, EgressError};
 
-/// Keeps an eye on the machines that a fetch leads to.
+/// Watches the machines that a fetch leads to.
 pub trait Peers: Send + Sync {
     /// The fetch is about to connect to one of these: what its URL leads to, then what each redirect leads to. An IPv4
     /// address stands for itself, an IPv6 address for the 64 bits that one machine chooses freely below.
     ///
     /// # Errors
-    /// Where it may not; the fetch ends with the error.
+    /// Where it may not connect; the fetch ends with the error.
     fn meets(&self, networks: &[IpAddr]) -> Result<(), SourceError>;
 }
 
-/// Lets every fetch go where it leads.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Anybody;
+impl<P: egress::Peers> Peers for P {
+    fn meets(&self, networks: &[IpAddr]) -> Result<(), SourceError> {
+        Ok(egress::Peers::meets(self, networks)?)
+    }
+}
 
-impl Peers for Anybody {
-    fn meets(&self, _networks: &[IpAddr]) -> Result<(), SourceError> {
-        Ok(())
+/// Who watches a fetch also watches the request that it makes.
+pub(super) struct OfRequest<'a>(pub(super) &'a dyn Peers);
+
+impl egress::Peers for OfRequest<'_> {
+    fn meets(&self, networks: &[IpAddr]) -> Result<(), EgressError> {
+        self.0.meets(networks).map_err(|error| EgressError::Stopped(Box::new(error)))
     }
 }

@@ -10,8 +10,8 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-use super::pace::{Pace, Pacer};
 use super::{Fetched, SourceError};
+use crate::egress::{Pace, Pacer};
 use crate::events::Declared;
 
 const LENIENT: GeneralPurposeConfig =
@@ -100,7 +100,7 @@ impl Sink {
         let arrived = Instant::now();
         self.size_bytes += bytes.len() as u64;
         self.wanted.so_far(self.size_bytes)?;
-        self.pacer.took(bytes.len() as u64, arrived)?;
+        self.pacer.took(bytes.len() as u64, arrived).map_err(|slow| SourceError::Timeout(slow.to_string()))?;
         self.hash.update(bytes);
         self.file.write_all(bytes).await.map_err(SourceError::Scratch)?;
         self.pacer.excuse(arrived.elapsed());

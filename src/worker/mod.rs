@@ -8,7 +8,6 @@ mod at_once;
 mod clock;
 mod desk;
 mod disposition;
-mod endpoints;
 mod fetch;
 mod hand_over;
 mod health;

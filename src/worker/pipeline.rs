@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::answer::Seen;
 use super::assets;
 use super::clock::{Clock, ms, waited_ms};
-use super::endpoints::Endpoints;
+
 use super::job::{Brief, Job, MAX_ID_BYTES};
 use super::metrics::Metrics;
 use super::outcome::{At, Failure, Outcome};
@@ -18,6 +18,7 @@ use super::record::normalized;
 use super::vet;
 use super::workspace::{Scratch, Workspace};
 use crate::config::{Config, Limits, Profile, Profiles};
+use crate::egress::Endpoints;
 use crate::error::{Code, Fault};
 use crate::events::{Received, Record, Stage, StoredOutcome, Timings};
 use crate::sandbox::Sandbox;

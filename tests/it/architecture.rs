@@ -83,9 +83,10 @@ fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
     assert_eq!(strangers(&["lapin"], &["broker"]), [""; 0]);
     assert_eq!(strangers(&["aws_config", "aws_sdk_s3", "aws_smithy_types", "aws_types"], &["store"]), [""; 0]);
     assert_eq!(strangers(&["ffmpeg_next", "ffmpeg_sys_next", "ff"], &["transcode"]), [""; 0]);
-    assert_eq!(strangers(&["reqwest"], &["source", "telemetry/export"]), [""; 0]);
+    assert_eq!(strangers(&["reqwest"], &["egress", "telemetry/export"]), [""; 0]);
     let tracers = ["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk", "tracing_opentelemetry"];
     assert_eq!(strangers(&tracers, &["telemetry"]), [""; 0]);
+    assert_eq!(strangers(&["aws_credential_types"], &["store"]), [""; 0]);
     assert_eq!(strangers(&["clap", "indicatif"], &["cli"]), [""; 0]);
     assert_eq!(strangers(&["axum", "hyper", "hyper_util"], &["http", "roles/gateway", "simulate"]), [""; 0]);
     assert_eq!(strangers(&["prometheus_client"], &["worker/metrics", "roles/gateway/metrics"]), [""; 0]);
@@ -156,14 +157,15 @@ fn no_file_is_longer_than_the_limit() {
 }
 
 /// Top-level modules from the contract up to the command line. A module uses those of earlier layers only.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["vocabulary", "error"],
     &["events", "profile"],
     &["plan", "task"],
     &["secrets"],
+    &["egress"],
     &["config"],
     &["telemetry"],
-    &["broker", "egress"],
+    &["broker"],
     &["runtime", "http"],
     &["store", "sandbox", "transcode"],
     &["source", "channels"],
@@ -174,7 +176,9 @@ const LAYERS: [&[&str]; 14] = [
 ];
 
 /// Modules that use fewer than their layer would let them, and what they may use.
-const NARROW: [(&str, &[&str]); 5] = [
+const NARROW: [(&str, &[&str]); 7] = [
+    ("secrets", &[]),
+    ("egress", &["secrets", "events", "error"]),
     ("transcode", &["task", "plan", "profile", "vocabulary", "events", "error"]),
     ("sandbox", &["task", "vocabulary", "error"]),
     ("task", &["profile", "vocabulary", "error"]),

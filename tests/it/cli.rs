@@ -52,6 +52,15 @@ fn a_file_and_the_environment_configure_it() {
 }
 
 #[test]
+fn an_account_with_a_profile_that_does_not_exist_is_refused() {
+    let account = ["--set", "channels.a.provider=twilio", "--set", "channels.a.tenant=acme", "--set"];
+    let dir = Dir::new();
+    dir.run([&["profiles"], &account[..], &["channels.a.profile=voice"]].concat()).exits(0);
+    let run = dir.run([&["profiles"], &account[..], &["channels.a.profile=vioce"]].concat()).exits(2);
+    assert!(run.stderr.contains("channels.a.profile: there is no profile \"vioce\""), "{}", run.stderr);
+}
+
+#[test]
 fn schema_prints_each_document() {
     let dir = Dir::new();
     for (name, event_type) in [

@@ -51,15 +51,22 @@ fn assert_table(title: &str, expected: &[String]) {
     assert!(found == expected, "the table of {title:?} should be\n{}", expected.join("\n"));
 }
 
+/// Every key of a table and of the tables in it, with its default. An empty table is a default itself.
+fn collect_keys(path: &str, table: &toml::Table, keys: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let dotted = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match value.as_table() {
+            Some(inner) if !inner.is_empty() => collect_keys(&dotted, inner, keys),
+            _ => drop(keys.insert(dotted, value.to_string())),
+        }
+    }
+}
+
 #[test]
 fn every_configuration_key_is_there_with_its_default() {
     let defaults: toml::Table = DEFAULT_TOML.parse().expect("TOML");
     let mut expected = BTreeMap::new();
-    for (section, keys) in &defaults {
-        for (key, value) in keys.as_table().expect("a section") {
-            expected.insert(format!("{section}.{key}"), value.to_string());
-        }
-    }
+    collect_keys("", &defaults, &mut expected);
     let rows = rows("Configuration");
     let found: BTreeMap<String, String> =
         rows.iter().map(|row| (code(&row[0]).to_owned(), code(&row[1]).to_owned())).collect();

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::identity::IdentityCache;
 use aws_config::meta::region::RegionProviderChain;
+use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -14,6 +16,7 @@ use aws_sdk_s3::config::{
 
 use super::StoreError;
 use super::terms::WHEN_REQUIRED;
+use crate::secrets::Secret;
 
 /// What a server of another maker is told where nothing is configured; such servers seldom care.
 const ANY_REGION: &str = "us-east-1";
@@ -45,9 +48,10 @@ impl Remote {
         if !config.endpoint.is_empty() {
             loader = loader.endpoint_url(&config.endpoint);
         }
-        if !config.access_key_id.expose().is_empty() {
-            let (id, secret) = (config.access_key_id.expose(), config.secret_access_key.expose());
-            loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "configuration"));
+        if !config.access_key_id.is_empty() {
+            let credentials = Configured { id: config.access_key_id.clone(), key: config.secret_access_key.clone() };
+            // The provider only copies two strings: a cache would keep the old ones for 15 minutes after they changed.
+            loader = loader.credentials_provider(credentials).identity_cache(IdentityCache::no_cache());
         }
         let shared = loader.load().await;
         if shared.region().is_none() {
@@ -74,6 +78,23 @@ impl Remote {
 
     pub(super) fn max_attempts(&self) -> u32 {
         self.max_attempts
+    }
+}
+
+/// The credentials of the configuration, as they are at each request: SIGHUP may have brought new ones.
+#[derive(Debug)]
+struct Configured {
+    id: Secret,
+    key: Secret,
+}
+
+impl ProvideCredentials for Configured {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let [id, key] = Secret::expose_together([&self.id, &self.key]);
+        future::ProvideCredentials::ready(Ok(Credentials::new(&*id, &*key, None, None, "configuration")))
     }
 }
 

@@ -90,8 +90,8 @@ async fn secrets_are_not_shown() {
     let config = load(None, env, &[]).expect("a configuration");
     let store = Store::connect(&config.store).await.expect("a store");
     store.check().await.expect("the secret is known");
-    let secret = config.store.secret_access_key.expose().to_owned();
+    let secret = config.store.secret_access_key.expose();
     for shown in [format!("{config:?}"), format!("{store:?}"), store.url_for_display()] {
-        assert!(!shown.contains(&secret), "{shown}");
+        assert!(!shown.contains(&*secret), "{shown}");
     }
 }

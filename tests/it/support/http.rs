@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
@@ -23,13 +23,17 @@ pub enum Step {
     Stall,
 }
 
-/// The head of a request.
+/// A request.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// In upper case.
+    pub method: String,
     /// With the query.
     pub path: String,
     /// All lines after the first, in lower case.
     pub headers: Vec<String>,
+    /// As long as `content-length` says.
+    pub body: Vec<u8>,
 }
 
 /// The server. One request a connection.
@@ -106,7 +110,11 @@ async fn converse(mut stream: TcpStream, script: &Script, log: &Mutex<Vec<Asked>
     while let Some(line) = lines.next_line().await?.filter(|line| !line.is_empty()) {
         headers.push(line.to_lowercase());
     }
-    let asked = Asked { path: first.split(' ').nth(1).unwrap_or_default().to_owned(), headers };
+    let length = headers.iter().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    lines.into_inner().read_exact(&mut body).await?;
+    let word = |n| first.split(' ').nth(n).unwrap_or_default().to_owned();
+    let asked = Asked { method: word(0), path: word(1), headers, body };
     let steps = script(&asked);
     log.lock().expect("no panic").push(asked);
     for step in steps {

@@ -1,46 +1,58 @@
-//! The slowest that a transfer may be. An origin that sends a byte now and then is never silent, and never done.
+//! The slowest that a transfer may be. A server that sends a byte now and then never meets a read timeout, and never ends.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::SourceError;
-use crate::config::Source;
-
 /// The slowest that a transfer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pace {
+pub struct Pace {
     bytes_per_s: u64,
     window: Duration,
 }
 
-/// How a transfer does.
+/// How fast a transfer has been so far.
 #[derive(Debug)]
-pub(super) struct Pacer {
+pub struct Pacer {
     pace: Pace,
     began: Instant,
     bytes: u64,
 }
 
+/// A transfer is slower than allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("fewer than {bytes_per_s} bytes a second arrived for {window_s} s")]
+pub struct TooSlow {
+    bytes_per_s: u64,
+    window_s: u64,
+}
+
 impl Pace {
-    pub(super) fn new(config: &Source) -> Self {
-        Self { bytes_per_s: config.min_bytes_per_s, window: Duration::from_secs(config.min_rate_window_s) }
+    /// At least so many bytes a second, on average over each window.
+    #[must_use]
+    pub const fn new(bytes_per_s: u64, window: Duration) -> Self {
+        Self { bytes_per_s, window }
     }
 
     /// Any rate will do.
-    pub(super) const fn any() -> Self {
+    #[must_use]
+    pub const fn any() -> Self {
         Self { bytes_per_s: 0, window: Duration::MAX }
     }
 
     /// A transfer begins.
-    pub(super) const fn begin(self, now: Instant) -> Pacer {
+    #[must_use]
+    pub const fn begin(self, now: Instant) -> Pacer {
         Pacer { pace: self, began: now, bytes: 0 }
     }
 }
 
 impl Pacer {
     /// So many bytes have arrived now. Each window is judged when it is over, so that a pause within one is forgiven.
-    pub(super) fn took(&mut self, bytes: u64, now: Instant) -> Result<(), SourceError> {
+    ///
+    /// # Errors
+    /// [`TooSlow`] where the window that is over had too few bytes.
+    pub fn took(&mut self, bytes: u64, now: Instant) -> Result<(), TooSlow> {
         self.bytes += bytes;
         let passed = now.saturating_duration_since(self.began);
         if passed < self.pace.window {
@@ -48,15 +60,14 @@ impl Pacer {
         }
         if u128::from(self.bytes) * 1000 < u128::from(self.pace.bytes_per_s) * passed.as_millis() {
             let Pace { bytes_per_s, window } = self.pace;
-            let text = format!("fewer than {bytes_per_s} bytes a second arrived for {} s", window.as_secs());
-            return Err(SourceError::Timeout(text));
+            return Err(TooSlow { bytes_per_s, window_s: window.as_secs() });
         }
         (self.began, self.bytes) = (now, 0);
         Ok(())
     }
 
-    /// So long the disk was waited for: none of the origin's doing.
-    pub(super) fn excuse(&mut self, time: Duration) {
+    /// So long the caller did something else, such as writing to a disk: that time does not count.
+    pub fn excuse(&mut self, time: Duration) {
         self.began += time;
     }
 }
@@ -74,7 +85,7 @@ mod tests {
         for second in 1..10 {
             assert!(pacer.took(99, start + Duration::from_secs(second)).is_ok(), "{second}");
         }
-        assert!(matches!(pacer.took(99, start + Duration::from_secs(10)), Err(SourceError::Timeout(_))));
+        assert!(matches!(pacer.took(99, start + Duration::from_secs(10)), Err(TooSlow { .. })));
         assert!(Pace::any().begin(start).took(1, start + Duration::from_secs(100_000)).is_ok());
     }
 

@@ -1,5 +1,5 @@
-//! Names to addresses, once for each fetch. What the one look-up says is judged, told to whoever wants to know where a fetch
-//! leads, and connected to: a second look-up, which could answer otherwise, never happens.
+//! Names to addresses, once for each request. The addresses of that one look-up are judged, told to the request's
+//! [`super::Peers`] and connected to: a second look-up, which could answer otherwise, never happens.
 
 use std::collections::HashMap;
 use std::io;

@@ -1,8 +1,9 @@
-//! Origins that waste slots. Whoever takes a minute of a tenant's jobs in a row and gives nothing is left alone for a minute,
-//! so that one endpoint that hangs does not hold up what comes from all the others.
+//! The breaker of origins. An origin that has taken a minute of a tenant's jobs in a row without giving a file is not asked
+//! for a minute; then one job at a time tries it, until one gets its file. So an origin that hangs does not hold up jobs from
+//! others.
 //!
-//! Counted is by tenant and by what fails together: the address that a fetch leads to, whatever its names and ports are, or
-//! a bucket. One tenant's broken links shut no other tenant out of a host that both use.
+//! Time is counted by tenant and by what fails together: the address that a fetch leads to, whatever its names and ports are,
+//! or a bucket. One tenant's broken links do not close a host for another tenant.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,9 +13,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::{Host, Url};
 
+use super::{EgressError, Peers};
 use crate::error::{Code, Fault};
 use crate::events::Origin;
-use crate::source::{Peers, SourceError};
 
 /// Time in slots that an endpoint may waste in a row.
 const WASTE: Duration = Duration::from_secs(60);
@@ -26,9 +27,9 @@ const MAX_ENDPOINTS: usize = 1024;
 const MAX_ADDRESSES: usize = 8;
 const RESTS: &str = "the origin has kept jobs waiting for too long; it is left alone for a while";
 
-/// What is known of endpoints in trouble. Cheap to clone.
+/// The endpoints that failed lately, 1024 at most, by tenant. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Endpoints(Arc<Mutex<HashMap<Endpoint, Trouble>>>);
+pub struct Endpoints(Arc<Mutex<HashMap<Endpoint, Trouble>>>);
 
 /// What fails together, for one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -58,7 +59,7 @@ struct Trouble {
 
 /// One fetch. It learns on its way where it leads.
 #[derive(Debug)]
-pub(super) struct Visit {
+pub struct Visit {
     endpoints: Endpoints,
     tenant: String,
     at: Mutex<At>,
@@ -77,7 +78,7 @@ impl Endpoints {
     ///
     /// # Errors
     /// [`Fault::Transient`] while what it needs is left alone.
-    pub(super) fn visit(&self, tenant: &str, origin: &Origin) -> Result<Visit, Fault> {
+    pub fn visit(&self, tenant: &str, origin: &Origin) -> Result<Visit, Fault> {
         self.visit_at(tenant, origin, Instant::now())
     }
 
@@ -130,8 +131,9 @@ impl Trouble {
 }
 
 impl Visit {
-    /// The fetch has ended, for better or, where the endpoint is to blame, for worse.
-    pub(super) fn ends(self, to_blame: bool) {
+    /// The fetch has ended. `to_blame`: it failed by a timeout or an error of the endpoint's, which counts against it; else
+    /// what was counted is forgotten.
+    pub fn ends(self, to_blame: bool) {
         self.ends_at(to_blame, Instant::now());
     }
 
@@ -148,7 +150,7 @@ impl Visit {
         }
     }
 
-    fn meets_at(&self, networks: &[IpAddr], now: Instant) -> Result<(), SourceError> {
+    fn meets_at(&self, networks: &[IpAddr], now: Instant) -> Result<(), EgressError> {
         let mut at = self.at();
         let mut map = self.endpoints.map();
         leave(&mut map, &std::mem::take(&mut at.endpoints));
@@ -156,7 +158,7 @@ impl Visit {
         let mut endpoints: Vec<_> = networks.iter().take(MAX_ADDRESSES).map(place).collect();
         endpoints.dedup();
         if !admit(&mut map, &endpoints, now) {
-            return Err(SourceError::Unavailable { detail: RESTS.to_owned(), retry_after: None });
+            return Err(EgressError::Unavailable(RESTS.to_owned()));
         }
         *at = At { endpoints, since: now };
         Ok(())
@@ -168,7 +170,7 @@ impl Visit {
 }
 
 impl Peers for Visit {
-    fn meets(&self, networks: &[IpAddr]) -> Result<(), SourceError> {
+    fn meets(&self, networks: &[IpAddr]) -> Result<(), EgressError> {
         self.meets_at(networks, Instant::now())
     }
 }

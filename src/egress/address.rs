@@ -1,4 +1,5 @@
-//! Which addresses are the public internet's: IANA's special-purpose registries, read from the careful side.
+//! Which addresses are the public internet's: IANA's special-purpose address registries, where what is not listed as public
+//! is not public.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,10 +27,10 @@ const SPECIAL_V4: &[(Ipv4Addr, u32)] = &[
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// The same within 2000::/3, outside of which nothing is public: not loopback, unspecified, NAT64 of a network's own
-/// (64:ff9b:1::/48, RFC 8215), unique local (fc00::/7), link-local (fe80::/10), multicast (ff00::/8).
+/// The same within 2000::/3, outside of which nothing is public: not loopback, unspecified, IPv4-compatible (::/96, retired by
+/// RFC 4291), unique local (fc00::/7), link-local (fe80::/10), multicast (ff00::/8).
 const SPECIAL_V6: &[(Ipv6Addr, u32)] = &[
-    // Protocol assignments: Teredo, which hides an IPv4 address, benchmarks, ORCHID.
+    // Protocol assignments: Teredo (RFC 4380), whose relays are gone, so that nobody public is behind it; benchmarks, ORCHID.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     // Documentation, old and new.
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
@@ -49,32 +50,79 @@ const CARRIERS: &[(Ipv6Addr, u32, u32)] = &[
 
 const GLOBAL_UNICAST: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// Whether this is an address of the public internet.
+/// NAT64 of a network's own (RFC 8215). The network chooses how long the prefix before the IPv4 address is.
+const LOCAL_NAT64: (Ipv6Addr, u32) = (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
+
+/// Retired carriers: IPv4-compatible (RFC 4291, 2.5.5.1) and Teredo, which writes the IPv4 address of its client inverted
+/// (RFC 4380, section 4). Nothing public is behind them; that they carry an IPv4 address only says which machine is meant.
+const COMPATIBLE: (Ipv6Addr, u32) = (Ipv6Addr::UNSPECIFIED, 96);
+const TEREDO: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
+
+/// Whether this is an address of the public internet. One that carries an IPv4 address is public where that is.
 pub(super) fn is_public(address: IpAddr) -> bool {
-    match unwrapped(address) {
-        IpAddr::V4(v4) => !SPECIAL_V4.iter().any(|&(network, bits)| within_v4(v4, network, bits)),
-        IpAddr::V6(v6) => {
-            within_v6(v6, GLOBAL_UNICAST.0, GLOBAL_UNICAST.1)
-                && !SPECIAL_V6.iter().any(|&(network, bits)| within_v6(v6, network, bits))
-        }
+    let v6 = match unwrapped(address) {
+        IpAddr::V4(v4) => return is_public_v4(v4),
+        IpAddr::V6(v6) => v6,
+    };
+    if within_v6(v6, LOCAL_NAT64.0, LOCAL_NAT64.1) {
+        let readings = local_readings(v6);
+        return !readings.is_empty() && readings.into_iter().all(is_public_v4);
     }
+    within_v6(v6, GLOBAL_UNICAST.0, GLOBAL_UNICAST.1)
+        && !SPECIAL_V6.iter().any(|&(network, bits)| within_v6(v6, network, bits))
 }
 
 /// What one machine has for itself: an IPv4 address, also where it is carried, or the first address of an IPv6 network of 64
 /// bits.
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match unwrapped(address) {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        IpAddr::V6(v6) => match meant(v6) {
+            Some(v4) => v4.into(),
+            None => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        },
         v4 @ IpAddr::V4(_) => v4,
     }
 }
 
-/// The IPv4 address that an IPv6 address carries, or the address itself.
+/// The IPv4 address that an IPv6 address carries, or the address itself. Only of carriers by which the public internet is
+/// reached, and which have one way to write it.
 fn unwrapped(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let carrier = CARRIERS.iter().find(|&&(network, bits, _)| within_v6(v6, network, bits));
-    let carried = carrier.and_then(|&(_, _, after)| u32::try_from((v6.to_bits() >> after) & 0xffff_ffff).ok());
-    carried.map_or(address, |bits| Ipv4Addr::from_bits(bits).into())
+    carrier.map_or(address, |&(_, _, after)| carried(v6.to_bits() >> after).into())
+}
+
+/// The machine behind a carrier that is no way to the public internet, or that has several ways to write it.
+fn meant(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+    let within = |(network, bits)| within_v6(v6, network, bits);
+    if within(LOCAL_NAT64) {
+        return local_readings(v6).first().copied();
+    }
+    if within(TEREDO) {
+        return Some(carried(!v6.to_bits()));
+    }
+    // Loopback and unspecified are not carriers.
+    (within(COMPATIBLE) && v6.to_bits() > 0xffff).then(|| carried(v6.to_bits()))
+}
+
+/// The IPv4 addresses that a network's own NAT64 may read in an address: behind a prefix of 96, 48, 56 or 64 bits (RFC 6052,
+/// 2.2), where bits 64 to 71 are none of it. Without those in 0.0.0.0/8, which come from reading the zeros around another.
+fn local_readings(v6: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let bits = v6.to_bits();
+    // Bits 0 to 63 and 72 to 127 in a row, right-aligned.
+    let joined = (bits >> 64 << 56) | (bits & 0x00ff_ffff_ffff_ffff);
+    let readings = [bits, joined >> 40, joined >> 32, joined >> 24].map(carried);
+    readings.into_iter().filter(|v4| v4.octets()[0] != 0).collect()
+}
+
+/// The last 32 bits.
+fn carried(bits: u128) -> Ipv4Addr {
+    let [.., a, b, c, d] = bits.to_be_bytes();
+    Ipv4Addr::new(a, b, c, d)
+}
+
+fn is_public_v4(v4: Ipv4Addr) -> bool {
+    !SPECIAL_V4.iter().any(|&(network, bits)| within_v4(v4, network, bits))
 }
 
 fn within_v4(address: Ipv4Addr, network: Ipv4Addr, bits: u32) -> bool {
@@ -96,6 +144,11 @@ mod tests {
         for carried in ["::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808:1::2"] {
             assert_eq!(of(carried), "8.8.8.8");
         }
+        // A network's own NAT64 with prefixes of 96 and 48 bits; Teredo and IPv4-compatible, which lead nowhere public.
+        for carried in ["64:ff9b:1::8.8.8.8", "64:ff9b:1:808:8:800::", "2001:0:102:304::f7f7:f7f7", "::8.8.8.8"] {
+            assert_eq!(of(carried), "8.8.8.8", "{carried}");
+        }
+        assert_eq!(of("::1"), "::");
         assert_eq!(of("2001:4860:4860::8888"), of("2001:4860:4860:0:1234::1"));
         assert_ne!(of("2001:4860:4860::8888"), of("2001:4860:4860:1::8888"));
     }
@@ -135,11 +188,22 @@ mod tests {
             "64:ff9b::7f00:1",
             "64:ff9b::10.0.0.1",
             "64:ff9b::169.254.169.254",
+            // A network's own NAT64: one of the ways to read it is private.
             "64:ff9b:1::1",
-            "64:ff9b:1::808:808",
+            "64:ff9b:1::10.0.0.1",
+            "64:ff9b:1::127.0.0.1",
+            "64:ff9b:1::169.254.169.254",
+            "64:ff9b:1:a00:0:100::",
+            "64:ff9b:1:a00:0:100:808:808",
+            "64:ff9b:1:0a:0:1::",
+            "64:ff9b:1:0:a:0:100:0",
+            "64:ff9b:2::808:808",
             "64:ff9b::1:808:808",
             "100::1",
             "2001::1",
+            // Teredo with the client 10.0.0.1, and with 8.8.8.8.
+            "2001:0:102:304::f5ff:fffe",
+            "2001:0:102:304::f7f7:f7f7",
             "2001:2::1",
             "2001:20::1",
             "2001:db8::1",
@@ -181,6 +245,8 @@ mod tests {
             "::ffff:8.8.8.8",
             "64:ff9b::8.8.8.8",
             "64:ff9b::808:808",
+            "64:ff9b:1::808:808",
+            "64:ff9b:1:808:8:800::",
             "2002:808:808::1",
         ] {
             assert!(is_public(address.parse().expect(address)), "{address}");

@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use reqwest::Url;
 use url::Host;
 
+use super::EgressError;
 use super::address::is_public;
-use crate::config::Source;
-use crate::source::SourceError;
 
 /// A URL that may be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,40 +20,72 @@ pub(super) struct Target {
     pub(super) address: Option<IpAddr>,
 }
 
-/// What the configuration allows.
-#[derive(Debug)]
-pub(super) struct Rules {
+/// What is done about an answer that is a redirect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirects {
+    /// A GET follows so many of them; one more is an error.
+    Follow(u32),
+    /// It is the answer.
+    Return,
+}
+
+/// Which URLs may be asked for.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub(super) redirects: Redirects,
     allow_plain: bool,
     /// Lower case, `host` or `host:port`.
     allow_hosts: Vec<String>,
+    /// The configuration key that `allow_hosts` come from, for messages.
+    key: &'static str,
 }
 
 impl Rules {
-    pub(super) fn new(config: &Source) -> Self {
-        let allow_hosts = config.http_allow_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Self { allow_plain: config.http_allow_plain, allow_hosts }
+    /// Public addresses over https, no redirects: for webhooks and APIs whose URL an operator has configured.
+    #[must_use]
+    pub const fn strict() -> Self {
+        Self { redirects: Redirects::Return, allow_plain: false, allow_hosts: Vec::new(), key: "" }
     }
 
-    /// An event's URL.
-    pub(super) fn target(&self, url: &str) -> Result<Target, SourceError> {
+    /// What is done about redirects.
+    #[must_use]
+    pub fn with_redirects(self, redirects: Redirects) -> Self {
+        Self { redirects, ..self }
+    }
+
+    /// Plain `http://` too.
+    #[must_use]
+    pub fn with_plain(self, allow_plain: bool) -> Self {
+        Self { allow_plain, ..self }
+    }
+
+    /// Hosts, as `host` or `host:port`, that may be asked although their address is private, and the configuration key that
+    /// lists them.
+    #[must_use]
+    pub fn with_hosts(self, hosts: &[String], key: &'static str) -> Self {
+        Self { allow_hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), key, ..self }
+    }
+
+    /// A URL that somebody else chose.
+    pub(super) fn target(&self, url: &str) -> Result<Target, EgressError> {
         // What is wrong with it would be said with a piece of it.
-        let url = Url::parse(url).map_err(|_| SourceError::Invalid("the URL cannot be read".to_owned()))?;
+        let url = Url::parse(url).map_err(|_| EgressError::Invalid("the URL cannot be read".to_owned()))?;
         self.vet(url)
     }
 
     /// Where an answer leads. Credentials in the URL stay behind, unless the way is relative.
-    pub(super) fn redirected(&self, from: &Target, location: &str) -> Result<Target, SourceError> {
+    pub(super) fn redirected(&self, from: &Target, location: &str) -> Result<Target, EgressError> {
         let url = from.url.join(location);
-        let unreadable = || SourceError::Invalid(format!("{} redirects to what is no URL", from.host));
+        let unreadable = || EgressError::Invalid(format!("{} redirects to what is no URL", from.host));
         self.vet(url.map_err(|_| unreadable())?)
     }
 
-    fn vet(&self, url: Url) -> Result<Target, SourceError> {
+    fn vet(&self, url: Url) -> Result<Target, EgressError> {
         match url.scheme() {
             "https" => {}
             "http" if self.allow_plain => {}
-            "http" => return Err(SourceError::Denied("plain http:// is not allowed".to_owned())),
-            _ => return Err(SourceError::Denied("the URL's scheme is not https".to_owned())),
+            "http" => return Err(EgressError::Denied("plain http:// is not allowed".to_owned())),
+            _ => return Err(EgressError::Denied("the URL's scheme is not https".to_owned())),
         }
         let host = url.host_str().unwrap_or_default().to_owned();
         let with_port = format!("{host}:{}", url.port_or_known_default().unwrap_or(0));
@@ -67,15 +98,19 @@ impl Rules {
         };
         let public = url.has_host() && address.is_none_or(is_public);
         if !internal && !public {
-            return Err(not_public(&host));
+            return Err(self.not_public(&host));
         }
         Ok(Target { url, host, internal, address })
     }
-}
 
-/// The error for an address that may not be connected to.
-pub(super) fn not_public(host: &str) -> SourceError {
-    SourceError::Denied(format!("{host} has no public address, and source.http_allow_hosts does not name it"))
+    /// The error for an address that may not be connected to.
+    pub(super) fn not_public(&self, host: &str) -> EgressError {
+        let mut text = format!("{host} has no public address");
+        if !self.key.is_empty() {
+            text = format!("{text}, and {} does not name it", self.key);
+        }
+        EgressError::Denied(text)
+    }
 }
 
 #[cfg(test)]
@@ -83,10 +118,8 @@ mod tests {
     use super::*;
 
     fn rules(allow_plain: bool, allow_hosts: &[&str]) -> Rules {
-        let mut config = crate::config::load(None, [], &[]).expect("the defaults").source;
-        config.http_allow_plain = allow_plain;
-        config.http_allow_hosts = allow_hosts.iter().map(|&host| host.to_owned()).collect();
-        Rules::new(&config)
+        let hosts: Vec<String> = allow_hosts.iter().map(|&host| host.to_owned()).collect();
+        Rules::strict().with_plain(allow_plain).with_hosts(&hosts, "source.http_allow_hosts")
     }
 
     #[test]
@@ -108,7 +141,7 @@ mod tests {
             "https://user:pass@10.0.0.1/",
             "http://169.254.169.254/latest/meta-data/",
         ] {
-            assert!(matches!(rules.target(url), Err(SourceError::Denied(_))), "{url}");
+            assert!(matches!(rules.target(url), Err(EgressError::Denied(_))), "{url}");
         }
         assert!(rules.target("http://8.8.8.8/").is_ok());
     }
@@ -118,13 +151,13 @@ mod tests {
         let secret = "/x?signature=s3cr3t";
         for scheme in ["http", "ftp", "file", "data", "gopher"] {
             let err = rules(false, &[]).target(&format!("{scheme}://example.org{secret}")).expect_err(scheme);
-            assert!(matches!(err, SourceError::Denied(_)), "{scheme}: {err}");
+            assert!(matches!(err, EgressError::Denied(_)), "{scheme}: {err}");
             assert!(!err.to_string().contains("s3cr3t"), "{err}");
         }
         assert!(rules(true, &[]).target("http://example.org/").is_ok());
         for url in ["", "/x", "https://", "https:// /", "not a URL?signature=s3cr3t", "https://[::1/"] {
             let err = rules(true, &[]).target(url).expect_err(url);
-            assert!(matches!(err, SourceError::Invalid(_)), "{url}: {err}");
+            assert!(matches!(err, EgressError::Invalid(_)), "{url}: {err}");
             assert!(!err.to_string().contains("s3cr3t"), "{err}");
         }
     }
@@ -149,8 +182,8 @@ mod tests {
         assert_eq!(to("/y"), "https://user:secret@a.example/y");
         assert_eq!(to("https://b.example/y"), "https://b.example/y");
         assert_eq!(to("//b.example/y"), "https://b.example/y");
-        assert!(matches!(rules.redirected(&from, "http://a.example/"), Err(SourceError::Denied(_))), "downgrade");
-        assert!(matches!(rules.redirected(&from, "https://10.0.0.1/"), Err(SourceError::Denied(_))));
-        assert!(matches!(rules.redirected(&from, "file:///etc/passwd"), Err(SourceError::Denied(_))));
+        assert!(matches!(rules.redirected(&from, "http://a.example/"), Err(EgressError::Denied(_))), "downgrade");
+        assert!(matches!(rules.redirected(&from, "https://10.0.0.1/"), Err(EgressError::Denied(_))));
+        assert!(matches!(rules.redirected(&from, "file:///etc/passwd"), Err(EgressError::Denied(_))));
     }
 }

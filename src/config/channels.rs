@@ -1,0 +1,116 @@
+//! `[channels.<name>]`: one account of a messaging channel each.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::egress::Hosts;
+use crate::secrets::Secret;
+
+/// Who runs the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Provider {
+    /// Nobody is named, which [`crate::config::load`] refuses.
+    #[serde(rename = "")]
+    Unset,
+    /// Meta's WhatsApp Business Cloud API.
+    #[serde(rename = "whatsapp-cloud")]
+    WhatsappCloud,
+    /// 360dialog, which hosts the Cloud API.
+    #[serde(rename = "360dialog")]
+    Dialog360,
+    /// Twilio (WhatsApp and MMS).
+    #[serde(rename = "twilio")]
+    Twilio,
+    /// MessageBird's legacy Conversations API.
+    #[serde(rename = "messagebird")]
+    Messagebird,
+    /// Bird's Channels API and platform.
+    #[serde(rename = "bird")]
+    Bird,
+    /// Anybody else, described by the account's own keys.
+    #[serde(rename = "generic")]
+    Generic,
+}
+
+/// `[channels.<name>]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Channel {
+    pub provider: Provider,
+    pub tenant: String,
+    pub profile: String,
+    pub account: String,
+    pub token: Secret,
+    pub app_secret: Secret,
+    pub verify_token: Secret,
+    pub api_base: String,
+    pub api_version: String,
+    pub hosts: Vec<String>,
+    pub user_agent: String,
+    pub media_id_lifetime_s: u64,
+    pub url_lifetime_s: u64,
+    pub max_errors: u32,
+    pub error_window_s: u64,
+    pub error_pause_s: u64,
+}
+
+impl Channel {
+    /// The secrets of an account, each with its key.
+    pub(super) fn secrets(&self) -> [(&'static str, &Secret); 3] {
+        [("token", &self.token), ("app_secret", &self.app_secret), ("verify_token", &self.verify_token)]
+    }
+
+    /// What is wrong with an account, by key.
+    pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        let mut expect = |holds: bool, key, problem: &str| {
+            if !holds {
+                problems.push((key, problem.to_owned()));
+            }
+        };
+        let named = self.provider != Provider::Unset;
+        let providers = "must be whatsapp-cloud, 360dialog, twilio, messagebird, bird or generic";
+        expect(named, "provider", providers);
+        let tenant_ok = (1..=MAX_TENANT_BYTES).contains(&self.tenant.len());
+        expect(tenant_ok, "tenant", &format!("must have 1 to {MAX_TENANT_BYTES} bytes"));
+        let base_ok = self.api_base.is_empty() || is_base(&self.api_base);
+        expect(base_ok, "api_base", "must be an http:// or https:// URL without user, query and fragment, or empty");
+        let hosts = Hosts::new(&self.hosts).map(|_hosts| ()).map_err(|error| error.to_string());
+        expect(hosts.is_ok(), "hosts", hosts.as_ref().err().map_or("", String::as_str));
+        let header = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        expect(header(&self.user_agent), "user_agent", "must be printable ASCII");
+        for (key, value) in [
+            ("media_id_lifetime_s", self.media_id_lifetime_s),
+            ("url_lifetime_s", self.url_lifetime_s),
+            ("max_errors", self.max_errors.into()),
+            ("error_window_s", self.error_window_s),
+            ("error_pause_s", self.error_pause_s),
+        ] {
+            expect(value > 0, key, "must be more than 0");
+        }
+        expect(self.max_errors <= MAX_ERRORS, "max_errors", &format!("must be at most {MAX_ERRORS}"));
+        for (key, value) in [("error_window_s", self.error_window_s), ("error_pause_s", self.error_pause_s)] {
+            expect(value <= MAX_PAUSE_S, key, &format!("must be at most {MAX_PAUSE_S}"));
+        }
+        problems
+    }
+}
+
+/// More errors than this are no budget.
+const MAX_ERRORS: u32 = 10_000;
+/// A week: as long as a provider keeps media.
+const MAX_PAUSE_S: u64 = 7 * 24 * 3600;
+/// As long as a tenant in an event may be.
+const MAX_TENANT_BYTES: usize = crate::events::MAX_ID_BYTES;
+
+fn is_base(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        let bare = url.username().is_empty() && url.password().is_none();
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && bare
+            && url.query().is_none()
+            && url.fragment().is_none()
+    })
+}
