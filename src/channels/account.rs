@@ -1,6 +1,7 @@
 //! What is configured of a channel account.
 
-use super::Keys;
+use super::{Keys, Scheme};
+use crate::config;
 
 /// A messaging provider, in one of its generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,6 +84,28 @@ pub struct Account {
 }
 
 impl Account {
+    /// The account of a table below `channels`.
+    ///
+    /// # Errors
+    /// [`AccountError`] where a setting cannot work.
+    pub fn new(name: &str, config: &config::Channel) -> Result<Self, AccountError> {
+        let provider = Provider::try_from(config.provider)?;
+        let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        Ok(Self {
+            name: name.to_owned(),
+            provider,
+            tenant: config.tenant.clone(),
+            profile: text(&config.profile),
+            signing_keys: Keys::new([&config.app_secret, &config.app_secret_next]),
+            verify_tokens: Keys::new([&config.verify_token]),
+            token_header: text(&config.token_header),
+            numbers: config.numbers.clone(),
+            echoes: config.echoes,
+            history: config.history,
+            generic: if provider == Provider::Generic { Some(GenericRules::new(config)?) } else { None },
+        })
+    }
+
     /// Whether messages to this number or account of the provider are taken.
     #[must_use]
     pub(super) fn takes(&self, account_id: &str) -> bool {
@@ -138,6 +161,53 @@ pub struct GenericRules {
     pub from_me: String,
     /// What `message.channel` says.
     pub channel: String,
+}
+
+impl GenericRules {
+    fn new(config: &config::Channel) -> Result<Self, AccountError> {
+        let credential = match config.signature.as_str() {
+            "token" => Credential::Token,
+            signature => {
+                let unknown = AccountError::Wrong("signature", "is no scheme of signatures");
+                let (scheme, form) = signature.rsplit_once('-').ok_or(unknown.clone())?;
+                let scheme = Scheme::parse(scheme).ok_or(unknown)?;
+                Credential::Hmac { scheme, is_base64: form == "base64", prefix: config.signature_prefix.clone() }
+            }
+        };
+        Ok(Self {
+            credential,
+            header: config.signature_header.clone(),
+            messages: config.at_messages.clone(),
+            id: config.at_id.clone(),
+            url: config.at_url.clone(),
+            mime_type: config.at_mime_type.clone(),
+            file_name: config.at_file_name.clone(),
+            caption: config.at_caption.clone(),
+            contact: config.at_contact.clone(),
+            contact_name: config.at_contact_name.clone(),
+            time: config.at_time.clone(),
+            account_id: config.at_account.clone(),
+            from_me: config.at_from_me.clone(),
+            channel: config.channel.clone(),
+        })
+    }
+}
+
+impl TryFrom<config::Provider> for Provider {
+    type Error = AccountError;
+
+    fn try_from(provider: config::Provider) -> Result<Self, AccountError> {
+        Ok(match provider {
+            config::Provider::Unset => return Err(AccountError::Missing("provider")),
+            config::Provider::WhatsappCloud => Self::WhatsappCloud,
+            config::Provider::Dialog360 => Self::Dialog360,
+            config::Provider::Twilio => Self::Twilio,
+            config::Provider::Messagebird => Self::Messagebird,
+            config::Provider::BirdChannels => Self::BirdChannels,
+            config::Provider::Bird => Self::Bird,
+            config::Provider::Generic => Self::Generic,
+        })
+    }
 }
 
 /// A setting of an account that cannot work.

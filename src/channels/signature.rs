@@ -1,7 +1,5 @@
 //! HMACs and their comparison, in constant time.
 
-use std::fmt;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
@@ -10,6 +8,7 @@ use sha2::{Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 
 use super::Denied;
+use crate::secrets::Secret;
 
 /// A hash function under an HMAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,30 +55,49 @@ fn verifies<M: Mac + hmac::digest::KeyInit>(key: &[u8], parts: &[&[u8]], mac: &[
     hmac.verify_slice(mac).is_ok()
 }
 
-/// Keys of which any may have been used: two while one takes the other's place. Nothing of them is ever printed.
-#[derive(Clone, Default)]
-pub struct Keys(Vec<Vec<u8>>);
+/// Keys of which any may have been used: two while one takes the other's place. Nothing of them is ever printed, and each use
+/// takes what they are then: a secret may be read again at any time.
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    secrets: Vec<Secret>,
+    /// Whether a key is the base64 behind `whsec_`.
+    are_encoded: bool,
+}
 
 impl Keys {
-    /// Keys that are not empty: anybody can sign with an empty one.
-    pub fn new(keys: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        Self(keys.into_iter().filter(|key| !key.is_empty()).collect())
+    /// The keys in secrets. One that is empty is none: anybody could sign with it.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        Self { secrets: secrets.into_iter().cloned().collect(), are_encoded: false }
     }
 
-    /// The keys as the texts that they were configured as.
+    /// The keys as texts.
     pub fn of_texts<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::new(keys.into_iter().map(|key| key.as_bytes().to_vec()))
+        let secrets = keys.into_iter().map(|key| Secret::from(key.to_owned())).collect();
+        Self { secrets, are_encoded: false }
     }
 
-    /// The keys in another form; nothing where one of them has none.
-    pub(super) fn converted(&self, convert: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Self> {
-        self.0.iter().map(|key| convert(key)).collect::<Option<Vec<_>>>().map(Self::new)
+    /// The same keys, of the form `whsec_<base64>` that Standard Webhooks has.
+    pub(super) fn encoded(&self) -> Self {
+        Self { secrets: self.secrets.clone(), are_encoded: true }
+    }
+
+    /// Whether every key that there is has its form.
+    pub(super) fn are_readable(&self) -> bool {
+        self.secrets.iter().filter(|secret| !secret.is_empty()).count() == self.bytes().len()
+    }
+
+    fn bytes(&self) -> Vec<Vec<u8>> {
+        let decoded = |text: &str| STANDARD.decode(text.strip_prefix("whsec_")?).ok();
+        let texts = self.secrets.iter().map(Secret::expose);
+        let keys =
+            texts.filter_map(|text| if self.are_encoded { decoded(&text) } else { Some(text.as_bytes().to_vec()) });
+        keys.filter(|key| !key.is_empty()).collect()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes().is_empty()
     }
 
     /// Whether one of the keys has signed the concatenation of `parts` with this MAC.
@@ -87,10 +105,11 @@ impl Keys {
     /// # Errors
     /// [`Denied::Unconfigured`] and [`Denied::Wrong`].
     pub fn verify(&self, scheme: Scheme, parts: &[&[u8]], mac: &[u8]) -> Result<(), Denied> {
-        if self.0.is_empty() {
+        let keys = self.bytes();
+        if keys.is_empty() {
             return Err(Denied::Unconfigured);
         }
-        let signed = self.0.iter().fold(false, |signed, key| signed | scheme.verifies(key, parts, mac));
+        let signed = keys.iter().fold(false, |signed, key| signed | scheme.verifies(key, parts, mac));
         if signed { Ok(()) } else { Err(Denied::Wrong) }
     }
 
@@ -99,17 +118,12 @@ impl Keys {
     /// # Errors
     /// [`Denied::Unconfigured`] and [`Denied::Wrong`].
     pub fn equals(&self, token: &[u8]) -> Result<(), Denied> {
-        if self.0.is_empty() {
+        let keys = self.bytes();
+        if keys.is_empty() {
             return Err(Denied::Unconfigured);
         }
-        let equal = self.0.iter().fold(false, |equal, key| equal | same(key, token));
+        let equal = keys.iter().fold(false, |equal, key| equal | same(key, token));
         if equal { Ok(()) } else { Err(Denied::Wrong) }
-    }
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys({} not shown)", self.0.len())
     }
 }
 
@@ -145,10 +159,10 @@ mod tests {
             assert_eq!(keys.verify(Scheme::Sha256, &[b"x"], b"x"), Err(Denied::Unconfigured));
             assert_eq!(keys.equals(b""), Err(Denied::Unconfigured));
         }
-        let keys = Keys::of_texts(["old-secret", "new-secret"]);
-        assert_eq!(format!("{keys:?}"), "Keys(2 not shown)");
-        assert_eq!((keys.equals(b"old-secret"), keys.equals(b"new-secret")), (Ok(()), Ok(())));
-        assert_eq!(keys.equals(b"new-secrets"), Err(Denied::Wrong));
+        let keys = Keys::of_texts(["secret-old", "secret-new"]);
+        assert!(!format!("{keys:?}").contains("secret-"), "{keys:?}");
+        assert_eq!((keys.equals(b"secret-old"), keys.equals(b"secret-new")), (Ok(()), Ok(())));
+        assert_eq!(keys.equals(b"secret-news"), Err(Denied::Wrong));
         // Half a MAC is none.
         let mac = hex::decode("f39034b29165ec6a5104d9aef27266484ab26c8caa7bca8bcb2dd02e8be61b17").expect("hex");
         let keys = Keys::of_texts(["another", "sesame"]);

@@ -19,6 +19,6 @@ pub use env::{env_name, env_name_of_table};
 pub use error::{ConfigError, ConfigErrors};
 pub use load::{Reloaded, listen, load, reload};
 pub use profiles::{Profile, Profiles};
-pub use raw::{Broker, Config, Http, Log, LogFormat, Sandbox, Source, Store, Traces, Worker};
+pub use raw::{Broker, Config, Gateway, Http, Log, LogFormat, Sandbox, Source, Store, Traces, Worker};
 
 pub use crate::task::{Limits, SandboxMode};

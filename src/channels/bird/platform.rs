@@ -33,8 +33,10 @@ pub(in crate::channels) struct Platform {
 
 impl Platform {
     pub(in crate::channels) fn new(account: &Account) -> Result<Self, AccountError> {
-        let keys = account.signing_keys.converted(|key| STANDARD.decode(key.strip_prefix(b"whsec_")?).ok());
-        let keys = keys.ok_or(AccountError::Wrong("signing_keys", "is no secret of the form whsec_<base64>"))?;
+        let keys = account.signing_keys.encoded();
+        if !keys.are_readable() {
+            return Err(AccountError::Wrong("app_secret", "is no secret of the form whsec_<base64>"));
+        }
         Ok(Self { account: account.clone(), keys })
     }
 }

@@ -18,7 +18,7 @@ impl Dialog360 {
     pub(super) fn new(account: &Account) -> Result<Self, AccountError> {
         let has_token = account.token_header.is_some() && !account.verify_tokens.is_empty();
         if account.signing_keys.is_empty() && !has_token {
-            return Err(AccountError::Missing("signing_keys (partners), or token_header and verify_tokens"));
+            return Err(AccountError::Missing("app_secret (partners), or token_header and verify_token"));
         }
         Ok(Self { account: account.clone() })
     }
