@@ -7,7 +7,8 @@
 //! |---|---|---|
 //! | [`broker`] | takes messages, publishes with confirms, declares exchange and queues | lapin |
 //! | [`events`] | reads and writes what is on the wire and next to the assets | CloudEvents, the contract |
-//! | [`worker`] | the story of a job (`worker/job.rs`), slots and lanes, retries, outcomes, metrics | what is tried again |
+//! | [`runtime`] | runs a role: slots, retries, dead letters, drain, health, metrics, spans | what is tried again; axum |
+//! | [`roles`] | what mediamill does with messages; [`roles::worker`] is the story of a job (`pipeline.rs`) | |
 //! | [`channels`] | verifies and reads what messaging providers send | signature schemes, providers |
 //! | [`source`] | fetches originals, capped and hashed on the way | |
 //! | [`egress`] | requests to other people's servers: address rules, redirects, credentials bound to hosts, breakers | reqwest |
@@ -21,8 +22,7 @@
 //! | [`store`] | puts assets where they stay, in S3 or a directory | the AWS SDK |
 //! | [`config`] | configuration and profile files, from raw to validated | TOML, the environment |
 //! | [`error`] | every stable code, and what each fault means for a job | |
-//! | [`telemetry`], [`http`] | logs and spans; health and metrics | OpenTelemetry; axum |
-//! | [`roles`] | what a process can be: `gateway` takes webhooks and publishes events | axum |
+//! | [`telemetry`] | logs and spans | OpenTelemetry |
 //! | [`profile_lab`] | what compression profiles cost and keep | ViSQOL, SSIMULACRA 2 |
 //! | [`simulate`] | plays a messaging provider, for trials and tests | axum |
 //! | [`cli`] | one file a command; `normalize` runs the worker's own story without broker and store | clap |
@@ -42,11 +42,11 @@ pub mod config;
 pub mod egress;
 pub mod error;
 pub mod events;
-pub mod http;
 pub mod plan;
 pub mod profile;
 pub mod profile_lab;
 pub mod roles;
+pub mod runtime;
 pub mod sandbox;
 pub mod secrets;
 pub mod simulate;
@@ -56,4 +56,3 @@ pub mod task;
 pub mod telemetry;
 pub mod transcode;
 pub mod vocabulary;
-pub mod worker;

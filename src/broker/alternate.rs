@@ -11,7 +11,7 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::connection::Link;
+use super::connection::Connection;
 use super::{BrokerError, Topology};
 use crate::config::Broker;
 
@@ -35,31 +35,35 @@ pub enum AlternateExchange {
 /// # Errors
 /// [`BrokerError`]
 pub async fn alternate_exchange(config: &Broker, topology: &Topology) -> Result<AlternateExchange, BrokerError> {
-    let link = Link::open(config, "doctor").await?;
-    topology.declare(&link).await?;
-    let channel = link.channel().await?;
-    let found = probe(&link, &channel, topology).await;
-    link.close().await;
+    let connection = Connection::open(config, "doctor").await?;
+    topology.declare(&connection).await?;
+    let channel = connection.channel().await?;
+    let found = probe(&connection, &channel, topology).await;
+    connection.close().await;
     found
 }
 
-async fn probe(link: &Link, channel: &Channel, topology: &Topology) -> Result<AlternateExchange, BrokerError> {
+async fn probe(
+    connection: &Connection,
+    channel: &Channel,
+    topology: &Topology,
+) -> Result<AlternateExchange, BrokerError> {
     // No key of a request or of an outcome; and a name that the user's rights on the other queues extend to.
     let key: ShortString = format!("mediamill.doctor.{}", Uuid::now_v7()).into();
     let queue: ShortString = format!("{}.doctor.{}", topology.exchange(), Uuid::now_v7()).into();
     let (options, table) = (QueueDeclareOptions::exclusive(), FieldTable::default());
-    link.answer("declaring a queue", channel.queue_declare(queue.clone(), options, table)).await?;
+    connection.answer("declaring a queue", channel.queue_declare(queue.clone(), options, table)).await?;
     let (exchange, options, table) = (topology.unrouted(), QueueBindOptions::default(), FieldTable::default());
     let bind = channel.queue_bind(queue.clone(), exchange.into(), key.clone(), options, table);
-    link.answer("binding a queue", bind).await?;
+    connection.answer("binding a queue", bind).await?;
     let consume = channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default());
-    let mut consumer = link.answer("consuming", consume).await?;
-    link.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+    let mut consumer = connection.answer("consuming", consume).await?;
+    connection.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
     let properties = BasicProperties::default().with_expiration("10000".into()).with_app_id("mediamill".into());
     let options = BasicPublishOptions { mandatory: true, immediate: false };
     let publish = channel.basic_publish(topology.exchange().into(), key, options, b"", properties);
-    let confirm = link.answer("publishing", publish).await?;
-    match link.answer("waiting for a confirm", confirm).await? {
+    let confirm = connection.answer("publishing", publish).await?;
+    match connection.answer("waiting for a confirm", confirm).await? {
         Confirmation::Ack(None) => Ok(match timeout(DELIVERY, consumer.next()).await {
             Ok(Some(Ok(_here))) => AlternateExchange::InForce,
             Ok(_) | Err(_) => AlternateExchange::Shadowed,

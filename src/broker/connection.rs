@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, ConnectionProperties};
 use rand::Rng;
 use rustix::net::Shutdown;
 use tokio::time::timeout;
@@ -15,9 +15,9 @@ use tokio::time::timeout;
 use super::{BrokerError, addresses};
 use crate::config::Broker;
 
-/// An open connection. Dropping it closes the socket under it, so that no thread of lapin's waits for a dead peer.
-pub(super) struct Link {
-    connection: Connection,
+/// An open connection. Dropping it closes the socket under it, so that no thread of lapin waits for a peer that is gone.
+pub(super) struct Connection {
+    connection: lapin::Connection,
     socket: Socket,
     timeout: Duration,
 }
@@ -26,7 +26,7 @@ pub(super) struct Link {
 #[derive(Clone, Default)]
 struct Socket(Arc<Mutex<(Option<OwnedFd>, Option<SocketAddr>)>>);
 
-impl Link {
+impl Connection {
     /// Connects to one of the broker's nodes, with `purpose` as the name that the broker's operator sees.
     pub(super) async fn open(config: &Broker, purpose: &str) -> Result<Self, BrokerError> {
         let mut uris = uris(config)?;
@@ -75,11 +75,11 @@ impl Link {
         addresses: Vec<SocketAddr>,
         socket: Socket,
         purpose: &str,
-    ) -> Result<Connection, BrokerError> {
+    ) -> Result<lapin::Connection, BrokerError> {
         let name = format!("mediamill {} {purpose}", env!("CARGO_PKG_VERSION"));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let runtime = lapin::runtime::default_runtime().map_err(BrokerError::lapin("connecting"))?;
-        let connecting = Connection::connector(
+        let connecting = lapin::Connection::connector(
             uri,
             runtime,
             async move |uri, runtime| {
@@ -105,7 +105,7 @@ impl Link {
         self.answer("opening a channel", self.connection.create_channel()).await
     }
 
-    /// Waits for an answer of the broker's, but not for ever.
+    /// Waits for an answer of the broker, for at most the configured time.
     pub(super) async fn answer<T>(
         &self,
         action: &'static str,
@@ -117,7 +117,7 @@ impl Link {
         }
     }
 
-    /// Whether it is of any use.
+    /// Whether it is open.
     pub(super) fn is_open(&self) -> bool {
         self.connection.status().connected()
     }
@@ -127,10 +127,10 @@ impl Link {
         self.connection.status().blocked()
     }
 
-    /// Says goodbye. What was not acknowledged goes back to its queue.
+    /// Closes the connection. Messages that were not acknowledged go back to their queues.
     pub(super) async fn close(&self) {
-        let goodbye = self.connection.close(200, "done".into());
-        if let Ok(Err(err)) = timeout(Duration::from_secs(2), goodbye).await {
+        let close = self.connection.close(200, "done".into());
+        if let Ok(Err(err)) = timeout(Duration::from_secs(2), close).await {
             tracing::debug!(%err, "closing the connection to the broker");
         }
     }
@@ -152,7 +152,7 @@ fn uris(config: &Broker) -> Result<Vec<AMQPUri>, BrokerError> {
     Ok(uris)
 }
 
-impl Drop for Link {
+impl Drop for Connection {
     fn drop(&mut self) {
         self.socket.shut();
     }
@@ -181,8 +181,8 @@ impl Socket {
     }
 }
 
-/// Pauses between attempts: doubling from the least to the most, each with jitter, so that a fleet of workers does not
-/// come back as one.
+/// Pauses between attempts: doubling from the least to the most, each with jitter, so that many processes do not
+/// connect again in the same moment.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     least: Duration,
@@ -198,7 +198,7 @@ impl Backoff {
         Self { least, most: Duration::from_millis(config.reconnect_max_ms).max(least), next: least }
     }
 
-    /// Something worked: the next pause is the least again.
+    /// An attempt succeeded: the next pause is the least again.
     pub fn reset(&mut self) {
         self.next = self.least;
     }

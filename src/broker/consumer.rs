@@ -1,4 +1,4 @@
-//! Taking messages: the work queues for a worker, a queue of one's own for somebody who waits for an outcome.
+//! Taking messages: the queues of a role, and a queue of its own for a command that waits for an outcome.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -8,18 +8,18 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, QueueBindOptions, Que
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
 
-use super::connection::Link;
+use super::connection::Connection;
 use super::inlet::Inlet;
-use super::{BrokerError, Delivery, Lane, Lookout, Topology, WorkQueue};
+use super::{BrokerError, Delivery, QueueDepths, Topology, WorkQueue};
 use crate::config::Broker;
 
-/// The work queues over one connection, with a channel each. Nothing is delivered that is not asked for: one message
+/// The queues of a role over one connection, with a channel each. Nothing is delivered that is not asked for: one message
 /// ([`Inlet::get`]), the next one to come ([`Inlet::watch`]), or a window on the front of the queue ([`Inlet::look`]).
 pub struct Subscription {
-    /// In the order of [`WorkQueue::ALL`].
-    inlets: [Inlet; 4],
-    link: Arc<Link>,
-    lookout: Lookout,
+    /// In the order of [`Topology::work_queues`].
+    inlets: Vec<Inlet>,
+    connection: Arc<Connection>,
+    depths: QueueDepths,
 }
 
 impl Subscription {
@@ -28,40 +28,52 @@ impl Subscription {
     /// # Errors
     /// [`BrokerError`]
     pub async fn open(config: &Broker, topology: &Topology) -> Result<Self, BrokerError> {
-        let link = Arc::new(Link::open(config, "consumer").await?);
-        topology.declare(&link).await?;
-        let open = WorkQueue::ALL.map(|queue| Inlet::open(Arc::clone(&link), topology, queue));
-        let [a, b, c, d] = open;
-        let inlets = [a.await?, b.await?, c.await?, d.await?];
-        let lanes = inlets.iter().map(|inlet| (inlet.queue().lane, inlet.channel().clone())).collect();
-        let lookout = Lookout::new(Arc::clone(&link), lanes, topology);
-        Ok(Self { inlets, link, lookout })
+        let connection = Arc::new(Connection::open(config, "consumer").await?);
+        topology.declare(&connection).await?;
+        let mut inlets = Vec::new();
+        for queue in topology.work_queues() {
+            inlets.push(Inlet::open(Arc::clone(&connection), topology, queue).await?);
+        }
+        let consumed =
+            inlets.iter().map(|inlet| (topology.spec(inlet.queue()).name.clone(), inlet.channel().clone())).collect();
+        let depths = QueueDepths::new(Arc::clone(&connection), consumed, topology);
+        Ok(Self { inlets, connection, depths })
     }
 
     /// Whether deliveries can still be acknowledged.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.link.is_open() && self.inlets.iter().all(|inlet| inlet.channel().status().connected())
+        self.connection.is_open() && self.inlets.iter().all(|inlet| inlet.channel().status().connected())
     }
 
-    /// The same from beside it.
+    /// How many messages wait, for health and metrics.
     #[must_use]
-    pub fn lookout(&self) -> Lookout {
-        self.lookout.clone()
+    pub fn depths(&self) -> QueueDepths {
+        self.depths.clone()
+    }
+
+    /// All queues.
+    pub fn inlets(&mut self) -> &mut [Inlet] {
+        &mut self.inlets
     }
 
     /// One of the queues.
-    pub const fn inlet(&mut self, queue: WorkQueue) -> &mut Inlet {
-        &mut self.inlets[queue.index()]
+    ///
+    /// # Errors
+    /// [`BrokerError::Config`] where the topology has no such queue.
+    pub fn inlet(&mut self, queue: WorkQueue) -> Result<&mut Inlet, BrokerError> {
+        self.inlets.iter_mut().find(|inlet| inlet.queue() == queue).ok_or_else(|| not_declared(queue))
     }
 
-    /// How many messages wait in a lane, and how many in its second queue.
+    /// How many messages wait in a queue; 0 where the topology has no such queue.
     ///
     /// # Errors
     /// [`BrokerError`]
-    pub async fn counts(&self, lane: Lane) -> Result<(u32, u32), BrokerError> {
-        let count = |queue: WorkQueue| self.inlets[queue.index()].count();
-        future::try_join(count(WorkQueue::plain(lane)), count(WorkQueue::later(lane))).await
+    pub async fn count(&self, queue: WorkQueue) -> Result<u32, BrokerError> {
+        match self.inlets.iter().find(|inlet| inlet.queue() == queue) {
+            Some(inlet) => inlet.count().await,
+            None => Ok(0),
+        }
     }
 
     /// The next message to come to one of the queues that are watched. Nothing is lost where the future is dropped.
@@ -89,15 +101,15 @@ impl Subscription {
 
     /// Ends the connection; RabbitMQ puts back whatever was not acknowledged.
     pub async fn close(self) {
-        let Self { inlets, link, lookout } = self;
-        drop((inlets, lookout));
-        link.close().await;
+        let Self { inlets, connection, depths } = self;
+        drop((inlets, depths));
+        connection.close().await;
     }
 }
 
 /// Outcome events of all media, from now on, in a queue that ends with the connection.
 pub struct OutcomeQueue {
-    link: Link,
+    connection: Connection,
     consumer: Consumer,
     _channel: Channel,
 }
@@ -108,42 +120,71 @@ impl OutcomeQueue {
     /// # Errors
     /// [`BrokerError`]
     pub async fn open(config: &Broker, topology: &Topology) -> Result<Self, BrokerError> {
-        let link = Link::open(config, "waiting").await?;
-        topology.declare(&link).await?;
-        let channel = link.channel().await?;
+        let connection = Connection::open(config, "waiting").await?;
+        topology.declare(&connection).await?;
+        let channel = connection.channel().await?;
         let declare = channel.queue_declare("".into(), QueueDeclareOptions::exclusive(), FieldTable::default());
-        let queue = link.answer("declaring a queue", declare).await?.name().clone();
+        let queue = connection.answer("declaring a queue", declare).await?.name().clone();
         for key in ["media.normalized.*", "media.rejected", "media.failed"] {
             let exchange: ShortString = topology.exchange().into();
             let options = QueueBindOptions::default();
             let bind = channel.queue_bind(queue.clone(), exchange, key.into(), options, FieldTable::default());
-            link.answer("binding a queue", bind).await?;
+            connection.answer("binding a queue", bind).await?;
         }
         let consume = channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default());
-        let consumer = link.answer("consuming", consume).await?;
-        Ok(Self { link, consumer, _channel: channel })
+        let consumer = connection.answer("consuming", consume).await?;
+        Ok(Self { connection, consumer, _channel: channel })
     }
 
-    /// The next event's bytes.
+    /// The next event.
     ///
     /// # Errors
     /// [`BrokerError`] at the end of the stream.
-    pub async fn next(&mut self) -> Result<Vec<u8>, BrokerError> {
+    pub async fn next(&mut self) -> Result<OutcomeMessage<'_>, BrokerError> {
         match self.consumer.next().await {
-            Some(Ok(delivery)) => {
-                let ack = delivery.acker.ack(BasicAckOptions::default());
-                self.link.answer("acknowledging", ack).await?;
-                Ok(delivery.data)
-            }
+            Some(Ok(inner)) => Ok(OutcomeMessage { connection: &self.connection, inner }),
             Some(Err(err)) => Err(BrokerError::lapin("consuming")(err)),
             None => Err(BrokerError::gone("consuming", "the broker ended the consumer")),
         }
     }
 }
 
+/// One event of an [`OutcomeQueue`]. It stays in the queue until it is acknowledged.
+pub struct OutcomeMessage<'a> {
+    connection: &'a Connection,
+    inner: lapin::message::Delivery,
+}
+
+impl OutcomeMessage<'_> {
+    /// Its bytes.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.inner.data
+    }
+
+    /// Takes it off the queue, once it has been looked at.
+    ///
+    /// # Errors
+    /// [`BrokerError`]
+    pub async fn ack(self) -> Result<(), BrokerError> {
+        let ack = self.inner.acker.ack(BasicAckOptions::default());
+        self.connection.answer("acknowledging", ack).await.map(drop)
+    }
+}
+
+fn not_declared(queue: WorkQueue) -> BrokerError {
+    BrokerError::Config(format!("the role has no queue {} (second queue: {})", queue.index, queue.later))
+}
+
 impl std::fmt::Debug for Subscription {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Subscription").field("open", &self.is_open()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for OutcomeMessage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutcomeMessage").finish_non_exhaustive()
     }
 }
 

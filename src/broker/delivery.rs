@@ -7,9 +7,9 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::AMQPValue;
 use tokio::time::{Instant, timeout};
 
-use super::message::{ATTEMPTS, CODE, DELIVERIES, LANE, SUSPICIONS};
-use super::topology::LATER;
-use super::{BrokerError, Lane, WorkQueue};
+use super::headers::{ATTEMPTS, CODE, DELIVERIES, LANE, SUSPICIONS};
+use super::queue::LATER;
+use super::{BrokerError, Topology, WorkQueue};
 use crate::error::Code;
 use crate::events::Headers;
 
@@ -38,19 +38,13 @@ impl Delivery {
         Self { queue, received_at: Instant::now(), inner }
     }
 
-    /// The lane it came through.
-    #[must_use]
-    pub const fn lane(&self) -> Lane {
-        self.queue.lane
-    }
-
-    /// The queue it came through.
+    /// The queue that it came from. For a message of a dead-letter queue, the one that it goes back to.
     #[must_use]
     pub const fn queue(&self) -> WorkQueue {
         self.queue
     }
 
-    /// When it came: the broker's patience with its acknowledgement counts from then.
+    /// When it came. The broker's time limit for its acknowledgement counts from then.
     #[must_use]
     pub const fn received_at(&self) -> Instant {
         self.received_at
@@ -80,7 +74,7 @@ impl Delivery {
         &self.inner.data
     }
 
-    /// What its sender says that the bytes are.
+    /// The content type that its sender gave.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
         self.inner.properties.content_type().as_ref().map(lapin::types::ShortString::as_str)
@@ -93,8 +87,8 @@ impl Delivery {
         headers.into_iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), as_text(value)?))).collect()
     }
 
-    /// How often it was tried before. Only what a worker has passed on says so: that comes through the default exchange,
-    /// and what a sender writes into the header of an event for the topic exchange is not believed.
+    /// How often it was tried before, by the headers that a role wrote. They are read only from messages that came through
+    /// the default exchange: a sender could write anything into the headers of an event for the topic exchange.
     #[must_use]
     pub fn tries(&self) -> Tries {
         if !self.is_passed_on() {
@@ -109,7 +103,7 @@ impl Delivery {
         self.inner.exchange.as_str().is_empty()
     }
 
-    /// How often RabbitMQ delivered it before, to whomever. From 4.3 on, RabbitMQ counts a delivery whose consumer was too
+    /// How often RabbitMQ delivered it before, to any consumer. From 4.3 on, RabbitMQ counts a delivery whose consumer was too
     /// slow to acknowledge it as acquired only, and not as delivered.
     #[must_use]
     pub fn delivered_before(&self) -> u32 {
@@ -130,36 +124,44 @@ impl Delivery {
         self.delivered_before().saturating_add(self.delivered_elsewhere())
     }
 
-    /// Why it is in the dead queue, where a worker put it there.
+    /// Why it is in a dead-letter queue, where a role put it there.
     #[must_use]
     pub fn dead_code(&self) -> Option<Code> {
         Code::parse(&self.text(CODE)?)
     }
 
-    /// Whether a worker wrote a code when it put the message into the dead queue, be it one of a later version.
+    /// Whether a role wrote a code when it put the message into a dead-letter queue, be it one of a later version.
     #[must_use]
     pub fn has_dead_code(&self) -> bool {
         self.value(CODE).is_some()
     }
 
-    /// A dead letter, in the lane that it was in before: as a worker wrote, or else as RabbitMQ did.
-    pub(super) fn dead_letter(inner: lapin::message::Delivery) -> Self {
-        let mut delivery = Self::new(WorkQueue::plain(Lane::Bulk), inner);
-        let named = delivery.text(LANE).or_else(|| delivery.text("x-first-death-queue")).unwrap_or_default();
-        let name = named.strip_suffix(LATER).unwrap_or(&named);
-        if name == "audio" || name.ends_with(".audio") {
-            delivery.queue = WorkQueue::plain(Lane::Audio);
-        }
+    /// A message of a dead-letter queue: it goes back to the queue that a role wrote into its headers, or else to the one
+    /// that RabbitMQ names, or else to the last of those that share these dead letters.
+    pub(super) fn dead_letter(topology: &Topology, name: &str, inner: lapin::message::Delivery) -> Self {
+        let mut delivery = Self::new(WorkQueue::plain(0), inner);
+        let origin = delivery.text(LANE).or_else(|| delivery.text("x-first-death-queue")).unwrap_or_default();
+        let origin = origin.strip_suffix(LATER).unwrap_or(&origin);
+        let is_origin = |queue: &str| origin == queue || origin.ends_with(&format!(".{queue}"));
+        let specs = || topology.specs().iter().enumerate();
+        let named = specs().filter(|(_, spec)| is_origin(&spec.name)).max_by_key(|(_, spec)| spec.name.len());
+        let last = || specs().rfind(|(_, spec)| spec.dead_letters == name);
+        delivery.queue = WorkQueue::plain(named.or_else(last).map_or(0, |(index, _)| index));
         delivery
     }
 
-    /// A request that no lane is bound for, in the lane of the key that its routing key extends.
-    pub(super) fn unrouted(inner: lapin::message::Delivery) -> Self {
-        let audio = inner.routing_key.as_str().starts_with("media.received.audio.");
-        Self::new(WorkQueue::plain(if audio { Lane::Audio } else { Lane::Bulk }), inner)
+    /// A request that no queue is bound for: it goes to the queue whose routing key it extends, the longest of them.
+    pub(super) fn unrouted(topology: &Topology, inner: lapin::message::Delivery) -> Self {
+        let routing_key = inner.routing_key.as_str();
+        let extends = |key: &&String| routing_key.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with('.'));
+        let longest = |keys: &[String]| keys.iter().filter(extends).map(String::len).max();
+        let specs = topology.specs().iter().enumerate();
+        let found = specs.filter_map(|(index, spec)| Some((longest(&spec.keys)?, index))).max();
+        let index = found.map_or(topology.specs().len().saturating_sub(1), |(_, index)| index);
+        Self::new(WorkQueue::plain(index), inner)
     }
 
-    /// Whether an acknowledgement would reach nobody: the channel is gone, and the message is delivered again.
+    /// Whether it can no longer be acknowledged: its channel is closed, and RabbitMQ delivers the message again.
     #[must_use]
     pub fn is_void(&self) -> bool {
         !self.inner.acker.usable()
@@ -250,7 +252,7 @@ mod tests {
         let properties = BasicProperties::default().with_headers(table);
         let inner = lapin::message::Delivery::mock(1, exchange.into(), "key".into(), false, Vec::new());
         let inner = lapin::message::Delivery { properties, ..inner };
-        Delivery::new(WorkQueue::plain(Lane::Bulk), inner)
+        Delivery::new(WorkQueue::plain(1), inner)
     }
 
     #[test]
@@ -273,7 +275,7 @@ mod tests {
         let of = |message: Message| {
             let inner = lapin::message::Delivery::mock(1, "".into(), "key".into(), false, Vec::new());
             let inner = lapin::message::Delivery { properties: message.properties, ..inner };
-            Delivery::new(WorkQueue::later(Lane::Bulk), inner).delivered_in_all()
+            Delivery::new(WorkQueue::later(1), inner).delivered_in_all()
         };
         assert_eq!(of(Message::moved(String::new(), &delivery("", &headers))), 7);
         assert_eq!(
@@ -287,5 +289,36 @@ mod tests {
             "those that nobody began are forgotten"
         );
         assert_eq!(of(Message::moved(String::new(), &delivery("", &[]))), 0);
+    }
+    #[test]
+    fn a_dead_letter_goes_back_to_the_queue_that_it_was_in() {
+        let topology = Topology::example();
+        let index = |header: &str, queue: &str| {
+            let mut table = FieldTable::default();
+            table.insert(header.into(), AMQPValue::LongString(queue.into()));
+            let inner = lapin::message::Delivery::mock(1, "".into(), "key".into(), false, Vec::new());
+            let inner =
+                lapin::message::Delivery { properties: BasicProperties::default().with_headers(table), ..inner };
+            Delivery::dead_letter(&topology, "dead", inner).queue()
+        };
+        assert_eq!(index(LANE, "audio"), WorkQueue::plain(0));
+        assert_eq!(index(LANE, "bulk"), WorkQueue::plain(1));
+        for queue in ["mm.audio", "mm.audio.later", "older.audio"] {
+            assert_eq!(index("x-first-death-queue", queue), WorkQueue::plain(0), "{queue}");
+        }
+        assert_eq!(index("x-first-death-queue", "mm.video"), WorkQueue::plain(1), "a queue that is not known");
+    }
+
+    #[test]
+    fn an_unrouted_request_goes_to_the_queue_whose_key_it_extends() {
+        let topology = Topology::example();
+        let index = |routing_key: &str| {
+            let inner = lapin::message::Delivery::mock(1, "mm".into(), routing_key.into(), false, Vec::new());
+            Delivery::unrouted(&topology, inner).queue().index
+        };
+        assert_eq!(index("media.received.audio.voice"), 0);
+        assert_eq!(index("media.received.sticker"), 1);
+        assert_eq!(index("media.received.audiobook"), 1);
+        assert_eq!(index("elsewhere"), 1);
     }
 }

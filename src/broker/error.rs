@@ -4,7 +4,7 @@ use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
 use crate::error::{Code, Fault};
 
-/// A broker's error. Texts carry what RabbitMQ said, never a URL or a message.
+/// An error of the broker. Texts carry RabbitMQ's own words, never a URL or a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
     /// The `[broker]` configuration cannot work.
@@ -15,7 +15,7 @@ pub enum BrokerError {
     Refused {
         /// What was being done.
         action: &'static str,
-        /// What the broker said.
+        /// The broker's own words.
         detail: String,
     },
     /// No connection, or one that has ended.
@@ -44,8 +44,8 @@ pub enum BrokerError {
         /// Where it should have gone.
         routing_key: String,
     },
-    /// Given up: what it was about had changed before the broker could be reached.
-    #[error("a message was no longer wanted when the broker could be reached")]
+    /// Given up: the delivery that the message is about was lost before the broker could be reached.
+    #[error("gave up publishing: the delivery was lost while the broker was unreachable")]
     Unwanted,
 }
 

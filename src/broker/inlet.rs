@@ -1,4 +1,4 @@
-//! One work queue, as a worker takes from it.
+//! One queue, as a role takes from it.
 //!
 //! A consumer with a prefetch of one message for each slot would have the broker send messages that no slot is free for:
 //! they would wait in a busy worker's buffer while another worker is idle. A quorum queue takes the prefetch of a consumer
@@ -7,6 +7,7 @@
 //! prefetch of one) while nothing does: it is idle then, and whatever comes is there within a round trip. RabbitMQ 3.10 and
 //! 4.x do the same in all of this.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -17,14 +18,14 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use tokio::time::timeout;
 
-use super::connection::Link;
+use super::connection::Connection;
 use super::{BrokerError, Delivery, Topology, WorkQueue};
 
 /// A queue, with a channel of its own.
 pub struct Inlet {
     queue: WorkQueue,
     name: String,
-    link: Arc<Link>,
+    connection: Arc<Connection>,
     channel: Channel,
     prefetch: Option<u16>,
     watch: Option<Watch>,
@@ -37,16 +38,22 @@ struct Watch {
     spent: bool,
 }
 
-/// The front of a queue: as many messages as were asked for, to be acknowledged or given back by whoever looks.
+/// The front of a queue: as many messages as were asked for. The caller acknowledges them or gives them back.
 pub struct Window<'a> {
     inlet: &'a mut Inlet,
     consumer: Consumer,
+    /// Received and not gathered.
+    here: VecDeque<Delivery>,
 }
 
 impl Inlet {
-    pub(super) async fn open(link: Arc<Link>, topology: &Topology, queue: WorkQueue) -> Result<Self, BrokerError> {
-        let channel = link.channel().await?;
-        Ok(Self { queue, name: topology.work_queue(queue), link, channel, prefetch: None, watch: None })
+    pub(super) async fn open(
+        connection: Arc<Connection>,
+        topology: &Topology,
+        queue: WorkQueue,
+    ) -> Result<Self, BrokerError> {
+        let channel = connection.channel().await?;
+        Ok(Self { queue, name: topology.work_queue(queue), connection, channel, prefetch: None, watch: None })
     }
 
     /// Which of the queues it is.
@@ -66,7 +73,7 @@ impl Inlet {
     pub async fn count(&self) -> Result<u32, BrokerError> {
         let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let declare = self.channel.queue_declare(self.name.as_str().into(), passive, FieldTable::default());
-        Ok(self.link.answer("counting messages", declare).await?.message_count())
+        Ok(self.connection.answer("counting messages", declare).await?.message_count())
     }
 
     /// The message at the front, and how many wait behind it.
@@ -75,7 +82,7 @@ impl Inlet {
     /// [`BrokerError`]
     pub async fn get(&self) -> Result<Option<(Delivery, u32)>, BrokerError> {
         let get = self.channel.basic_get(self.name.as_str().into(), BasicGetOptions::default());
-        let got = self.link.answer("taking a message", get).await?;
+        let got = self.connection.answer("taking a message", get).await?;
         Ok(got.map(|got| (Delivery::new(self.queue, got.delivery), got.message_count)))
     }
 
@@ -85,8 +92,7 @@ impl Inlet {
         self.watch.as_ref().is_some_and(|watch| !watch.spent)
     }
 
-    /// Has the next message to come delivered. Gives back one that the watch before had, where that has just been
-    /// acknowledged and another one sent.
+    /// Has the next message to come delivered. Returns a message that the watch before had received meanwhile.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -99,7 +105,7 @@ impl Inlet {
         Ok(delivery)
     }
 
-    /// No longer has messages delivered. Gives back the one that came in that moment.
+    /// Ends the watch. Returns the message that was delivered in that moment, where there is one.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -114,7 +120,7 @@ impl Inlet {
     /// [`BrokerError`]
     pub async fn look(&mut self, messages: u16) -> Result<Window<'_>, BrokerError> {
         let consumer = self.consume(messages).await?;
-        Ok(Window { inlet: self, consumer })
+        Ok(Window { inlet: self, consumer, here: VecDeque::new() })
     }
 
     pub(super) fn poll_watched(&mut self, context: &mut Context<'_>) -> Poll<Result<Delivery, BrokerError>> {
@@ -124,7 +130,7 @@ impl Inlet {
         Poll::Ready(received(self.queue, delivery))
     }
 
-    /// As [`Inlet::unwatch`], for whoever takes no more messages at all.
+    /// As [`Inlet::unwatch`], when no more messages are taken at all: a message that comes in that moment is put back.
     pub(super) async fn stop(&mut self) {
         let given_back = match self.unwatch().await {
             Ok(Some(delivery)) => delivery.requeue().await,
@@ -139,19 +145,18 @@ impl Inlet {
     async fn consume(&mut self, prefetch: u16) -> Result<Consumer, BrokerError> {
         if self.prefetch != Some(prefetch) {
             let qos = self.channel.basic_qos(prefetch, BasicQosOptions::default());
-            self.link.answer("setting the prefetch", qos).await?;
+            self.connection.answer("setting the prefetch", qos).await?;
             self.prefetch = Some(prefetch);
         }
         let (queue, options) = (self.name.as_str().into(), BasicConsumeOptions::default());
         let consume = self.channel.basic_consume(queue, "".into(), options, FieldTable::default());
-        self.link.answer("consuming", consume).await
+        self.connection.answer("consuming", consume).await
     }
 
-    /// Ends a consumer, and gives back what was delivered and not asked for: the stream ends where the broker's answer
-    /// stood.
+    /// Ends a consumer, and returns what was delivered and not taken from it. The stream ends at the broker's answer.
     async fn cancel(&self, mut consumer: Consumer) -> Result<Vec<Delivery>, BrokerError> {
         let cancel = self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
-        self.link.answer("cancelling a consumer", cancel).await?;
+        self.connection.answer("cancelling a consumer", cancel).await?;
         let mut left = Vec::new();
         while let Some(delivery) = consumer.next().await {
             left.push(received(self.queue, Some(delivery))?);
@@ -161,27 +166,41 @@ impl Inlet {
 }
 
 impl Window<'_> {
-    /// At least one message, where one comes within `patience`, and whatever else is here; at most `most`.
+    /// At least one message, where one comes within `patience`, and whatever else is here; at most `most`. Nothing is lost
+    /// where the future is dropped.
     ///
     /// # Errors
     /// [`BrokerError`]
     pub async fn gather(&mut self, most: usize, patience: Duration) -> Result<Vec<Delivery>, BrokerError> {
-        let queue = self.inlet.queue;
-        let Ok(first) = timeout(patience, self.consumer.next()).await else { return Ok(Vec::new()) };
-        let mut gathered = vec![received(queue, first)?];
-        while gathered.len() < most {
-            let Some(next) = self.consumer.next().now_or_never() else { break };
-            gathered.push(received(queue, next)?);
+        if self.here.is_empty() {
+            let Ok(first) = timeout(patience, self.consumer.next()).await else { return Ok(Vec::new()) };
+            self.here.push_back(received(self.inlet.queue, first)?);
         }
-        Ok(gathered)
+        while self.here.len() < most {
+            let Some(next) = self.consumer.next().now_or_never() else { break };
+            self.here.push_back(received(self.inlet.queue, next)?);
+        }
+        Ok(self.here.drain(..most.min(self.here.len())).collect())
     }
 
-    /// Closes it, and gives back what it showed and nobody gathered.
+    /// Receives messages for a later [`Window::gather`] until the stream ends, so that the time of their receipt is known.
+    pub async fn fill(&mut self) -> BrokerError {
+        loop {
+            match received(self.inlet.queue, self.consumer.next().await) {
+                Ok(delivery) => self.here.push_back(delivery),
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// Closes it, and returns the messages that were delivered and not gathered.
     ///
     /// # Errors
     /// [`BrokerError`]
     pub async fn close(self) -> Result<Vec<Delivery>, BrokerError> {
-        self.inlet.cancel(self.consumer).await
+        let mut left: Vec<Delivery> = self.here.into();
+        left.extend(self.inlet.cancel(self.consumer).await?);
+        Ok(left)
     }
 }
 

@@ -1,29 +1,19 @@
-//! Messages as they are published, and the headers that the worker writes on those it passes on.
+//! Messages as they are published, and the headers that a role writes on those that it passes on.
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::{Delivery, Topology};
+use super::headers::{ATTEMPTS, CODE, DELIVERIES, LANE, OURS, REASON, STAGE, SUSPICIONS};
+use super::{Delivery, Topology, WorkQueue};
 use crate::error::Code;
 use crate::events::{Event, STRUCTURED, Stage, TraceContext};
 
-/// Our own headers. All start with [`OURS`], and replaying a message removes them.
-const OURS: &str = "x-mediamill-";
-pub(super) const ATTEMPTS: &str = "x-mediamill-attempts";
-pub(super) const SUSPICIONS: &str = "x-mediamill-suspicions";
-pub(super) const CODE: &str = "x-mediamill-code";
-/// How often the broker had delivered a message before it was moved: in its next queue it counts from 0.
-pub(super) const DELIVERIES: &str = "x-mediamill-deliveries";
-const STAGE: &str = "x-mediamill-stage";
-const REASON: &str = "x-mediamill-reason";
-pub(super) const LANE: &str = "x-mediamill-lane";
-
 /// Longest reason in a header.
 const MAX_REASON_CHARS: usize = 500;
-/// Headers go into one frame, and frames end at 128 KiB. Foreign headers beyond this are left behind: a frame that is
-/// too long would close the connection, every time anew.
+/// All headers of a message go into one AMQP frame of at most 128 KiB, and RabbitMQ closes a connection that sends a longer
+/// one. Where the sender's headers have more bytes than this, they are not copied.
 const MAX_FOREIGN_BYTES: usize = 64 << 10;
-/// Of those that are left then, none is larger: an event has a dozen attributes, and none is a page of text.
+/// In that case only headers that are attributes of an event are copied, and only those of at most this size.
 const MAX_EVENT_HEADER_BYTES: usize = 4 << 10;
 
 /// A message to be published.
@@ -35,7 +25,7 @@ pub struct Message {
     pub(super) properties: BasicProperties,
 }
 
-/// Why a message goes on to a rung of the ladder or to the dead.
+/// Why a message goes on to a retry queue or a dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// The stable reason.
@@ -70,26 +60,30 @@ impl Message {
         }
     }
 
-    /// A delivery on its way to a rung of the retry ladder; nothing where there is no such rung.
+    /// A delivery on its way to a retry queue of this step, and the delay there in seconds; nothing where the ladder has no
+    /// such step.
     #[must_use]
-    pub fn retry(topology: &Topology, rung: usize, delivery: &Delivery, note: &Note) -> Option<Self> {
-        Some(Self::noted(topology.rung(delivery.lane(), rung)?, delivery, note))
+    pub fn retry(topology: &Topology, step: usize, delivery: &Delivery, note: &Note) -> Option<(Self, u64)> {
+        let (queue, delay_s) = topology.retry_queue(delivery.queue(), step)?;
+        Some((Self::noted(topology, queue, delivery, note), delay_s))
     }
 
-    /// A delivery on its way to the dead.
+    /// A delivery on its way to the dead-letter queue.
     #[must_use]
     pub fn dead(topology: &Topology, delivery: &Delivery, note: &Note) -> Self {
-        Self::noted(topology.dead(), delivery, note)
+        let queue = topology.dead_letters(&topology.spec(delivery.queue()).dead_letters);
+        Self::noted(topology, queue, delivery, note)
     }
 
-    /// A delivery on its way to another queue of ours, as it is: nobody has tried it, or that try does not count. How often
-    /// it was delivered goes with it, so that a message that kills workers has an end.
+    /// A delivery on its way to another queue of ours, as it is: it was not tried, or that try does not count. How often
+    /// it was delivered goes with it, so that a message that
+    /// ends the process each time is given up at last.
     #[must_use]
     pub fn moved(queue: String, delivery: &Delivery) -> Self {
         Self::passed_on(queue, delivery, delivery.delivered_in_all())
     }
 
-    /// The same for a message that workers gave back often without having begun: what the broker counted in this queue is
+    /// The same for a message that roles gave back often without having begun: what the broker counted in this queue is
     /// forgotten.
     #[must_use]
     pub fn renewed(queue: String, delivery: &Delivery) -> Self {
@@ -98,7 +92,7 @@ impl Message {
 
     fn passed_on(queue: String, delivery: &Delivery, deliveries: u32) -> Self {
         let mut headers = foreign(delivery.properties());
-        // Through the default exchange they would be believed, so a sender's are left behind.
+        // They are trusted in messages that come through the default exchange, so a sender's own are not copied.
         if delivery.is_passed_on() {
             for (name, value) in delivery.properties().headers().iter().flatten() {
                 if name.as_str().starts_with(OURS) {
@@ -113,13 +107,13 @@ impl Message {
         Self { exchange: String::new(), routing_key: queue, body: delivery.body().to_vec(), properties }
     }
 
-    /// A dead letter on its way back to its lane, as if it had never been tried.
+    /// A message of a dead-letter queue on its way back to its queue, as if it had never been tried.
     #[must_use]
     pub fn replay(topology: &Topology, delivery: &Delivery) -> Self {
         let properties = passed_on(delivery.properties());
         Self {
             exchange: String::new(),
-            routing_key: topology.lane(delivery.lane()),
+            routing_key: topology.work_queue(WorkQueue::plain(delivery.queue().index)),
             body: delivery.body().to_vec(),
             properties: properties.with_headers(foreign(delivery.properties())),
         }
@@ -142,7 +136,7 @@ impl Message {
         self.exchange.is_empty()
     }
 
-    fn noted(queue: String, delivery: &Delivery, note: &Note) -> Self {
+    fn noted(topology: &Topology, queue: String, delivery: &Delivery, note: &Note) -> Self {
         let mut headers = foreign(delivery.properties());
         let reason: String = note.reason.chars().take(MAX_REASON_CHARS).collect();
         headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(note.attempts.into()));
@@ -150,7 +144,7 @@ impl Message {
         headers.insert(CODE.into(), text(note.code.as_str()));
         headers.insert(STAGE.into(), text(note.stage.as_str()));
         headers.insert(REASON.into(), text(&reason));
-        headers.insert(LANE.into(), text(delivery.lane().as_str()));
+        headers.insert(LANE.into(), text(&topology.spec(delivery.queue()).name));
         let properties = passed_on(delivery.properties()).with_headers(headers);
         Self { exchange: String::new(), routing_key: queue, body: delivery.body().to_vec(), properties }
     }
@@ -166,8 +160,8 @@ fn persistent() -> BasicProperties {
 
 /// The properties that a message keeps when it is passed on.
 ///
-/// Not among them: `expiration` (would end it in the dead queue), `priority` (a rung of the ladder expires from its front
-/// only, and would be held up by whoever is put before it), `user_id` and `reply_to` (RabbitMQ checks both against the
+/// Not among them: `expiration` (would end it in the dead-letter queue), `priority` (a retry queue expires messages at its front
+/// only, and would keep those that a priority puts behind), `user_id` and `reply_to` (RabbitMQ checks both against the
 /// connection that publishes, and closes the channel).
 fn passed_on(from: &BasicProperties) -> BasicProperties {
     let mut to = persistent();

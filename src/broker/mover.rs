@@ -1,4 +1,4 @@
-//! Moves messages from one queue of ours to another, many at a time.
+//! Moves messages from one queue of a role to another, many at a time.
 //!
 //! A connection of its own, opened when it is first needed: the one that consumes must not be stopped by a broker that is
 //! short of memory, and the [`Publisher`](super::Publisher) has one message at a time on a channel, so that it knows which
@@ -11,18 +11,18 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation};
 use tokio::time::timeout;
 
-use super::connection::Link;
+use super::connection::Connection;
 use super::{BrokerError, Delivery, Message, Topology, WorkQueue};
 use crate::config::Broker;
 
 /// How a delivery becomes a message for a queue.
 type Make = fn(String, &Delivery) -> Message;
 
-/// Moves deliveries to other work queues.
+/// Moves deliveries to other queues of the role.
 pub struct Mover {
     config: Broker,
     topology: Topology,
-    open: Option<(Link, Channel)>,
+    open: Option<(Connection, Channel)>,
 }
 
 impl Mover {
@@ -34,7 +34,7 @@ impl Mover {
 
     /// Publishes every delivery to the end of `queue` as it is, waits for all confirms, and then acknowledges them. Where
     /// one of them is not confirmed, all go back to the front of the queue that they came from; those that had arrived
-    /// are there twice then.
+    /// are in both queues then.
     ///
     /// # Errors
     /// [`BrokerError`], also where the broker takes no messages at the moment.
@@ -71,8 +71,8 @@ impl Mover {
     async fn publish_all(&mut self, make: Make, queue: WorkQueue, deliveries: &[Delivery]) -> Result<(), BrokerError> {
         let name = self.topology.work_queue(queue);
         let patience = Duration::from_secs(self.config.confirm_timeout_s);
-        let (link, channel) = self.channel().await?;
-        if link.is_blocked() {
+        let (connection, channel) = self.channel().await?;
+        if connection.is_blocked() {
             return Err(BrokerError::gone("moving messages", "the broker takes no messages"));
         }
         let options = BasicPublishOptions { mandatory: true, immediate: false };
@@ -80,7 +80,7 @@ impl Mover {
         for delivery in deliveries {
             let Message { exchange, routing_key, body, properties } = make(name.clone(), delivery);
             let publish = channel.basic_publish(exchange.into(), routing_key.into(), options, &body, properties);
-            confirms.push(link.answer("moving messages", publish).await?);
+            confirms.push(connection.answer("moving messages", publish).await?);
         }
         let Ok(confirms) = timeout(patience, try_join_all(confirms)).await else {
             return Err(BrokerError::Timeout { action: "moving messages" });
@@ -93,14 +93,15 @@ impl Mover {
         }
     }
 
-    async fn channel(&mut self) -> Result<&(Link, Channel), BrokerError> {
-        let usable = |(link, channel): &(Link, Channel)| link.is_open() && channel.status().connected();
+    async fn channel(&mut self) -> Result<&(Connection, Channel), BrokerError> {
+        let usable =
+            |(connection, channel): &(Connection, Channel)| connection.is_open() && channel.status().connected();
         if !self.open.as_ref().is_some_and(usable) {
             self.open = None;
-            let link = Link::open(&self.config, "mover").await?;
-            let channel = link.channel().await?;
-            link.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
-            self.open = Some((link, channel));
+            let connection = Connection::open(&self.config, "mover").await?;
+            let channel = connection.channel().await?;
+            connection.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+            self.open = Some((connection, channel));
         }
         self.open.as_ref().ok_or_else(|| BrokerError::gone("moving messages", "there is no connection"))
     }

@@ -1,4 +1,12 @@
-//! Publishing: mandatory, persistent, confirmed.
+//! Publishes messages so that none is lost: mandatory, persistent, confirmed.
+//!
+//! A plain AMQP publish tells the sender nothing. *Confirm* mode has RabbitMQ answer each message once the queues have it on
+//! disk; *mandatory* has it return a message that no queue is bound for, which it would otherwise drop and still confirm.
+//! Only a message that was confirmed and not returned has arrived. When the connection is lost before the answer, it is
+//! unknown whether the message arrived: it is published again, and receivers recognise the second copy by its id. While
+//! RabbitMQ is short of memory or disk it stops reading from connections that publish; that is waited out, and the time
+//! limit for an answer does not run meanwhile. A message about a delivery is published only while the delivery is still
+//! ours: after that, RabbitMQ has given the delivery to another consumer, which publishes in its own turn.
 
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +16,7 @@ use lapin::{Channel, Confirmation};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connection::{Backoff, Link};
+use super::connection::{Backoff, Connection};
 use super::{BrokerError, Message, Topology};
 use crate::config::Broker;
 
@@ -30,7 +38,7 @@ struct Shared {
 }
 
 struct Session {
-    link: Link,
+    connection: Connection,
     idle: SyncMutex<Vec<Channel>>,
 }
 
@@ -39,6 +47,12 @@ impl Publisher {
     #[must_use]
     pub fn new(config: &Broker, topology: Topology) -> Self {
         Self(Arc::new(Shared { config: config.clone(), topology, session: Mutex::new(None) }))
+    }
+
+    /// What it declares when it connects.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.0.topology
     }
 
     /// Connects now, and declares the topology.
@@ -53,7 +67,7 @@ impl Publisher {
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         let session = self.0.session.try_lock();
-        session.is_ok_and(|session| session.as_ref().is_some_and(|session| session.link.is_blocked()))
+        session.is_ok_and(|session| session.as_ref().is_some_and(|session| session.connection.is_blocked()))
     }
 
     /// Publishes until the broker has given an answer, however long that takes: through lost connections and restarts,
@@ -61,7 +75,7 @@ impl Publisher {
     /// Dropping the future gives up.
     ///
     /// # Errors
-    /// [`BrokerError::Unroutable`] where nobody has bound a queue, [`BrokerError::NotTaken`] where a queue refuses.
+    /// [`BrokerError::Unroutable`] where no queue is bound, [`BrokerError::NotTaken`] where a queue refuses.
     pub async fn deliver(&self, message: &Message) -> Result<(), BrokerError> {
         self.deliver_while(message, || true).await
     }
@@ -113,13 +127,13 @@ impl Publisher {
 
     async fn session(&self) -> Result<Arc<Session>, BrokerError> {
         let mut current = self.0.session.lock().await;
-        if let Some(session) = current.as_ref().filter(|session| session.link.is_open()) {
+        if let Some(session) = current.as_ref().filter(|session| session.connection.is_open()) {
             return Ok(Arc::clone(session));
         }
         *current = None;
-        let link = Link::open(&self.0.config, "publisher").await?;
-        self.0.topology.declare(&link).await?;
-        let session = Arc::new(Session { link, idle: SyncMutex::new(Vec::new()) });
+        let connection = Connection::open(&self.0.config, "publisher").await?;
+        self.0.topology.declare(&connection).await?;
+        let session = Arc::new(Session { connection, idle: SyncMutex::new(Vec::new()) });
         *current = Some(Arc::clone(&session));
         Ok(session)
     }
@@ -134,7 +148,7 @@ impl Publisher {
 }
 
 /// Whether publishing ends with this error, which queues have answered with `NotTaken` so many times before and with it.
-/// Queues of this topology are declared again with the next connection, and take everything in the end.
+/// Queues of this topology are declared again with the next connection, so that publishing to them goes on.
 const fn is_final(error: &BrokerError, not_taken: u32, for_own_queue: bool) -> bool {
     match error {
         BrokerError::Config(_) | BrokerError::Unwanted => true,
@@ -144,7 +158,7 @@ const fn is_final(error: &BrokerError, not_taken: u32, for_own_queue: bool) -> b
     }
 }
 
-/// Whether the log has it that a message waits for a blocked connection.
+/// Whether it was logged that a message waits for a blocked connection.
 #[derive(Default)]
 struct Blocked {
     is_logged: bool,
@@ -167,13 +181,13 @@ impl Session {
         wanted: &(impl Fn() -> bool + Sync),
     ) -> Result<(), BrokerError> {
         let mut blocked = Blocked::default();
-        // What is published into a blocked connection piles up here and is sent later, given up or not.
+        // A message that is published over a blocked connection stays in our memory and is sent later, even if it was given up.
         while self.is_blocked() && wanted() {
             blocked.log_once();
             sleep(BLOCKED_POLL).await;
         }
         let channel = self.channel().await?;
-        // All of this may have taken long enough for a delivery to be somebody else's by now.
+        // Meanwhile the delivery that the message is about may have gone to another consumer.
         if !wanted() {
             self.keep(channel);
             return Err(BrokerError::Unwanted);
@@ -182,7 +196,7 @@ impl Session {
         let routing_key = message.routing_key.clone();
         let result = match confirmation {
             Confirmation::Ack(None) => Ok(()),
-            // RabbitMQ acknowledges what it returned: it has done what it could.
+            // RabbitMQ also confirms a message that it has returned.
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Err(BrokerError::Unroutable { routing_key }),
             Confirmation::Nack(None) => Err(BrokerError::NotTaken { routing_key }),
             Confirmation::NotRequested => Err(BrokerError::gone("publishing", "the channel gives no confirms")),
@@ -192,8 +206,8 @@ impl Session {
     }
 
     /// Publishes, and waits for the confirm. The time in which the connection is blocked does not count: the message is
-    /// in the socket, and giving up would only put another one behind it. A message that nobody wants any more is not
-    /// waited for; its channel is closed.
+    /// in the socket, and giving up would only put another one behind it. A message that is no longer wanted
+    /// is not waited for; its channel is closed.
     async fn confirmed(
         &self,
         channel: &Channel,
@@ -210,7 +224,7 @@ impl Session {
             &message.body,
             message.properties.clone(),
         );
-        let mut confirm = self.link.answer("publishing", publish).await?;
+        let mut confirm = self.connection.answer("publishing", publish).await?;
         let mut deadline = Instant::now() + confirm_timeout;
         loop {
             match timeout(BLOCKED_POLL, &mut confirm).await {
@@ -229,7 +243,7 @@ impl Session {
     }
 
     fn is_blocked(&self) -> bool {
-        self.link.is_blocked() && self.link.is_open()
+        self.connection.is_blocked() && self.connection.is_open()
     }
 
     /// A channel for one message at a time. lapin hands a returned message to whichever confirm comes next, so that two
@@ -243,8 +257,8 @@ impl Session {
                 None => break,
             }
         }
-        let channel = self.link.channel().await?;
-        self.link.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        let channel = self.connection.channel().await?;
+        self.connection.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
         Ok(channel)
     }
 

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use url::Url;
 
 use super::{CliError, EXIT_FAILED, Format, Global, runtime, units};
-use crate::broker::{AlternateExchange, Publisher, Topology, alternate_exchange};
+use crate::broker::{AlternateExchange, Publisher, alternate_exchange};
 use crate::config::{Config, Profiles};
+use crate::roles::worker::{self, Workspace};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::store::Store;
 use crate::task::Component;
 use crate::telemetry;
-use crate::worker::Workspace;
 
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -216,7 +216,7 @@ async fn store(config: &Config) -> Finding {
 
 async fn broker(config: &Config) -> Finding {
     let shown = broker_for_display(config);
-    let connected = match Topology::new(&config.broker) {
+    let connected = match worker::topology(&config.broker) {
         Ok(topology) => Publisher::new(&config.broker, topology).connect().await,
         Err(error) => Err(error),
     };
@@ -233,7 +233,7 @@ async fn broker(config: &Config) -> Finding {
 /// What becomes of requests that no lane is bound for, at a broker that answers.
 async fn unrouted(config: &Config) -> Finding {
     let lacking = |text, advice| Finding { what: "unrouted", state: State::Lacking, text, advice };
-    let asked = match Topology::new(&config.broker) {
+    let asked = match worker::topology(&config.broker) {
         Ok(topology) => alternate_exchange(&config.broker, &topology).await.map(|found| (found, topology)),
         Err(error) => Err(error),
     };

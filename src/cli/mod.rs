@@ -24,11 +24,13 @@ use clap::{Args, Parser, Subcommand};
 use crate::broker::BrokerError;
 use crate::config::{self, Config, ConfigErrors, Profiles};
 use crate::profile_lab::BenchError;
+use crate::roles::worker::WorkspaceError;
 use crate::sandbox::SandboxError;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::telemetry::TracesError;
-use crate::worker::WorkspaceError;
+
+pub use health::ask;
 
 /// Exit code: something failed that a second try or an operator may mend.
 pub(crate) const EXIT_FAILED: u8 = 1;

@@ -10,12 +10,12 @@ use super::{CliError, EXIT_FAILED, EXIT_REJECTED, Format, Global, describe, runt
 use crate::config::{Config, Limits, Profile};
 use crate::error::{Code, Fault};
 use crate::events::{Action, Kind};
+use crate::roles::worker::Workspace;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::source::Sources;
 use crate::store::Store;
 use crate::task::{INPUT, JobSpec, Report, Task};
 use crate::telemetry;
-use crate::worker::Workspace;
 
 /// Options of `probe`.
 #[derive(Debug, clap::Args)]

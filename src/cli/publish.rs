@@ -11,9 +11,10 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{CliError, EXIT_FAILED, EXIT_REJECTED, Global, runtime};
-use crate::broker::{Message, OutcomeQueue, Publisher, Topology};
+use crate::broker::{Message, OutcomeQueue, Publisher};
 use crate::config::Config;
 use crate::events::{Declared, Event, Headers, NORMALIZED_TYPE, Origin, RECEIVED_TYPE, REJECTED_TYPE, Received};
+use crate::roles::worker;
 use crate::store::{PutOptions, Store};
 use crate::telemetry;
 
@@ -49,7 +50,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
 }
 
 async fn publish(args: &Args, config: &Config) -> Result<ExitCode, CliError> {
-    let topology = Topology::new(&config.broker)?;
+    let topology = worker::topology(&config.broker)?;
     let publisher = Publisher::new(&config.broker, topology.clone());
     // Before anything is published, so that no outcome is missed.
     let outcomes = if args.wait { Some(OutcomeQueue::open(&config.broker, &topology).await?) } else { None };
@@ -166,12 +167,15 @@ fn origin(config: &Config, key: String) -> Result<Origin, CliError> {
 
 async fn await_outcome(mut outcomes: OutcomeQueue, asked: &Received, deadline: Instant) -> Result<Event, CliError> {
     loop {
-        let Ok(body) = timeout_at(deadline, outcomes.next()).await else {
+        let Ok(message) = timeout_at(deadline, outcomes.next()).await else {
             return Err(late(
                 "no outcome in time: the request is in its lane, and a worker may still do it".to_owned(),
             ));
         };
-        let Ok(event) = Event::decode_outcome(None, &Headers::new(), &body?) else { continue };
+        let message = message?;
+        let event = Event::decode_outcome(None, &Headers::new(), message.body());
+        message.ack().await?;
+        let Ok(event) = event else { continue };
         let is = |name: &str, id: &str| event.data.get(name).and_then(|value| value.as_str()) == Some(id);
         if is("tenant", &asked.tenant) && is("media_id", &asked.media_id) {
             return Ok(event);

@@ -1,14 +1,15 @@
 //! `mediamill replay`: messages that wait for an operator back to their lanes, as if they had never been tried; or only
 //! counted, or thrown away.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::{CliError, Global, runtime};
-use crate::broker::{DeadLetters, Delivery, Lane, Letters, Message, Publisher, Topology};
+use crate::broker::{Delivery, Letters};
 use crate::config::Config;
 use crate::error::Code;
+use crate::roles::worker;
+use crate::runtime::replay::{Action, Found, replay};
 use crate::telemetry;
 
 /// Options of `replay`.
@@ -32,7 +33,7 @@ pub(super) struct Args {
     discard: bool,
 }
 
-/// Why a letter is in the dead queue.
+/// Why a message is in the dead-letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reason {
     /// A worker wrote this code into its headers.
@@ -53,9 +54,6 @@ impl Reason {
     }
 }
 
-/// Letters by why they are there and the lane that they go back to.
-type Tally = BTreeMap<(String, &'static str), u32>;
-
 /// Moves them, each confirmed in its lane before it is taken from its queue.
 pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     if args.discard && args.code.is_none() && !args.unrouted {
@@ -64,7 +62,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     }
     let config = global.load()?;
     telemetry::init(&config.log);
-    let (tally, left) = runtime()?.block_on(go_through(args, &config))?;
+    let Found { tally, left } = runtime()?.block_on(go_through(args, &config))?;
     let mut out = io::stdout().lock();
     if args.list {
         if tally.is_empty() {
@@ -86,45 +84,25 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
 }
 
 /// What was found of what is asked for, and how many are left.
-async fn go_through(args: &Args, config: &Config) -> Result<(Tally, u32), CliError> {
-    let topology = Topology::new(&config.broker)?;
-    let publisher = Publisher::new(&config.broker, topology.clone());
-    let which = if args.unrouted { Letters::Unrouted } else { Letters::Dead };
-    let letters = DeadLetters::open(&config.broker, &topology, which).await?;
-    let limit = args.limit.unwrap_or(u32::MAX);
-    let mut tally = Tally::new();
-    let (mut found, mut taken) = (0, 0);
-    // What comes meanwhile stands behind those that were counted.
-    for _ in 0..letters.count() {
-        if found == limit {
-            break;
-        }
-        let Some(delivery) = letters.next().await? else { break };
-        // What is not acknowledged is passed over, and back in the queue in the end.
-        if args.code.is_some_and(|reason| reason != Reason::of(&delivery)) {
-            continue;
-        }
-        found += 1;
-        let reason = match Reason::of(&delivery) {
+async fn go_through(args: &Args, config: &Config) -> Result<Found, CliError> {
+    let topology = worker::topology(&config.broker)?;
+    let letters = if args.unrouted { Letters::Unrouted } else { Letters::Dead("dead".to_owned()) };
+    let action = match args {
+        Args { list: true, .. } => Action::List,
+        Args { discard: true, .. } => Action::Discard,
+        Args { .. } => Action::Replay,
+    };
+    let wanted = |delivery: &Delivery| {
+        let reason = Reason::of(delivery);
+        args.code.is_none_or(|wanted| wanted == reason).then(|| match reason {
             _ if args.unrouted => delivery.routing_key().escape_debug().to_string(),
             Reason::Code(code) => code.to_string(),
             Reason::Unknown => "unknown".to_owned(),
             Reason::None => "none".to_owned(),
-        };
-        *tally.entry((reason, Lane::as_str(delivery.lane()))).or_default() += 1;
-        if args.list {
-            continue;
-        }
-        if !args.discard {
-            // A letter that is no longer ours is in its queue for the next replay.
-            publisher.deliver_while(&Message::replay(&topology, &delivery), || !delivery.is_void()).await?;
-        }
-        delivery.ack().await?;
-        taken += 1;
-    }
-    let left = letters.count() - taken;
-    letters.close().await;
-    Ok((tally, left))
+        })
+    };
+    let limit = args.limit.unwrap_or(u32::MAX);
+    Ok(replay(&config.broker, &topology, letters, action, limit, wanted).await?)
 }
 
 fn parse_reason(text: &str) -> Result<Reason, String> {

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::{CliError, Global, runtime};
-use crate::broker::{Publisher, Topology};
+use crate::broker::Publisher;
+use crate::roles::worker;
 use crate::telemetry;
 
 /// Options of `topology`.
@@ -19,7 +20,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let config = global.load()?;
     telemetry::init(&config.log);
-    let topology = Topology::new(&config.broker)?;
+    let topology = worker::topology(&config.broker)?;
     let mut out = io::stdout().lock();
     for line in topology.describe() {
         writeln!(out, "{line}")?;

@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CliError, Global, runtime};
 use crate::config::{Config, Profiles};
-use crate::http;
+use crate::roles::worker::{self, Parts, Pipeline, Workspace};
+use crate::runtime::health_http;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::source::Sources;
 use crate::store::Store;
 use crate::telemetry::{self, Traces};
-use crate::worker::{Parts, Pipeline, Slots, Worker, Workspace};
 
 /// Options of `worker`. All else is configuration.
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ pub(super) struct Args {}
 
 /// Works until SIGTERM or SIGINT, then finishes or puts back what it has. Exit code 0.
 ///
-/// What ends it early is a line of the log like any other, once there is a log: whoever is woken by it reads that.
+/// An error that ends it early is logged, once there is a log, because operators read that.
 pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let (config, profiles) = global.load_with_profiles()?;
     let traces = Traces::new(&config.traces);
@@ -59,7 +59,7 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
             "limits.scratch_bytes is above what a job can have of the scratch space"
         );
     }
-    let slots = Slots::new(&config.worker);
+    let slots = worker::slots(&config.worker);
     let status = sandbox.status();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -72,10 +72,10 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     );
     let parts = Parts { sources, store: store.clone(), sandbox, profiles, workspace };
     let pipeline = Pipeline::new(&config, parts, slots.count().into());
-    let worker = Worker::new(&config, slots, pipeline.clone())?;
-    // Before the first connection: a worker that waits for its broker says so.
-    if let Some(listener) = http::listen(&config.http).await? {
-        tokio::spawn(http::serve(listener, worker.health()));
+    let worker = worker::service(&config, slots, pipeline.clone())?;
+    // Before the first connection, so that /readyz answers while the worker waits for its broker.
+    if let Some(listener) = health_http::listen(&config.http).await? {
+        tokio::spawn(health_http::serve(listener, worker.health()));
     }
     tokio::spawn(reread(hangup, global, config, pipeline));
     Box::pin(worker.run(shutdown)).await?;

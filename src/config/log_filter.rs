@@ -2,19 +2,22 @@
 //! worker with such a filter logs nothing at all.
 
 /// Our own modules, and the target of spans.
-const MODULES: [&str; 20] = [
+const MODULES: [&str; 22] = [
     "broker",
+    "channels",
     "cli",
     "config",
     "egress",
     "error",
     "events",
-    "http",
     "plan",
     "profile",
     "profile_lab",
+    "roles",
+    "runtime",
     "sandbox",
     "secrets",
+    "simulate",
     "source",
     "spans",
     "store",
@@ -22,7 +25,13 @@ const MODULES: [&str; 20] = [
     "telemetry",
     "transcode",
     "vocabulary",
-    "worker",
+];
+/// Modules of older versions, and the modules that log in their place: filters that name them go on working.
+const RENAMED: [(&str, &[&str]); 4] = [
+    ("mediamill::bench", &["mediamill::profile_lab"]),
+    ("mediamill::domain", &["mediamill::plan"]),
+    ("mediamill::http", &["mediamill::runtime::health_http"]),
+    ("mediamill::worker", &["mediamill::roles::worker", "mediamill::runtime"]),
 ];
 /// Other crates that log, or might in another version: their names, or what those begin with.
 const OTHERS: [&str; 17] = [
@@ -46,6 +55,20 @@ const OTHERS: [&str; 17] = [
 ];
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// A filter as written, with the modules of today in the place of those of older versions.
+#[must_use]
+pub fn current(filter: &str) -> String {
+    filter.split(',').flat_map(renamed).collect::<Vec<_>>().join(",")
+}
+
+fn renamed(directive: &str) -> Vec<String> {
+    let (target, rest) = directive.split_at(directive.find(['[', '=']).unwrap_or(directive.len()));
+    match RENAMED.iter().find(|(old, _)| *old == target) {
+        Some((_, new)) => new.iter().map(|target| format!("{target}{rest}")).collect(),
+        None => vec![directive.to_owned()],
+    }
+}
+
 /// Checks every directive of a filter.
 ///
 /// # Errors
@@ -68,7 +91,7 @@ fn check_one(directive: &str) -> Result<(), String> {
     let (target, rest) = directive.split_at(directive.find(['[', '=']).unwrap_or(directive.len()));
     if !target.is_empty() && !is_target(target) {
         return Err(
-            "is neither a level nor a target that anything logs under, such as mediamill::worker=debug".to_owned()
+            "is neither a level nor a target that anything logs under, such as mediamill::roles=debug".to_owned()
         );
     }
     let level = rest.rsplit_once(']').map_or(rest, |(_, level)| level);
@@ -88,7 +111,10 @@ fn is_target(target: &str) -> bool {
     let (name, module) = (parts.next().unwrap_or_default(), parts.next());
     let is_path = target.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-' | '.'));
     match name {
-        "mediamill" => is_path && module.is_none_or(|module| MODULES.contains(&module)),
+        "mediamill" => {
+            let is_old = RENAMED.iter().any(|(old, _)| *old == target);
+            is_path && (is_old || module.is_none_or(|module| MODULES.contains(&module)))
+        }
         _ => is_path && OTHERS.iter().any(|other| name.starts_with(other)),
     }
 }
@@ -105,16 +131,29 @@ mod tests {
             "",
             "3",
             "warn,mediamill=debug",
+            "info,mediamill::roles=trace",
             "info,mediamill::worker=trace",
             "mediamill::store::s3=debug",
             "mediamill",
             "lapin=trace,info",
             "aws_smithy_runtime::client=debug",
             "[process]=debug",
-            "mediamill::worker[job{tenant=acme}]=trace,warn",
+            "mediamill::roles[job{tenant=acme}]=trace,warn",
             "off",
         ] {
             assert_eq!(check(filter), Ok(()), "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn a_filter_of_an_older_version_names_the_modules_of_today() {
+        let old = "info,mediamill::worker=debug,mediamill::worker[job]=trace,mediamill::store=warn,";
+        let new = "info,mediamill::roles::worker=debug,mediamill::runtime=debug,mediamill::roles::worker[job]=trace,\
+                   mediamill::runtime[job]=trace,mediamill::store=warn,";
+        assert_eq!(current(old), new);
+        assert_eq!((check(old), check(new)), (Ok(()), Ok(())));
+        for (_, modules) in RENAMED {
+            assert!(modules.iter().all(|module| is_target(module)), "{modules:?}");
         }
     }
 

@@ -18,6 +18,7 @@ pub use defaults::DEFAULT_TOML;
 pub use env::{env_name, env_name_of_table};
 pub use error::{ConfigError, ConfigErrors};
 pub use load::{Reloaded, listen, load, reload};
+pub use log_filter::current as current_filter;
 pub use profiles::{Profile, Profiles};
 pub use raw::{Broker, Config, Gateway, Http, Log, LogFormat, Sandbox, Source, Store, Traces, Worker};
 

@@ -1,3 +1,4 @@
-//! What a process of this program can be: each role is a subcommand, and scales by replicas.
+//! What mediamill does with messages: one folder a role. A role is run by [`runtime`](crate::runtime), and no role uses another.
 
 pub mod gateway;
+pub mod worker;

@@ -13,7 +13,7 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, current_filter};
 
 pub use export::{Traces, TracesError};
 pub use spans::{SPANS, adopt, fail, trace_context, trace_id};
@@ -70,6 +70,7 @@ fn is_fit_to_print(target: &str, level: Level) -> bool {
 /// The configured filter, and what holds above it: lapin logs each message that is returned to it as a whole, captions
 /// included, and every lost connection that is logged where it is handled. Spans for the collector are none of the log's.
 fn filter(configured: &str) -> EnvFilter {
+    let configured = current_filter(configured);
     let lapin = if configured.contains("lapin") { "" } else { ",lapin=off" };
     let always = format!("lapin::returned_messages=off,{SPANS}=off");
     EnvFilter::try_new(format!("{configured}{lapin},{always}"))

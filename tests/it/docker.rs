@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use mediamill::config::{DEFAULT_TOML, env_name};
-use mediamill::worker::{Described, METRICS};
+use mediamill::roles::worker::{Described, METRICS};
 use serde_json::Value;
 
 use crate::support::cmd::repo_file;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mediamill::worker::METRICS;
+use mediamill::roles::worker::METRICS;
 use rustix::process::Signal;
 
 use crate::support::bus::Letter;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mediamill::worker::Slots;
+use mediamill::roles::worker::slots;
 use rustix::process::Signal;
 
 use crate::support::cmd::repo_file;
@@ -14,8 +14,8 @@ use crate::support::rig::{Rig, SOON, fixture};
 fn a_voice_note_does_not_wait_behind_videos() {
     let Some(rabbit) = calm() else { return };
     let rig = Rig::new(rabbit);
-    let slots = Slots::new(&rig.config().worker);
-    assert_eq!((slots.count(), slots.bulk_count()), (2, 1));
+    let slots = slots(&rig.config().worker);
+    assert_eq!((slots.count(), slots.count_of(1)), (2, 1));
     let worker = rig.worker();
     rig.ask("video-1", &fixture("phone-portrait.mp4"));
     let child = worker.job_child();

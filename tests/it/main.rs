@@ -39,6 +39,7 @@ mod readme;
 mod references;
 mod regressions;
 mod reliability;
+mod runtime;
 mod sandbox;
 mod sandbox_endings;
 mod sandbox_escape;

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mediamill::broker::{BrokerError, Message, Publisher, Topology};
+use mediamill::broker::{BrokerError, Message, Publisher};
 use mediamill::events::Event;
+use mediamill::roles::worker;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
@@ -64,7 +65,7 @@ fn a_retry_is_published_only_while_the_delivery_is_ours() {
 fn what_is_no_longer_wanted_is_not_waited_for_while_the_connection_is_blocked() {
     let Some(rabbit) = fragile() else { return };
     let rig = Rig::new(&rabbit);
-    let topology = Topology::new(&rig.config().broker).expect("a topology");
+    let topology = worker::topology(&rig.config().broker).expect("a topology");
     let publisher = Publisher::new(&rig.config().broker, topology.clone());
     block_on(publisher.connect()).expect("connected");
     rabbit.memory_alarm(true);

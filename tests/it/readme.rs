@@ -8,10 +8,10 @@ use mediamill::config::{self, DEFAULT_TOML, Profiles};
 use mediamill::error::Code;
 use mediamill::events::{Event, Headers, NORMALIZED_TYPE, Normalized, REJECTED_TYPE, Rejected};
 use mediamill::plan::{ACCEPTED, Reader};
+use mediamill::roles::worker::{Job, METRICS, Parts, Pipeline, Room, Workspace};
 use mediamill::sandbox::{Sandbox, SandboxOptions};
 use mediamill::source::Sources;
 use mediamill::store::Store;
-use mediamill::worker::{Job, METRICS, Parts, Pipeline, Room, Workspace};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

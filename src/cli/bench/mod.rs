@@ -19,9 +19,9 @@ use crate::profile_lab::recommend::{Target, recommend};
 use crate::profile_lab::record::{Gates, Report, Run};
 use crate::profile_lab::report::{Prices, report};
 use crate::profile_lab::{Bench, BenchError, Journal, Specimen, csv, gates, machine, page, worst};
+use crate::roles::worker::slots;
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::telemetry;
-use crate::worker::Slots;
 use progress::Progress;
 
 /// Options of `bench`.
@@ -115,7 +115,7 @@ fn plan(args: &Args, config: &Config, profiles: &Profiles) -> Result<Plan, CliEr
     if corpus.is_empty() {
         return Err(CliError::Usage("no file below --corpus".to_owned()));
     }
-    let jobs = args.jobs.unwrap_or_else(|| Slots::new(&config.worker).count());
+    let jobs = args.jobs.unwrap_or_else(|| slots(&config.worker).count());
     Ok(Plan { points, old, gates, corpus, jobs })
 }
 

@@ -18,11 +18,11 @@ use uuid::Uuid;
 use super::{CliError, EXIT_FAILED, EXIT_REJECTED, Format, Global, runtime, units};
 use crate::config::{Config, Log, LogFormat, Profiles};
 use crate::events::{Declared, Origin, Received};
+use crate::roles::worker::{Job, Outcome, Parts, Pipeline, Workspace, slots};
 use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::source::Sources;
 use crate::store::Store;
 use crate::telemetry;
-use crate::worker::{Job, Outcome, Parts, Pipeline, Slots, Workspace};
 use bars::Bars;
 use inputs::{Input, Inputs};
 
@@ -87,7 +87,7 @@ async fn normalize(
     inputs: Inputs,
 ) -> Result<ExitCode, CliError> {
     let started = Instant::now();
-    let jobs = args.jobs.unwrap_or_else(|| Slots::new(&config.worker).count());
+    let jobs = args.jobs.unwrap_or_else(|| slots(&config.worker).count());
     let store = Store::local(&args.out);
     let sources = Sources::new(config, &store)?;
     let workspace = Workspace::open(&config.worker.scratch_dir, (&config.worker).into())?;

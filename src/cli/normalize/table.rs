@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::units;
 use super::Done;
-use crate::worker::Outcome;
+use crate::roles::worker::Outcome;
 
 const HEAD: [&str; 8] = ["file", "kind", "action", "before", "after", "saved", "duration", "seconds"];
 /// Columns that are aligned to the right.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use base64::Engine;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
-use mediamill::broker::{Publisher, Topology};
+use mediamill::broker::Publisher;
 use mediamill::config::{self, Config};
+use mediamill::roles::worker;
 use mediamill::store::Store;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -96,7 +97,7 @@ impl Rig {
     /// Declares exchange and queues as a worker would.
     pub fn declare(&self) {
         let broker = self.config().broker;
-        let topology = Topology::new(&broker).expect("a topology");
+        let topology = worker::topology(&broker).expect("a topology");
         block_on(Publisher::new(&broker, topology).connect()).expect("declared");
     }
 

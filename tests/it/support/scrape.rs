@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use mediamill::http::ask;
+use mediamill::cli::ask;
 use serde_json::Value;
 
 use super::bus::block_on;

@@ -5,7 +5,7 @@ use super::super::Done;
 use super::html::{escape, href};
 use super::mark;
 use crate::events::{Asset, Kind, Normalized, Rejected, Role};
-use crate::worker::Outcome;
+use crate::roles::worker::Outcome;
 
 /// The card of a file.
 pub(super) fn card(done: &Done, preload: &str) -> String {

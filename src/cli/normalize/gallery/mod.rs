@@ -6,7 +6,7 @@ mod html;
 use super::super::units;
 use super::Done;
 use super::table::Totals;
-use crate::worker::Outcome;
+use crate::roles::worker::Outcome;
 use html::escape;
 
 const STYLE: &str = include_str!("page.css");

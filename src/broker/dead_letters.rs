@@ -1,0 +1,79 @@
+//! Queues of messages that wait for an operator, read message by message: dead letters, and unrouted requests.
+
+use lapin::Channel;
+use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+
+use super::connection::Connection;
+use super::{BrokerError, Delivery, Topology};
+use crate::config::Broker;
+
+/// Which of these queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Letters {
+    /// Messages that were given up, of the dead-letter queue of this name in [`QueueSpec::dead_letters`](super::QueueSpec).
+    Dead(String),
+    /// Requests whose routing key leads to no queue.
+    Unrouted,
+}
+
+/// Messages that wait for an operator. What is taken and not acknowledged is back in the queue when this is closed.
+pub struct DeadLetters {
+    connection: Connection,
+    channel: Channel,
+    topology: Topology,
+    queue: String,
+    letters: Letters,
+    /// How many there were when it was opened.
+    count: u32,
+}
+
+impl DeadLetters {
+    /// Connects, and counts.
+    ///
+    /// # Errors
+    /// [`BrokerError`]
+    pub async fn open(config: &Broker, topology: &Topology, letters: Letters) -> Result<Self, BrokerError> {
+        let connection = Connection::open(config, "dead letters").await?;
+        topology.declare(&connection).await?;
+        let channel = connection.channel().await?;
+        let queue = match &letters {
+            Letters::Dead(name) => topology.dead_letters(name),
+            Letters::Unrouted => topology.unrouted(),
+        };
+        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+        let declare = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default());
+        let count = connection.answer("counting dead letters", declare).await?.message_count();
+        Ok(Self { connection, channel, topology: topology.clone(), queue, letters, count })
+    }
+
+    /// How many there were when it was opened.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The next one; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`BrokerError`]
+    pub async fn next(&self) -> Result<Option<Delivery>, BrokerError> {
+        let get = self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default());
+        let got = self.connection.answer("taking a dead letter", get).await?;
+        Ok(got.map(|got| match &self.letters {
+            Letters::Dead(name) => Delivery::dead_letter(&self.topology, name, got.delivery),
+            Letters::Unrouted => Delivery::unrouted(&self.topology, got.delivery),
+        }))
+    }
+
+    /// Puts back what was not acknowledged.
+    pub async fn close(self) {
+        self.connection.close().await;
+    }
+}
+
+impl std::fmt::Debug for DeadLetters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeadLetters").field("count", &self.count).finish_non_exhaustive()
+    }
+}

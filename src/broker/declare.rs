@@ -1,0 +1,187 @@
+//! Declares the exchange and the queues of a role.
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, ExchangeKind};
+
+use super::connection::Connection;
+use super::{BrokerError, Topology, WorkQueue};
+
+/// RabbitMQ 4 gives every quorum queue a delivery limit of 20; looking into a queue of letters must not empty it.
+const LETTERS_DELIVERY_LIMIT: i64 = 1_000_000;
+/// Requests, and nothing else: an outcome that no queue is bound for has to come back to the worker.
+const UNROUTED_KEYS: &[&str] = &["media.received.#"];
+
+/// A queue as it is declared.
+#[derive(Debug, Clone, PartialEq)]
+struct Queue {
+    name: String,
+    /// The exchange that it is bound to by its keys.
+    exchange: String,
+    keys: Vec<String>,
+    arguments: Vec<(&'static str, Argument)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Argument {
+    Text(String),
+    Number(i64),
+}
+
+impl Topology {
+    /// A line for each exchange, queue and binding, and one for the policy that a broker's operator has to set.
+    #[must_use]
+    pub fn describe(&self) -> Vec<String> {
+        let exchanges = [self.exchange.clone(), self.unrouted()];
+        let mut lines: Vec<_> = exchanges.iter().map(|exchange| format!("exchange {exchange} topic durable")).collect();
+        for queue in self.declared() {
+            let arguments = queue.arguments.iter().map(|(name, value)| match value {
+                Argument::Text(text) => format!(" {name}={text:?}"),
+                Argument::Number(number) => format!(" {name}={number}"),
+            });
+            lines.push(format!("queue {} durable{}", queue.name, arguments.collect::<String>()));
+            let bindings = queue.keys.iter().map(|key| format!("binding {} --{key}--> {}", queue.exchange, queue.name));
+            lines.extend(bindings);
+        }
+        lines.push(format!("policy (set by an operator, not declared): {}", self.policy_command()));
+        lines
+    }
+
+    /// Declares everything. Changes nothing that is there and the same; refused where it is there and different.
+    pub(super) async fn declare(&self, connection: &Connection) -> Result<(), BrokerError> {
+        let channel = connection.channel().await?;
+        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        for exchange in [self.exchange.clone(), self.unrouted()] {
+            let declared =
+                channel.exchange_declare(exchange.into(), ExchangeKind::Topic, durable, FieldTable::default());
+            connection.answer("declaring an exchange", declared).await?;
+        }
+        for queue in self.declared() {
+            self.declare_queue(connection, &channel, queue).await?;
+        }
+        connection.answer("closing a channel", channel.close(200, "done".into())).await
+    }
+
+    async fn declare_queue(&self, connection: &Connection, channel: &Channel, queue: Queue) -> Result<(), BrokerError> {
+        let name: ShortString = queue.name.as_str().into();
+        let mut arguments = FieldTable::default();
+        for (key, value) in queue.arguments {
+            let value = match value {
+                Argument::Text(text) => AMQPValue::LongString(text.into()),
+                Argument::Number(number) => AMQPValue::LongLongInt(number),
+            };
+            arguments.insert(key.into(), value);
+        }
+        let declared = channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), arguments);
+        connection.answer("declaring a queue", declared).await?;
+        for key in &queue.keys {
+            let exchange: ShortString = queue.exchange.as_str().into();
+            let options = QueueBindOptions::default();
+            let bound = channel.queue_bind(name.clone(), exchange, key.as_str().into(), options, FieldTable::default());
+            connection.answer("binding a queue", bound).await?;
+        }
+        Ok(())
+    }
+
+    fn declared(&self) -> Vec<Queue> {
+        let mut queues = Vec::new();
+        for queue in self.work_queues() {
+            let spec = self.spec(queue);
+            let mut arguments = quorum();
+            arguments.push(("x-delivery-limit", Argument::Number(self.delivery_limit.into())));
+            arguments.extend(dead_letter_to(self.dead_letters(&spec.dead_letters)));
+            // A second queue is not bound: only roles publish to it, through the default exchange.
+            let keys = if queue.later { Vec::new() } else { spec.keys.clone() };
+            queues.push(Queue { name: self.work_queue(queue), exchange: self.exchange.clone(), keys, arguments });
+        }
+        for (name, delay_s, index) in self.delay_queues() {
+            let ttl_ms = i64::try_from(delay_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+            let mut arguments = quorum();
+            arguments.push(("x-message-ttl", Argument::Number(ttl_ms)));
+            arguments.extend(dead_letter_to(self.work_queue(WorkQueue::plain(index))));
+            queues.push(Queue { name, exchange: self.exchange.clone(), keys: Vec::new(), arguments });
+        }
+        let mut arguments = quorum();
+        arguments.push(("x-delivery-limit", Argument::Number(LETTERS_DELIVERY_LIMIT)));
+        let letters = |name, exchange, keys| Queue { name, exchange, keys, arguments: arguments.clone() };
+        for name in self.dead_letter_names() {
+            queues.push(letters(self.dead_letters(name), self.exchange.clone(), Vec::new()));
+        }
+        let keys = UNROUTED_KEYS.iter().map(|key| (*key).to_owned()).collect();
+        queues.push(letters(self.unrouted(), self.unrouted(), keys));
+        queues
+    }
+}
+
+fn quorum() -> Vec<(&'static str, Argument)> {
+    vec![("x-queue-type", Argument::Text("quorum".to_owned()))]
+}
+
+/// Through the default exchange to one queue, at least once: the broker keeps the message until that queue has it.
+fn dead_letter_to(queue: String) -> [(&'static str, Argument); 4] {
+    [
+        ("x-dead-letter-exchange", Argument::Text(String::new())),
+        ("x-dead-letter-routing-key", Argument::Text(queue)),
+        ("x-dead-letter-strategy", Argument::Text("at-least-once".to_owned())),
+        ("x-overflow", Argument::Text("reject-publish".to_owned())),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Ladder, QueueSpec};
+    use super::*;
+
+    fn target(queues: &[Queue], name: &str) -> Option<String> {
+        let queue = queues.iter().find(|queue| queue.name == name).expect(name);
+        queue.arguments.iter().find_map(|(key, value)| match value {
+            Argument::Text(text) if *key == "x-dead-letter-routing-key" => Some(text.clone()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn every_retry_queue_leads_back_to_its_own_queue_and_every_queue_to_its_dead_letters() {
+        let queues = Topology::example().declared();
+        for (name, leads_to) in [
+            ("mm.retry.audio.10s", Some("mm.audio")),
+            ("mm.retry.bulk.60s", Some("mm.bulk")),
+            ("mm.audio", Some("mm.dead")),
+            ("mm.audio.later", Some("mm.dead")),
+            ("mm.dead", None),
+            ("mm.unrouted", None),
+        ] {
+            assert_eq!(target(&queues, name).as_deref(), leads_to, "{name}");
+        }
+        assert_eq!(queues.len(), 4 + 4 + 2);
+        assert_eq!(
+            Topology::example().retry_queue(WorkQueue::later(0), 1),
+            Some(("mm.retry.audio.60s".to_owned(), 60))
+        );
+        assert_eq!(Topology::example().retry_queue(WorkQueue::plain(0), 2), None);
+    }
+
+    #[test]
+    fn a_queue_of_another_role_has_dead_letters_and_delays_of_its_own() {
+        let ladder = Ladder { delays_s: vec![60], jitter_percent: 50 };
+        let mut topology = Topology::example();
+        topology.queues = vec![QueueSpec::new("deliver.crm", &["media.rejected"], ladder)];
+        let queues = topology.declared();
+        assert_eq!(target(&queues, "mm.deliver.crm").as_deref(), Some("mm.deliver.crm.dead"));
+        for delay_s in [60, 70, 80, 90] {
+            let name = format!("mm.retry.deliver.crm.{delay_s}s");
+            assert_eq!(target(&queues, &name).as_deref(), Some("mm.deliver.crm"));
+        }
+        assert_eq!(queues.len(), 1 + 4 + 2, "no second queue");
+    }
+
+    #[test]
+    fn the_description_names_every_binding() {
+        let text = Topology::example().describe().join("\n");
+        assert!(text.contains("binding mm --media.received.audio--> mm.audio"), "{text}");
+        assert!(text.contains("binding mm.unrouted --media.received.#--> mm.unrouted"), "{text}");
+        assert!(text.contains("queue mm.bulk durable x-queue-type=\"quorum\" x-delivery-limit=20"), "{text}");
+        assert!(text.contains("queue mm.bulk.later durable x-queue-type=\"quorum\" x-delivery-limit=20"), "{text}");
+        assert!(!text.contains("--> mm.bulk.later"), "{text}");
+    }
+}

@@ -1,0 +1,110 @@
+//! Queues as a role specifies them: bindings, retry delays, dead letters.
+
+use rand::Rng;
+
+/// What the name of a second queue ends in.
+pub(super) const LATER: &str = ".later";
+/// Delay queues of one step of a ladder with jitter.
+const SPREAD: u64 = 4;
+
+/// A queue that a role takes messages from, with all that belongs to it: bindings, retry queues, dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSpec {
+    /// What stands behind the exchange's name and a dot in the name of the queue: `audio` for `mediamill.audio`. Also the
+    /// queue's name in headers, logs and metrics, and the place that its dead letters go back to.
+    pub name: String,
+    /// Routing keys of the topic exchange that lead here.
+    pub keys: Vec<String>,
+    /// When a message is tried again.
+    pub ladder: Ladder,
+    /// As `name`, for the queue of messages that are given up: `dead` for `mediamill.dead`. Several queues may share one.
+    pub dead_letters: String,
+    /// Whether there is a second queue `<name>.later` that is bound to nothing: for messages of tenants that have more than
+    /// their share.
+    pub has_later: bool,
+}
+
+impl QueueSpec {
+    /// A queue with dead letters of its own in `<name>.dead`, and without a second queue.
+    #[must_use]
+    pub fn new(name: impl Into<String>, keys: &[&str], ladder: Ladder) -> Self {
+        let name = name.into();
+        let dead_letters = format!("{name}.dead");
+        Self { name, keys: keys.iter().map(|key| (*key).to_owned()).collect(), ladder, dead_letters, has_later: false }
+    }
+}
+
+/// The delays after which a message is tried again, one step for each try that failed. Each step is one or more queues
+/// without consumers: their messages expire, and RabbitMQ moves them back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ladder {
+    /// In seconds, one for each step. Without any, nothing is tried again.
+    pub delays_s: Vec<u64>,
+    /// By how much a delay may be longer, in hundredths of it. With more than 0 each step has several queues with different
+    /// delays, of which one is drawn for each message: a quorum queue expires messages at its front only, so that messages
+    /// of one queue cannot have delays of their own.
+    pub jitter_percent: u8,
+}
+
+impl Ladder {
+    /// The delays of a step's queues in seconds; none where there is no such step.
+    pub(super) fn delays_of(&self, step: usize) -> Vec<u64> {
+        let Some(&delay_s) = self.delays_s.get(step) else { return Vec::new() };
+        if self.jitter_percent == 0 {
+            return vec![delay_s];
+        }
+        let longest_s = delay_s.saturating_mul(self.jitter_percent.into()) / 100;
+        let mut delays: Vec<_> =
+            (0..SPREAD).map(|n| delay_s.saturating_add(longest_s.saturating_mul(n) / (SPREAD - 1))).collect();
+        delays.dedup();
+        delays
+    }
+
+    /// One delay of a step in seconds, drawn at random.
+    pub(super) fn draw(&self, step: usize) -> Option<u64> {
+        let delays = self.delays_of(step);
+        if delays.len() < 2 {
+            return delays.first().copied();
+        }
+        delays.get(rand::rng().random_range(0..delays.len())).copied()
+    }
+}
+
+/// One of the queues that a role takes messages from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WorkQueue {
+    /// The place of its [`QueueSpec`] among those of the role.
+    pub index: usize,
+    /// Whether it is the second queue, `<name>.later`.
+    pub later: bool,
+}
+
+impl WorkQueue {
+    /// The queue that events and retries come to.
+    #[must_use]
+    pub const fn plain(index: usize) -> Self {
+        Self { index, later: false }
+    }
+
+    /// The second queue.
+    #[must_use]
+    pub const fn later(index: usize) -> Self {
+        Self { index, later: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_makes_delays_longer_and_never_shorter() {
+        let ladder = |jitter_percent| Ladder { delays_s: vec![1, 60], jitter_percent };
+        assert_eq!(ladder(0).delays_of(1), [60]);
+        assert_eq!(ladder(50).delays_of(1), [60, 70, 80, 90]);
+        assert_eq!(ladder(20).delays_of(0), [1], "less than a second of jitter is none");
+        assert_eq!((ladder(20).delays_of(2), ladder(20).draw(2)), (Vec::new(), None));
+        let drawn: std::collections::BTreeSet<_> = (0..200).filter_map(|_| ladder(50).draw(1)).collect();
+        assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [60, 70, 80, 90]);
+    }
+}

@@ -1,0 +1,37 @@
+//! The worker: one job from message to outcome.
+//!
+//! `role` says what becomes of a message, `pipeline` does its job: fetch, transcode in the sandbox, store, the manifest
+//! last. `mediamill normalize` runs the same pipeline without a broker (`offline`).
+
+mod ability;
+mod answer;
+mod clock;
+mod describe;
+mod disposition;
+mod fetch;
+mod intake;
+mod job;
+mod lane;
+mod manifests;
+mod metrics;
+mod offline;
+mod one_job_per_media;
+mod outcome;
+mod pipeline;
+mod publish_outcome;
+mod put_off;
+mod rejected;
+mod role;
+mod scratch;
+mod upload;
+mod vet;
+
+pub use crate::runtime::{Described, Failure};
+pub use intake::{Reading, Request};
+pub use job::Job;
+pub use lane::{Lane, queues, slots};
+pub use metrics::{METRICS, Metrics};
+pub use outcome::{About, Outcome, Subject};
+pub use pipeline::{Parts, Pipeline};
+pub use role::{Worker, service, topology};
+pub use scratch::{Room, Scratch, Workspace, WorkspaceError};

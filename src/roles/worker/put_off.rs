@@ -1,0 +1,15 @@
+//! Why a message of the worker comes again later without its attempt being counted: the words of logs and metrics.
+
+use crate::runtime::SHARE;
+
+/// The same file is worked on.
+pub(super) const DUPLICATE: &str = "duplicate";
+/// This worker can do no job at the moment.
+pub(super) const UNABLE: &str = "unable";
+/// Running jobs leave too little scratch space.
+pub(super) const SCRATCH: &str = "scratch";
+/// Its file is here, and no slot became free for it in time.
+pub(super) const SLOT: &str = "slot";
+
+/// All of them, and the one of the runtime.
+pub(super) const ALL: [&str; 5] = [SHARE, DUPLICATE, UNABLE, SCRATCH, SLOT];

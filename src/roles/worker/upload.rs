@@ -1,0 +1,89 @@
+//! From files in the scratch directory to objects in the store. The child's report about them was checked in `vet`.
+
+use std::path::Path;
+
+use futures_util::future::try_join_all;
+
+use super::disposition::content_disposition_of;
+use crate::events::{Action, Asset, Role};
+use crate::source::Fetched;
+use crate::store::{Folder, PutOptions, Store, StoreError};
+use crate::task::{INPUT, Produced, Report};
+
+/// What was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Kept {
+    /// In the order of the report, the original last.
+    pub(super) assets: Vec<Asset>,
+    /// Where the original's bytes are.
+    pub(super) original_key: Option<String>,
+}
+
+/// Stores what was produced, and the original where it is wanted or is what people open.
+pub(super) async fn put(
+    store: &Store,
+    folder: &Folder,
+    scratch: &Path,
+    fetched: &Fetched,
+    report: &Report,
+    keep_original: bool,
+) -> Result<Kept, StoreError> {
+    let produced = report.produced.iter().map(|produced| put_one(store, folder, scratch, fetched, produced));
+    let mut assets = try_join_all(produced).await?;
+    // The same bytes are not stored twice.
+    let mut original_key = report
+        .produced
+        .iter()
+        .zip(&assets)
+        .find(|(produced, _)| produced.file == INPUT)
+        .map(|(_, asset)| asset.key.clone());
+    let wanted = keep_original || report.action == Action::KeptOriginal;
+    if original_key.is_none() && wanted {
+        let original = original(report);
+        let asset = put_one(store, folder, scratch, fetched, &original).await?;
+        original_key = Some(asset.key.clone());
+        assets.push(asset);
+    }
+    Ok(Kept { assets, original_key })
+}
+
+async fn put_one(
+    store: &Store,
+    folder: &Folder,
+    scratch: &Path,
+    fetched: &Fetched,
+    produced: &Produced,
+) -> Result<Asset, StoreError> {
+    let sha256 = (produced.file == INPUT).then_some(fetched.sha256.as_str());
+    let content_disposition = content_disposition_of(&produced.mime_type);
+    let options = PutOptions { content_type: &produced.mime_type, content_disposition, sha256 };
+    let stored = store.put_addressed(folder, &produced.object, &scratch.join(&produced.file), options).await?;
+    Ok(Asset {
+        role: produced.role,
+        key: stored.key,
+        mime_type: produced.mime_type.clone(),
+        size_bytes: stored.size_bytes,
+        sha256: stored.sha256,
+        codec: produced.codecs.first().cloned(),
+        codecs: produced.codecs.clone(),
+        width: produced.width,
+        height: produced.height,
+        duration_ms: produced.duration_ms,
+        bit_rate: produced.bit_rate,
+    })
+}
+
+/// The original as one more file to be stored.
+fn original(report: &Report) -> Produced {
+    Produced {
+        role: Role::Original,
+        file: INPUT.to_owned(),
+        object: format!("original.{}", report.extension),
+        mime_type: report.mime_type.clone(),
+        codecs: Vec::new(),
+        width: None,
+        height: None,
+        duration_ms: None,
+        bit_rate: None,
+    }
+}

@@ -1,0 +1,41 @@
+//! How old an event is, by the time that its sender wrote.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// An event that is older by its own time has a wrong one: nothing waits for so long.
+pub const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// What the clocks of senders may be ahead of ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// How old an event is by its own time, if that can be: one sender with a wrong clock would distort the
+/// histogram.
+#[must_use]
+pub fn age(of: Timestamp) -> Option<Duration> {
+    age_at(of, Timestamp::now())
+}
+
+fn age_at(of: Timestamp, now: Timestamp) -> Option<Duration> {
+    let ahead: Duration = of.duration_since(now).try_into().unwrap_or_default();
+    // Clocks differ between machines: an event from the near future is new.
+    let age: Duration = now.duration_since(of).try_into().unwrap_or_default();
+    (age <= MAX_AGE && ahead <= CLOCK_SKEW).then_some(age)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_cannot_be_are_not_measured() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let now = at("2026-06-10T12:00:00Z");
+        assert_eq!(age_at(at("2026-06-10T11:59:30Z"), now), Some(Duration::from_secs(30)));
+        assert_eq!(age_at(at("2026-06-03T12:00:00Z"), now), Some(MAX_AGE));
+        assert_eq!(age_at(at("2026-06-03T11:59:59Z"), now), None);
+        assert_eq!(age_at(at("1970-01-01T00:00:00Z"), now), None);
+        assert_eq!(age_at(at("2026-06-10T12:00:20Z"), now), Some(Duration::ZERO));
+        assert_eq!(age_at(at("2026-06-10T12:02:00Z"), now), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! Takes messages in batches ([`Intake::Consume`](super::Intake::Consume)).
+//!
+//! Each queue has a consumer of its own with a prefetch. A batch is what is here when the one before it has begun: the first
+//! message does not wait for others, and while batches are at work the next one fills by itself. Messages that were
+//! delivered and not begun are given back when the role is paused, stops or can handle nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::select;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::jobs::{Jobs, Runner};
+use super::pull::End;
+use super::role::Role;
+use super::settle::give_back;
+use crate::broker::{BrokerError, Delivery, Inlet, Mover, Subscription};
+use crate::config;
+
+/// How often a queue for which nothing comes looks whether the role has been paused.
+const LOOK: Duration = Duration::from_millis(500);
+/// What goes on with the broker when the role is told to stop has so long to end.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// Takes messages of all queues of a role.
+pub(super) struct Batches<'a, R: Role> {
+    pub(super) runner: &'a Arc<Runner<R>>,
+    pub(super) jobs: &'a Jobs,
+    pub(super) config: &'a config::Broker,
+    pub(super) prefetch: u16,
+    pub(super) batch: u16,
+}
+
+impl<R: Role> Batches<'_, R> {
+    /// Takes messages until told to stop, or until the role can handle nothing.
+    pub(super) async fn run(
+        &self,
+        subscription: &mut Subscription,
+        shutdown: &CancellationToken,
+    ) -> Result<End, BrokerError> {
+        if subscription.inlets().is_empty() {
+            return without_queues(subscription, shutdown).await;
+        }
+        // One queue that ends has the others end.
+        let stop = shutdown.child_token();
+        let queues = subscription.inlets().iter_mut().map(|inlet| self.queue(inlet, &stop));
+        let give_up = async {
+            stop.cancelled().await;
+            sleep(LAST_ANSWERS).await;
+        };
+        select! {
+            ended = try_join_all(queues) => drop(ended?),
+            // A broker that has fallen silent takes nothing off the grace period.
+            () = give_up => {}
+        }
+        Ok(if shutdown.is_cancelled() { End::Shutdown } else { End::Unable })
+    }
+
+    async fn queue(&self, inlet: &mut Inlet, stop: &CancellationToken) -> Result<(), BrokerError> {
+        let most = usize::from(self.batch.max(1));
+        let prefetch = self.prefetch.max(self.batch).max(1);
+        let running = Arc::new(Semaphore::new((usize::from(prefetch) / most).max(1)));
+        let mut mover = Mover::new(self.config, &self.runner.settler.topology);
+        while !stop.is_cancelled() {
+            if self.is_unable() {
+                stop.cancel();
+                break;
+            }
+            if let Some(until) = self.paused_until(inlet) {
+                select! {
+                    () = stop.cancelled() => break,
+                    () = sleep_until(until) => continue,
+                }
+            }
+            for delivery in self.while_open(inlet, prefetch, &running, stop).await? {
+                give_back(&mut mover, &delivery, self.runner.delivery_limit).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts batches until the queue is paused, or until told to stop. Gives back what was delivered and not begun.
+    async fn while_open(
+        &self,
+        inlet: &mut Inlet,
+        prefetch: u16,
+        running: &Arc<Semaphore>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Delivery>, BrokerError> {
+        let queue = inlet.queue().index;
+        let mut window = inlet.look(prefetch).await?;
+        while !self.is_unable() && self.runner.role.paused_until(queue).is_none_or(|until| until <= Instant::now()) {
+            let permit = select! {
+                () = stop.cancelled() => break,
+                permit = permit(running) => permit,
+                error = window.fill() => return Err(error),
+            };
+            let Some(permit) = permit else { break };
+            let gather = window.gather(usize::from(self.batch.max(1)), LOOK);
+            let Some(batch) = stop.run_until_cancelled(gather).await else { break };
+            let batch = batch?;
+            if !batch.is_empty() {
+                self.jobs.start_batch(self.runner, batch, permit);
+            }
+        }
+        window.close().await
+    }
+
+    fn is_unable(&self) -> bool {
+        self.runner.role.is_unable() || self.runner.role.able().is_err()
+    }
+
+    fn paused_until(&self, inlet: &Inlet) -> Option<Instant> {
+        self.runner.role.paused_until(inlet.queue().index).filter(|until| *until > Instant::now())
+    }
+}
+
+/// A role without queues publishes only. It keeps the connection, which health asks about.
+async fn without_queues(subscription: &Subscription, shutdown: &CancellationToken) -> Result<End, BrokerError> {
+    while shutdown.run_until_cancelled(sleep(LOOK)).await.is_some() {
+        if !subscription.is_open() {
+            let detail = "the connection is closed".to_owned();
+            return Err(BrokerError::Unavailable { action: "looking at the connection", detail });
+        }
+    }
+    Ok(End::Shutdown)
+}
+
+/// The right to handle one more batch; none where the semaphore is closed, which does not happen.
+async fn permit(running: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(running).acquire_owned().await.ok()
+}

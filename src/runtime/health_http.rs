@@ -1,0 +1,74 @@
+//! Health and metrics over HTTP: `/livez`, `/readyz`, `/metrics`. Nothing can be changed through it, nothing in it is secret,
+//! and there is no authentication.
+
+use std::io;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+
+use super::Health;
+use crate::config;
+
+/// What `/metrics` is written in.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Opens the configured port; nothing where none is configured.
+///
+/// # Errors
+/// Where the port cannot be had.
+pub async fn listen(config: &config::Http) -> io::Result<Option<TcpListener>> {
+    if config.listen.is_empty() {
+        return Ok(None);
+    }
+    let error = |error: &dyn std::fmt::Display| io::Error::other(format!("http.listen {}: {error}", config.listen));
+    let listener = TcpListener::bind(&config.listen).await.map_err(|err| error(&err))?;
+    let address = listener.local_addr().map_err(|err| error(&err))?;
+    tracing::info!(address = %address, "health and metrics over HTTP");
+    Ok(Some(listener))
+}
+
+/// The routes, for a role that has others beside them.
+pub fn router(health: Health) -> Router {
+    Router::new()
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(health)
+}
+
+/// Answers for as long as it is polled.
+pub async fn serve(listener: TcpListener, health: Health) {
+    if let Err(error) = axum::serve(listener, router(health)).await {
+        tracing::error!(%error, "the HTTP port of health and metrics has failed: probes and scrapes get no answer");
+    }
+}
+
+async fn live(State(health): State<Health>) -> (StatusCode, String) {
+    match health.hangs_for() {
+        None => (StatusCode::OK, "the loop turns\n".to_owned()),
+        Some(still) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("the loop has not turned for {} s\n", still.as_secs()))
+        }
+    }
+}
+
+async fn ready(State(health): State<Health>) -> impl IntoResponse {
+    let readiness = health.readiness().await;
+    let ready = readiness.is_ready();
+    let parts = readiness.parts.into_iter().map(|part| {
+        let word = part.trouble.unwrap_or_else(|| "ok".to_owned());
+        (part.name.to_owned(), Value::from(word))
+    });
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({ "ready": ready, "parts": parts.collect::<Map<_, _>>() });
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n"))
+}
+
+async fn metrics(State(health): State<Health>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, OPEN_METRICS)], health.metrics().await)
+}

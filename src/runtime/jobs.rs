@@ -1,0 +1,203 @@
+//! Messages that are being handled: each from its start to its acknowledgement, and all that run at the same time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::failure::{Failure, caught};
+use super::lease::Lease;
+
+use super::role::{Incoming, MessageInfo, Role, Verdict};
+use super::settle::{Settler, put_back};
+use super::slots::{Slot, Slots};
+use super::spans;
+use super::tenants::{Account, Tenants};
+use crate::broker::Delivery;
+use crate::error::{Code, Fault};
+use crate::events::Stage;
+
+/// How long putting messages back may take when the grace period is over.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A role, and what its messages are handled with.
+#[derive(Debug)]
+pub(super) struct Runner<R> {
+    pub(super) role: R,
+    pub(super) settler: Settler,
+    pub(super) tenants: Tenants,
+    /// After so many deliveries RabbitMQ gives a message up by itself.
+    pub(super) delivery_limit: u32,
+    /// How long after its receipt a message may be worked on.
+    pub(super) work_time: Duration,
+}
+
+/// A delivery, read.
+pub(super) struct Taken<M> {
+    pub(super) delivery: Delivery,
+    pub(super) message: M,
+    pub(super) info: MessageInfo,
+}
+
+impl<M> Taken<M> {
+    /// Who asks; empty where that is not known.
+    pub(super) fn tenant(&self) -> &str {
+        &self.info.tenant
+    }
+}
+
+/// What is being handled.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    pub(super) tasks: TaskTracker,
+    abandon: CancellationToken,
+}
+
+impl Jobs {
+    /// Handles one message in a slot.
+    pub(super) fn start<R: Role>(&self, runner: &Arc<Runner<R>>, taken: Taken<R::Message>, slot: Slot, slots: &Slots) {
+        let queue = taken.delivery.queue();
+        let account = Account::open(&runner.tenants, queue, taken.tenant());
+        let label = runner.settler.label(&taken.delivery);
+        let lease = Lease::new(slots, slot, (queue.index, label), taken.tenant(), &runner.settler.metrics);
+        let message = runner.incoming(taken, Some(Arc::new(lease.with(account))));
+        self.spawn(runner, vec![vec![message]], ());
+    }
+
+    /// Handles messages of one queue together, and has `permit` until all are settled. One that was delivered too often is
+    /// handled on its own.
+    pub(super) fn start_batch<R: Role>(
+        &self,
+        runner: &Arc<Runner<R>>,
+        deliveries: Vec<Delivery>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let messages = deliveries.into_iter().map(|delivery| runner.incoming(runner.read(delivery), None));
+        let (worn, fresh): (Vec<_>, Vec<_>) =
+            messages.partition(|message| message.worn_out(runner.delivery_limit).is_some());
+        let mut groups = vec![fresh];
+        groups.extend(worn.into_iter().map(|message| vec![message]));
+        self.spawn(runner, groups, permit);
+    }
+
+    fn spawn<R: Role, P: Send + 'static>(
+        &self,
+        runner: &Arc<Runner<R>>,
+        groups: Vec<Vec<Incoming<R::Message>>>,
+        permit: P,
+    ) {
+        let (runner, abandon) = (Arc::clone(runner), self.abandon.clone());
+        self.tasks.spawn(async move {
+            let handled = abandon.run_until_cancelled(async {
+                for messages in groups.iter().filter(|messages| !messages.is_empty()) {
+                    runner.handle(messages).await;
+                }
+            });
+            if handled.await.is_none() {
+                // Those that were settled before can no longer be put back.
+                let left = groups.iter().flatten().filter(|message| !message.delivery.is_void());
+                join_all(left.map(|message| put_back(&message.delivery))).await;
+            }
+            drop((groups, permit));
+        });
+    }
+
+    /// Waits for what runs, and puts back what does not end in time: that attempt does not count.
+    pub(super) async fn finish(&self, grace: Duration) {
+        self.tasks.close();
+        if timeout(grace, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        tracing::warn!(jobs = self.tasks.len(), "the grace period is over: putting back what still runs");
+        self.abandon.cancel();
+        if timeout(LAST_WORDS, self.tasks.wait()).await.is_err() {
+            tracing::warn!("the broker took no answer: it delivers the messages again when the connection is closed");
+        }
+    }
+}
+
+impl<R: Role> Runner<R> {
+    /// Reads a delivery.
+    pub(super) fn read(&self, delivery: Delivery) -> Taken<R::Message> {
+        let message = self.role.read(&delivery);
+        let info = self.role.info(&message);
+        Taken { delivery, message, info }
+    }
+
+    fn incoming(&self, taken: Taken<R::Message>, lease: Option<Arc<Lease>>) -> Incoming<R::Message> {
+        let Taken { delivery, message, info } = taken;
+        let deadline = delivery.received_at() + self.work_time;
+        Incoming { delivery, message, info, lease, deadline }
+    }
+
+    /// From deliveries to their acknowledgements.
+    async fn handle(&self, messages: &[Incoming<R::Message>]) {
+        let Some(first) = messages.first() else { return };
+        let label = self.settler.label(&first.delivery);
+        let queue = self.settler.topology.work_queue(first.delivery.queue());
+        let span = spans::process(messages, &queue, label);
+        let named = if messages.len() == 1 { spans::named(&first.info, &span) } else { tracing::Span::none() };
+        // A message with a lease is counted by the lease.
+        let without_lease = messages.iter().filter(|message| message.lease.is_none());
+        let _busy: Vec<_> = without_lease.map(|_| self.settler.metrics.busy(label)).collect();
+        for message in messages.iter().filter(|message| message.delivery.tries().attempts == 0) {
+            self.settler.metrics.taken(label, message.info.asked_at);
+        }
+        let handled = async {
+            let verdicts = Box::pin(self.verdicts(messages)).await;
+            let each = messages.iter().zip(verdicts);
+            join_all(each.map(|(message, verdict)| self.settler.settle(&self.role, message, verdict))).await;
+        };
+        Box::pin(handled).instrument(span).instrument(named).await;
+    }
+
+    async fn verdicts(&self, messages: &[Incoming<R::Message>]) -> Vec<Verdict> {
+        if let [message] = messages
+            && let Some(failure) = message.worn_out(self.delivery_limit)
+        {
+            let verdict = caught(self.role.worn_out(message, failure.clone())).await;
+            return vec![verdict.unwrap_or(Verdict::Failed(failure))];
+        }
+        match self.in_time(messages).await {
+            Some(verdicts) if verdicts.len() == messages.len() => verdicts,
+            Some(_) | None if messages.len() == 1 => vec![Verdict::Failed(panicked::<R>())],
+            Some(_) | None => {
+                let mut verdicts = Vec::with_capacity(messages.len());
+                for message in messages {
+                    let alone = self.in_time(std::slice::from_ref(message)).await;
+                    let verdict = alone.and_then(|mut verdicts| verdicts.pop());
+                    verdicts.push(verdict.unwrap_or_else(|| Verdict::Failed(panicked::<R>())));
+                }
+                verdicts
+            }
+        }
+    }
+
+    /// The role's verdicts; none where it panicked. Messages that were delivered ahead have failed for now where the role
+    /// does not end before the first of their deadlines.
+    async fn in_time(&self, messages: &[Incoming<R::Message>]) -> Option<Vec<Verdict>> {
+        let handled = caught(self.role.handle(messages));
+        let deadlines = messages.iter().filter(|message| message.lease.is_none()).map(|message| message.deadline);
+        let Some(deadline) = deadlines.min() else { return handled.await };
+        match timeout_at(deadline, handled).await {
+            Ok(verdicts) => verdicts,
+            Err(_elapsed) => Some(vec![Verdict::Failed(self.too_slow()); messages.len()]),
+        }
+    }
+
+    fn too_slow(&self) -> Failure {
+        let message = format!("{} did not end within {} s of the receipt", R::NAME, self.work_time.as_secs());
+        Failure { stage: Stage::Parse, fault: Fault::transient(Code::WorkerBroken, message) }
+    }
+}
+
+/// A panic is a bug, but a message must have an end all the same.
+fn panicked<R: Role>() -> Failure {
+    let fault = Fault::broken(Code::WorkerBroken, format!("{} panicked over this message", R::NAME));
+    Failure { stage: Stage::Parse, fault }
+}

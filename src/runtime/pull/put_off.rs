@@ -1,0 +1,54 @@
+//! Puts messages off: they are moved to the end of a lane's second queue, and that queue is left alone for a while.
+
+use tokio::time::Instant;
+
+use super::super::jobs::Taken;
+use super::super::role::Role;
+use super::super::settle::is_worn;
+use super::{SHARE, Taker};
+use crate::broker::{Delivery, WorkQueue};
+
+impl<R: Role> Taker<'_, R> {
+    /// Moves messages to the end of the lane's second queue; `again` where they come from there.
+    pub(super) async fn put_off(&mut self, lane: usize, incoming: Vec<Taken<R::Message>>, again: bool) {
+        if incoming.is_empty() {
+            return;
+        }
+        let (tenants, deliveries): (Vec<_>, Vec<_>) =
+            incoming.into_iter().map(|incoming| (incoming.tenant().to_owned(), incoming.delivery)).unzip();
+        if let Err(error) = self.mover.move_all(WorkQueue::later(lane), &deliveries).await {
+            tracing::warn!(%error, lane = self.label(lane), "messages cannot be put off: for a while tenants have no shares");
+            return self.without_shares.begin(Instant::now());
+        }
+        self.without_shares.reset();
+        self.runner.settler.metrics.put_off(self.label(lane), SHARE, tenants.len());
+        let (mut shares, now) = (self.runner.tenants.shares(lane), Instant::now());
+        for tenant in &tenants {
+            if again { shares.waits(tenant) } else { shares.put_off(tenant, now) }
+        }
+    }
+
+    /// Whether messages can be moved at the moment.
+    pub(super) fn has_shares(&self) -> bool {
+        !self.without_shares.is_on(Instant::now())
+    }
+
+    /// Whether this message may be moved. One that was given back often is started where those before it could not be moved:
+    /// each window that cannot be moved counts towards the delivery limit of every message in it.
+    pub(super) fn has_shares_for(&self, delivery: &Delivery) -> bool {
+        let has_second = self.runner.settler.topology.spec(delivery.queue()).has_later;
+        has_second
+            && self.has_shares()
+            && !(self.without_shares.has_begun() && is_worn(delivery, self.runner.delivery_limit))
+    }
+
+    /// Leaves a lane's second queue alone for a while, or until a job of this tenant goes on.
+    pub(super) fn pause(&mut self, lane: usize, tenant: &str) {
+        self.pauses[lane].begin(tenant, Instant::now());
+    }
+
+    pub(super) fn is_paused(&self, queue: WorkQueue) -> bool {
+        let pause = self.pauses[queue.index].now(Instant::now());
+        queue.later && pause.is_some_and(|(_, tenant)| self.slots.waits_enough(tenant))
+    }
+}

@@ -1,0 +1,151 @@
+//! The end of a delivery: acknowledged, to a retry queue, to a dead-letter queue, or back.
+
+use tracing::Instrument;
+
+use super::failure::caught;
+use super::metrics::Metrics;
+use super::retry::{RetryDecision, decide, note};
+use super::role::{Ending, Incoming, Role, Settled, Verdict};
+use super::spans;
+use crate::broker::{BrokerError, Delivery, Message, Mover, Note, Publisher, Topology, WorkQueue};
+
+/// Ends deliveries.
+#[derive(Debug, Clone)]
+pub(super) struct Settler {
+    pub(super) publisher: Publisher,
+    pub(super) topology: Topology,
+    pub(super) metrics: Metrics,
+}
+
+impl Settler {
+    /// The name of a delivery's queue in logs and metrics.
+    pub(super) fn label(&self, delivery: &Delivery) -> &str {
+        &self.topology.spec(delivery.queue()).name
+    }
+
+    /// Ends a delivery as the role says. Returns when the message is acknowledged, or the delivery is no longer ours.
+    pub(super) async fn settle<R: Role>(&self, role: &R, message: &Incoming<R::Message>, verdict: Verdict) {
+        let delivery = &message.delivery;
+        let mut failure = match verdict {
+            Verdict::Done => {
+                if !R::COUNTS_OUTCOMES {
+                    self.metrics.done(self.label(delivery));
+                }
+                return acknowledge(delivery).await;
+            }
+            Verdict::PutOff(why) => return self.put_off(delivery, why).await,
+            Verdict::PutBack => return put_back(delivery).await,
+            Verdict::Failed(failure) => failure,
+        };
+        let before = delivery.tries();
+        let delays_s = &self.topology.spec(delivery.queue()).ladder.delays_s;
+        let mut is_first = true;
+        // A delivery that is no longer ours goes to another consumer, which decides about it.
+        while !delivery.is_void() {
+            let attempts = before.attempts.saturating_add(1);
+            let Some(note) = note(&failure, attempts, before.suspicions) else {
+                return put_back(delivery).await;
+            };
+            let ending = match decide(&failure.fault, before, delays_s) {
+                RetryDecision::Retry { step } => return self.retry(message, step, &note).await,
+                RetryDecision::Requeue => return put_back(delivery).await,
+                RetryDecision::Reject => Ending::Rejected,
+                RetryDecision::GiveUp => Ending::Failed,
+            };
+            match caught(role.ended(message, ending, &note)).await {
+                Some(Ok(Settled::Acknowledge)) => return acknowledge(delivery).await,
+                // The failure that kept a rejection from being told may pass. The other ending is told once only.
+                Some(Err(next)) if ending == Ending::Rejected && is_first => (failure, is_first) = (next, false),
+                Some(Ok(Settled::DeadLetter) | Err(_)) | None => {
+                    if !R::COUNTS_OUTCOMES {
+                        self.metrics.gave_up(self.label(delivery), note.code);
+                    }
+                    return self.dead_letter(message, &note).await;
+                }
+            }
+        }
+    }
+
+    async fn retry<M>(&self, message: &Incoming<M>, step: usize, note: &Note) {
+        let delivery = &message.delivery;
+        let Note { code, stage, reason, attempts, .. } = note;
+        let Some((retry, delay_s)) = Message::retry(&self.topology, step, delivery, note) else {
+            return put_back(delivery).await;
+        };
+        let (tenant, media_id) = (&message.info.tenant, message.info.media_id.as_deref());
+        tracing::warn!(tenant, media_id, %code, stage = stage.as_str(), reason, attempts, delay_s, "trying again later");
+        self.metrics.retried(self.label(delivery), *stage, *code);
+        spans::ended("retry", Some(*code));
+        self.pass_on(delivery, &retry).await;
+    }
+
+    /// Has a message come again later, its attempt not counted: after the shortest delay of the ladder, or behind the
+    /// others of its queue where there is no ladder. Published anew rather than put back: before RabbitMQ 4.3 each time that
+    /// a message is put back counts towards its delivery limit.
+    async fn put_off(&self, delivery: &Delivery, why: &'static str) {
+        let from = delivery.queue();
+        let queue = self.topology.retry_queue(from, 0).map(|(queue, _delay_s)| queue);
+        let queue = queue.unwrap_or_else(|| self.topology.work_queue(WorkQueue::plain(from.index)));
+        tracing::info!(why, queue, "a message is put off");
+        self.metrics.put_off(self.label(delivery), why, 1);
+        spans::ended("put-off", None);
+        self.pass_on(delivery, &Message::moved(queue, delivery)).await;
+    }
+
+    async fn dead_letter<M>(&self, message: &Incoming<M>, note: &Note) {
+        let delivery = &message.delivery;
+        if delivery.is_void() {
+            return;
+        }
+        self.metrics.dead_lettered(self.label(delivery), note.stage, note.code);
+        self.pass_on(delivery, &Message::dead(&self.topology, delivery, note)).await;
+    }
+
+    /// Confirmed in its next queue, then gone from this one.
+    async fn pass_on(&self, delivery: &Delivery, message: &Message) {
+        if delivery.is_void() {
+            return;
+        }
+        let span = spans::publish(message.exchange(), message.routing_key(), None);
+        // Published only while the delivery is ours: RabbitMQ delivers it again otherwise, and there would be two messages.
+        match self.publisher.deliver_while(message, || !delivery.is_void()).instrument(span).await {
+            Ok(()) => acknowledge(delivery).await,
+            Err(BrokerError::Unwanted) => tracing::info!("the broker delivers a message again: it is not passed on"),
+            Err(error) => {
+                tracing::error!(%error, "a message cannot be passed on: it goes back to its queue");
+                put_back(delivery).await;
+            }
+        }
+    }
+}
+
+/// Whether half of a message's delivery limit is used up.
+pub(super) fn is_worn(delivery: &Delivery, delivery_limit: u32) -> bool {
+    delivery.delivered_before() >= delivery_limit / 2
+}
+
+/// Gives back what was not begun. Before RabbitMQ 4.3 that counts towards the delivery limit of the message: where half of
+/// it is used up, it goes behind the others of its queue as a new message instead.
+pub(super) async fn give_back(mover: &mut Mover, delivery: &Delivery, delivery_limit: u32) {
+    if !is_worn(delivery, delivery_limit) {
+        return put_back(delivery).await;
+    }
+    if let Err(error) = mover.renew(delivery).await {
+        tracing::debug!(%error, "the message is put back and counted");
+    }
+}
+
+async fn acknowledge(delivery: &Delivery) {
+    unsettled(delivery.ack().await);
+}
+
+/// Back to its queue, for anybody to take it.
+pub(super) async fn put_back(delivery: &Delivery) {
+    unsettled(delivery.requeue().await);
+}
+
+fn unsettled(result: Result<(), BrokerError>) {
+    if let Err(error) = result {
+        tracing::info!(%error, "the broker delivers a message again");
+    }
+}
