@@ -3,6 +3,7 @@
 mod bench;
 mod describe;
 mod doctor;
+mod gateway;
 mod health;
 mod normalize;
 mod probe;
@@ -13,6 +14,7 @@ mod schema;
 mod simulate;
 mod topology;
 mod units;
+mod up;
 mod worker;
 
 use std::io::{self, Write};
@@ -81,6 +83,10 @@ enum Command {
     Profiles(profiles::Args),
     /// Print a message's JSON Schema, or the AsyncAPI document of all of them
     Schema(schema::Args),
+    /// Run every role that is configured in one process until SIGTERM: the worker, and the gateway where gateway.listen is set
+    Up(up::Args),
+    /// Take webhooks of messaging providers until SIGTERM, and publish what they tell of
+    Gateway(gateway::Args),
     /// Take jobs from the broker until SIGTERM
     Worker(worker::Args),
     /// Play a messaging provider on this machine: its media API, and signed webhooks for the files of a folder
@@ -184,6 +190,8 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Health(args) => health::run(args, global),
         Command::Profiles(args) => profiles::run(args, global),
         Command::Schema(args) => schema::run(args),
+        Command::Up(args) => up::run(args, global),
+        Command::Gateway(args) => gateway::run(args, global),
         Command::Worker(args) => worker::run(args, global),
         Command::Simulate(args) => simulate::run(args, global),
         Command::Publish(args) => publish::run(args, global),

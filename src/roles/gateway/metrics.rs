@@ -1,37 +1,28 @@
-//! What a gateway counts. Labels hold the names of accounts, which the configuration gives, and words of this program.
+//! What a gateway counts beside what every role does. Labels hold the names of accounts, which the configuration gives, and
+//! words of this program.
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Metric, Registry};
-
 use crate::channels::{Denied, Ignored};
+use crate::runtime::metrics::{self, Counter, Described, Histogram, metrics};
 
-/// Every metric: name, kind, labels and meaning.
-pub const METRICS: [(&str, &str, &[&str], &str); 5] = [
-    (
-        "mediamill_webhooks_total",
-        "counter",
-        &["account", "answer"],
-        "Webhooks that were answered, by what the answer was",
-    ),
-    ("mediamill_webhook_seconds", "histogram", &["account"], "Time from a webhook's head to its answer"),
-    ("mediamill_webhook_events_total", "counter", &["account", "event"], "Events that were published and confirmed"),
-    ("mediamill_webhook_ignored_total", "counter", &["account", "kind"], "Messages that are nothing for this pipeline"),
-    (
-        "mediamill_webhook_unrouted_total",
-        "counter",
-        &["account"],
-        "Events of changes and missing files that nobody is bound for",
-    ),
-];
+metrics! { Table, TABLE:
+    webhooks: Counter, "mediamill_webhooks_total", ["account", "answer"],
+        "Webhooks that were answered: taken, handshake, or why not (unsigned, wrong, stale, unreadable, unconfigured, unknown, malformed, too-large, too-slow, encoded, busy, not-published, broken)";
+    seconds: Histogram, "mediamill_webhook_duration_seconds", ["account"],
+        "From a webhook's head to its answer";
+    events: Counter, "mediamill_webhook_events_total", ["account", "type"],
+        "Events that were published and confirmed, by their type";
+    ignored: Counter, "mediamill_webhook_ignored_total", ["account", "kind"],
+        "Messages that are nothing for this pipeline: text, interactive, status, system, outbound, history, other-account, error, unknown";
+    unrouted: Counter, "mediamill_webhook_unrouted_total", ["account"],
+        "Events of changes and of missing files that no queue is bound for";
+}
 
-/// Bounds of the histogram in seconds.
-const SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+/// Every metric of a gateway beside those of every role.
+pub static METRICS: LazyLock<Vec<Described>> = LazyLock::new(|| TABLE.to_vec());
+
 /// What stands in the place of an account that is not configured: whoever asks may choose any name.
 const NO_ACCOUNT: &str = "unknown";
 
@@ -96,86 +87,44 @@ impl Answer {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AnswerLabels {
-    account: String,
-    answer: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EventLabels {
-    account: String,
-    event: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct IgnoredLabels {
-    account: String,
-    kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AccountLabels {
-    account: String,
-}
-
-/// The metrics of a gateway.
-#[derive(Debug)]
+/// The metrics of a gateway. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Metrics {
-    registry: Registry,
-    accounts: Vec<String>,
-    webhooks: Family<AnswerLabels, Counter>,
-    seconds: Family<AccountLabels, Histogram>,
-    events: Family<EventLabels, Counter>,
-    ignored: Family<IgnoredLabels, Counter>,
-    unrouted: Family<AccountLabels, Counter>,
+    /// Those of every role.
+    pub(super) runtime: metrics::Metrics,
+    own: Arc<Table>,
+    accounts: Arc<[String]>,
 }
 
 impl Metrics {
     pub(super) fn new<'a>(accounts: impl Iterator<Item = &'a str>) -> Self {
-        let mut registry = Registry::default();
-        let webhooks = Family::default();
-        let seconds = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
-        let (events, ignored, unrouted) = (Family::default(), Family::default(), Family::default());
-        register(&mut registry, "mediamill_webhooks_total", &webhooks);
-        register(&mut registry, "mediamill_webhook_seconds", &seconds);
-        register(&mut registry, "mediamill_webhook_events_total", &events);
-        register(&mut registry, "mediamill_webhook_ignored_total", &ignored);
-        register(&mut registry, "mediamill_webhook_unrouted_total", &unrouted);
-        let accounts = accounts.map(str::to_owned).collect();
-        Self { registry, accounts, webhooks, seconds, events, ignored, unrouted }
+        let (runtime, own) = metrics::Metrics::with(Table::register);
+        Self { runtime, own: Arc::new(own), accounts: accounts.map(str::to_owned).collect() }
     }
 
-    /// All of them as OpenMetrics text.
+    /// All of it in the OpenMetrics text format.
     #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing into a string does not fail.
-        if encode(&mut text, &self.registry).is_err() { String::new() } else { text }
+    pub fn encode(&self) -> String {
+        self.runtime.encode()
     }
 
     pub(super) fn answered(&self, account: &str, answer: Answer, took: Duration) {
         let account = if self.accounts.iter().any(|name| name == account) { account } else { NO_ACCOUNT }.to_owned();
-        self.webhooks.get_or_create(&AnswerLabels { account: account.clone(), answer: answer.as_str() }).inc();
-        self.seconds.get_or_create(&AccountLabels { account }).observe(took.as_secs_f64());
+        self.own.webhooks.at([account.clone(), answer.as_str().to_owned()]).inc();
+        self.own.seconds.at([account]).observe(took.as_secs_f64());
     }
 
-    pub(super) fn published(&self, account: &str, kinds: &[String]) {
-        for kind in kinds {
-            self.events.get_or_create(&EventLabels { account: account.to_owned(), event: kind.clone() }).inc();
+    pub(super) fn published(&self, account: &str, types: &[String]) {
+        for event_type in types {
+            self.own.events.at([account.to_owned(), event_type.clone()]).inc();
         }
     }
 
     pub(super) fn ignored(&self, account: &str, why: Ignored) {
-        self.ignored.get_or_create(&IgnoredLabels { account: account.to_owned(), kind: why.as_str() }).inc();
+        self.own.ignored.at([account.to_owned(), why.as_str().to_owned()]).inc();
     }
 
     pub(super) fn unrouted(&self, account: &str, count: usize) {
-        self.unrouted.get_or_create(&AccountLabels { account: account.to_owned() }).inc_by(count as u64);
+        self.own.unrouted.at([account.to_owned()]).inc_by(count as u64);
     }
-}
-
-fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, metric: &M) {
-    let help = METRICS.iter().find(|described| described.0 == name).map_or("", |described| described.3);
-    registry.register(name.trim_end_matches("_total"), help.trim_end_matches('.'), metric.clone());
 }

@@ -12,14 +12,18 @@ mod body;
 mod intake;
 mod metrics;
 mod outlet;
+mod role;
 mod server;
 
 pub use intake::{Entry, Gateway};
 pub use metrics::{METRICS, Metrics};
 pub use outlet::{Broker, NotPublished, Outlet};
+pub use role::{GatewayRole, SetupError, service};
 pub use server::serve;
 
 use std::time::Duration;
+
+use crate::config;
 
 /// Limits of a gateway.
 #[derive(Debug, Clone)]
@@ -45,6 +49,23 @@ pub struct Options {
     pub publish_timeout: Duration,
     /// How long requests have to end once the gateway stops.
     pub drain_timeout: Duration,
+}
+
+impl From<&config::Gateway> for Options {
+    fn from(config: &config::Gateway) -> Self {
+        Self {
+            public_url: config.public_url.clone(),
+            body_bytes: config.body_bytes,
+            head_bytes: config.head_bytes,
+            memory_bytes: config.memory_bytes,
+            connections: config.connections,
+            account_requests: config.account_requests,
+            head_timeout: Duration::from_secs(config.head_timeout_s),
+            body_timeout: Duration::from_secs(config.body_timeout_s),
+            publish_timeout: Duration::from_secs(config.publish_timeout_s),
+            drain_timeout: Duration::from_secs(config.drain_timeout_s),
+        }
+    }
 }
 
 impl Default for Options {

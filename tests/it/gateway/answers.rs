@@ -205,12 +205,12 @@ async fn the_answer_comes_after_the_confirm_and_without_one_it_is_503() {
     let text = meta(r#"{"type":"text","id":"wamid.T","text":{"body":"hello"}}"#);
     let signature = signed(KEY, text.as_bytes());
     assert_eq!(status(&rig.post("support", &[("x-hub-signature-256", &signature)], text.as_bytes()).await), 200);
-    let metrics = rig.gateway.metrics().text();
+    let metrics = rig.gateway.metrics().encode();
     for line in [
         r#"mediamill_webhooks_total{account="support",answer="not-published"} 2"#,
         r#"mediamill_webhooks_total{account="support",answer="taken"} 2"#,
         r#"mediamill_webhook_ignored_total{account="support",kind="text"} 1"#,
-        r#"mediamill_webhook_events_total{account="support",event="mediamill.media.received.v1"} 1"#,
+        r#"mediamill_webhook_events_total{account="support",type="mediamill.media.received.v1"} 1"#,
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
