@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::worker::listen;
+use super::stop::listen;
 use super::{CliError, Global, runtime};
 use crate::config::Config;
 use crate::roles::gateway::{self, Gateway, GatewayRole};

@@ -12,6 +12,7 @@ mod publish;
 mod replay;
 mod schema;
 mod simulate;
+mod stop;
 mod topology;
 mod units;
 mod up;

@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::gateway::Door;
+use super::stop::listen;
 use super::{CliError, Global, runtime};
 use crate::config::{Config, Profiles};
 use crate::roles::worker::{self, Parts, Pipeline, Workspace};
@@ -131,19 +132,4 @@ async fn reread(mut hangup: Signal, global: Global, config: Config, pipeline: Pi
             Err(error) => tracing::error!(error, "the profiles stay as they were"),
         }
     }
-}
-
-/// Cancels `shutdown` at the first SIGTERM or SIGINT.
-pub(super) fn listen(shutdown: CancellationToken) -> Result<(), CliError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(signal = name, "stopping");
-        shutdown.cancel();
-    });
-    Ok(())
 }

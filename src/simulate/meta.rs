@@ -9,8 +9,7 @@ use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::send::{Delivered, Webhook};
-use super::server::{Answer, Asked, Played, unix_now};
+use super::played::{Answer, Asked, Delivered, Played, Webhook, unix_now};
 use super::{Fault, Provider, URL_LIFETIME};
 
 /// Where files are, below whichever host.

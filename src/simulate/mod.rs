@@ -7,13 +7,15 @@
 mod faults;
 mod files;
 mod meta;
+mod played;
+mod provider;
 mod send;
 mod server;
 mod twilio;
 
 pub use faults::{Fault, Faults};
 pub use files::{Files, Sample};
-pub use send::Delivered;
+pub use played::Delivered;
 
 use std::io;
 use std::net::SocketAddr;
@@ -80,7 +82,7 @@ pub async fn run(
     let files = Arc::new(Files::read(&options.folder)?);
     let listener = TcpListener::bind(options.listen).await?;
     let address = listener.local_addr()?;
-    let played = Arc::new(server::Played::new(options.clone(), files, address));
+    let played = Arc::new(played::Played::new(options.clone(), files, address));
     let serving = tokio::spawn(server::serve(listener, Arc::clone(&played), shutdown.clone()));
     if let Some(webhook) = &options.webhook {
         let target = send::Target::parse(webhook)?;

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::Fault;
-use super::server::Played;
+use super::played::{Delivered, Played, Webhook};
+use super::{Fault, provider};
 
 /// How long a provider waits for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -28,30 +28,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause. Providers take longer ones.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// A webhook as it is sent.
-#[derive(Debug, Clone)]
-pub(super) struct Webhook {
-    pub(super) content_type: &'static str,
-    /// The signature, or whatever else goes with it.
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<u8>,
-}
-
-/// A message that the gateway has taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivered {
-    /// The provider's id of the message.
-    pub message_id: String,
-    /// The provider's id of the file in it, where it has one for each file of a message.
-    pub part: Option<String>,
-    /// Number or account id that it came to.
-    pub account_id: String,
-    /// Name of the file.
-    pub file: String,
-    /// How often its webhook was sent until then.
-    pub attempts: u32,
-}
 
 /// Where webhooks go: http only.
 #[derive(Debug, Clone)]
@@ -101,7 +77,7 @@ pub(super) async fn all(
             (Arc::clone(played), target.clone(), shutdown.clone(), Arc::clone(&delivered));
         tasks.spawn(async move {
             let _place = place;
-            let (message, webhook) = played.webhook(n);
+            let (message, webhook) = provider::webhook(&played, n);
             let copies = (0..copies).map(|_| until_taken(&target, &webhook, &shutdown));
             let attempts: Vec<Option<u32>> = futures_util::future::join_all(copies).await;
             if let Some(attempts) = attempts.into_iter().collect::<Option<Vec<u32>>>() {

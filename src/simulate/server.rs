@@ -1,106 +1,19 @@
 //! The media API.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
+use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::faults::Struck;
-use super::files::{Files, Sample};
-use super::send::{Delivered, Webhook};
-use super::{Fault, Options, Provider, meta, twilio};
-
-/// The provider that is played.
-#[derive(Debug)]
-pub(super) struct Played {
-    pub(super) options: Options,
-    pub(super) files: Arc<Files>,
-    pub(super) address: SocketAddr,
-    struck: Struck,
-}
-
-/// An answer of the media API.
-pub(super) enum Answer {
-    /// JSON with a status.
-    Json(u16, Value),
-    /// The bytes of a file.
-    File(String),
-    /// A redirect.
-    Redirect(u16, String),
-}
-
-/// A request to the media API.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) path: String,
-    pub(super) query: Vec<(String, String)>,
-    pub(super) authorization: Option<String>,
-    pub(super) api_key: Option<String>,
-}
-
-impl Asked {
-    fn read(request: &Request<Body>) -> Self {
-        let header = |name: &str| request.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let query = request.uri().query().unwrap_or_default();
-        Self {
-            path: request.uri().path().to_owned(),
-            query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
-            authorization: header(AUTHORIZATION.as_str()),
-            api_key: header("d360-api-key"),
-        }
-    }
-
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
-    }
-}
-
-impl Played {
-    pub(super) fn new(options: Options, files: Arc<Files>, address: SocketAddr) -> Self {
-        Self { options, files, address, struck: Struck::default() }
-    }
-
-    /// The n-th message, and the webhook that tells of it.
-    pub(super) fn webhook(&self, n: usize) -> (Delivered, Webhook) {
-        match self.options.provider {
-            Provider::WhatsappCloud | Provider::Dialog360 => meta::webhook(self, n),
-            Provider::Twilio => twilio::webhook(self, n),
-        }
-    }
-
-    fn answer(&self, asked: &Asked) -> Answer {
-        match self.options.provider {
-            Provider::WhatsappCloud | Provider::Dialog360 => meta::answer(self, asked),
-            Provider::Twilio => twilio::answer(self, asked),
-        }
-    }
-
-    /// The file of a message, by the number that stands in its id.
-    pub(super) fn sample(&self, id: &str) -> Option<&Sample> {
-        let n: usize = id.parse().ok()?;
-        (n < self.options.count.max(1)).then(|| self.files.of_message(n))
-    }
-
-    /// Whether a fault is asked for, and strikes this file now.
-    pub(super) fn strikes(&self, fault: Fault, id: &str, times: u32) -> bool {
-        self.options.faults.has(fault) && self.struck.strikes(fault, id, times)
-    }
-}
-
-/// Unix time in seconds.
-pub(super) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
+use super::played::{Answer, Asked, Played};
+use super::{Fault, provider};
 
 /// Answers until `shutdown`.
 pub(super) async fn serve(listener: TcpListener, played: Arc<Played>, shutdown: CancellationToken) {
@@ -114,7 +27,7 @@ pub(super) async fn serve(listener: TcpListener, played: Arc<Played>, shutdown: 
 async fn answer(State(played): State<Arc<Played>>, request: Request<Body>) -> Response {
     let asked = Asked::read(&request);
     drop(request);
-    match played.answer(&asked) {
+    match provider::answer(&played, &asked) {
         Answer::Json(status, body) => {
             // Meta writes a slash as `\/`.
             respond(status, "application/json", body.to_string().replace('/', "\\/").into_bytes().into())

@@ -10,8 +10,7 @@ use sha1::Sha1;
 
 use super::Fault;
 use super::URL_LIFETIME;
-use super::send::{Delivered, Webhook};
-use super::server::{Answer, Asked, Played, unix_now};
+use super::played::{Answer, Asked, Delivered, Played, Webhook, unix_now};
 
 /// Below it are files, for whoever has the signed URL; a request that is authorized in another way as well is refused.
 const CDN: &str = "/cdn/";
