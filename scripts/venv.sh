@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Python packages in a virtual environment below target/; silent when they are there. For `test` an S3 server that is not
-# ours (moto), for `bench` another binding of libav (PyAV).
+# ours (moto), for `judges` the messaging providers' own SDKs and a client of RabbitMQ's, for `bench` another binding of libav
+# (PyAV).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-}" in
   test) venv=target/venv wanted=('moto[s3,server]==5.2.5') ;;
+  judges)
+    venv=target/venv-judges
+    wanted=(messagebird==2.2.0 pika==1.4.4 PyJWT==2.15.1 pywa==4.5.0 standardwebhooks==1.1.0 twilio==9.13.0) ;;
   bench) venv=target/venv-bench wanted=(av==18.1.0 numpy==2.4.6) ;;
-  *) echo "usage: $0 test|bench" >&2; exit 2 ;;
+  *) echo "usage: $0 test|judges|bench" >&2; exit 2 ;;
 esac
 [ "$(cat "$venv/.installed" 2>/dev/null)" = "${wanted[*]}" ] && exit 0
 echo "installing into $venv: ${wanted[*]}"

@@ -1,6 +1,7 @@
 //! What providers send: signatures from their own SDKs, webhooks as their documentation shows them, and damaged ones.
 
 mod forged;
+mod judges;
 mod read;
 pub(crate) mod samples;
 mod vectors;
