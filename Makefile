@@ -1,4 +1,4 @@
-.PHONY: bench check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak test test-debian-13 upgrade
+.PHONY: audit bench check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak test test-debian-13 upgrade
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -89,3 +89,8 @@ compose-smoke:
 # What is below docker/, each by its own validator; says which validators are not installed.
 check-docker:
 	@scripts/check-docker.sh
+
+# Licenses, sources and versions of all dependencies by deny.toml; known vulnerabilities where their database can be reached.
+# Wants cargo-deny (`cargo install --locked cargo-deny`). Outside of CI, since what it finds changes without a change here.
+audit:
+	@scripts/audit.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bytes before and after over a corpus, for each built-in profile, as the table of the README.
+"""Bytes before and after over a corpus, for each built-in profile, as a table.
 
     savings.py MEDIAMILL CORPUS
 

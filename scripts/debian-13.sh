@@ -6,17 +6,31 @@ command -v debootstrap >/dev/null || {
   echo "debootstrap is missing: apt-get install debootstrap" >&2
   exit 1
 }
+# The mirrors are those that this machine installs its own packages from, by its own /etc/apt/sources.list*: apt-get prints for
+# each source the repository, the release and the component. DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR override them.
+from_apt() { # regular expression of a release
+  apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
+    awk -v release="$1" '$3 == "main" && $2 ~ release && !found { print $1; found = 1 }' || true
+}
+codename=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
+mirror=${DEBIAN_MIRROR:-$(from_apt "^${codename:-none}\$")}
+security=${DEBIAN_SECURITY_MIRROR:-$(from_apt "^${codename:-none}-security\$")}
+if [ -z "$mirror" ] || [ -z "$security" ]; then
+  echo "apt's sources on this machine name no mirror of Debian: set DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR to URLs" >&2
+  exit 1
+fi
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-debootstrap --variant=minbase trixie "$root" http://deb.debian.org/debian >"$log" 2>&1 || {
+debootstrap --variant=minbase trixie "$root" "$mirror" >"$log" 2>&1 || {
   tail -n 20 "$log" >&2
   exit 1
 }
-# What the published image has, too: without the security suite FFmpeg stays as it was when 13 came out.
-cat >"$root/etc/apt/sources.list" <<'LIST'
-deb http://deb.debian.org/debian trixie main
-deb http://deb.debian.org/debian trixie-updates main
-deb http://security.debian.org/debian-security trixie-security main
+# Updates and the security suite as the published image has them: without, FFmpeg stays as it was when Debian 13 came out.
+cat >"$root/etc/apt/sources.list" <<LIST
+deb $mirror trixie main
+deb $mirror trixie-updates main
+deb $security trixie-security main
 LIST
 # Packages do not stay behind once they are installed, start nothing, and bring no books that nobody reads there.
 echo 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };' >"$root/etc/apt/apt.conf.d/clean"

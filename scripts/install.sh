@@ -12,7 +12,7 @@ case "${1:-}" in
 esac
 
 if ! command -v cargo >/dev/null; then
-  echo "cargo is missing: install Rust 1.95 or later first (rustup)" >&2
+  echo "cargo is missing: install Rust 1.95 first (rustup)" >&2
   exit 1
 fi
 if ! command -v dpkg-query >/dev/null; then

@@ -12,8 +12,8 @@ took=() status=0
 # The lints run in the compiler that builds the tests: dependencies are compiled once, not a second time for `cargo clippy`.
 export RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-Dwarnings
 
-# Tests of the source and of the documents: they need no service and take seconds.
-static=(architecture:: readme:: documents::)
+# Tests of the source, the documents and the repository: they need no service and take seconds.
+static=(architecture:: documents:: links:: repository::)
 
 step() { # name command…: ends the script where the command fails
   local name=$1 from=$SECONDS

@@ -13,7 +13,7 @@ macro_rules! codes {
         pub enum Code { $( #[doc = $meaning] $variant, )* }
 
         impl Code {
-            /// All codes, in the order of the README's table.
+            /// All codes, in the order of the table in docs/events.md.
             pub const ALL: &'static [Self] = &[ $( Self::$variant, )* ];
 
             /// The code as it stands in events, metrics and logs.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // First of all: a fork server must not have a second thread, nor may its start depend on anything below.
+    #[cfg(feature = "media")]
     if let Some(code) = mediamill::sandbox::maybe_fork_server(mediamill::transcode::WORK) {
         return code;
     }

@@ -1,21 +1,37 @@
 //! The command line: one file a command, one match, documented exit codes.
 
+#[cfg(feature = "media")]
 mod bench;
+#[cfg(feature = "media")]
 mod describe;
+#[cfg(feature = "media")]
 mod doctor;
+#[cfg(feature = "gateway")]
 mod gateway;
 mod health;
+#[cfg(all(feature = "media", not(feature = "gateway")))]
+mod no_gateway;
+#[cfg(feature = "media")]
 mod normalize;
+#[cfg(feature = "media")]
 mod probe;
 mod profiles;
+#[cfg(feature = "media")]
 mod publish;
+#[cfg(feature = "media")]
 mod replay;
 mod schema;
+#[cfg(feature = "gateway")]
 mod simulate;
+#[cfg(any(feature = "media", feature = "gateway"))]
 mod stop;
+#[cfg(feature = "media")]
 mod topology;
+#[cfg(feature = "media")]
 mod units;
+#[cfg(all(feature = "media", feature = "gateway"))]
 mod up;
+#[cfg(feature = "media")]
 mod worker;
 
 use std::io::{self, Write};
@@ -26,9 +42,13 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::broker::BrokerError;
 use crate::config::{self, Config, ConfigErrors, Profiles};
+#[cfg(feature = "media")]
 use crate::profile_lab::BenchError;
+#[cfg(feature = "media")]
 use crate::roles::worker::WorkspaceError;
+#[cfg(feature = "media")]
 use crate::sandbox::SandboxError;
+#[cfg(feature = "media")]
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::telemetry::TracesError;
@@ -70,13 +90,17 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Process files of this machine: no broker, no object store
+    #[cfg(feature = "media")]
     Normalize(normalize::Args),
     /// Show what a file is, as the pipeline sees it
+    #[cfg(feature = "media")]
     Probe(probe::Args),
     /// Measure what compression profiles cost and keep, on your own files
+    #[cfg(feature = "media")]
     Bench(bench::Args),
     /// Say whether a worker could run here, and what to do where it could not. Declares exchanges and queues at the broker,
     /// and writes one small object to the store
+    #[cfg(feature = "media")]
     Doctor(doctor::Args),
     /// Ask the worker of this machine whether all is well with it
     Health(health::Args),
@@ -85,18 +109,25 @@ enum Command {
     /// Print a message's JSON Schema, or the AsyncAPI document of all of them
     Schema(schema::Args),
     /// Run every role that is configured in one process until SIGTERM: the worker, and the gateway where gateway.listen is set
+    #[cfg(all(feature = "media", feature = "gateway"))]
     Up(up::Args),
     /// Take webhooks of messaging providers until SIGTERM, and publish what they tell of
+    #[cfg(feature = "gateway")]
     Gateway(gateway::Args),
     /// Take jobs from the broker until SIGTERM
+    #[cfg(feature = "media")]
     Worker(worker::Args),
     /// Play a messaging provider on this machine: its media API, and signed webhooks for the files of a folder
+    #[cfg(feature = "gateway")]
     Simulate(simulate::Args),
     /// Ask for one file to be processed
+    #[cfg(feature = "media")]
     Publish(publish::Args),
     /// Print what the worker declares at the broker
+    #[cfg(feature = "media")]
     Topology(topology::Args),
     /// Move dead letters, and requests that no lane is bound for, back to their lanes
+    #[cfg(feature = "media")]
     Replay(replay::Args),
 }
 
@@ -130,18 +161,22 @@ pub(crate) enum CliError {
     Store(#[from] StoreError),
     /// The clients that fetch.
     #[error("source: {0}")]
+    #[cfg(feature = "media")]
     Source(#[from] SourceError),
     /// The jailed child.
     #[error("sandbox: {0}")]
+    #[cfg(feature = "media")]
     Sandbox(#[from] SandboxError),
     /// Scratch space.
     #[error("{0}")]
+    #[cfg(feature = "media")]
     Workspace(#[from] WorkspaceError),
     /// The way to the collector.
     #[error("{0}")]
     Traces(#[from] TracesError),
     /// A bench.
     #[error("{0}")]
+    #[cfg(feature = "media")]
     Bench(#[from] BenchError),
 }
 
@@ -166,17 +201,13 @@ impl CliError {
         ExitCode::from(match self {
             Self::Config(_)
             | Self::Usage(_)
-            | Self::Bench(BenchError::Usage(_))
             | Self::Broker(BrokerError::Config(_))
             | Self::Store(StoreError::Config(_)) => EXIT_USAGE,
-            Self::Io(_)
-            | Self::Broker(_)
-            | Self::Store(_)
-            | Self::Source(_)
-            | Self::Sandbox(_)
-            | Self::Workspace(_)
-            | Self::Traces(_)
-            | Self::Bench(BenchError::Io(_)) => EXIT_FAILED,
+            #[cfg(feature = "media")]
+            Self::Bench(BenchError::Usage(_)) => EXIT_USAGE,
+            Self::Io(_) | Self::Broker(_) | Self::Store(_) | Self::Traces(_) => EXIT_FAILED,
+            #[cfg(feature = "media")]
+            Self::Source(_) | Self::Sandbox(_) | Self::Workspace(_) | Self::Bench(BenchError::Io(_)) => EXIT_FAILED,
         })
     }
 }
@@ -184,19 +215,30 @@ impl CliError {
 fn run(cli: &Cli) -> Result<ExitCode, CliError> {
     let global = &cli.global;
     match &cli.command {
+        #[cfg(feature = "media")]
         Command::Normalize(args) => normalize::run(args, global),
+        #[cfg(feature = "media")]
         Command::Probe(args) => probe::run(args, global),
+        #[cfg(feature = "media")]
         Command::Bench(args) => bench::run(args, global),
+        #[cfg(feature = "media")]
         Command::Doctor(args) => doctor::run(args, global),
         Command::Health(args) => health::run(args, global),
         Command::Profiles(args) => profiles::run(args, global),
         Command::Schema(args) => schema::run(args),
+        #[cfg(all(feature = "media", feature = "gateway"))]
         Command::Up(args) => up::run(args, global),
+        #[cfg(feature = "gateway")]
         Command::Gateway(args) => gateway::run(args, global),
-        Command::Worker(args) => worker::run(args, global),
+        #[cfg(feature = "gateway")]
         Command::Simulate(args) => simulate::run(args, global),
+        #[cfg(feature = "media")]
+        Command::Worker(args) => worker::run(args, global),
+        #[cfg(feature = "media")]
         Command::Publish(args) => publish::run(args, global),
+        #[cfg(feature = "media")]
         Command::Topology(args) => topology::run(args, global),
+        #[cfg(feature = "media")]
         Command::Replay(args) => replay::run(args, global),
     }
 }

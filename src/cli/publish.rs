@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{CliError, EXIT_FAILED, EXIT_REJECTED, Global, runtime};
 use crate::broker::{Message, OutcomeQueue, Publisher};
-use crate::config::Config;
+use crate::config::{Config, Location};
 use crate::events::{Declared, Event, Headers, NORMALIZED_TYPE, Origin, RECEIVED_TYPE, REJECTED_TYPE, Received};
 use crate::roles::worker;
 use crate::store::{PutOptions, Store};
@@ -116,7 +116,7 @@ async fn received(args: &Args, config: &Config) -> Result<Asked, CliError> {
         None => {
             let store = Store::connect(&config.store).await?;
             let (key, declared) = upload(Path::new(&args.input), &media_id, &store).await?;
-            (origin(config, key.clone())?, Some(declared), Some((store, key)), args.input.clone())
+            (origin(&store, key.clone()), Some(declared), Some((store, key)), args.input.clone())
         }
     };
     let kind = mime_guess::from_path(&name).first().map(|mime| mime.type_().as_str().to_owned());
@@ -157,12 +157,11 @@ async fn upload(path: &Path, media_id: &str, store: &Store) -> Result<(String, D
 }
 
 /// Where a worker with the same store finds an object.
-fn origin(config: &Config, key: String) -> Result<Origin, CliError> {
-    let url = Url::parse(&config.store.url).map_err(|error| CliError::Usage(format!("store.url: {error}")))?;
-    if let Ok(root) = url.to_file_path() {
-        return Ok(Origin::File { path: root.join(key).to_string_lossy().into_owned() });
+fn origin(store: &Store, key: String) -> Origin {
+    match store.location() {
+        Location::Local { root } => Origin::File { path: root.join(key).to_string_lossy().into_owned() },
+        Location::S3 { bucket, .. } => Origin::S3 { bucket: bucket.clone(), key },
     }
-    Ok(Origin::S3 { bucket: url.host_str().unwrap_or_default().to_owned(), key })
 }
 
 async fn await_outcome(mut outcomes: OutcomeQueue, asked: &Received, deadline: Instant) -> Result<Event, CliError> {

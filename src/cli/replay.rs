@@ -108,6 +108,6 @@ async fn go_through(args: &Args, config: &Config) -> Result<Found, CliError> {
 fn parse_reason(text: &str) -> Result<Reason, String> {
     match text {
         "none" => Ok(Reason::None),
-        _ => Code::parse(text).map(Reason::Code).ok_or_else(|| "is no code; the README lists them".to_owned()),
+        _ => Code::parse(text).map(Reason::Code).ok_or_else(|| "is no code; docs/events.md lists them".to_owned()),
     }
 }

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "gateway")]
 use super::gateway::Door;
+#[cfg(not(feature = "gateway"))]
+use super::no_gateway::Door;
 use super::stop::listen;
 use super::{CliError, Global, runtime};
 use crate::config::{Config, Profiles};
@@ -108,7 +111,7 @@ async fn work(
     }
     worked?;
     // Jobs that were given up may have had uploads on their way.
-    store.settle().await;
+    store.wait_for_aborts().await;
     tracing::info!("stopped");
     Ok(())
 }

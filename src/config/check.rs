@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::layer::{Place, Places};
-use super::{Broker, Config, ConfigErrors, Gateway, Limits, Source, Store, Worker, log_filter};
+use super::{Broker, Config, ConfigErrors, Gateway, Limits, Location, Source, Store, Worker, log_filter};
 
 /// S3's smallest part, but for the last one of an upload.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
@@ -136,7 +136,9 @@ impl Checker<'_> {
     }
 
     fn store(&mut self, store: &Store) {
-        self.expect(store_url_ok(&store.url), "store.url", "must be s3://bucket/prefix or file:///directory");
+        if let Err(problem) = Location::parse(&store.url) {
+            self.wrong("store.url", &problem.to_string());
+        }
         let endpoint_ok = store.endpoint.is_empty() || is_http(&store.endpoint);
         self.expect(endpoint_ok, "store.endpoint", "must be an http:// or https:// URL, or empty");
         let half = store.access_key_id.is_empty() != store.secret_access_key.is_empty();
@@ -215,14 +217,6 @@ impl Checker<'_> {
     }
 }
 
-fn store_url_ok(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| match url.scheme() {
-        "s3" => url.host_str().is_some_and(|bucket| !bucket.is_empty()),
-        "file" => url.to_file_path().is_ok() && url.path() != "/",
-        _ => false,
-    })
-}
-
 fn is_host_and_port(url: &Url) -> bool {
     let more = [url.path(), url.username(), url.query().unwrap_or_default(), url.fragment().unwrap_or_default()];
     url.has_host() && url.port().is_some() && url.password().is_none() && more.iter().all(|part| part.is_empty())
@@ -260,6 +254,7 @@ mod tests {
             &[("broker.reconnect_max_ms", "1")],
             &[("store.url", "ftp://host/x")],
             &[("store.url", "s3:///prefix")],
+            &[("store.url", "gs://bucket/prefix")],
             &[("store.endpoint", "127.0.0.1:9000")],
             &[("store.access_key_id", "a")],
             &[("store.sse", "kms")],

@@ -1,4 +1,4 @@
-//! `default.toml` as a tree: which keys there are, and what each is where nobody sets it.
+//! `default.toml` as a tree: which keys there are, and the default of each.
 //!
 //! A table whose only key is [`TEMPLATE`] holds named tables: every `[section.NAME]` begins as a copy of the template. An empty
 //! table is a value, a map of free keys; any other table is a section.
@@ -59,7 +59,7 @@ impl Defaults {
         &self.0
     }
 
-    /// The configuration where nobody sets anything: no named table exists.
+    /// The configuration without any setting: no named table exists.
     pub(super) fn values(&self) -> Table {
         without_templates(&self.0)
     }

@@ -29,7 +29,7 @@ pub(super) fn may_be_a_key(variable: &str, defaults: &Defaults) -> bool {
     rest.contains('_') || defaults.sections().keys().any(|section| rest.starts_with(&section.to_uppercase()))
 }
 
-/// The path of the key that a variable names; whether its last part is a key is for [`Defaults::get`] to say.
+/// The path of the key that a variable names, to be looked up by [`Defaults::get`], which also checks names of tables.
 pub(super) fn path_of(variable: &str, defaults: &Defaults) -> Option<Vec<String>> {
     defaults.sections().iter().find_map(|(section, keys)| match Node::of(keys) {
         Node::Section(keys) => {

@@ -1,4 +1,5 @@
-//! One layer of the configuration: what a file, the environment or flags say, key by key, with the place that says it.
+//! One layer of the configuration: the keys that a file, the environment or flags set, each with its place (file and line,
+//! variable, flag).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -46,7 +47,7 @@ impl Places {
         self.0.entry(dotted).or_insert_with(|| place.clone());
     }
 
-    /// A key of a named table that nobody set belongs to the place where the table begins.
+    /// The place of a key. A key that is not set in a named table has the place where the table begins.
     pub(super) fn of(&self, dotted: &str) -> Place {
         let mut dotted = dotted;
         loop {

@@ -21,7 +21,7 @@ pub struct Budget {
     pub max_errors: u32,
     /// The window over which they are counted.
     pub window: Duration,
-    /// How long the account is left alone then. Afterwards one request at a time tries it.
+    /// How long no request is sent then. Afterwards one request at a time tries the account.
     pub pause: Duration,
 }
 
@@ -171,7 +171,7 @@ impl Inner {
         self.forget(now);
         self.on_trial &= !is_trial;
         match outcome {
-            // Only the trial decides: a request that began before the breaker opened says nothing about now.
+            // Only the trial decides: a request that began before the breaker opened is older news.
             CallOutcome::Success if is_trial => {
                 self.open = None;
                 self.errors.clear();

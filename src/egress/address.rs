@@ -30,7 +30,7 @@ const SPECIAL_V4: &[(Ipv4Addr, u32)] = &[
 /// The same within 2000::/3, outside of which nothing is public: not loopback, unspecified, IPv4-compatible (::/96, retired by
 /// RFC 4291), unique local (fc00::/7), link-local (fe80::/10), multicast (ff00::/8).
 const SPECIAL_V6: &[(Ipv6Addr, u32)] = &[
-    // Protocol assignments: Teredo (RFC 4380), whose relays are gone, so that nobody public is behind it; benchmarks, ORCHID.
+    // Protocol assignments: Teredo (RFC 4380), whose public relays are switched off; benchmarks, ORCHID.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     // Documentation, old and new.
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
@@ -54,7 +54,7 @@ const GLOBAL_UNICAST: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0,
 const LOCAL_NAT64: (Ipv6Addr, u32) = (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
 
 /// Retired carriers: IPv4-compatible (RFC 4291, 2.5.5.1) and Teredo, which writes the IPv4 address of its client inverted
-/// (RFC 4380, section 4). Nothing public is behind them; that they carry an IPv4 address only says which machine is meant.
+/// (RFC 4380, section 4). Never public: no public server is reached by them. The IPv4 address tells machines apart.
 const COMPATIBLE: (Ipv6Addr, u32) = (Ipv6Addr::UNSPECIFIED, 96);
 const TEREDO: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
 

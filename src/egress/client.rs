@@ -17,10 +17,10 @@ use super::{Answer, Anybody, Credential, EgressError, Method, Peers, Redirects, 
 
 /// The user agent where none is configured.
 const USER_AGENT: &str = concat!("mediamill/", env!("CARGO_PKG_VERSION"));
-/// How long a small request may take where it says nothing itself.
+/// How long [`Egress::call`] may take for a request without a timeout of its own.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a client is made of.
+/// How a client behaves.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which URLs may be asked for.
@@ -66,7 +66,7 @@ impl Connector {
 }
 
 impl Egress {
-    /// A client. Talks to nobody yet.
+    /// A client. No connection is made yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self(Arc::new(Inner { options, public: Connector::new(true), internal: Connector::new(false) }))
@@ -125,7 +125,7 @@ impl Egress {
     ) -> Result<Response, EgressError> {
         let Inner { options, public, internal } = &*self.0;
         let connector = if target.internal { internal } else { public };
-        // Until the answer is here: the connection is made by then, and there is no other.
+        // Kept until the head of the answer has arrived: by then the only connection of the request is made.
         let _pinned = match target.address {
             Some(address) => {
                 peers.meets(&[address::network(address)])?;
@@ -153,7 +153,7 @@ impl Egress {
             true => not_public(),
             false => meaning(&error, &target.host),
         })?;
-        // Whatever way a connection came about: who answers is who was allowed.
+        // A second check, of the address that the connection really has.
         let peer_ok = inner.remote_addr().is_some_and(|peer| address::is_public(peer.ip()));
         if !target.internal && !peer_ok {
             return Err(not_public());

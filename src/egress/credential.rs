@@ -70,7 +70,6 @@ impl Credential {
                 (AUTHORIZATION, format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
             }
         };
-        // The error would not show the value; neither does this.
         let mut value = HeaderValue::from_str(&text)
             .map_err(|_| EgressError::Config("the credential has characters that no header can have".to_owned()))?;
         value.set_sensitive(true);
@@ -137,7 +136,7 @@ impl Host {
             return None;
         }
         let url = Url::parse(&format!("{scheme}://{rest}/")).ok()?;
-        // All names of a top-level domain, or of an address, belong to nobody.
+        // A wildcard below a top-level domain or an address has no single owner.
         let name = url.host_str()?.to_owned();
         let is_domain = url.domain().is_some_and(|domain| domain.trim_end_matches('.').contains('.'));
         (!below || is_domain).then_some(Self { scheme, name, below, port: url.port_or_known_default()? })

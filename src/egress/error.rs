@@ -5,7 +5,7 @@ use std::error::Error;
 /// A request without a usable answer. Texts name the host at most, never a URL or a header: both may contain secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
-    /// No client could be made, or the configuration cannot be sent.
+    /// The HTTP library cannot be set up, or the credential has characters that a header cannot have.
     #[error("{0}")]
     Config(String),
     /// The URL cannot be read, or a redirect leads to none.

@@ -25,7 +25,7 @@ fn chain(err: &reqwest::Error) -> impl Iterator<Item = Cause<'_>> {
     std::iter::successors(Some(err as Cause<'_>), |err| err.source())
 }
 
-/// The last cause says what happened; it knows of no URL. The first one does, and is never shown.
+/// The text of the innermost cause. The outermost contains the URL, so it is never shown.
 pub(super) fn root_cause(err: &reqwest::Error) -> String {
     chain(err).skip(1).last().map(ToString::to_string).unwrap_or_default()
 }

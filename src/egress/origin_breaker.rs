@@ -19,13 +19,13 @@ use crate::events::Origin;
 
 /// Time in slots that an endpoint may waste in a row.
 const WASTE: Duration = Duration::from_secs(60);
-/// How long it is left alone then. Afterwards one job at a time may try it, until one gets its file.
+/// How long it is not asked then. Afterwards one job at a time may try it, until one gets its file.
 const REST: Duration = Duration::from_secs(60);
 /// More endpoints than this are not remembered: those whose rest is over go first, then those that failed longest ago.
 const MAX_ENDPOINTS: usize = 1024;
 /// More addresses of one name are not looked at: a client tries them in this order.
 const MAX_ADDRESSES: usize = 8;
-const RESTS: &str = "the origin has kept jobs waiting for too long; it is left alone for a while";
+const RESTS: &str = "the origin took 60 s of this tenant's jobs and gave no file; it is not asked for 60 s";
 
 /// The endpoints that failed lately, 1024 at most, by tenant. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ enum Place {
     Network(IpAddr),
     /// A bucket by its name.
     Bucket(String),
-    /// Whoever looks names up: before that it is not known where a fetch leads.
+    /// The look-up of names: before it ends, it is not known where a fetch leads.
     Names,
 }
 
@@ -53,11 +53,11 @@ struct Trouble {
     wasted: Duration,
     last: Instant,
     rests_until: Option<Instant>,
-    /// Somebody finds out whether it is well again.
+    /// One job is trying whether it works again.
     on_trial: bool,
 }
 
-/// One fetch. It learns on its way where it leads.
+/// One fetch. It is told by [`Peers::meets`] where it leads.
 #[derive(Debug)]
 pub struct Visit {
     endpoints: Endpoints,
@@ -68,7 +68,7 @@ pub struct Visit {
 /// Where a fetch is.
 #[derive(Debug)]
 struct At {
-    /// As many as its name has addresses; none where there is nobody to wait for.
+    /// As many as its name has addresses; none for a file of this machine.
     endpoints: Vec<Endpoint>,
     since: Instant,
 }
@@ -77,7 +77,7 @@ impl Endpoints {
     /// Before a fetch.
     ///
     /// # Errors
-    /// [`Fault::Transient`] while what it needs is left alone.
+    /// [`Fault::Transient`] while the breaker of the origin is open.
     pub fn visit(&self, tenant: &str, origin: &Origin) -> Result<Visit, Fault> {
         self.visit_at(tenant, origin, Instant::now())
     }
@@ -187,7 +187,7 @@ impl Drop for Visit {
     }
 }
 
-/// A fetch goes on to somewhere else: these have answered. A redirect is not a file yet, so that they are not well again.
+/// A fetch goes on to another place: these have answered. A redirect is not a file, so what was counted against them stays.
 fn leave(map: &mut HashMap<Endpoint, Trouble>, endpoints: &[Endpoint]) {
     for endpoint in endpoints {
         if endpoint.place == Place::Names {

@@ -1,4 +1,4 @@
-//! Where a request leads, told to whoever watches requests before anything is sent there.
+//! A hook that sees the addresses of a request before anything is sent to them.
 
 use std::net::IpAddr;
 

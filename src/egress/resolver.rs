@@ -20,7 +20,7 @@ const FRESH: Duration = Duration::from_secs(10);
 #[error("no public address")]
 pub(super) struct Refused;
 
-/// The system's resolver, and what it has said of the names that are being fetched from. Cheap to clone.
+/// The system's resolver, with the addresses of names that requests are using now. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     public_only: bool,

@@ -12,7 +12,7 @@ use super::address::is_public;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) url: Url,
-    /// What may be said of it.
+    /// Its host, which messages may contain.
     pub(super) host: String,
     /// Whether the configuration names this host: then its address does not matter.
     pub(super) internal: bool,
@@ -66,9 +66,9 @@ impl Rules {
         Self { allow_hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), key, ..self }
     }
 
-    /// A URL that somebody else chose.
+    /// The URL of a request.
     pub(super) fn target(&self, url: &str) -> Result<Target, EgressError> {
-        // What is wrong with it would be said with a piece of it.
+        // The parser's own error may contain a part of the URL.
         let url = Url::parse(url).map_err(|_| EgressError::Invalid("the URL cannot be read".to_owned()))?;
         self.vet(url)
     }

@@ -16,7 +16,7 @@ pub struct Rejected {
     pub media_id: String,
     /// `id` of the received event that led to this one.
     pub cause: String,
-    /// Stable reason; the README lists them all.
+    /// Stable reason; docs/events.md lists them all.
     pub code: String,
     /// The step at which it ended.
     pub stage: Stage,

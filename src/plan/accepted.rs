@@ -139,7 +139,7 @@ macro_rules! row {
 
 use Reader::{Demuxer, None as Nothing, Still};
 
-/// Everything that is accepted. The README carries the same table; a test compares them.
+/// Everything that is accepted. docs/formats.md has the same table; a test compares them.
 pub const ACCEPTED: &[Accepted] = &[
     row!(
         Ogg,

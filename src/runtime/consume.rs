@@ -69,7 +69,7 @@ impl<R: Role> Batches<'_, R> {
                 stop.cancel();
                 break;
             }
-            if let Some(until) = self.paused_until(inlet) {
+            if let Some(until) = self.paused_until(inlet.queue().index) {
                 select! {
                     () = stop.cancelled() => break,
                     () = sleep_until(until) => continue,
@@ -92,13 +92,14 @@ impl<R: Role> Batches<'_, R> {
     ) -> Result<Vec<Delivery>, BrokerError> {
         let queue = inlet.queue().index;
         let mut window = inlet.look(prefetch).await?;
-        while !self.is_unable() && self.runner.role.paused_until(queue).is_none_or(|until| until <= Instant::now()) {
+        loop {
             let permit = select! {
                 () = stop.cancelled() => break,
                 permit = permit(running) => permit,
                 error = window.fill() => return Err(error),
             };
-            let Some(permit) = permit else { break };
+            // After the wait for the batches before it, which may have shown that there is nothing to be done for now.
+            let (Some(permit), false) = (permit, self.is_unable() || self.paused_until(queue).is_some()) else { break };
             let gather = window.gather(usize::from(self.batch.max(1)), LOOK);
             let Some(batch) = stop.run_until_cancelled(gather).await else { break };
             let batch = batch?;
@@ -113,8 +114,8 @@ impl<R: Role> Batches<'_, R> {
         self.runner.role.is_unable() || self.runner.role.able().is_err()
     }
 
-    fn paused_until(&self, inlet: &Inlet) -> Option<Instant> {
-        self.runner.role.paused_until(inlet.queue().index).filter(|until| *until > Instant::now())
+    fn paused_until(&self, queue: usize) -> Option<Instant> {
+        self.runner.role.paused_until(queue).filter(|until| *until > Instant::now())
     }
 }
 

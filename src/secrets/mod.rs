@@ -1,7 +1,7 @@
 //! Secrets of the configuration. A secret key takes a literal, `env:NAME` or `file:/path`; the value is read at start-up and
 //! again at SIGHUP, and no output of the program contains it.
 //!
-//! Clones share one value: whoever holds a copy of the configuration sees the new value after it was read again.
+//! Clones share one value: every copy of the configuration has the new value after it was read again.
 
 mod reference;
 
@@ -28,7 +28,7 @@ struct Content {
 }
 
 impl Secret {
-    /// Reads what a configuration says: `env:NAME`, `file:/path`, or else the value itself. A reference has no value before
+    /// Parses a value of the configuration: `env:NAME`, `file:/path`, or else the value itself. A reference has no value before
     /// [`Secret::resolve`].
     #[must_use]
     pub fn parse(text: &str) -> Self {

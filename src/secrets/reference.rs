@@ -25,7 +25,7 @@ pub enum SecretError {
     Unreadable {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// What was found is no value.
@@ -79,7 +79,7 @@ impl Reference {
 /// At most one byte more than a secret may have.
 fn read_file(path: &Path) -> Result<Vec<u8>, SecretError> {
     let unreadable = |source| SecretError::Unreadable { path: path.display().to_string(), source };
-    // Asked by its path: opening a named pipe would wait for whoever writes to it.
+    // Checked before it is opened: opening a named pipe waits for a writer.
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(unreadable(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")));

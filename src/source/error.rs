@@ -13,7 +13,7 @@ pub enum SourceError {
     /// The `[source]` configuration cannot work.
     #[error("{0}")]
     Config(String),
-    /// The origin says that there is no such file.
+    /// The origin answers that there is no such file.
     #[error("{origin} has no such file")]
     NotFound {
         /// Which origin, without secrets.
@@ -22,7 +22,7 @@ pub enum SourceError {
     /// The bucket that the event names does not exist.
     #[error("the bucket that the event names does not exist")]
     NoBucket {
-        /// Whether the event alone chose it, so that nobody here can put it right.
+        /// Whether the event alone chose it, so that no operator can correct it.
         chosen_by_event: bool,
     },
     /// The origin refuses what the event gave us to ask with.
@@ -32,7 +32,7 @@ pub enum SourceError {
     Forbidden {
         /// Which origin, without secrets.
         origin: String,
-        /// What it said.
+        /// Its answer, as a status code or error code.
         detail: String,
     },
     /// The origin refuses the worker's own credentials: an operator can put that right.
@@ -40,7 +40,7 @@ pub enum SourceError {
     Credentials {
         /// Which origin, without secrets.
         origin: String,
-        /// What it said.
+        /// Its answer, as a status code or error code.
         detail: String,
     },
     /// The configuration does not allow this origin.
@@ -113,7 +113,7 @@ impl From<EgressError> for SourceError {
             EgressError::Unavailable(detail) => Self::Unavailable { detail, retry_after: None },
             EgressError::Timeout(text) => Self::Timeout(text),
             EgressError::TooLarge { limit_bytes, .. } => Self::TooLarge { limit_bytes },
-            // Said by the fetch's own peers.
+            // From the `peers` of this fetch.
             EgressError::Stopped(error) => match error.downcast() {
                 Ok(error) => *error,
                 Err(other) => Self::Unavailable { detail: other.to_string(), retry_after: None },

@@ -11,8 +11,9 @@ use tokio::io::AsyncReadExt;
 
 use super::sink::{Sink, Wanted};
 use super::{Fetched, SourceError};
+use crate::config::Location;
+use crate::store::Store;
 use crate::store::keys::INBOX;
-use crate::store::{Place, Store};
 
 const CHUNK_BYTES: usize = 256 << 10;
 /// `openat2` gives up when directories are moved while it looks; the next look is likely to succeed.
@@ -29,9 +30,9 @@ pub(super) struct Roots {
 
 impl Roots {
     pub(super) fn new(roots: &[PathBuf], store: &Store) -> Self {
-        let own = match store.place() {
-            Place::Directory(root) => Some(root.to_owned()),
-            Place::Bucket { .. } => None,
+        let own = match store.location() {
+            Location::Local { root } => Some(root.clone()),
+            Location::S3 { .. } => None,
         };
         Self { allowed: roots.to_vec(), own }
     }

@@ -58,7 +58,7 @@ struct Inner {
 }
 
 impl Sources {
-    /// Readies the clients. Talks to nobody yet.
+    /// Sets the clients up. No connection is made yet.
     ///
     /// # Errors
     /// [`SourceError::Config`] where the `[source]` configuration cannot work.
@@ -87,10 +87,10 @@ impl Sources {
         self.fetch_by(&Anybody, origin, declared, limit_bytes, dest).await
     }
 
-    /// As [`Sources::fetch`], under the eyes of `peers`.
+    /// As [`Sources::fetch`]; `peers` sees each address before it is connected to.
     ///
     /// # Errors
-    /// As [`Sources::fetch`], and what `peers` says.
+    /// As [`Sources::fetch`], and the error of `peers` where it refuses an address.
     pub async fn fetch_by(
         &self,
         peers: &dyn Peers,

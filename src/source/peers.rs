@@ -1,4 +1,4 @@
-//! Where a fetch leads, told to whoever watches origins before anything is sent there.
+//! A hook that sees the addresses of a fetch before anything is sent to them.
 
 use std::net::IpAddr;
 

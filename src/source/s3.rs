@@ -1,15 +1,16 @@
 //! Objects of the S3 that the worker is configured for.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
 use super::sink::{Sink, Wanted};
 use super::{Fetched, SourceError};
-use crate::config::Config;
+use crate::config::{Config, Location};
 use crate::store::keys::INBOX;
-use crate::store::{Place, Remote, Store, StoreError};
+use crate::store::{Account, Store, StoreError, s3_account};
 
 /// S3's longest key.
 const MAX_KEY_BYTES: usize = 1024;
@@ -22,8 +23,8 @@ pub(super) struct Buckets {
     own: Option<(String, String)>,
     read_timeout: Duration,
     store: crate::config::Store,
-    /// The store's own client, or one with the same configuration where the store is a directory.
-    remote: OnceCell<Remote>,
+    /// The store's own credentials, or those of the same configuration where the store is a directory.
+    account: OnceCell<Arc<dyn Account>>,
 }
 
 #[derive(Debug)]
@@ -35,21 +36,21 @@ enum Allowed {
 impl Buckets {
     pub(super) fn new(config: &Config, store: &Store) -> Self {
         let listed = &config.source.s3_buckets;
-        let allowed = match store.remote() {
-            _ if listed.iter().any(|bucket| bucket == "*") => Allowed::Every,
-            Some((own, _)) if listed.is_empty() => Allowed::These(vec![own.to_owned()]),
-            _ => Allowed::These(listed.clone()),
+        let own = match store.location() {
+            Location::S3 { bucket, prefix } => Some((bucket.clone(), prefix.clone())),
+            Location::Local { .. } => None,
         };
-        let own = match store.place() {
-            Place::Bucket { bucket, prefix } => Some((bucket.to_owned(), prefix.to_owned())),
-            Place::Directory(_) => None,
+        let allowed = match &own {
+            _ if listed.iter().any(|bucket| bucket == "*") => Allowed::Every,
+            Some((bucket, _)) if listed.is_empty() => Allowed::These(vec![bucket.clone()]),
+            _ => Allowed::These(listed.clone()),
         };
         Self {
             allowed,
             own,
             read_timeout: Duration::from_secs(config.source.read_timeout_s),
             store: config.store.clone(),
-            remote: OnceCell::new_with(store.remote().map(|(_, remote)| remote.clone())),
+            account: OnceCell::new_with(store.account()),
         }
     }
 
@@ -61,9 +62,9 @@ impl Buckets {
         dest: &Path,
     ) -> Result<Fetched, SourceError> {
         self.vet(bucket, key)?;
-        let remote = self.remote.get_or_try_init(|| Remote::connect(&self.store)).await;
-        let remote = remote.map_err(|err| self.meaning(bucket, err))?;
-        let opened = remote.open(bucket, key, self.read_timeout).await;
+        let account = self.account.get_or_try_init(|| s3_account(&self.store)).await;
+        let account = account.map_err(|err| self.meaning(bucket, err))?;
+        let opened = account.open(bucket, key, self.read_timeout).await;
         let mut reader = opened.map_err(|err| self.meaning(bucket, err))?;
         wanted.announced(reader.size_bytes().unwrap_or(0))?;
         let mut sink = Sink::create(dest, wanted).await?;
@@ -119,6 +120,8 @@ impl Buckets {
                 SourceError::Unavailable { detail: err.to_string(), retry_after: None }
             }
             StoreError::Config(_)
+            | StoreError::Invalid { .. }
+            | StoreError::Range
             | StoreError::Missing { .. }
             | StoreError::Exists { .. }
             | StoreError::TooLarge { .. }

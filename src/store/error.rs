@@ -1,24 +1,39 @@
 //! What can go wrong with a store, and what that means for a job.
 
+use std::error::Error;
 use std::io;
 
 use crate::error::{Code, Fault};
 
-/// A store's error, classified where the backend's own error was at hand.
+/// The error of the backend's own client, or of the operating system. Not part of any message: it may be long.
+pub(super) type Cause = Box<dyn Error + Send + Sync>;
+
+/// A store's error, classified where the backend's own error was known.
 ///
-/// Texts name the action and the backend's error code, never a URL with a query, a credential or a body.
+/// Messages name the action and the backend's error code, never a URL with a query, a credential or a body.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The `[store]` configuration cannot work.
+    /// The `[store]` configuration cannot work with this store.
     #[error("{0}")]
     Config(String),
-    /// The store knows us not, or not for this.
+    /// The caller asked for something that no store can do: a text that is no key, an empty range, a link for ten years.
+    #[error("{action}: {detail}")]
+    Invalid {
+        /// What was being done.
+        action: &'static str,
+        /// What is wrong with the request.
+        detail: String,
+    },
+    /// The store does not accept the credentials, or they do not allow this action.
     #[error("{action}: the store refuses access ({detail})")]
     Forbidden {
         /// What was being done.
         action: &'static str,
         /// The store's error code.
         detail: String,
+        /// The backend's own error.
+        #[source]
+        source: Option<Cause>,
     },
     /// The bucket or directory does not exist.
     #[error("{action}: no such bucket or directory")]
@@ -26,54 +41,60 @@ pub enum StoreError {
         /// What was being done.
         action: &'static str,
     },
-    /// An object that was to be read does not exist. `get`, `head` and `delete` never say this.
+    /// An object that was to be read does not exist. [`Store`](super::Store) answers `None` instead.
     #[error("{action}: no such object")]
     NotFound {
         /// What was being done.
         action: &'static str,
     },
-    /// There is an object of this name, and none was to be replaced.
-    #[error("{action}: it exists")]
+    /// An object with this key exists, and was not to be replaced. [`Store`](super::Store) answers `false` instead.
+    #[error("{action}: an object with this key exists")]
     Exists {
         /// What was being done.
         action: &'static str,
     },
-    /// The bytes that arrived are not those that were sent, or not those that the caller promised.
+    /// The range that was to be read begins after the last byte of the object.
+    #[error("read a range of an object: it begins after the last byte")]
+    Range,
+    /// The bytes that arrived are not those that were sent, or not those that the caller announced.
     #[error("{action}: checksum mismatch ({detail})")]
     Checksum {
         /// What was being done.
         action: &'static str,
-        /// Who noticed.
+        /// Which comparison failed.
         detail: String,
     },
-    /// The store could not be reached, was too slow, or answered with a passing error.
+    /// The store could not be reached, was too slow, or answered with an error that may not come again.
     #[error("{action}: {detail}")]
     Unavailable {
         /// What was being done.
         action: &'static str,
         /// The store's error code, or what happened to the connection.
         detail: String,
+        /// The backend's own error.
+        #[source]
+        source: Option<Cause>,
     },
-    /// The object is larger than is read into memory.
+    /// The object is larger than the caller takes.
     #[error("the object has more than {limit_bytes} bytes")]
     TooLarge {
         /// The most that is read.
         limit_bytes: u64,
     },
-    /// The file to be stored cannot be read.
-    #[error("cannot read the file to be stored: {0}")]
+    /// The file to be stored cannot be read, or the file to be filled cannot be written.
+    #[error("cannot use the scratch file of a transfer: {0}")]
     Scratch(#[source] io::Error),
 }
 
 impl StoreError {
-    /// An IO error of the local store's directory.
-    pub(crate) fn local(action: &'static str, err: &io::Error) -> Self {
-        match err.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Self::Forbidden { action, detail: err.kind().to_string() }
-            }
-            _ => Self::Unavailable { action, detail: err.to_string() },
-        }
+    /// [`StoreError::Unavailable`] where no other error is behind it.
+    pub(super) fn unavailable(action: &'static str, detail: impl Into<String>) -> Self {
+        Self::Unavailable { action, detail: detail.into(), source: None }
+    }
+
+    /// [`StoreError::Invalid`].
+    pub(super) fn invalid(action: &'static str, detail: impl Into<String>) -> Self {
+        Self::Invalid { action, detail: detail.into() }
     }
 }
 
@@ -81,7 +102,9 @@ impl From<StoreError> for Fault {
     fn from(err: StoreError) -> Self {
         let message = err.to_string();
         match err {
-            StoreError::Config(_) => Self::broken(Code::WorkerBroken, message),
+            StoreError::Config(_) | StoreError::Invalid { .. } | StoreError::Range => {
+                Self::broken(Code::WorkerBroken, message)
+            }
             StoreError::Forbidden { .. } => Self::broken(Code::StoreForbidden, message),
             StoreError::Missing { .. } => Self::broken(Code::StoreMissing, message),
             StoreError::Checksum { .. } => Self::transient(Code::StoreChecksum, message),

@@ -10,6 +10,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
+use super::StoreError;
+
 /// Written last; where it is, the job is done.
 pub const MANIFEST: &str = "manifest.json";
 
@@ -51,6 +53,32 @@ impl Folder {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What the keys of all objects of this media begin with, and those of no other media: for lists.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        format!("{}/", self.0)
+    }
+}
+
+/// S3's and Google's longest key.
+const MAX_KEY_BYTES: usize = 1024;
+
+/// Whether a text can be a key in every store: 1 to 1024 bytes without a control character, where no part between slashes is
+/// `.` or `..`. A server, a proxy or a file system could take such a part for a step to another folder or bucket.
+///
+/// # Errors
+/// [`StoreError::Invalid`]
+pub(super) fn vet(key: &str) -> Result<(), StoreError> {
+    let sized = (1..=MAX_KEY_BYTES).contains(&key.len());
+    let plain = !key.contains(|c: char| c.is_control()) && key.split('/').all(|part| !matches!(part, "." | ".."));
+    if sized && plain && !key.starts_with('/') {
+        return Ok(());
+    }
+    Err(StoreError::invalid(
+        "use an object key",
+        "it is empty, too long, absolute, or has a control character, . or ..",
+    ))
 }
 
 /// Folder below the prefix for files that wait to be picked up. No tenant's folder starts with a dot.
@@ -128,6 +156,22 @@ mod tests {
         assert!(segment(&one).len() <= MAX_SEGMENT_BYTES);
         assert_ne!(segment(&one), segment(&two));
         assert_eq!(segment(&one), segment(&one.clone()));
+    }
+
+    #[test]
+    fn what_could_leave_the_store_is_no_key() {
+        for key in ["a", "a/b", "a%2Fb/.inbox/x", "..a", "a..", "a/", "ü"] {
+            assert!(vet(key).is_ok(), "{key:?}");
+        }
+        for key in ["", "/a", "..", "a/..", "a/../b", "./a", "a/./b", "a\0", "a\nb", &"x".repeat(1025)] {
+            assert!(vet(key).is_err(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_one_media_has_no_other() {
+        let (one, ten) = (Folder::new("p", "acme", "1"), Folder::new("p", "acme", "10"));
+        assert!(one.manifest().starts_with(&one.prefix()) && !ten.manifest().starts_with(&one.prefix()));
     }
 
     #[test]

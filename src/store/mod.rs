@@ -1,144 +1,91 @@
 //! The object store: where assets, originals and manifests end up.
 //!
-//! Two backends, one behaviour (`tests/it/store.rs` runs one suite over all of them): an object is either there as a
-//! whole, with the SHA-256 that [`Stored`] says, or it is not there. Keys are relative to the bucket or directory.
-//!
-//! What S3 takes is boxed: the SDK's futures have tens of kilobytes, and a job's would have them several times over.
+//! [`Store`] is what the rest of the program uses. A [`Backend`] is one kind of store, in a folder of its own; which one
+//! serves an address is decided in `resolver`, and what an address means in [`Location`]. `tests/it/store/contract` puts
+//! every backend through one suite.
 
+mod backend;
 mod error;
 pub mod keys;
 mod local;
+mod read;
+mod resolver;
 mod s3;
+mod types;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use backend::{Account, Backend, ObjectReader};
 pub use error::StoreError;
 pub use keys::Folder;
+pub use types::{Cursor, Head, Link, LinkOptions, Listed, Page, PutOptions, SignedUrl, Stored, Version};
 
-pub(crate) use s3::Remote;
+#[cfg(feature = "media")]
+pub(crate) use resolver::s3_account;
 
+use crate::config::Location;
 use local::Local;
-use s3::S3;
 
-/// The most that [`Store::get`] reads into memory. Manifests are a thousandth of this.
+/// The most that [`Store::get`] and [`Store::get_range`] read into memory. Manifests are a thousandth of this.
 pub const MAX_GET_BYTES: u64 = 16 << 20;
 
-/// What a new object is.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PutOptions<'a> {
-    /// MIME type.
-    pub content_type: &'a str,
-    /// `Content-Disposition` (RFC 6266), where a browser is to save the object rather than show it. A directory has none.
-    pub content_disposition: Option<&'a str>,
-    /// SHA-256 in lower-case hex, where the caller knows it: other bytes are then refused before they are stored.
-    pub sha256: Option<&'a str>,
-}
+/// The most objects of one [`Page`]: S3's limit.
+pub const MAX_PAGE: usize = 1000;
 
-impl<'a> PutOptions<'a> {
-    /// An object of this MIME type.
-    #[must_use]
-    pub const fn of(content_type: &'a str) -> Self {
-        Self { content_type, content_disposition: None, sha256: None }
-    }
-}
-
-/// An object that is stored, durably, with a checksum that was verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The object's key.
-    pub key: String,
-    /// Its size in bytes.
-    pub size_bytes: u64,
-    /// Its SHA-256 in lower-case hex.
-    pub sha256: String,
-}
-
-/// What is known of an object without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// Its size in bytes.
-    pub size_bytes: u64,
-}
-
-/// Which contents of a key were read: [`Store::replace`] replaces these and no others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version(String);
-
-#[cfg(test)]
-impl Version {
-    /// A version of this name.
-    pub(crate) fn of(name: &str) -> Self {
-        Self(name.to_owned())
-    }
-}
+/// The longest life of a signed link: that of Signature Version 4 on S3 and Google Cloud Storage.
+pub const MAX_LINK_LIFE: Duration = Duration::from_secs(604_800);
 
 /// An object store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    backend: Backend,
-    prefix: String,
-}
-
-/// Where a store's objects are. Only those below [`keys::INBOX`] may be read as origins.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Place<'a> {
-    /// Everything below this directory.
-    Directory(&'a Path),
-    /// Everything in this bucket, below this prefix where there is one.
-    Bucket {
-        /// Its name.
-        bucket: &'a str,
-        /// Without slashes around it.
-        prefix: &'a str,
-    },
-}
-
-#[derive(Debug, Clone)]
-enum Backend {
-    Local(Local),
-    S3(S3),
+    backend: Arc<dyn Backend>,
+    location: Arc<Location>,
 }
 
 impl Store {
-    /// The store that the configuration names: `s3://bucket/prefix` or `file:///directory`. Talks to nobody yet.
+    /// The store that the configuration names: `s3://bucket/prefix` or `file:///directory`. Talks to no server yet.
     ///
     /// # Errors
     /// [`StoreError::Config`] where the configuration cannot be understood.
     pub async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
-        let url = url::Url::parse(&config.url)
-            .map_err(|err| StoreError::Config(format!("store.url cannot be read: {err}")))?;
-        match url.scheme() {
-            "file" => {
-                let root = url
-                    .to_file_path()
-                    .map_err(|()| StoreError::Config("store.url: file:// needs an absolute path".to_owned()))?;
-                Ok(Self::local(root))
-            }
-            "s3" => {
-                let (bucket, prefix) = bucket_and_prefix(&url)?;
-                Ok(Self { backend: Backend::S3(S3::connect(config, &bucket).await?), prefix })
-            }
-            other => Err(StoreError::Config(format!("store.url: scheme {other:?} is neither s3 nor file"))),
-        }
+        let location = Location::parse(&config.url).map_err(|err| StoreError::Config(format!("store.url: {err}")))?;
+        let backend = resolver::backend(&location, config).await?;
+        Ok(Self { backend, location: Arc::new(location) })
     }
 
     /// A store in a directory, which has to exist.
     pub fn local(root: impl Into<PathBuf>) -> Self {
-        Self { backend: Backend::Local(Local::new(root.into())), prefix: String::new() }
+        let root = root.into();
+        Self { backend: Arc::new(Local::new(root.clone())), location: Arc::new(Location::Local { root }) }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The store's address for people and logs; has no secrets.
+    #[must_use]
+    pub fn url_for_display(&self) -> String {
+        self.location.to_string()
     }
 
     /// Where the objects of one media file go.
     #[must_use]
     pub fn folder(&self, tenant: &str, media_id: &str) -> Folder {
-        Folder::new(&self.prefix, tenant, media_id)
+        Folder::new(self.location.prefix(), tenant, media_id)
     }
 
-    /// The key for a file that is put here to be picked up as an S3 origin.
+    /// The key for a file that is put here to be picked up as an origin.
     #[must_use]
     pub fn inbox_key(&self, id: &str, file_name: &str) -> String {
-        keys::inbox(&self.prefix, id, file_name)
+        keys::inbox(self.location.prefix(), id, file_name)
     }
 
     /// Stores a file. An object that was there is replaced as a whole.
@@ -146,10 +93,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; then the object is as it was before, or the new one as a whole.
     pub async fn put_file(&self, key: &str, path: &Path, options: PutOptions<'_>) -> Result<Stored, StoreError> {
-        match &self.backend {
-            Backend::Local(local) => local.put_file(key, path, options).await,
-            Backend::S3(s3) => Box::pin(s3.put_file(key, path, options)).await,
-        }
+        keys::vet(key)?;
+        self.backend.put_file(key, path, options).await
     }
 
     /// Stores a file as `object` of a media, under a key that has the SHA-256 of its bytes in it. Where that key exists and
@@ -164,10 +109,7 @@ impl Store {
         path: &Path,
         options: PutOptions<'_>,
     ) -> Result<Stored, StoreError> {
-        match &self.backend {
-            Backend::Local(local) => local.put_addressed(folder, object, path, options).await,
-            Backend::S3(s3) => Box::pin(s3.put_addressed(folder, object, path, options)).await,
-        }
+        self.backend.put_addressed(folder, object, path, options).await
     }
 
     /// Stores a few bytes, as [`Store::put_file`] does.
@@ -175,53 +117,23 @@ impl Store {
     /// # Errors
     /// As [`Store::put_file`].
     pub async fn put_bytes(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<Stored, StoreError> {
-        match &self.backend {
-            Backend::Local(local) => local.put_bytes(key, bytes, options).await,
-            Backend::S3(s3) => Box::pin(s3.put_bytes(key, bytes, options)).await,
-        }
+        keys::vet(key)?;
+        self.backend.put_bytes(key, bytes, options).await
     }
 
-    /// Stores a few bytes where there is no such object yet: of two at the same time one is stored. Whether it was this one.
-    /// Where an S3 server knows no conditional writes (`If-None-Match: *`), the last one is.
+    /// Stores a few bytes where there is no such object yet: of several at the same time one is stored. Whether it was this
+    /// one. On an S3 server without conditional writes (`If-None-Match: *`) the last one is stored.
     ///
     /// # Errors
     /// As [`Store::put_file`].
     pub async fn put_new(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<bool, StoreError> {
-        let stored = match &self.backend {
-            Backend::Local(local) => local.put_new(key, bytes, options).await,
-            Backend::S3(s3) => Box::pin(s3.put_new(key, bytes, options)).await,
-        };
-        match stored {
-            Ok(()) => Ok(true),
-            Err(StoreError::Exists { .. }) => Ok(false),
-            Err(err) => Err(err),
-        }
+        keys::vet(key)?;
+        self.backend.put_new(key, bytes, options).await
     }
 
-    /// A small object's bytes; nothing where there is no such object.
-    ///
-    /// # Errors
-    /// [`StoreError`]; [`StoreError::TooLarge`] above [`MAX_GET_BYTES`].
-    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        match &self.backend {
-            Backend::Local(local) => local.get(key).await,
-            Backend::S3(s3) => Box::pin(s3.get(key)).await,
-        }
-    }
-
-    /// A small object's bytes, and which version of it they are, for [`Store::replace`].
-    ///
-    /// # Errors
-    /// As [`Store::get`].
-    pub async fn get_versioned(&self, key: &str) -> Result<Option<(Bytes, Version)>, StoreError> {
-        match &self.backend {
-            Backend::Local(local) => local.get_versioned(key).await,
-            Backend::S3(s3) => Box::pin(s3.get_versioned(key)).await,
-        }
-    }
-
-    /// Replaces an object that still is as it was read. Whether it was: of two who replace the same version one does.
-    /// Where an S3 server knows no conditional writes (`If-Match`), the last one does.
+    /// Replaces an object that still is as it was read. Whether it was: of several who replace the same version one does.
+    /// On an S3 server without conditional writes (`If-Match`) all do, and the last one stays; [`Backend::replace`] says
+    /// what an erase does about it.
     ///
     /// # Errors
     /// As [`Store::put_file`].
@@ -232,10 +144,58 @@ impl Store {
         options: PutOptions<'_>,
         read: &Version,
     ) -> Result<bool, StoreError> {
-        match &self.backend {
-            Backend::Local(local) => local.replace(key, bytes, options, read).await,
-            Backend::S3(s3) => Box::pin(s3.replace(key, bytes, options, read)).await,
+        keys::vet(key)?;
+        self.backend.replace(key, bytes, options, read).await
+    }
+
+    /// Begins to read an object, or a part of it, in pieces; nothing where there is no such object. The part may end beyond
+    /// the last byte.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Range`] where the part begins after the last byte.
+    pub async fn open(
+        &self,
+        key: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Box<dyn ObjectReader>>, StoreError> {
+        keys::vet(key)?;
+        if range.as_ref().is_some_and(Range::is_empty) {
+            return Err(StoreError::invalid("read a range of an object", "the range is empty"));
         }
+        self.backend.open(key, range).await
+    }
+
+    /// A small object's bytes; nothing where there is no such object.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::TooLarge`] above [`MAX_GET_BYTES`].
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.get_versioned(key).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// A small object's bytes, and which version of it they are, for [`Store::replace`].
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn get_versioned(&self, key: &str) -> Result<Option<(Bytes, Version)>, StoreError> {
+        let Some(mut reader) = self.open(key, None).await? else { return Ok(None) };
+        read::within(reader.size_bytes().unwrap_or(0), MAX_GET_BYTES)?;
+        let bytes = read::into_memory(&mut *reader, MAX_GET_BYTES).await?;
+        let version = reader.version().unwrap_or_else(|| Version::of_bytes(&bytes));
+        Ok(Some((bytes, version)))
+    }
+
+    /// The bytes of an object from `range.start` to before `range.end`, fewer where the object ends sooner; nothing where
+    /// there is no such object.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Range`] where the range begins after the last byte, [`StoreError::TooLarge`] where it
+    /// has more than [`MAX_GET_BYTES`].
+    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>, StoreError> {
+        let length = range.end.saturating_sub(range.start);
+        read::within(length, MAX_GET_BYTES)?;
+        let Some(mut reader) = self.open(key, Some(range)).await? else { return Ok(None) };
+        read::into_memory(&mut *reader, length).await.map(Some)
     }
 
     /// Copies an object of at most `limit_bytes` into a file, which is created or emptied; nothing where there is no such
@@ -244,10 +204,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; [`StoreError::TooLarge`] above the limit, [`StoreError::Scratch`] where the file cannot be written.
     pub async fn get_file(&self, key: &str, path: &Path, limit_bytes: u64) -> Result<Option<Stored>, StoreError> {
-        match &self.backend {
-            Backend::Local(local) => local.get_file(key, path, limit_bytes).await,
-            Backend::S3(s3) => Box::pin(s3.get_file(key, path, limit_bytes)).await,
-        }
+        let Some(mut reader) = self.open(key, None).await? else { return Ok(None) };
+        read::within(reader.size_bytes().unwrap_or(0), limit_bytes)?;
+        let (size_bytes, sha256) = read::into_file(&mut *reader, path, limit_bytes).await?;
+        Ok(Some(Stored { key: key.to_owned(), size_bytes, sha256 }))
     }
 
     /// What is known of an object without reading it; nothing where there is none.
@@ -255,21 +215,52 @@ impl Store {
     /// # Errors
     /// [`StoreError`]
     pub async fn head(&self, key: &str) -> Result<Option<Head>, StoreError> {
-        match &self.backend {
-            Backend::Local(local) => local.head(key).await,
-            Backend::S3(s3) => Box::pin(s3.head(key)).await,
-        }
+        keys::vet(key)?;
+        self.backend.head(key).await
     }
 
-    /// Removes an object; fine where there is none.
+    /// At most `limit` objects (1 to [`MAX_PAGE`]) whose keys begin with `prefix`, from the first one after the cursor on, in
+    /// an order that the store keeps. The prefix is text, not a folder: `a/1` also begins `a/10/x`, so that
+    /// [`Folder::prefix`] is what lists one media.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is left out silently.
+    pub async fn list(&self, prefix: &str, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        if !prefix.is_empty() {
+            keys::vet(prefix)?;
+        }
+        self.backend.list(prefix, after, limit.clamp(1, MAX_PAGE)).await
+    }
+
+    /// Removes an object; fine where there is none. A bucket that keeps versions keeps the old ones.
     ///
     /// # Errors
     /// [`StoreError`]
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        match &self.backend {
-            Backend::Local(local) => local.delete(key).await,
-            Backend::S3(s3) => Box::pin(s3.delete(key)).await,
+        keys::vet(key)?;
+        self.backend.delete(key).await
+    }
+
+    /// Removes an object with all that a bucket with versions keeps of it, and makes sure that nothing is left: older
+    /// versions, marks of earlier deletions, uploads that were never completed. How many versions and marks were removed.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then some may be left, and the call is to be repeated.
+    pub async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
+        keys::vet(key)?;
+        self.backend.delete_all_versions(key).await
+    }
+
+    /// How somebody without credentials gets an object for a while. The object is not looked for.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] where the life of the link is not 1 second to [`MAX_LINK_LIFE`].
+    pub async fn signed_url(&self, key: &str, options: &LinkOptions<'_>) -> Result<Link, StoreError> {
+        keys::vet(key)?;
+        if !(Duration::from_secs(1)..=MAX_LINK_LIFE).contains(&options.expires_in) {
+            return Err(StoreError::invalid("sign a link", "its life must be 1 second to 7 days"));
         }
+        self.backend.signed_url(key, options).await
     }
 
     /// Whether the store answers and lets us read: for readiness. Writes nothing.
@@ -277,7 +268,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] says what is wrong.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.get(&keys::check(&self.prefix)).await.map(drop)
+        self.get(&keys::check(self.location.prefix())).await.map(drop)
     }
 
     /// Whether the store takes objects: for `doctor`. Leaves one small object behind, always the same.
@@ -285,83 +276,24 @@ impl Store {
     /// # Errors
     /// [`StoreError`] says what is wrong.
     pub async fn check_write(&self) -> Result<(), StoreError> {
-        let options = PutOptions::of("text/plain");
-        self.put_bytes(&keys::check(&self.prefix), Bytes::from_static(b"mediamill\n"), options).await.map(drop)
+        let key = keys::check(self.location.prefix());
+        self.put_bytes(&key, Bytes::from_static(b"mediamill\n"), PutOptions::of("text/plain")).await.map(drop)
     }
 
-    /// The store's address for people and logs; has no secrets.
-    #[must_use]
-    pub fn url_for_display(&self) -> String {
-        match &self.backend {
-            Backend::Local(local) => local.url_for_display(),
-            Backend::S3(s3) if self.prefix.is_empty() => format!("s3://{}", s3.bucket()),
-            Backend::S3(s3) => format!("s3://{}/{}", s3.bucket(), self.prefix),
-        }
+    /// Waits until uploads whose future was dropped are aborted, for 10 s at most. To be awaited before the runtime ends, or
+    /// their parts stay in the bucket and are billed.
+    pub async fn wait_for_aborts(&self) {
+        self.backend.wait_for_aborts().await;
     }
 
-    /// Waits until what dropped uploads left behind is cleared away, for 10 s at most. To be awaited before the runtime
-    /// ends.
-    pub async fn settle(&self) {
-        match &self.backend {
-            Backend::Local(_) => {}
-            Backend::S3(s3) => s3.settle().await,
-        }
-    }
-
-    /// Removes what killed workers left half written in a directory, in the background. Of S3, each upload does that for its
+    /// Removes what killed workers left half written in a directory, in the background. On S3 each upload does that for its
     /// own key.
     pub fn sweep(&self) {
-        match &self.backend {
-            Backend::Local(local) => local.sweep(),
-            Backend::S3(_) => {}
-        }
+        self.backend.sweep();
     }
 
-    /// Where this store's own objects are, and those that wait to be picked up.
-    pub(crate) fn place(&self) -> Place<'_> {
-        match &self.backend {
-            Backend::Local(local) => Place::Directory(local.root()),
-            Backend::S3(s3) => Place::Bucket { bucket: s3.bucket(), prefix: &self.prefix },
-        }
-    }
-
-    /// The bucket that assets go to, and the client for it and for others; nothing where the store is a directory.
-    pub(crate) fn remote(&self) -> Option<(&str, &Remote)> {
-        match &self.backend {
-            Backend::Local(_) => None,
-            Backend::S3(s3) => Some((s3.bucket(), s3.remote())),
-        }
-    }
-}
-
-/// `s3://bucket/some/prefix`. Whatever else a URL can hold has no meaning here, and credentials least of all.
-fn bucket_and_prefix(url: &url::Url) -> Result<(String, String), StoreError> {
-    let wrong = |problem: &str| StoreError::Config(format!("store.url: {problem}"));
-    if !url.username().is_empty() || url.password().is_some() || url.port().is_some() {
-        return Err(wrong("s3:// takes a bucket and a prefix, no credentials and no port"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("s3:// takes no query and no fragment"));
-    }
-    let bucket = url.host_str().filter(|bucket| !bucket.is_empty()).ok_or_else(|| wrong("s3:// needs a bucket"))?;
-    let prefix = percent_encoding::percent_decode_str(url.path()).decode_utf8();
-    let prefix = prefix.map_err(|_| wrong("the prefix is not UTF-8"))?;
-    Ok((bucket.to_owned(), prefix.trim_matches('/').to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_s3_url_is_a_bucket_and_a_prefix() {
-        let parse = |text: &str| bucket_and_prefix(&url::Url::parse(text).expect(text)).ok();
-        let is = |bucket: &str, prefix: &str| Some((bucket.to_owned(), prefix.to_owned()));
-        assert_eq!(parse("s3://b"), is("b", ""));
-        assert_eq!(parse("s3://my.bucket_1/"), is("my.bucket_1", ""));
-        assert_eq!(parse("s3://b/some/pre%20fix/"), is("b", "some/pre fix"));
-        for text in ["s3:///x", "s3://id:secret@b/x", "s3://b:9000/x", "s3://b/x?y", "s3://b/x#y"] {
-            assert_eq!(parse(text), None, "{text}");
-        }
+    /// What the store's credentials reach beside its own bucket; nothing where the store is a directory.
+    pub(crate) fn account(&self) -> Option<Arc<dyn Account>> {
+        self.backend.account()
     }
 }

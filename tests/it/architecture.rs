@@ -189,6 +189,26 @@ const NARROW: [(&str, &[&str]); 9] = [
     ("profile", &["vocabulary", "error"]),
 ];
 
+/// Each line of the list in the document is (a part of) one layer, and the lines stand in the order of the layers.
+#[test]
+fn the_document_shows_the_same_layers() {
+    let document = std::fs::read_to_string(repo_file("docs/architecture.md")).expect("a document");
+    let block = document.split("A module may use modules of the lines below its own:").nth(1).expect("the list");
+    let block = block.split("```").nth(1).expect("a block");
+    let layer_of = |name: &str| {
+        let layer = LAYERS.iter().position(|layer| layer.contains(&name));
+        layer.unwrap_or_else(|| panic!("docs/architecture.md: {name} stands in no layer"))
+    };
+    let mut shown = Vec::new();
+    for line in block.lines().filter(|line| !line.trim().is_empty()) {
+        let layers: Vec<usize> = line.split(',').map(|name| layer_of(name.trim())).collect();
+        assert!(layers.iter().all(|layer| *layer == layers[0]), "docs/architecture.md: {line} is more than one layer");
+        shown.push(layers[0]);
+    }
+    assert!(shown.len() > 10, "the list has {} lines", shown.len());
+    assert!(shown.windows(2).all(|pair| pair[0] > pair[1]), "docs/architecture.md: not in the order of LAYERS");
+}
+
 #[test]
 fn imports_run_one_way_and_in_no_circle() {
     let graph = graph::Graph::of(&sources("src"));

@@ -138,7 +138,7 @@ impl ForkServer {
                 watched.exceeds();
                 let end = watched.excess.map_or(end, |excess| end.exceeded(excess));
                 // Whoever hears of the end finds nothing left of the child here.
-                drop(pidfd);
+                drop((pidfd, watched));
                 self.tell(job, end)?;
             }
             if orders && !self.obey()? {

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_childs_words_are_short_and_printable() {
+    fn the_words_of_a_child_are_short_and_printable() {
         let text = printable(&format!("a\u{1b}]0;x\u{7}é{}", "y".repeat(1000)));
         assert!(text.starts_with("a?]0;x??y"), "{text}");
         assert_eq!(text.len(), MAX_MESSAGE_CHARS);

@@ -13,7 +13,7 @@ pub(super) fn judge(response: &Response, now: SystemTime) -> Result<(), SourceEr
 fn by_head(status: u16, encoded: bool, retry_after: Option<Duration>, host: &str) -> Result<(), SourceError> {
     let origin = host.to_owned();
     match status {
-        // 203 is a 200 that somebody on the way has changed.
+        // 203 is a 200 that a proxy has changed.
         200 | 203 if encoded => {
             Err(SourceError::Invalid(format!("{host} sends the file compressed, which was not asked for")))
         }

@@ -1,12 +1,14 @@
 //! Whether a server's answer names the bytes that were sent.
 
+use std::time::SystemTime;
+
 use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
 
 use super::classify::classify;
 use super::terms::Checksums;
 use super::{Inner, StoreError};
 
-/// What we know of the bytes that were sent.
+/// Checksums of the bytes that were sent, as the server should name them.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) size_bytes: u64,
@@ -17,7 +19,7 @@ pub(super) struct Sent {
     pub(super) e_tag: String,
 }
 
-/// What a server says of an object.
+/// Checksums that a server names in an answer.
 #[derive(Debug, Default)]
 pub(super) struct Seen<'a> {
     pub(super) sha256: Option<&'a str>,
@@ -25,29 +27,31 @@ pub(super) struct Seen<'a> {
     pub(super) sse: Option<&'a ServerSideEncryption>,
 }
 
-/// [`Seen`], of an object that was looked up.
+/// What HEAD returned for an object.
 #[derive(Debug)]
 pub(super) struct LookedUp {
     pub(super) size_bytes: u64,
+    pub(super) modified: Option<SystemTime>,
     sha256: Option<String>,
     e_tag: Option<String>,
     sse: Option<ServerSideEncryption>,
 }
 
-/// What came of comparing.
+/// Result of comparing [`Sent`] with [`Seen`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Same,
     Other,
-    /// Nothing that can be compared.
-    Silent,
+    /// The answer has nothing that can be compared.
+    Unknown,
 }
 
 impl Seen<'_> {
-    /// Of a part, which cannot be looked up: servers that say nothing of it are asked once the object is whole.
+    /// Checks one part of a multipart upload. A part cannot be looked up, so that an answer without checksums passes here;
+    /// the whole object is checked when the upload is completed.
     pub(super) fn vet_part(&self, action: &'static str, sent: &Sent) -> Result<(), StoreError> {
         match self.compare(sent) {
-            Verdict::Same | Verdict::Silent => Ok(()),
+            Verdict::Same | Verdict::Unknown => Ok(()),
             Verdict::Other => Err(differs(action)),
         }
     }
@@ -57,10 +61,10 @@ impl Seen<'_> {
         if let Some(sha256) = self.sha256 {
             return verdict(sent.sha256.iter().any(|known| known == sha256));
         }
-        // With KMS an ETag is something else, which may look the same.
+        // With KMS the ETag is not an MD5, though it may look like one.
         let plain = self.sse.is_none_or(|sse| *sse == ServerSideEncryption::Aes256);
         let e_tag = self.e_tag.map(|e_tag| e_tag.trim_matches('"')).filter(|e_tag| plain && is_md5(e_tag));
-        e_tag.map_or(Verdict::Silent, |e_tag| verdict(e_tag.eq_ignore_ascii_case(&sent.e_tag)))
+        e_tag.map_or(Verdict::Unknown, |e_tag| verdict(e_tag.eq_ignore_ascii_case(&sent.e_tag)))
     }
 }
 
@@ -74,7 +78,8 @@ impl LookedUp {
 }
 
 impl Inner {
-    /// Makes sure that the object is what was sent, by the answer to the upload or else by looking it up.
+    /// Checks that the stored object has the bytes that were sent: by the answer to the upload where that names a checksum,
+    /// otherwise by a HEAD request.
     pub(super) async fn verify(
         &self,
         action: &'static str,
@@ -85,20 +90,20 @@ impl Inner {
         match (seen.compare(sent), self.terms.checksums) {
             (Verdict::Same, Checksums::Sha256) => return Ok(()),
             (Verdict::Other, _) => return Err(differs(action)),
-            (Verdict::Same | Verdict::Silent, _) => {}
+            (Verdict::Same | Verdict::Unknown, _) => {}
         }
         let looked_up = self.look_up(key).await?;
         match (looked_up.compare(sent), self.terms.checksums) {
-            // A size is all that some servers have to compare, and they were asked to check an MD5 when it was sent.
-            (Verdict::Same, _) | (Verdict::Silent, Checksums::Md5) => Ok(()),
+            // The server checked Content-MD5 when it received the bytes; some servers return nothing else but the size.
+            (Verdict::Same, _) | (Verdict::Unknown, Checksums::Md5) => Ok(()),
             (Verdict::Other, _) => Err(differs(action)),
-            (Verdict::Silent, Checksums::Sha256) => Err(StoreError::Config(format!(
-                "{action}: the store keeps no SHA-256 of what it is given; see store.checksums"
+            (Verdict::Unknown, Checksums::Sha256) => Err(StoreError::Config(format!(
+                "{action}: the store keeps no SHA-256 of objects; set store.checksums = \"when-required\""
             ))),
         }
     }
 
-    /// Whether the object is there as it was sent. An error is no answer, and so a no.
+    /// Whether the object exists with the bytes that were sent. `false` also where the request fails.
     pub(super) async fn is_there(&self, key: &str, sent: &Sent) -> bool {
         self.look_up(key).await.is_ok_and(|looked_up| looked_up.compare(sent) == Verdict::Same)
     }
@@ -111,6 +116,7 @@ impl Inner {
         let answer = request.send().await.map_err(|err| classify("look up an object", err))?;
         Ok(LookedUp {
             size_bytes: answer.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            modified: answer.last_modified().and_then(|at| SystemTime::try_from(*at).ok()),
             sha256: answer.checksum_sha256().map(str::to_owned),
             e_tag: answer.e_tag().map(str::to_owned),
             sse: answer.server_side_encryption().cloned(),
@@ -146,8 +152,8 @@ mod tests {
         assert_eq!(seen(None, Some(MD5), Some(&ServerSideEncryption::Aes256)), Verdict::Same);
         assert_eq!(seen(None, Some(&other), None), Verdict::Other);
         assert_eq!(seen(None, Some(&parts), None), Verdict::Other, "parts");
-        assert_eq!(seen(None, Some(MD5), Some(&ServerSideEncryption::AwsKms)), Verdict::Silent);
-        assert_eq!(seen(None, Some("\"v1:x\""), None), Verdict::Silent);
-        assert_eq!(seen(None, None, None), Verdict::Silent);
+        assert_eq!(seen(None, Some(MD5), Some(&ServerSideEncryption::AwsKms)), Verdict::Unknown);
+        assert_eq!(seen(None, Some("\"v1:x\""), None), Verdict::Unknown);
+        assert_eq!(seen(None, None, None), Verdict::Unknown);
     }
 }

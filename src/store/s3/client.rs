@@ -1,4 +1,4 @@
-//! The client: where the server is, who we are, and how long anything may take.
+//! The S3 client: endpoint, region, credentials and timeouts.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use super::StoreError;
 use super::terms::WHEN_REQUIRED;
 use crate::secrets::Secret;
 
-/// What a server of another maker is told where nothing is configured; such servers seldom care.
+/// Region for an S3-compatible server where none is configured; most of them ignore it.
 const ANY_REGION: &str = "us-east-1";
 
 /// A client for every bucket of the configured server. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Remote {
+pub(in crate::store) struct Remote {
     client: Client,
     attempt_timeout: Duration,
     max_attempts: u32,
@@ -31,7 +31,7 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// Reads the credential chain where no credentials are configured. Talks to no S3 server yet.
-    pub(crate) async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
+    pub(in crate::store) async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
         let seconds = Duration::from_secs;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(region(config))
@@ -43,7 +43,7 @@ impl Remote {
                     .operation_timeout(seconds(config.operation_timeout_s))
                     .build(),
             )
-            // The timeouts above and those of the reader hold; one that nobody can configure would be one too many.
+            // The SDK's check for stalled streams has no configuration key here; the timeouts above and the reader's apply.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         if !config.endpoint.is_empty() {
             loader = loader.endpoint_url(&config.endpoint);
@@ -71,7 +71,7 @@ impl Remote {
         &self.client
     }
 
-    /// How long one request, or a pause within a body, may take.
+    /// Longest time for one request, and longest pause within the body of an answer.
     pub(super) fn attempt_timeout(&self) -> Duration {
         self.attempt_timeout
     }

@@ -16,7 +16,7 @@ use super::answer::Sent;
 const MAX_PARTS: u64 = 10_000;
 const CHUNK_BYTES: u64 = 256 << 10;
 
-/// What is to be stored, before a byte of it is sent.
+/// Size and checksums of an object, computed before the upload begins.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Digests {
     pub(super) size_bytes: u64,
@@ -62,13 +62,13 @@ impl Digests {
         Self { size_bytes: part.size_bytes, sha256: part.sha256, parts: vec![part] }
     }
 
-    /// What a server can say of the object where it was put whole.
+    /// Checksums that a server may return for the object after one PUT.
     pub(super) fn sent_whole(&self) -> Sent {
         let part = &self.parts[0];
         Sent { size_bytes: self.size_bytes, sha256: vec![self.whole_sha256()], e_tag: part.e_tag() }
     }
 
-    /// What a server can say of the object where it was put in parts.
+    /// Checksums that a server may return for the object after a multipart upload.
     pub(super) fn sent_in_parts(&self) -> Sent {
         let composite = self.composite_sha256();
         let numbered = format!("{composite}-{}", self.parts.len());

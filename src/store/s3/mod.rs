@@ -1,40 +1,42 @@
-//! S3, and servers that speak its language.
+//! S3 and servers that implement its API.
 //!
-//! Every upload is sent with its SHA-256 and the answer is compared with it, so that an object that is named by an
-//! event has bytes that two sides agreed on. Large files go in parts; an upload that does not end well is aborted.
+//! Every upload carries its SHA-256, and the server's answer is compared with it: an object that an event names was verified
+//! by both sides. Files of `store.multipart_bytes` or more are uploaded in parts; an upload that fails is aborted.
 
 mod answer;
 mod classify;
 mod client;
 mod digest;
+mod list;
 mod multipart;
 mod read;
+mod sign;
 mod terms;
 mod upload;
+mod versions;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use sha2::{Digest, Sha256};
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use client::Remote;
+pub(super) use client::Remote;
 
-use super::{Folder, Head, MAX_GET_BYTES, PutOptions, StoreError, Stored, Version};
+use super::backend::{Account, Backend, ObjectReader};
+use super::{Cursor, Folder, Head, Link, LinkOptions, Page, PutOptions, StoreError, Stored, Version};
 use classify::classify;
 use digest::Digests;
 use multipart::Family;
-use read::ObjectReader;
 use terms::Terms;
 use upload::{Body, Condition};
 
-/// Who is stopping cannot wait for a store that does not answer.
-const SETTLE: Duration = Duration::from_secs(10);
+/// Longest wait of a stopping process for aborts of uploads.
+const ABORT_WAIT: Duration = Duration::from_secs(10);
 
 /// A bucket to put assets into. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -55,62 +57,21 @@ impl S3 {
         let terms = Terms::new(config);
         Ok(Self(Arc::new(Inner { remote, bucket: bucket.to_owned(), terms, aborts: TaskTracker::new() })))
     }
+}
 
-    pub(super) fn remote(&self) -> &Remote {
-        &self.0.remote
-    }
-
-    pub(super) fn bucket(&self) -> &str {
-        &self.0.bucket
-    }
-
-    pub(super) async fn put_file(&self, key: &str, path: &Path, options: PutOptions<'_>) -> Result<Stored, StoreError> {
+#[async_trait]
+impl Backend for S3 {
+    async fn put_file(&self, key: &str, path: &Path, options: PutOptions<'_>) -> Result<Stored, StoreError> {
         let digests = digest::of_file(path, self.0.terms.multipart_bytes).await?;
-        self.put(key, Body::File(path), &digests, options).await
+        self.0.put(key, Body::File(path), &digests, options).await
     }
 
-    pub(super) async fn put_bytes(&self, key: &str, bytes: Bytes, o: PutOptions<'_>) -> Result<Stored, StoreError> {
+    async fn put_bytes(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<Stored, StoreError> {
         let digests = Digests::of_bytes(&bytes);
-        self.put(key, Body::Bytes(bytes), &digests, o).await
+        self.0.put(key, Body::Bytes(bytes), &digests, options).await
     }
 
-    /// Fails with [`StoreError::Exists`] where there is such an object.
-    pub(super) async fn put_new(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<(), StoreError> {
-        self.put_if(key, bytes, options, Condition::IsNew).await
-    }
-
-    pub(super) async fn replace(
-        &self,
-        key: &str,
-        bytes: Bytes,
-        options: PutOptions<'_>,
-        read: &Version,
-    ) -> Result<bool, StoreError> {
-        match self.put_if(key, bytes, options, Condition::Is(&read.0)).await {
-            Ok(()) => Ok(true),
-            Err(StoreError::Exists { .. }) => Ok(false),
-            Err(err) => Err(err),
-        }
-    }
-
-    async fn put_if(
-        &self,
-        key: &str,
-        bytes: Bytes,
-        options: PutOptions<'_>,
-        condition: Condition<'_>,
-    ) -> Result<(), StoreError> {
-        let digests = Digests::of_bytes(&bytes);
-        stored(key.to_owned(), &digests, options)?;
-        let put = |condition| self.0.put_whole(key, Body::Bytes(bytes.clone()), &digests, options, condition);
-        match put(condition).await {
-            // A server that does not know the condition; whatever else it does not take, it does not take without it either.
-            Err(StoreError::Config(_)) => put(Condition::None).await,
-            result => result,
-        }
-    }
-
-    pub(super) async fn put_addressed(
+    async fn put_addressed(
         &self,
         folder: &Folder,
         object: &str,
@@ -135,100 +96,71 @@ impl S3 {
         Ok(stored)
     }
 
-    async fn put(
+    async fn put_new(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<bool, StoreError> {
+        self.0.put_if(key, bytes, options, Condition::IsNew).await
+    }
+
+    async fn replace(
         &self,
         key: &str,
-        body: Body<'_>,
-        digests: &Digests,
+        bytes: Bytes,
         options: PutOptions<'_>,
-    ) -> Result<Stored, StoreError> {
-        let stored = stored(key.to_owned(), digests, options)?;
-        if digests.size_bytes < self.0.terms.multipart_bytes {
-            self.0.put_whole(key, body, digests, options, Condition::None).await?;
-        } else {
-            self.0.put_in_parts(key, None, body, digests, options).await?;
+        read: &Version,
+    ) -> Result<bool, StoreError> {
+        if read.name().is_empty() {
+            let problem = "replace an object: the store gave no ETag for it, so that it cannot be replaced safely";
+            return Err(StoreError::Config(problem.to_owned()));
         }
-        Ok(stored)
+        self.0.put_if(key, bytes, options, Condition::Is(read.name())).await
     }
 
-    pub(super) async fn get_versioned(&self, key: &str) -> Result<Option<(Bytes, Version)>, StoreError> {
-        let Some(mut reader) = self.open(key).await? else { return Ok(None) };
-        let too_large = || StoreError::TooLarge { limit_bytes: MAX_GET_BYTES };
-        if reader.size_bytes().is_some_and(|size| size > MAX_GET_BYTES) {
-            return Err(too_large());
-        }
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = reader.next().await? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() as u64 > MAX_GET_BYTES {
-                return Err(too_large());
-            }
-        }
-        let version = Version(reader.e_tag().unwrap_or_default().to_owned());
-        Ok(Some((bytes.freeze(), version)))
-    }
-
-    /// Into a file, with new requests for the rest where the connection breaks on the way.
-    pub(super) async fn get_file(
-        &self,
-        key: &str,
-        path: &Path,
-        limit_bytes: u64,
-    ) -> Result<Option<Stored>, StoreError> {
-        let Some(mut reader) = self.open(key).await? else { return Ok(None) };
-        let mut file = File::create(path).await.map_err(StoreError::Scratch)?;
-        let (mut hash, mut size_bytes) = (Sha256::new(), 0);
-        while let Some(chunk) = reader.next().await? {
-            size_bytes += chunk.len() as u64;
-            if size_bytes > limit_bytes {
-                return Err(StoreError::TooLarge { limit_bytes });
-            }
-            hash.update(&chunk);
-            file.write_all(&chunk).await.map_err(StoreError::Scratch)?;
-        }
-        file.flush().await.map_err(StoreError::Scratch)?;
-        Ok(Some(Stored { key: key.to_owned(), size_bytes, sha256: hex::encode(hash.finalize()) }))
-    }
-
-    async fn open(&self, key: &str) -> Result<Option<ObjectReader>, StoreError> {
-        match self.0.remote.open(&self.0.bucket, key, self.0.remote.attempt_timeout()).await {
-            Ok(reader) => Ok(Some(reader)),
+    async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<Option<Box<dyn ObjectReader>>, StoreError> {
+        let remote = &self.0.remote;
+        match remote.read(&self.0.bucket, key, range, remote.attempt_timeout()).await {
+            Ok(reader) => Ok(Some(Box::new(reader))),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(err) => Err(err),
         }
     }
 
-    pub(super) async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.get_versioned(key).await?.map(|(bytes, _)| bytes))
+    async fn head(&self, key: &str) -> Result<Option<Head>, StoreError> {
+        self.0.find(key).await
     }
 
-    pub(super) async fn head(&self, key: &str) -> Result<Option<Head>, StoreError> {
-        match self.0.look_up(key).await {
-            Ok(seen) => Ok(Some(Head { size_bytes: seen.size_bytes })),
-            Err(StoreError::NotFound { .. }) => self.0.bucket_is_there().await.map(|()| None),
-            Err(err) => Err(err),
-        }
+    async fn list(&self, prefix: &str, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        self.0.list(prefix, after, limit).await
     }
 
-    pub(super) async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let request = self.0.remote.client().delete_object().bucket(&self.0.bucket).key(key);
-        match request.send().await.map_err(|err| classify("remove an object", err)) {
-            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(err) => Err(err),
-        }
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.0.delete(key).await
     }
 
-    /// Waits for aborts that dropped uploads left behind.
-    pub(super) async fn settle(&self) {
+    async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
+        self.0.delete_all_versions(key).await
+    }
+
+    async fn signed_url(&self, key: &str, options: &LinkOptions<'_>) -> Result<Link, StoreError> {
+        self.0.sign(key, options).await
+    }
+
+    fn account(&self) -> Option<Arc<dyn Account>> {
+        Some(Arc::new(self.0.remote.clone()))
+    }
+
+    async fn wait_for_aborts(&self) {
         self.0.aborts.close();
-        if timeout(SETTLE, self.0.aborts.wait()).await.is_err() {
-            tracing::warn!(uploads = self.0.aborts.len(), "uploads are left behind: the store does not answer");
+        if timeout(ABORT_WAIT, self.0.aborts.wait()).await.is_err() {
+            let uploads = self.0.aborts.len();
+            tracing::warn!(
+                uploads,
+                "the store does not answer: unfinished uploads stay until the bucket's lifecycle ends them"
+            );
         }
         self.0.aborts.reopen();
     }
 }
 
-/// What the caller is told once the bytes are stored; an error where they are not those that it promised.
+/// The result for the caller, once the bytes are stored. Fails where they do not have the SHA-256 that the caller gave.
 fn stored(key: String, digests: &Digests, options: PutOptions<'_>) -> Result<Stored, StoreError> {
     let stored = Stored { key, size_bytes: digests.size_bytes, sha256: hex::encode(digests.sha256) };
     if options.sha256.is_some_and(|expected| expected != stored.sha256) {
@@ -239,7 +171,59 @@ fn stored(key: String, digests: &Digests, options: PutOptions<'_>) -> Result<Sto
 }
 
 impl Inner {
-    /// A HEAD has no body to say what is missing, the object or the bucket.
+    async fn put(
+        &self,
+        key: &str,
+        body: Body<'_>,
+        digests: &Digests,
+        options: PutOptions<'_>,
+    ) -> Result<Stored, StoreError> {
+        let stored = stored(key.to_owned(), digests, options)?;
+        if digests.size_bytes < self.terms.multipart_bytes {
+            self.put_whole(key, body, digests, options, Condition::None).await?;
+        } else {
+            self.put_in_parts(key, None, body, digests, options).await?;
+        }
+        Ok(stored)
+    }
+
+    /// Whether the condition was met and the object is stored.
+    async fn put_if(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        options: PutOptions<'_>,
+        condition: Condition<'_>,
+    ) -> Result<bool, StoreError> {
+        let digests = Digests::of_bytes(&bytes);
+        stored(key.to_owned(), &digests, options)?;
+        let put = |condition| self.put_whole(key, Body::Bytes(bytes.clone()), &digests, options, condition);
+        match put(condition).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Exists { .. }) => Ok(false),
+            // A server that does not know the condition; what else it refuses, it refuses without it as well.
+            Err(StoreError::Config(_)) => put(Condition::None).await.map(|()| true),
+            Err(err) => Err(err),
+        }
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<Head>, StoreError> {
+        match self.look_up(key).await {
+            Ok(seen) => Ok(Some(Head { size_bytes: seen.size_bytes, modified: seen.modified })),
+            Err(StoreError::NotFound { .. }) => self.bucket_is_there().await.map(|()| None),
+            Err(err) => Err(err),
+        }
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let request = self.remote.client().delete_object().bucket(&self.bucket).key(key);
+        match request.send().await.map_err(|err| classify("remove an object", err)) {
+            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// A 404 to HEAD has no body and does not tell whether the object or the bucket is missing. This asks for the bucket.
     async fn bucket_is_there(&self) -> Result<(), StoreError> {
         const ACTION: &str = "look up an object";
         let answer = self.remote.client().head_bucket().bucket(&self.bucket).send().await;
@@ -247,7 +231,7 @@ impl Inner {
             Err(StoreError::NotFound { .. } | StoreError::Missing { .. }) => {
                 Err(StoreError::Missing { action: ACTION })
             }
-            // Who may not ask for the bucket has still been told that there is no object.
+            // Without the right to HEAD the bucket, the 404 for the object is all that is known.
             Ok(_) | Err(StoreError::Forbidden { .. }) => Ok(()),
             Err(err) => Err(err),
         }

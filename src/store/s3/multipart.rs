@@ -1,5 +1,13 @@
-//! Large files in parts. Whatever happens, no upload stays behind that is neither complete nor aborted:
-//! storage is billed for its parts, and no listing of objects shows them.
+//! Multipart uploads: large files in parts.
+//!
+//! Parts of an upload that is neither completed nor aborted are stored and billed, and no list of objects shows them. So
+//! every upload that is begun here ends in one of four ways:
+//! - it is completed;
+//! - it failed, and is aborted before the error is returned;
+//! - its future was dropped (deadline, shutdown, another asset failed), and `Drop` aborts it in a background task, which
+//!   `wait_for_aborts` waits for before the process ends;
+//! - the process was killed, or the answer to the request that began it was lost: the next upload of the same object lists
+//!   unfinished uploads of that object and aborts them.
 
 use std::time::Duration;
 
@@ -18,28 +26,28 @@ use super::terms::Checksums;
 use super::upload::{ACTION, Body};
 use super::{Inner, PutOptions, StoreError};
 
-/// Between attempts to tidy up where the store is not well: nobody waits for it but the worker's end.
+/// Pauses between attempts to abort while the store is unavailable. Only the end of the process waits for them.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
-/// Parts on their way at the same time.
+/// Parts that are uploaded at the same time.
 const PARTS_AT_ONCE: usize = 4;
 
-/// The uploads of one object of a media, whatever bytes they have: their keys differ in the SHA-256 alone.
+/// All uploads of one object of a media, with any content: their keys differ in the SHA-256 only.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Family<'a> {
     pub(super) folder: &'a str,
     pub(super) object: &'a str,
 }
 
-/// Which uploads are swept together.
+/// Which unfinished uploads are looked for.
 #[derive(Debug, Clone)]
-struct Scope {
+pub(super) struct Scope {
     prefix: String,
     suffix: String,
 }
 
 impl Scope {
-    fn new(key: &str, family: Option<Family<'_>>) -> Self {
+    pub(super) fn new(key: &str, family: Option<Family<'_>>) -> Self {
         match family {
             Some(Family { folder, object }) => Self { prefix: format!("{folder}/"), suffix: format!("/{object}") },
             None => Self { prefix: key.to_owned(), suffix: String::new() },
@@ -54,14 +62,15 @@ impl Scope {
     }
 }
 
-/// An upload that was begun. Dropped before it is settled, it is aborted in the background.
+/// An upload that was begun. If it is dropped before it is completed or aborted, it is aborted in the background.
 #[derive(Debug)]
 struct Upload {
     id: UploadId,
     aborts: TaskTracker,
-    /// Whether an abort may come before a part that was sent earlier.
-    parts_on_their_way: bool,
-    settled: bool,
+    /// Whether parts may still be in flight, and arrive after an abort.
+    parts_in_flight: bool,
+    /// Completed, or an abort was begun.
+    finished: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -77,16 +86,16 @@ impl UploadId {
         let Self { remote, bucket, key, id } = self;
         let request = remote.client().abort_multipart_upload().bucket(bucket).key(key).upload_id(id);
         match request.send().await.map_err(|err| classify("abort an upload", err)) {
-            // An upload that is not there is complete, or somebody else has aborted it.
+            // Not found: it was completed, or another worker has aborted it.
             Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(err) => Err(err),
         }
     }
 }
 
-/// Tidies up now; in the background, and more than once, where the store is not well, or where `again` says that once may
-/// not be enough. In a task of its own: it goes on where whoever waits for it is dropped.
-fn tidy<F: Future<Output = Result<(), StoreError>> + Send + 'static>(
+/// Runs a clean-up in a task of its own, which goes on if the caller is dropped. Where the store is unavailable, or `again`
+/// says that one attempt may not be enough, it is repeated in the background after each of [`PAUSES`].
+fn clean_up<F: Future<Output = Result<(), StoreError>> + Send + 'static>(
     aborts: &TaskTracker,
     runtime: &Handle,
     key: String,
@@ -95,14 +104,14 @@ fn tidy<F: Future<Output = Result<(), StoreError>> + Send + 'static>(
 ) -> JoinHandle<()> {
     let (tracker, handle) = (aborts.clone(), runtime.clone());
     let first = async move {
-        let unwell = is_unwell(&key, attempt().await);
-        if !unwell && !again {
+        let failed = may_succeed_later(&key, attempt().await);
+        if !failed && !again {
             return;
         }
         let later = async move {
             for pause in PAUSES {
                 sleep(pause).await;
-                if !is_unwell(&key, attempt().await) {
+                if !may_succeed_later(&key, attempt().await) {
                     return;
                 }
             }
@@ -112,43 +121,44 @@ fn tidy<F: Future<Output = Result<(), StoreError>> + Send + 'static>(
     aborts.spawn_on(first, runtime)
 }
 
-/// Whether another attempt may go better.
-fn is_unwell(key: &str, result: Result<(), StoreError>) -> bool {
-    matches!(result.inspect_err(|err| left(key, err)), Err(StoreError::Unavailable { .. }))
+/// Logs a failed attempt. Whether another one may succeed.
+fn may_succeed_later(key: &str, result: Result<(), StoreError>) -> bool {
+    matches!(result.inspect_err(|err| log_failure(key, err)), Err(StoreError::Unavailable { .. }))
 }
 
-fn left(key: &str, err: &StoreError) {
-    tracing::warn!(key, %err, "uploads may be left behind: the bucket's lifecycle has to abort them");
+fn log_failure(key: &str, err: &StoreError) {
+    tracing::warn!(key, %err, "an unfinished upload could not be aborted: its parts stay stored until a later attempt");
 }
 
 impl Upload {
     /// Aborts it. Parts that were on their way may arrive after the abort, and are stored and billed all the same until it
     /// is repeated (S3's API reference, AbortMultipartUpload).
     fn abort(&mut self, runtime: &Handle) -> JoinHandle<()> {
-        self.settled = true;
+        self.finished = true;
         let id = self.id.clone();
-        tidy(&self.aborts, runtime, id.key.clone(), self.parts_on_their_way, move || id.clone().abort())
+        clean_up(&self.aborts, runtime, id.key.clone(), self.parts_in_flight, move || id.clone().abort())
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if let (false, Ok(runtime)) = (self.settled, Handle::try_current()) {
+        if let (false, Ok(runtime)) = (self.finished, Handle::try_current()) {
             drop(self.abort(&runtime));
         }
     }
 }
 
-/// A request to begin an upload whose answer has not been heard. Dropped like that, what it may have begun is looked for.
-struct Unheard<'a> {
+/// Guard of a request that begins an upload. If it is dropped before the answer has arrived, the server may have begun an
+/// upload whose id nobody knows: unfinished uploads of the object are then listed and aborted.
+struct Beginning<'a> {
     inner: &'a Inner,
     scope: &'a Scope,
-    heard: bool,
+    answered: bool,
 }
 
-impl Drop for Unheard<'_> {
+impl Drop for Beginning<'_> {
     fn drop(&mut self) {
-        if let (false, Ok(runtime)) = (self.heard, Handle::try_current()) {
+        if let (false, Ok(runtime)) = (self.answered, Handle::try_current()) {
             drop(self.inner.sweep(self.scope, &runtime));
         }
     }
@@ -167,20 +177,20 @@ impl Inner {
         let mut upload = self.begin(key, &scope, options).await?;
         let result = match self.send_parts(&upload.id, &body, digests).await {
             Ok(parts) => {
-                upload.parts_on_their_way = false;
+                upload.parts_in_flight = false;
                 self.complete(&upload.id, parts, digests).await
             }
             Err(err) => Err(err),
         };
-        let tidied = match result {
+        let cleaned_up = match result {
             Ok(()) => {
-                upload.settled = true;
+                upload.finished = true;
                 self.sweep(&scope, &Handle::current())
             }
             Err(_) => upload.abort(&Handle::current()),
         };
-        // What goes wrong there is logged there.
-        tidied.await.ok();
+        // The task logs its own errors.
+        cleaned_up.await.ok();
         result
     }
 
@@ -202,17 +212,17 @@ impl Inner {
         if terms.checksums == Checksums::Sha256 {
             request = request.checksum_algorithm(ChecksumAlgorithm::Sha256);
         }
-        let mut unheard = Unheard { inner: self, scope, heard: false };
+        let mut beginning = Beginning { inner: self, scope, answered: false };
         let answer = request.send().await.map_err(|err| classify(ACTION, err));
-        unheard.heard = true;
+        beginning.answered = true;
         if matches!(answer, Err(StoreError::Unavailable { .. })) {
-            // It may have begun, and only the answer was lost.
+            // The server may have begun the upload, and only the answer was lost.
             self.sweep(scope, &Handle::current()).await.ok();
         }
         let id = answer?.upload_id.filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| unusable("the store began an upload without an id"))?;
         let id = UploadId { remote: self.remote.clone(), bucket: self.bucket.clone(), key: key.to_owned(), id };
-        Ok(Upload { id, aborts: self.aborts.clone(), parts_on_their_way: true, settled: false })
+        Ok(Upload { id, aborts: self.aborts.clone(), parts_in_flight: true, finished: false })
     }
 
     async fn send_parts(
@@ -253,7 +263,7 @@ impl Inner {
         let sent = Sent { size_bytes: part.size_bytes, sha256: vec![part.sha256()], e_tag: part.e_tag() };
         seen.vet_part(ACTION, &sent)?;
         let completed = CompletedPart::builder().part_number(number).e_tag(e_tag);
-        // Only where the server knows it: others take the list apart and refuse what they do not know.
+        // Only where the server returned it: some servers reject a list of parts with fields that they do not support.
         Ok(completed.set_checksum_sha256(answer.checksum_sha256().map(str::to_owned)).build())
     }
 
@@ -277,8 +287,8 @@ impl Inner {
                 };
                 self.verify(ACTION, key, seen, &sent).await
             }
-            // No answer is not a no: a retry of a request that had been done finds no upload any more, for one, and some
-            // servers forbid what they do not find.
+            // The upload may be complete all the same: the answer was lost, or a retry found no upload any more, which some
+            // servers answer with 403.
             Err(StoreError::Unavailable { .. } | StoreError::Forbidden { .. }) if self.is_there(key, &sent).await => {
                 Ok(())
             }
@@ -286,13 +296,13 @@ impl Inner {
         }
     }
 
-    /// Aborts what workers that ended began for the same object. One that still works on the same media finds it done when
-    /// it tries again.
-    fn sweep(&self, scope: &Scope, runtime: &Handle) -> JoinHandle<()> {
+    /// Aborts unfinished uploads of the same object: those of killed workers. A worker that is still uploading it gets an
+    /// error, and finds the media done when it tries again.
+    pub(super) fn sweep(&self, scope: &Scope, runtime: &Handle) -> JoinHandle<()> {
         let (remote, bucket, scope) = (self.remote.clone(), self.bucket.clone(), scope.clone());
         let named = scope.prefix.clone();
         let attempt = move || sweep(remote.clone(), bucket.clone(), scope.clone());
-        tidy(&self.aborts, runtime, named, false, attempt)
+        clean_up(&self.aborts, runtime, named, false, attempt)
     }
 }
 
@@ -302,7 +312,7 @@ async fn sweep(remote: Remote, bucket: String, scope: Scope) -> Result<(), Store
         Ok(listed) => listed,
         Err(err @ StoreError::Unavailable { .. }) => return Err(err),
         Err(err) => {
-            // Not every server can list them, and not everybody may.
+            // The server does not support this list, or the credentials do not allow it.
             tracing::debug!(%err, "abandoned uploads cannot be looked for");
             return Ok(());
         }
@@ -315,7 +325,7 @@ async fn sweep(remote: Remote, bucket: String, scope: Scope) -> Result<(), Store
     Ok(())
 }
 
-/// An upload that is gone was aborted by somebody else: that passes.
+/// An upload that does not exist any more was aborted by another worker. The job can be tried again.
 fn gone(err: StoreError) -> StoreError {
     match err {
         StoreError::NotFound { .. } => unusable("the upload is gone"),
@@ -324,5 +334,5 @@ fn gone(err: StoreError) -> StoreError {
 }
 
 fn unusable(detail: &str) -> StoreError {
-    StoreError::Unavailable { action: ACTION, detail: detail.to_owned() }
+    StoreError::unavailable(ACTION, detail)
 }

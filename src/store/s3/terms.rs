@@ -1,4 +1,4 @@
-//! What the configuration says of every object that is put.
+//! Settings of `[store]` that apply to every object that is uploaded.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// `store.checksums` for servers that refuse or ignore SHA-256.
 pub(super) const WHEN_REQUIRED: &str = "when-required";
-/// Tags go in a header in the form of a query string.
+/// The `x-amz-tagging` header has the form of a query string.
 const TAG: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What the configuration says of every object that is put.
+/// Settings of `[store]` that apply to every object that is uploaded.
 #[derive(Debug)]
 pub(super) struct Terms {
     pub(super) sse: Option<ServerSideEncryption>,
@@ -22,7 +22,7 @@ pub(super) struct Terms {
     pub(super) multipart_bytes: u64,
 }
 
-/// How the server and we make sure that we mean the same bytes.
+/// Which checksum is sent with an upload and compared afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checksums {
     /// SHA-256 in a header of each upload; the server refuses other bytes and repeats it in its answer.

@@ -1,4 +1,4 @@
-//! One request for one object. Bodies come from a path, so that a retry starts again from its first byte.
+//! Upload of an object by one PUT. Files are sent from their path, so that the SDK can read them again for a retry.
 
 use std::io;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) enum Body<'a> {
     Bytes(Bytes),
 }
 
-/// What has to hold for an object to be written.
+/// Condition under which the object is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Condition<'a> {
     /// Nothing.
@@ -90,7 +90,7 @@ impl Inner {
         };
         let answer = request.send().await.map_err(|err| match err.raw_response().map(|raw| raw.status().as_u16()) {
             Some(412) if condition != Condition::None => StoreError::Exists { action: ACTION },
-            // With If-Match, of an object that is gone.
+            // The answer to If-Match where the object does not exist any more.
             Some(404) if condition.version().is_some() => StoreError::Exists { action: ACTION },
             _ => classify(ACTION, err),
         })?;

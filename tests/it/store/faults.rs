@@ -141,3 +141,25 @@ async fn nobody_at_home_is_passing_trouble() {
     transient_as(Code::StoreUnavailable, store.put_bytes("k", "x".into(), OPTIONS).await);
     transient_as(Code::StoreUnavailable, store.check().await);
 }
+
+#[tokio::test]
+async fn reading_a_part_goes_on_where_a_connection_broke() {
+    let world = Behind::new(S3::start(), |seen| match (seen.method, seen.nth) {
+        ("GET", 0) => Act::CutAnswer(2),
+        _ => Act::Pass,
+    })
+    .await;
+    assert_eq!(world.store.get_range("k", 1..5).await.expect("an answer").as_deref(), Some(&b"efor"[..]));
+    assert_eq!(world.count("GET"), 2);
+}
+
+#[tokio::test]
+async fn a_list_is_whole_or_an_error() {
+    for act in [Act::Answer(503, SLOW_DOWN), Act::Answer(500, INTERNAL_ERROR), Act::Close, Act::CutAnswer(100)] {
+        let world = Behind::new(S3::start(), move |_| act).await;
+        transient_as(Code::StoreUnavailable, world.store.list("", None, 9).await);
+        let world = Behind::new(S3::start(), move |seen| if seen.nth == 0 { act } else { Act::Pass }).await;
+        let page = world.store.list("", None, 9).await.unwrap_or_else(|err| panic!("{act:?}: {err}"));
+        assert_eq!(page.objects.len(), 1, "{act:?}");
+    }
+}

@@ -99,7 +99,7 @@ async fn an_upload_whose_job_was_dropped_is_aborted() {
             result = put(&world) => panic!("it has come to an end: {result:?}"),
             reached = at_it.recv() => reached.expect("the gate is there"),
         }
-        world.store.settle().await;
+        world.store.wait_for_aborts().await;
         assert_eq!(object(&world).await, None);
         assert_eq!(world.s3.pending_uploads().await, 0, "at the end: {at_the_end}");
     }
@@ -122,7 +122,7 @@ async fn an_abort_that_was_dropped_is_made_up_for() {
         result = put(&world) => panic!("it has come to an end: {result:?}"),
         reached = at_it.recv() => reached.expect("the gate is there"),
     }
-    world.store.settle().await;
+    world.store.wait_for_aborts().await;
     assert_eq!(object(&world).await, None);
     assert_eq!(world.s3.pending_uploads().await, 0);
 }
@@ -151,7 +151,7 @@ async fn a_beginning_that_was_dropped_leaves_nothing() {
         () = pending => unreachable!(),
         reached = at_it.recv() => reached.expect("it has begun"),
     }
-    world.store.settle().await;
+    world.store.wait_for_aborts().await;
     assert_eq!(world.s3.pending_uploads().await, 0);
 }
 
@@ -166,7 +166,7 @@ async fn an_abort_is_repeated_where_parts_may_come_after_it() {
         .await;
         broken_as(Code::StoreForbidden, put(&world).await);
         assert_eq!(world.s3.pending_uploads().await, 0);
-        world.store.settle().await;
+        world.store.wait_for_aborts().await;
         assert_eq!(aborts(&world), expected, "at the end: {at_the_end}");
     }
 }

@@ -1,7 +1,7 @@
-//! S3 servers that are not ours: s3s-fs in this process, over a real port, and moto from PyPI.
+//! S3 servers that are not ours: s3s-fs in this process, over a real port, and moto and seaweedfs from PyPI.
 //!
 //! ```ignore
-//! let s3 = S3::start();                                  // or S3::moto()
+//! let s3 = S3::start();                                  // or S3::moto(), S3::seaweed()
 //! let store = Store::connect(&s3.store_config()).await?;
 //! let worker = program().envs(s3.env());
 //! let behind_a_proxy = s3.access().via(&gate.url()).config();
@@ -9,21 +9,30 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use mediamill::config::{self, load};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
+use tokio::time::sleep;
 
 use super::cmd::repo_file;
 use super::host::Host;
 use super::keeper;
+use super::rabbit::free_ports;
 use super::say::no_service;
 
 const BUCKET: &str = "media";
 const ACCESS_KEY_ID: &str = "tester";
 const SECRET_ACCESS_KEY: &str = "not a secret";
+
+/// It is ready after 4 s where nothing else is running.
+const SEAWEED_START: Duration = Duration::from_secs(60);
 
 /// A running server with one bucket.
 pub struct S3 {
@@ -34,6 +43,7 @@ pub struct S3 {
 enum Server {
     Here { root: tempfile::TempDir, _host: Host },
     Moto { _process: Process },
+    Seaweed { _process: Process, _dir: tempfile::TempDir },
 }
 
 /// How to reach a server.
@@ -107,15 +117,42 @@ impl S3 {
     ///
     /// Nothing where it is not installed, unless services are demanded.
     pub async fn moto() -> Option<Self> {
+        Self::moto_with_pages_of(1000).await
+    }
+
+    /// moto that lists so many versions at once.
+    pub async fn moto_with_pages_of(size: usize) -> Option<Self> {
         let program = repo_file("target/venv/bin/moto_server");
         if !program.exists() {
             no_service("moto is not installed; scripts/venv.sh does that");
             return None;
         }
-        let (process, endpoint) = Process::start(&program);
+        let (process, endpoint) = Process::start(&program, size);
         let s3 = Self::at(endpoint, Server::Moto { _process: process });
         let made = reqwest::Client::new().put(format!("{}/{BUCKET}", s3.endpoint())).send().await;
         assert!(made.expect("moto answers").status().is_success(), "no bucket");
+        Some(s3)
+    }
+
+    /// seaweedfs. It checks signatures, checksums and conditions, and knows versions.
+    ///
+    /// Nothing where it is not installed, unless services are demanded.
+    pub async fn seaweed() -> Option<Self> {
+        let program = repo_file("target/venv/bin/weed");
+        if !program.exists() {
+            no_service("seaweedfs is not installed; scripts/venv.sh does that");
+            return None;
+        }
+        let dir = keeper::new_dir();
+        let [port, ports @ ..] = free_ports::<8>();
+        let process = Process(keeper::spawn(&mut weed(&program, dir.path(), port, ports)));
+        let s3 = Self::at(format!("http://127.0.0.1:{port}"), Server::Seaweed { _process: process, _dir: dir });
+        let deadline = Instant::now() + SEAWEED_START;
+        // Its parts begin one after the other: nothing is there before all of them are.
+        while let Err(error) = s3.client().create_bucket().bucket(BUCKET).send().await {
+            assert!(Instant::now() < deadline, "no bucket: {error:?}");
+            sleep(Duration::from_millis(200)).await;
+        }
         Some(s3)
     }
 
@@ -148,12 +185,40 @@ impl S3 {
         self.access.env()
     }
 
+    /// Has the bucket keep every version of an object from now on. Not of s3s-fs.
+    pub async fn keep_versions(&self) {
+        let kept = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let request = self.client().put_bucket_versioning().bucket(BUCKET).versioning_configuration(kept);
+        request.send().await.expect("versions are kept");
+    }
+
+    /// How many versions of an object, and how many marks of deletions, the bucket has. Not of s3s-fs.
+    pub async fn versions(&self, key: &str) -> (usize, usize) {
+        let request = self.client().list_object_versions().bucket(BUCKET).prefix(key).max_keys(1000);
+        let listed = request.send().await.expect("a list");
+        assert_ne!(listed.is_truncated(), Some(true));
+        let versions = listed.versions().iter().filter(|version| version.key() == Some(key));
+        (versions.count(), listed.delete_markers().iter().filter(|marker| marker.key() == Some(key)).count())
+    }
+
+    /// A client that is not ours.
+    fn client(&self) -> Client {
+        let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test");
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(credentials)
+            .endpoint_url(self.endpoint())
+            .force_path_style(true);
+        Client::from_conf(config.build())
+    }
+
     /// An object's file. Of s3s-fs only.
     pub fn file(&self, key: &str) -> PathBuf {
         self.root().join(BUCKET).join(key)
     }
 
-    /// What there is of uploads that were begun, and neither completed nor aborted: with s3s-fs their files, with moto
+    /// What there is of uploads that were begun, and neither completed nor aborted: with s3s-fs their files, with others
     /// themselves.
     pub async fn pending_uploads(&self) -> usize {
         match &self.server {
@@ -161,9 +226,9 @@ impl S3 {
                 let names = std::fs::read_dir(root.path()).expect("a directory").flatten();
                 names.filter(|entry| is_upload(&entry.file_name().to_string_lossy())).count()
             }
-            Server::Moto { .. } => {
-                let listed = reqwest::get(format!("{}/{BUCKET}?uploads", self.endpoint())).await.expect("an answer");
-                listed.text().await.expect("a list").matches("<UploadId>").count()
+            Server::Moto { .. } | Server::Seaweed { .. } => {
+                let listed = self.client().list_multipart_uploads().bucket(BUCKET).send().await.expect("a list");
+                listed.uploads().len()
             }
         }
     }
@@ -171,7 +236,7 @@ impl S3 {
     fn root(&self) -> &Path {
         match &self.server {
             Server::Here { root, .. } => root.path(),
-            Server::Moto { .. } => panic!("moto keeps no files"),
+            Server::Moto { .. } | Server::Seaweed { .. } => panic!("it keeps no files of this name"),
         }
     }
 }
@@ -181,15 +246,36 @@ fn is_upload(name: &str) -> bool {
     name.starts_with(".upload")
 }
 
-/// moto's process, killed when dropped.
+/// seaweedfs with one volume and this key. `ports` are those of its other parts.
+fn weed(program: &Path, dir: &Path, port: u16, ports: [u16; 7]) -> Command {
+    let identity = serde_json::json!({"identities": [{
+        "name": "tester",
+        "credentials": [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }]});
+    let config = dir.join("s3.json");
+    std::fs::write(&config, identity.to_string()).expect("written");
+    let mut command = Command::new(program);
+    command.arg("server").arg(format!("-dir={}", dir.display())).arg(format!("-s3.config={}", config.display()));
+    command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-volume.max=20"]);
+    command.args(["-master.volumeSizeLimitMB=64", "-s3.iam=false"]).arg(format!("-s3.port={port}"));
+    let names = ["s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc"];
+    for (name, port) in names.into_iter().chain(["filer.port", "filer.port.grpc"]).zip(ports) {
+        command.arg(format!("-{name}={port}"));
+    }
+    command.current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The process of moto or seaweedfs, killed when dropped.
 struct Process(Child);
 
 impl Process {
     /// Starts it on a port of its choice, which it tells on its standard error.
-    fn start(program: &Path) -> (Self, String) {
+    fn start(program: &Path, page_size: usize) -> (Self, String) {
         use std::io::{BufRead, BufReader};
         let mut command = Command::new(program);
-        command.args(["-H", "127.0.0.1", "-p", "0"]);
+        command.args(["-H", "127.0.0.1", "-p", "0"]).env("MOTO_S3_DEFAULT_MAX_KEYS", page_size.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = keeper::spawn(&mut command);
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);

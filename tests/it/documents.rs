@@ -1,4 +1,4 @@
-//! The README against the program: every table and example in it is compared with what the code says.
+//! The documents compared with the program: every table and every example in them is what the code has.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,22 +18,25 @@ use sha2::{Digest, Sha256};
 use crate::support::cmd::{Dir, repo_file};
 use crate::support::jail;
 
-fn readme() -> String {
-    std::fs::read_to_string(repo_file("README.md")).expect("a README")
+/// A document as text; the name is relative to the root of the repository.
+#[track_caller]
+fn document(file: &str) -> String {
+    std::fs::read_to_string(repo_file(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// The text below a heading, up to the next one.
+/// The text of a document from a heading of the second level to the next one.
 #[track_caller]
-fn section(title: &str) -> String {
-    let readme = readme();
-    let at = readme.find(&format!("\n## {title}\n")).unwrap_or_else(|| panic!("no section {title:?}"));
-    let text = &readme[at + 1..];
+fn section(file: &str, title: &str) -> String {
+    let text = document(file);
+    let at = text.find(&format!("\n## {title}\n")).unwrap_or_else(|| panic!("{file} has no section {title:?}"));
+    let text = &text[at + 1..];
     text[..text[3..].find("\n## ").map_or(text.len(), |end| end + 3)].to_owned()
 }
 
 /// The cells of every table row of a section whose first cell is code, without the code marks of that cell.
-fn rows(title: &str) -> Vec<Vec<String>> {
-    let section = section(title);
+#[track_caller]
+fn rows(file: &str, title: &str) -> Vec<Vec<String>> {
+    let section = section(file, title);
     let lines = section.lines().filter(|line| line.starts_with("| `"));
     let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
     lines.map(cells).collect()
@@ -45,10 +48,10 @@ fn code(cell: &str) -> &str {
 
 /// Compares two tables, and shows the right one where they differ.
 #[track_caller]
-fn assert_table(title: &str, expected: &[String]) {
-    let section = section(title);
+fn assert_table(file: &str, title: &str, expected: &[String]) {
+    let section = section(file, title);
     let found: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
-    assert!(found == expected, "the table of {title:?} should be\n{}", expected.join("\n"));
+    assert!(found == expected, "the table of {title:?} in {file} should be\n{}", expected.join("\n"));
 }
 
 /// Every key of a table and of the tables in it, with its default. An empty table is a default itself.
@@ -67,7 +70,7 @@ fn every_configuration_key_is_there_with_its_default() {
     let defaults: toml::Table = DEFAULT_TOML.parse().expect("TOML");
     let mut expected = BTreeMap::new();
     collect_keys("", &defaults, &mut expected);
-    let rows = rows("Configuration");
+    let rows = rows("docs/configuration.md", "Keys");
     let found: BTreeMap<String, String> =
         rows.iter().map(|row| (code(&row[0]).to_owned(), code(&row[1]).to_owned())).collect();
     assert_eq!(found, expected);
@@ -78,7 +81,7 @@ fn every_configuration_key_is_there_with_its_default() {
 #[test]
 fn every_code_is_there_with_its_meaning() {
     let expected: Vec<String> = Code::ALL.iter().map(|code| format!("| `{code}` | {} |", code.meaning())).collect();
-    assert_table("Codes", &expected);
+    assert_table("docs/events.md", "Codes", &expected);
 }
 
 #[test]
@@ -95,13 +98,13 @@ fn every_container_and_codec_is_there() {
             format!("| `{}` | {reader} | {} | {} |", row.name, list(row.video), list(row.audio))
         })
         .collect();
-    assert_table("What is accepted", &expected);
+    assert_table("docs/formats.md", "What is accepted", &expected);
 }
 
 #[test]
 fn every_limit_is_there_with_its_code() {
     let limits = serde_json::to_value(config::load(None, [], &[]).expect("defaults").limits).expect("JSON");
-    let rows = rows("Limits");
+    let rows = rows("docs/profiles.md", "Limits");
     let keys: Vec<&str> = rows.iter().map(|row| code(&row[0])).collect();
     let expected: Vec<String> =
         limits.as_object().expect("an object").keys().map(|key| format!("limits.{key}")).collect();
@@ -118,7 +121,7 @@ fn every_profile_is_there() {
     let profiles = Profiles::load(Path::new("")).expect("the built-in profiles");
     let expected: Vec<String> =
         profiles.iter().map(|p| format!("| `{}` | {} |", p.raw.name, p.raw.description)).collect();
-    assert_table("Profiles", &expected);
+    assert_table("docs/profiles.md", "Built-in profiles", &expected);
 }
 
 #[test]
@@ -132,7 +135,7 @@ fn every_metric_is_there() {
             format!("| `{}` | {} | {labels} | {} |", metric.name, metric.kind, metric.help)
         })
         .collect();
-    assert_table("Metrics", &expected);
+    assert_table("docs/operations.md", "Metrics", &expected);
 }
 
 #[test]
@@ -141,35 +144,23 @@ fn commands_and_exit_codes_are_those_of_the_help() {
     let commands = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("commands");
     let mut expected: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
     expected.retain(|name| *name != "help");
-    let rows = rows("Commands");
+    let rows = rows("docs/operations.md", "Commands");
     let mut found: Vec<&str> = rows.iter().filter_map(|row| code(&row[0]).split(' ').next()).collect();
     expected.sort_unstable();
     found.sort_unstable();
     assert_eq!(found, expected);
     let help = help.split("Exit codes: ").nth(1).expect("exit codes").trim().trim_end_matches('.');
     let numbers: Vec<&str> = help.split(", ").filter_map(|code| code.split(' ').next()).collect();
-    let found: Vec<String> = self::rows("Exit codes").iter().map(|row| code(&row[0]).to_owned()).collect();
+    let found: Vec<String> =
+        self::rows("docs/operations.md", "Exit codes").iter().map(|row| code(&row[0]).to_owned()).collect();
     assert_eq!(found, numbers);
 }
 
-#[test]
-fn what_the_readme_points_at_is_there() {
-    let readme = readme();
-    let links: Vec<&str> = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
-    for link in links.iter().filter(|link| !link.contains("://")) {
-        let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-        assert!(file.is_empty() || repo_file(file).exists(), "{link} leads nowhere");
-        let heading = |line: &str| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
-        let found = readme.lines().any(|line| line.starts_with('#') && heading(line) == *anchor);
-        assert!(anchor.is_empty() || !file.is_empty() || found, "{link} leads nowhere");
-    }
-    assert!(!readme.contains("TODO"));
-}
-
-/// The JSON blocks of a section.
-fn examples(title: &str) -> Vec<Value> {
-    let section = section(title);
-    let blocks = section.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+/// The JSON blocks of a document.
+#[track_caller]
+fn examples(file: &str) -> Vec<Value> {
+    let text = document(file);
+    let blocks = text.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.map(|block| serde_json::from_str(block).expect(block)).collect()
 }
 
@@ -225,7 +216,7 @@ fn shape(value: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_examples_are_what_goes_in_and_comes_out() {
-    let examples = examples("Messages");
+    let examples = examples("docs/events.md");
     let [received, normalized, rejected] = &examples[..] else { panic!("{} examples", examples.len()) };
 
     let declared = decoded(received).received().expect("data").declared.expect("declared");
@@ -247,4 +238,33 @@ async fn the_examples_are_what_goes_in_and_comes_out() {
     let event = decoded(rejected);
     assert_eq!(event.kind, REJECTED_TYPE);
     serde_json::from_value::<Rejected>(event.data).expect("the data of a rejected event");
+}
+
+/// Whether everything that is in `part` is in `whole` at the same place.
+fn is_part_of(part: &Value, whole: &Value) -> bool {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().all(|(key, value)| whole.get(key).is_some_and(|whole| is_part_of(value, whole)))
+        }
+        (Value::Array(part), Value::Array(whole)) => {
+            part.len() <= whole.len() && part.iter().zip(whole).all(|(part, whole)| is_part_of(part, whole))
+        }
+        (part, whole) => part == whole,
+    }
+}
+
+#[test]
+fn the_short_examples_of_the_readme_are_parts_of_the_complete_ones() {
+    let (short, complete) = (examples("README.md"), examples("docs/events.md"));
+    assert_eq!(short.len(), 2, "one event in, one out");
+    for (short, complete) in short.iter().zip(&complete) {
+        assert!(is_part_of(short, complete), "{short:#} is not part of {complete:#}");
+    }
+    decoded(&short[0]).received().expect("a request that a worker accepts");
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = document("README.md").lines().count();
+    assert!(lines <= 150, "{lines} lines: move details to docs/");
 }

@@ -1,0 +1,261 @@
+//! A directory as an object store. An object is a file: written under a temporary name, synced, renamed, and its folder
+//! synced, so that readers and crashes see the old object or the new one and nothing between.
+//!
+//! Names that begin with `.~` are this module's own: temporary files and locks. No key has such a part, and no list shows
+//! one. Symbolic links below the directory are not followed by lists; nobody but an operator can make one.
+
+mod list;
+mod lock;
+mod reader;
+mod sweep;
+mod write;
+
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::backend::{Backend, ObjectReader};
+use super::{Cursor, Folder, Head, Link, LinkOptions, Page, PutOptions, StoreError, Stored, Version};
+use lock::FolderLock;
+use write::{Existing, NewObject};
+
+/// What the names of temporary files and locks begin with.
+const TEMPORARY: &str = ".~";
+
+#[derive(Debug, Clone)]
+pub(super) struct Local {
+    root: Arc<Path>,
+}
+
+impl Local {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The file of a key. Keys have passed `keys::vet`; here every part must also be a file name, and none of our own.
+    fn path(&self, key: &str) -> Result<PathBuf, StoreError> {
+        if key.split('/').all(is_file_name) {
+            return Ok(self.root.join(key));
+        }
+        Err(StoreError::invalid("use an object key", "in a directory no part of a key is empty or begins with .~"))
+    }
+
+    async fn put<R: io::Read>(
+        &self,
+        key: &str,
+        options: PutOptions<'_>,
+        open: impl FnOnce() -> io::Result<R> + Send + 'static,
+    ) -> Result<Stored, StoreError> {
+        let (root, target) = (Arc::clone(&self.root), self.path(key)?);
+        let (key, expected) = (key.to_owned(), options.sha256.map(str::to_owned));
+        blocking(move || {
+            let folder = folder_of(&root, &target);
+            let new = NewObject::write(&root, folder, open().map_err(StoreError::Scratch)?)?;
+            new.expect(expected.as_deref())?;
+            let stored = new.stored(key);
+            // Whoever replaces this object compares and renames under this lock: not between the two.
+            let _lock = FolderLock::take(folder).map_err(failed(write::ACTION))?;
+            new.persist(&root, &target, Existing::Replaced)?;
+            Ok(stored)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Backend for Local {
+    async fn put_file(&self, key: &str, path: &Path, options: PutOptions<'_>) -> Result<Stored, StoreError> {
+        let path = path.to_owned();
+        self.put(key, options, move || File::open(path)).await
+    }
+
+    async fn put_bytes(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<Stored, StoreError> {
+        self.put(key, options, move || Ok(io::Cursor::new(bytes))).await
+    }
+
+    async fn put_addressed(
+        &self,
+        folder: &Folder,
+        object: &str,
+        path: &Path,
+        options: PutOptions<'_>,
+    ) -> Result<Stored, StoreError> {
+        let (this, folder, object, path) = (self.clone(), folder.clone(), object.to_owned(), path.to_owned());
+        let expected = options.sha256.map(str::to_owned);
+        blocking(move || {
+            let root = &this.root;
+            let from = File::open(path).map_err(StoreError::Scratch)?;
+            let new = NewObject::write(root, &this.path(folder.as_str())?, from)?;
+            new.expect(expected.as_deref())?;
+            let stored = new.stored(folder.key(&new.sha256, &object));
+            let target = this.path(&stored.key)?;
+            // The bytes are in the key: what is there already is the same, unless somebody has changed it since.
+            let is_there = File::open(&target).and_then(write::sha256_of).is_ok_and(|sha256| sha256 == stored.sha256);
+            if !is_there {
+                new.persist(root, &target, Existing::Replaced)?;
+            }
+            Ok(stored)
+        })
+        .await
+    }
+
+    async fn put_new(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<bool, StoreError> {
+        let (root, target) = (Arc::clone(&self.root), self.path(key)?);
+        let expected = options.sha256.map(str::to_owned);
+        blocking(move || {
+            let new = NewObject::write(&root, folder_of(&root, &target), &*bytes)?;
+            new.expect(expected.as_deref())?;
+            match new.persist(&root, &target, Existing::Kept) {
+                Ok(()) => Ok(true),
+                Err(StoreError::Exists { .. }) => Ok(false),
+                Err(err) => Err(err),
+            }
+        })
+        .await
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        options: PutOptions<'_>,
+        read: &Version,
+    ) -> Result<bool, StoreError> {
+        const ACTION: &str = "replace an object";
+        let (root, target, read) = (Arc::clone(&self.root), self.path(key)?, read.clone());
+        let expected = options.sha256.map(str::to_owned);
+        blocking(move || {
+            let folder = folder_of(&root, &target);
+            let Some(_lock) = found(&root, ACTION, FolderLock::take(folder))? else { return Ok(false) };
+            let Some(now) = found(&root, ACTION, fs::read(&target))? else { return Ok(false) };
+            if Version::of_bytes(&now) != read {
+                return Ok(false);
+            }
+            let new = NewObject::write(&root, folder, &*bytes)?;
+            new.expect(expected.as_deref())?;
+            new.persist(&root, &target, Existing::Replaced)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn open(&self, key: &str, range: Option<Range<u64>>) -> Result<Option<Box<dyn ObjectReader>>, StoreError> {
+        let (root, path) = (Arc::clone(&self.root), self.path(key)?);
+        let opened = blocking(move || reader::open(&root, &path, range)).await?;
+        Ok(opened.map(|reader| Box::new(reader) as Box<dyn ObjectReader>))
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Head>, StoreError> {
+        let (root, path) = (Arc::clone(&self.root), self.path(key)?);
+        blocking(move || {
+            let metadata = found(&root, "look up an object", fs::metadata(&path))?;
+            let head = |file: fs::Metadata| Head { size_bytes: file.len(), modified: file.modified().ok() };
+            Ok(metadata.filter(fs::Metadata::is_file).map(head))
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
+        let (root, prefix) = (Arc::clone(&self.root), prefix.to_owned());
+        let after = after.map(|cursor| cursor.as_str().to_owned());
+        blocking(move || list::page(&root, &prefix, after.as_deref(), limit)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let (root, path) = (Arc::clone(&self.root), self.path(key)?);
+        blocking(move || remove(&root, &path).map(drop)).await
+    }
+
+    /// A directory keeps no versions. Snapshots of its file system are not seen from here.
+    async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
+        let (root, path) = (Arc::clone(&self.root), self.path(key)?);
+        blocking(move || {
+            let removed = remove(&root, &path)?;
+            // Also where it was gone: whoever removed it may not have lived to see that written to the disk.
+            let folder = path.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(&root);
+            File::open(folder).and_then(|dir| dir.sync_all()).map_err(failed(REMOVE))?;
+            Ok(u64::from(removed))
+        })
+        .await
+    }
+
+    async fn signed_url(&self, _key: &str, _options: &LinkOptions<'_>) -> Result<Link, StoreError> {
+        Ok(Link::Stream)
+    }
+
+    /// In a thread that nothing waits for: a large tree takes a while to walk through.
+    fn sweep(&self) {
+        let root = Arc::clone(&self.root);
+        let now = SystemTime::now();
+        drop(std::thread::Builder::new().name("store sweep".to_owned()).spawn(move || {
+            let removed = sweep::sweep(&root, now);
+            if removed > 0 {
+                tracing::info!(removed, "temporary files of killed processes were removed from the store's directory");
+            }
+        }));
+    }
+}
+
+const REMOVE: &str = "remove an object";
+
+/// Removes an object. Whether there was one.
+fn remove(root: &Path, path: &Path) -> Result<bool, StoreError> {
+    let folder = folder_of(root, path);
+    // Without the lock an object that is just being replaced would come back.
+    let Some(lock) = found(root, REMOVE, FolderLock::take(folder))? else { return Ok(false) };
+    let removed = found(root, REMOVE, fs::remove_file(path))?.is_some();
+    drop(lock);
+    // The last object of a folder takes the folder along; one that is not empty, or the root, stays.
+    if folder != root {
+        drop(fs::remove_dir(folder));
+    }
+    Ok(removed)
+}
+
+fn is_file_name(part: &str) -> bool {
+    !part.is_empty() && !matches!(part, "." | "..") && !part.starts_with(TEMPORARY) && !part.contains('\0')
+}
+
+fn folder_of<'a>(root: &'a Path, target: &'a Path) -> &'a Path {
+    target.parent().unwrap_or(root)
+}
+
+/// What an error of the operating system means for the store.
+fn failed(action: &'static str) -> impl Fn(io::Error) -> StoreError {
+    move |err| match err.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            StoreError::Forbidden { action, detail: err.kind().to_string(), source: Some(Box::new(err)) }
+        }
+        _ => StoreError::Unavailable { action, detail: err.to_string(), source: Some(Box::new(err)) },
+    }
+}
+
+/// Nothing where the object does not exist; an error where the root does not.
+fn found<T>(root: &Path, action: &'static str, result: io::Result<T>) -> Result<Option<T>, StoreError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            if root.is_dir() {
+                Ok(None)
+            } else {
+                Err(StoreError::Missing { action })
+            }
+        }
+        Err(err) => Err(failed(action)(err)),
+    }
+}
+
+/// Runs file work off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|err| Err(StoreError::unavailable("use the directory", err.to_string())))
+}

@@ -1,0 +1,127 @@
+//! An object from its first byte to its name.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use super::{StoreError, Stored, TEMPORARY, failed, folder_of};
+
+pub(super) const ACTION: &str = "write an object";
+const CHUNK_BYTES: usize = 256 << 10;
+/// How often a folder may be removed by others, with its last object, before the first file is in it.
+const FOLDER_ATTEMPTS: u32 = 5;
+
+/// What becomes of an object that has the name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    Replaced,
+    Kept,
+}
+
+/// An object that is written as a whole and has no name yet.
+pub(super) struct NewObject {
+    file: NamedTempFile,
+    size_bytes: u64,
+    pub(super) sha256: String,
+    /// Folders that gained a folder on the way.
+    parents: Vec<PathBuf>,
+}
+
+impl NewObject {
+    /// Writes next to the target, so that the rename stays on one file system and readers never see half an object.
+    pub(super) fn write(root: &Path, folder: &Path, mut from: impl Read) -> Result<Self, StoreError> {
+        let (mut file, parents) = temporary_file(root, folder)?;
+        let mut hash = Sha256::new();
+        let mut size_bytes = 0;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let n = match from.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => continue,
+                Err(err) => return Err(StoreError::Scratch(err)),
+            };
+            hash.update(&chunk[..n]);
+            file.write_all(&chunk[..n]).map_err(failed(ACTION))?;
+            size_bytes += n as u64;
+        }
+        Ok(Self { file, size_bytes, sha256: hex::encode(hash.finalize()), parents })
+    }
+
+    /// What the caller is told of it.
+    pub(super) fn stored(&self, key: String) -> Stored {
+        Stored { key, size_bytes: self.size_bytes, sha256: self.sha256.clone() }
+    }
+
+    /// Refuses bytes that are not those that the caller announced.
+    pub(super) fn expect(&self, sha256: Option<&str>) -> Result<(), StoreError> {
+        if sha256.is_some_and(|expected| expected != self.sha256) {
+            let detail = "the file changed before it was stored".to_owned();
+            return Err(StoreError::Checksum { action: ACTION, detail });
+        }
+        Ok(())
+    }
+
+    /// Gives the object its name, durably.
+    pub(super) fn persist(self, root: &Path, target: &Path, existing: Existing) -> Result<(), StoreError> {
+        let folder = folder_of(root, target);
+        let mut parents = self.parents;
+        parents.extend(create_folders(root, folder)?);
+        self.file.as_file().sync_all().map_err(failed(ACTION))?;
+        match existing {
+            Existing::Replaced => self.file.persist(target).map_err(|err| failed(ACTION)(err.error))?,
+            Existing::Kept => self.file.persist_noclobber(target).map_err(|err| match err.error.kind() {
+                io::ErrorKind::AlreadyExists => StoreError::Exists { action: ACTION },
+                _ => failed(ACTION)(err.error),
+            })?,
+        };
+        // The new name is durable when its directory is; a new directory when its parent is.
+        for folder in std::iter::once(folder.to_owned()).chain(parents) {
+            File::open(folder).and_then(|dir| dir.sync_all()).map_err(failed(ACTION))?;
+        }
+        Ok(())
+    }
+}
+
+/// SHA-256 of a file in lower-case hex.
+pub(super) fn sha256_of(mut file: File) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut file, &mut hash)?;
+    Ok(hex::encode(hash.finalize()))
+}
+
+/// A file in the folder, which is created where it is missing, and the folders that gained one.
+fn temporary_file(root: &Path, folder: &Path) -> Result<(NamedTempFile, Vec<PathBuf>), StoreError> {
+    // Temporary files are private by themselves; objects get what the umask leaves.
+    let mode = Permissions::from_mode(0o666);
+    let mut parents = Vec::new();
+    for attempt in 1.. {
+        parents.extend(create_folders(root, folder)?);
+        match tempfile::Builder::new().prefix(TEMPORARY).permissions(mode.clone()).tempfile_in(folder) {
+            Ok(file) => return Ok((file, parents)),
+            Err(err) if err.kind() == io::ErrorKind::NotFound && attempt < FOLDER_ATTEMPTS => {}
+            Err(err) => return Err(failed(ACTION)(err)),
+        }
+    }
+    Err(StoreError::unavailable(ACTION, "the folder is gone"))
+}
+
+/// Creates the folders between the root and this one. Returns the parents that gained an entry.
+fn create_folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut parents = Vec::new();
+    for ancestor in folder.ancestors().take_while(|at| *at != root) {
+        if ancestor.is_dir() {
+            break;
+        }
+        parents.extend(ancestor.parent().map(Path::to_owned));
+    }
+    if !root.is_dir() {
+        return Err(StoreError::Missing { action: ACTION });
+    }
+    fs::create_dir_all(folder).map_err(failed("create a folder"))?;
+    Ok(parents)
+}
