@@ -1,4 +1,4 @@
-.PHONY: audit bench check check-docker cluster compose-smoke demo fuzz parity savings faults soak test test-debian-13 upgrade
+.PHONY: audit bench check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak test test-debian-13 upgrade
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -12,6 +12,7 @@ demo:
 check:
 	@scripts/install.sh test
 	@scripts/venv.sh test
+	@scripts/venv.sh judges
 	@scripts/test.sh check
 
 # Everything: the steps of `check` first, then every other test. With REQUIRE_SERVICES=1 a missing service is a failure
@@ -19,6 +20,7 @@ check:
 test:
 	@scripts/install.sh test
 	@scripts/venv.sh test
+	@scripts/venv.sh judges
 	@scripts/test.sh
 
 # The same on Debian 13, whose FFmpeg is 7.1 and whose RabbitMQ is 4: what is committed, in a root file system below target/.
@@ -51,6 +53,15 @@ savings:
 parity:
 	cargo build --release --locked --quiet
 	benches/parity.py target/release/mediamill $(or $(CORPUS),fixtures)
+
+# From signed webhooks to stored media, on this machine and without an account: RabbitMQ, a provider that is played, `mediamill up`
+# and a directory as store. The provider fails and mediamill is killed in between; the ledger balances or the run is void (3).
+journey:
+	@scripts/install.sh test
+	@scripts/venv.sh judges
+	cargo build --locked --quiet
+	@for provider in whatsapp-cloud 360dialog twilio; do \
+	  target/venv-judges/bin/python scripts/journey.py target/debug/mediamill --provider $$provider || exit $$?; done
 
 # The fault tests in their long form, JOBS jobs a fault, and the table of what came of them.
 faults:

@@ -55,6 +55,8 @@ codes! {
     SourceDenied = "source.denied", "the origin's address, scheme, host or path is not allowed by the configuration";
     SourceInvalid = "source.invalid", "the origin's answer is no usable file: too many redirects, a broken URL, an unexpected status";
     SourceNoBucket = "source.no-bucket", "the bucket that the event names does not exist";
+    SourceUndelivered = "source.undelivered", "the channel says that something was sent and that it cannot deliver it";
+    SourcePaused = "source.paused", "the channel account is left alone for a while: its credential is refused, or the provider asks for it";
     SourceSizeMismatch = "source.size-mismatch", "the bytes fetched are not as many as were declared";
     SourceHashMismatch = "source.hash-mismatch", "the bytes fetched have another SHA-256 than was declared";
     SourceTimeout = "source.timeout", "the origin was too slow";
@@ -139,6 +141,17 @@ pub enum Fault {
         /// A sentence for people.
         message: String,
     },
+    /// What the job needs is left alone for a while, such as a channel account whose credential is refused: the message comes
+    /// again after that, and the attempt does not count.
+    #[error("{message} [{code}]")]
+    Paused {
+        /// The stable reason.
+        code: Code,
+        /// A sentence for people.
+        message: String,
+        /// For how long.
+        wait: Duration,
+    },
     /// The worker is stopping: the message goes back, and the attempt does not count.
     #[error("the worker is stopping")]
     Shutdown,
@@ -172,6 +185,7 @@ impl Fault {
             Self::Rejected { code, .. }
             | Self::Suspect { code, .. }
             | Self::Transient { code, .. }
+            | Self::Paused { code, .. }
             | Self::Broken { code, .. } => Some(*code),
             Self::NoRoom { .. } => Some(Code::WorkerScratch),
             Self::Shutdown => None,
@@ -186,6 +200,7 @@ impl Fault {
             | Self::Suspect { message, .. }
             | Self::Transient { message, .. }
             | Self::Broken { message, .. }
+            | Self::Paused { message, .. }
             | Self::NoRoom { message } => message,
             Self::Shutdown => "the worker is stopping",
         }

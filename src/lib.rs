@@ -9,6 +9,7 @@
 //! | [`events`] | reads and writes what is on the wire and next to the assets | CloudEvents, the contract |
 //! | [`runtime`] | runs a role: slots, retries, dead letters, drain, health, metrics, spans | what is tried again; axum |
 //! | [`roles`] | what mediamill does with messages; [`roles::worker`] is the story of a job (`pipeline.rs`) | |
+//! | [`channels`] | verifies and reads what messaging providers send | signature schemes, providers |
 //! | [`source`] | fetches originals, capped and hashed on the way | |
 //! | [`egress`] | requests to other people's servers: address rules, redirects, credentials bound to hosts, breakers | reqwest |
 //! | [`secrets`] | values of the configuration that are never printed, from a literal, a variable or a file | |
@@ -23,6 +24,7 @@
 //! | [`error`] | every stable code, and what each fault means for a job | |
 //! | [`telemetry`] | logs and spans | OpenTelemetry |
 //! | [`profile_lab`] | what compression profiles cost and keep | ViSQOL, SSIMULACRA 2 |
+//! | [`simulate`] | plays a messaging provider, for trials and tests | axum |
 //! | [`cli`] | one file a command; `normalize` runs the worker's own story without broker and store | clap |
 //!
 //! # What always holds
@@ -37,6 +39,7 @@
 #![cfg_attr(not(feature = "media"), allow(dead_code))]
 
 pub mod broker;
+pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod egress;
@@ -51,6 +54,8 @@ pub mod runtime;
 #[cfg(feature = "media")]
 pub mod sandbox;
 pub mod secrets;
+#[cfg(feature = "gateway")]
+pub mod simulate;
 #[cfg(feature = "media")]
 pub mod source;
 pub mod store;

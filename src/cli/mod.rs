@@ -8,7 +8,11 @@ mod describe;
 mod doctor;
 #[cfg(feature = "media")]
 mod fits;
+#[cfg(feature = "gateway")]
+mod gateway;
 mod health;
+#[cfg(all(feature = "media", not(feature = "gateway")))]
+mod no_gateway;
 #[cfg(feature = "media")]
 mod normalize;
 #[cfg(feature = "media")]
@@ -19,10 +23,16 @@ mod publish;
 #[cfg(feature = "media")]
 mod replay;
 mod schema;
+#[cfg(feature = "gateway")]
+mod simulate;
+#[cfg(any(feature = "media", feature = "gateway"))]
+mod stop;
 #[cfg(feature = "media")]
 mod topology;
 #[cfg(feature = "media")]
 mod units;
+#[cfg(all(feature = "media", feature = "gateway"))]
+mod up;
 #[cfg(feature = "media")]
 mod worker;
 
@@ -103,9 +113,18 @@ enum Command {
     Profiles(profiles::Args),
     /// Print a message's JSON Schema, or the AsyncAPI document of all of them
     Schema(schema::Args),
+    /// Run every role that is configured in one process until SIGTERM: the worker, and the gateway where gateway.listen is set
+    #[cfg(all(feature = "media", feature = "gateway"))]
+    Up(up::Args),
+    /// Take webhooks of messaging providers until SIGTERM, and publish what they tell of
+    #[cfg(feature = "gateway")]
+    Gateway(gateway::Args),
     /// Take jobs from the broker until SIGTERM
     #[cfg(feature = "media")]
     Worker(worker::Args),
+    /// Play a messaging provider on this machine: its media API, and signed webhooks for the files of a folder
+    #[cfg(feature = "gateway")]
+    Simulate(simulate::Args),
     /// Ask for one file to be processed
     #[cfg(feature = "media")]
     Publish(publish::Args),
@@ -214,6 +233,12 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Health(args) => health::run(args, global),
         Command::Profiles(args) => profiles::run(args, global),
         Command::Schema(args) => schema::run(args),
+        #[cfg(all(feature = "media", feature = "gateway"))]
+        Command::Up(args) => up::run(args, global),
+        #[cfg(feature = "gateway")]
+        Command::Gateway(args) => gateway::run(args, global),
+        #[cfg(feature = "gateway")]
+        Command::Simulate(args) => simulate::run(args, global),
         #[cfg(feature = "media")]
         Command::Worker(args) => worker::run(args, global),
         #[cfg(feature = "media")]

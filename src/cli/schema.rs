@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::CliError;
 use crate::events::{
-    FAILED_TYPE, Failed, Kind, NORMALIZED_TYPE, Normalized, RECEIVED_TYPE, REJECTED_TYPE, Received, Rejected,
+    EDITED_TYPE, Edited, FAILED_TYPE, Failed, Kind, NORMALIZED_TYPE, Normalized, RECEIVED_TYPE, REJECTED_TYPE,
+    REVOKED_TYPE, Received, Rejected, Revoked,
 };
 
 /// Media type of every message.
@@ -37,6 +38,10 @@ enum Document {
     Rejected,
     /// JSON Schema of the outcome: retries are spent, or an operator is needed
     Failed,
+    /// JSON Schema of the event: the text under a media was changed
+    Edited,
+    /// JSON Schema of the event: a message was taken back
+    Revoked,
     /// All of them, with exchange and routing keys, as AsyncAPI 3
     Asyncapi,
 }
@@ -48,6 +53,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         Document::Normalized => standalone(Message::Normalized),
         Document::Rejected => standalone(Message::Rejected),
         Document::Failed => standalone(Message::Failed),
+        Document::Edited => standalone(Message::Edited),
+        Document::Revoked => standalone(Message::Revoked),
     };
     writeln!(io::stdout().lock(), "{document:#}")?;
     Ok(ExitCode::SUCCESS)
@@ -59,10 +66,13 @@ enum Message {
     Normalized,
     Rejected,
     Failed,
+    Edited,
+    Revoked,
 }
 
 impl Message {
-    const ALL: [Self; 4] = [Self::Received, Self::Normalized, Self::Rejected, Self::Failed];
+    const ALL: [Self; 6] =
+        [Self::Received, Self::Normalized, Self::Rejected, Self::Failed, Self::Edited, Self::Revoked];
 
     const fn name(self) -> &'static str {
         match self {
@@ -70,6 +80,8 @@ impl Message {
             Self::Normalized => "normalized",
             Self::Rejected => "rejected",
             Self::Failed => "failed",
+            Self::Edited => "edited",
+            Self::Revoked => "revoked",
         }
     }
 
@@ -79,6 +91,8 @@ impl Message {
             Self::Normalized => NORMALIZED_TYPE,
             Self::Rejected => REJECTED_TYPE,
             Self::Failed => FAILED_TYPE,
+            Self::Edited => EDITED_TYPE,
+            Self::Revoked => REVOKED_TYPE,
         }
     }
 
@@ -88,6 +102,8 @@ impl Message {
             Self::Normalized => "The assets are stored, here is what they are.",
             Self::Rejected => "This file can never be processed, and why.",
             Self::Failed => "Retries are spent or an operator is needed; `mediamill replay` tries again.",
+            Self::Edited => "The text under a media was changed.",
+            Self::Revoked => "A message was taken back by whoever sent it.",
         }
     }
 
@@ -98,6 +114,8 @@ impl Message {
             Self::Normalized => "media.normalized.{kind}",
             Self::Rejected => "media.rejected",
             Self::Failed => "media.failed",
+            Self::Edited => "message.edited",
+            Self::Revoked => "message.revoked",
         }
     }
 
@@ -108,6 +126,8 @@ impl Message {
             Self::Normalized => generator.subschema_for::<Normalized>(),
             Self::Rejected => generator.subschema_for::<Rejected>(),
             Self::Failed => generator.subschema_for::<Failed>(),
+            Self::Edited => generator.subschema_for::<Edited>(),
+            Self::Revoked => generator.subschema_for::<Revoked>(),
         }
     }
 
@@ -117,7 +137,9 @@ impl Message {
             SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = definitions_path.into());
         match self {
             Self::Received => settings.for_deserialize().into_generator(),
-            Self::Normalized | Self::Rejected | Self::Failed => settings.for_serialize().into_generator(),
+            Self::Normalized | Self::Rejected | Self::Failed | Self::Edited | Self::Revoked => {
+                settings.for_serialize().into_generator()
+            }
         }
     }
 }
@@ -185,7 +207,8 @@ fn asyncapi() -> Value {
         "info": {
             "title": "mediamill",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Seen from the worker: it receives *media received* and sends the outcomes.",
+            "description": "Seen from the worker: it receives *media received* and sends the outcomes. What is *edited* and *revoked* \
+                            comes from the gateway, or from whoever else receives the channel's webhooks.",
         },
         "defaultContentType": CLOUD_EVENT,
         "channels": channels,
@@ -277,7 +300,7 @@ mod tests {
     fn the_asyncapi_document_is_complete_in_itself() {
         let document = asyncapi();
         assert_references_resolve(&document);
-        assert_eq!(document["channels"].as_object().map(Map::len), Some(4));
+        assert_eq!(document["channels"].as_object().map(Map::len), Some(6));
         assert_eq!(document["operations"]["received"]["action"], "receive");
         assert_eq!(document["operations"]["normalized"]["action"], "send");
     }

@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "gateway")]
+use super::gateway::Door;
+#[cfg(not(feature = "gateway"))]
+use super::no_gateway::Door;
+use super::stop::listen;
 use super::{CliError, Global, runtime};
 use crate::config::{Config, Profiles};
 use crate::roles::worker::{self, Parts, Pipeline, Workspace};
@@ -22,28 +27,46 @@ pub(super) struct Args {}
 ///
 /// An error that ends it early is logged, once there is a log, because operators read that.
 pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
+    run_roles(global, false)
+}
+
+/// The worker, and where it is asked for and configured, the gateway in the same process.
+pub(super) fn run_roles(global: &Global, with_gateway: bool) -> Result<ExitCode, CliError> {
     let (config, profiles) = global.load_with_profiles()?;
+    let with_gateway = with_gateway && !config.gateway.listen.is_empty();
     let traces = Traces::new(&config.traces);
     telemetry::init_with_traces(&config.log, &traces);
     telemetry::log_panics();
-    Ok(start(global, config, profiles, &traces).unwrap_or_else(|error| {
+    Ok(start(global, config, profiles, &traces, with_gateway).unwrap_or_else(|error| {
         tracing::error!(%error, "the worker ends");
         error.exit_code()
     }))
 }
 
-fn start(global: &Global, config: Config, profiles: Profiles, traces: &Traces) -> Result<ExitCode, CliError> {
+fn start(
+    global: &Global,
+    config: Config,
+    profiles: Profiles,
+    traces: &Traces,
+    with_gateway: bool,
+) -> Result<ExitCode, CliError> {
     // Before the runtime and the exporter: the fork server is started while there are few threads.
     let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode, config.limits))?;
     let runtime = runtime()?;
     traces.start(runtime.handle())?;
-    let ended = runtime.block_on(work(global.clone(), config, profiles, sandbox));
+    let ended = runtime.block_on(work(global.clone(), config, profiles, sandbox, with_gateway));
     // While there is a runtime that could send them.
     traces.finish();
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandbox) -> Result<(), CliError> {
+async fn work(
+    global: Global,
+    config: Config,
+    profiles: Profiles,
+    sandbox: Sandbox,
+    with_gateway: bool,
+) -> Result<(), CliError> {
     let shutdown = CancellationToken::new();
     listen(shutdown.clone())?;
     let hangup = signal(SignalKind::hangup())?;
@@ -73,12 +96,20 @@ async fn work(global: Global, config: Config, profiles: Profiles, sandbox: Sandb
     let parts = Parts { sources, store: store.clone(), sandbox, profiles, workspace };
     let pipeline = Pipeline::new(&config, parts, slots.count().into());
     let worker = worker::service(&config, slots, pipeline.clone())?;
+    let door = if with_gateway { Some(Door::open(&config).await?) } else { None };
     // Before the first connection, so that /readyz answers while the worker waits for its broker.
     if let Some(listener) = health_http::listen(&config.http).await? {
-        tokio::spawn(health_http::serve(listener, worker.health()));
+        let others = door.iter().map(|door| ("/gateway", door.health())).collect();
+        tokio::spawn(health_http::serve_all(listener, worker.health(), others));
     }
     tokio::spawn(reread(hangup, global, config, pipeline));
-    Box::pin(worker.run(shutdown)).await?;
+    let gateway = door.map(|door| tokio::spawn(Box::pin(door.run(shutdown.clone()))));
+    let worked = Box::pin(worker.run(shutdown.clone())).await;
+    shutdown.cancel();
+    if let Some(gateway) = gateway {
+        gateway.await.map_err(std::io::Error::other)??;
+    }
+    worked?;
     // Jobs that were given up may have had uploads on their way.
     store.wait_for_aborts().await;
     tracing::info!("stopped");
@@ -104,19 +135,4 @@ async fn reread(mut hangup: Signal, global: Global, config: Config, pipeline: Pi
             Err(error) => tracing::error!(error, "the profiles stay as they were"),
         }
     }
-}
-
-/// Cancels `shutdown` at the first SIGTERM or SIGINT.
-fn listen(shutdown: CancellationToken) -> Result<(), CliError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(signal = name, "stopping");
-        shutdown.cancel();
-    });
-    Ok(())
 }

@@ -24,7 +24,10 @@ pub enum Provider {
     /// MessageBird's legacy Conversations API.
     #[serde(rename = "messagebird")]
     Messagebird,
-    /// Bird's Channels API and platform.
+    /// Bird's Channels API.
+    #[serde(rename = "bird-channels")]
+    BirdChannels,
+    /// Bird's platform of 2026.
     #[serde(rename = "bird")]
     Bird,
     /// Anybody else, described by the account's own keys.
@@ -41,9 +44,15 @@ pub struct Channel {
     pub tenant: String,
     pub profile: String,
     pub account: String,
+    pub numbers: Vec<String>,
     pub token: Secret,
+    pub token_user: String,
     pub app_secret: Secret,
+    pub app_secret_next: Secret,
     pub verify_token: Secret,
+    pub token_header: String,
+    pub echoes: bool,
+    pub history: bool,
     pub api_base: String,
     pub api_version: String,
     pub hosts: Vec<String>,
@@ -53,12 +62,32 @@ pub struct Channel {
     pub max_errors: u32,
     pub error_window_s: u64,
     pub error_pause_s: u64,
+    pub signature: String,
+    pub signature_header: String,
+    pub signature_prefix: String,
+    pub at_messages: String,
+    pub at_id: String,
+    pub at_url: String,
+    pub at_mime_type: String,
+    pub at_file_name: String,
+    pub at_caption: String,
+    pub at_contact: String,
+    pub at_contact_name: String,
+    pub at_time: String,
+    pub at_account: String,
+    pub at_from_me: String,
+    pub channel: String,
 }
 
 impl Channel {
     /// The secrets of an account, each with its key.
-    pub(super) fn secrets(&self) -> [(&'static str, &Secret); 3] {
-        [("token", &self.token), ("app_secret", &self.app_secret), ("verify_token", &self.verify_token)]
+    pub(super) fn secrets(&self) -> [(&'static str, &Secret); 4] {
+        [
+            ("token", &self.token),
+            ("app_secret", &self.app_secret),
+            ("app_secret_next", &self.app_secret_next),
+            ("verify_token", &self.verify_token),
+        ]
     }
 
     /// What is wrong with an account, by key.
@@ -70,7 +99,7 @@ impl Channel {
             }
         };
         let named = self.provider != Provider::Unset;
-        let providers = "must be whatsapp-cloud, 360dialog, twilio, messagebird, bird or generic";
+        let providers = "must be whatsapp-cloud, 360dialog, twilio, messagebird, bird-channels, bird or generic";
         expect(named, "provider", providers);
         let tenant_ok = (1..=MAX_TENANT_BYTES).contains(&self.tenant.len());
         expect(tenant_ok, "tenant", &format!("must have 1 to {MAX_TENANT_BYTES} bytes"));
@@ -80,6 +109,11 @@ impl Channel {
         expect(hosts.is_ok(), "hosts", hosts.as_ref().err().map_or("", String::as_str));
         let header = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         expect(header(&self.user_agent), "user_agent", "must be printable ASCII");
+        expect(header(&self.token_user), "token_user", "must be printable ASCII");
+        let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        for (key, name) in [("token_header", &self.token_header), ("signature_header", &self.signature_header)] {
+            expect(name.bytes().all(lower), key, "must be the name of a header in lower case, or empty");
+        }
         for (key, value) in [
             ("media_id_lifetime_s", self.media_id_lifetime_s),
             ("url_lifetime_s", self.url_lifetime_s),
@@ -93,8 +127,45 @@ impl Channel {
         for (key, value) in [("error_window_s", self.error_window_s), ("error_pause_s", self.error_pause_s)] {
             expect(value <= MAX_PAUSE_S, key, &format!("must be at most {MAX_PAUSE_S}"));
         }
+        let schemes =
+            "must be hmac-sha1, hmac-sha256, hmac-sha384 or hmac-sha512 with -hex or -base64 behind it, or token";
+        let generic = self.provider == Provider::Generic;
+        expect(!generic || is_signature(&self.signature), "signature", schemes);
+        for (key, pointer) in self.pointers() {
+            let problem = "must be a JSON pointer, which begins with a slash, or empty";
+            expect(pointer.is_empty() || pointer.starts_with('/'), key, problem);
+        }
+        for (key, value) in
+            [("signature_header", &self.signature_header), ("at_id", &self.at_id), ("at_url", &self.at_url)]
+        {
+            expect(!generic || !value.is_empty(), key, "must be there where provider is generic");
+        }
         problems
     }
+
+    fn pointers(&self) -> [(&'static str, &str); 11] {
+        [
+            ("at_messages", &self.at_messages),
+            ("at_id", &self.at_id),
+            ("at_url", &self.at_url),
+            ("at_mime_type", &self.at_mime_type),
+            ("at_file_name", &self.at_file_name),
+            ("at_caption", &self.at_caption),
+            ("at_contact", &self.at_contact),
+            ("at_contact_name", &self.at_contact_name),
+            ("at_time", &self.at_time),
+            ("at_account", &self.at_account),
+            ("at_from_me", &self.at_from_me),
+        ]
+    }
+}
+
+fn is_signature(text: &str) -> bool {
+    let hashes = ["hmac-sha1", "hmac-sha256", "hmac-sha384", "hmac-sha512"];
+    let is_mac = |text: &str| {
+        text.rsplit_once('-').is_some_and(|(hash, form)| hashes.contains(&hash) && ["hex", "base64"].contains(&form))
+    };
+    text == "token" || is_mac(text)
 }
 
 /// More errors than this are no budget.

@@ -2,8 +2,9 @@
 //! worker with such a filter logs nothing at all.
 
 /// Our own modules, and the target of spans.
-const MODULES: [&str; 20] = [
+const MODULES: [&str; 22] = [
     "broker",
+    "channels",
     "cli",
     "config",
     "egress",
@@ -16,6 +17,7 @@ const MODULES: [&str; 20] = [
     "runtime",
     "sandbox",
     "secrets",
+    "simulate",
     "source",
     "spans",
     "store",

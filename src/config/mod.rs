@@ -22,6 +22,6 @@ pub use load::{Reloaded, listen, load, reload};
 pub use location::{Location, LocationError};
 pub use log_filter::current as current_filter;
 pub use profiles::{Profile, Profiles};
-pub use raw::{Broker, Config, Http, Log, LogFormat, Sandbox, Source, Store, Traces, Worker};
+pub use raw::{Broker, Config, Gateway, Http, Log, LogFormat, Sandbox, Source, Store, Traces, Worker};
 
 pub use crate::task::{Limits, SandboxMode};

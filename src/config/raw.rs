@@ -28,6 +28,8 @@ pub struct Config {
     pub worker: Worker,
     /// Accounts of messaging channels, by name.
     pub channels: BTreeMap<String, Channel>,
+    /// Where webhooks are taken.
+    pub gateway: Gateway,
     /// Health and metrics.
     pub http: Http,
     /// Where spans go.
@@ -176,6 +178,24 @@ pub struct Worker {
 #[expect(missing_docs, reason = "default.toml documents every key")]
 pub struct Http {
     pub listen: String,
+}
+
+/// `[gateway]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml documents every key")]
+pub struct Gateway {
+    pub listen: String,
+    pub public_url: String,
+    pub body_bytes: usize,
+    pub head_bytes: usize,
+    pub memory_bytes: usize,
+    pub connections: usize,
+    pub account_requests: usize,
+    pub head_timeout_s: u64,
+    pub body_timeout_s: u64,
+    pub publish_timeout_s: u64,
+    pub drain_timeout_s: u64,
 }
 
 /// `[traces]`

@@ -89,7 +89,8 @@ impl Endpoints {
                 named.then_some(Place::Names)
             }
             Origin::S3 { bucket, .. } => Some(Place::Bucket(bucket.clone())),
-            Origin::File { .. } => None,
+            // An account of a channel has a breaker of its own, with the hosts that its configuration names.
+            Origin::File { .. } | Origin::Channel { .. } => None,
         };
         let endpoints: Vec<_> = place.map(|place| Endpoint { tenant: tenant.to_owned(), place }).into_iter().collect();
         if !admit(&mut self.map(), &endpoints, now) {

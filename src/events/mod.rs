@@ -5,7 +5,9 @@
 
 mod envelope;
 mod glance;
+mod ids;
 mod manifest;
+mod message;
 mod normalized;
 mod peaks;
 mod received;
@@ -16,7 +18,9 @@ mod sizes;
 mod trace;
 
 pub use envelope::{EnvelopeError, Event, Headers, STRUCTURED};
+pub use ids::{outcome_id, received_id, update_id};
 pub use manifest::{MAX_REVISIONS, Manifest, ManifestError, StoredOutcome};
+pub use message::{Edited, Revoked};
 pub use normalized::{Asset, Decision, Normalized, Original, Timings, WorkerInfo};
 pub use peaks::Peaks;
 pub use received::{Declared, Message, Origin, Privacy, Received};
@@ -38,3 +42,7 @@ pub const NORMALIZED_TYPE: &str = "mediamill.media.normalized.v1";
 pub const REJECTED_TYPE: &str = "mediamill.media.rejected.v1";
 /// `type` of the outcome: retries are spent, or an operator is needed.
 pub const FAILED_TYPE: &str = "mediamill.media.failed.v1";
+/// `type` of the event: somebody has changed the text under a media.
+pub const EDITED_TYPE: &str = "mediamill.message.edited.v1";
+/// `type` of the event: somebody has taken a message back.
+pub const REVOKED_TYPE: &str = "mediamill.message.revoked.v1";

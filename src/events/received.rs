@@ -66,6 +66,15 @@ pub enum Origin {
         /// Absolute path.
         path: String,
     },
+    /// A file that a messaging provider keeps for one of the accounts that the worker is configured for.
+    Channel {
+        /// Name of the account: a table below `channels` in the worker's configuration. It alone says which hosts are asked,
+        /// and with which credentials.
+        account: String,
+        /// The provider's id of the file, or its URL where the provider gives no id. A URL of a host that is not the
+        /// account's is refused, and it is never logged.
+        media: String,
+    },
 }
 
 /// What the channel said about the file.
@@ -112,6 +121,18 @@ pub struct Message {
     /// When the channel received it (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_at: Option<String>,
+    /// When it was sent, as the channel says (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<String>,
+    /// Phone number of the contact in E.164 (`+5511999990000`). Never logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// The channel's id of the contact where it is no phone number, such as WhatsApp's business-scoped user id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// Name that the contact goes by in the channel. Never logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_name: Option<String>,
     /// Fields of the sender's own.
     #[serde(flatten)]
     pub other: Map<String, Value>,

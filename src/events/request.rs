@@ -125,12 +125,12 @@ fn inner<T: DeserializeOwned>(path: &str, data: &Value) -> String {
 /// The field of `origin` that is wrong: a kind that is none, or what should be text and is not.
 fn origin(path: &str, data: &Value) -> String {
     let Some(origin) = data.get(path).and_then(Value::as_object) else { return path.to_owned() };
-    let known = ["s3", "http", "file"];
+    let known = ["s3", "http", "file", "channel"];
     if !origin.get("kind").and_then(Value::as_str).is_some_and(|kind| known.contains(&kind)) {
         return format!("{path}.kind");
     }
-    let wrong =
-        ["bucket", "key", "url", "path"].into_iter().find(|name| origin.get(*name).is_some_and(|v| !v.is_string()));
+    let fields = ["bucket", "key", "url", "path", "account", "media"];
+    let wrong = fields.into_iter().find(|name| origin.get(*name).is_some_and(|v| !v.is_string()));
     wrong.map_or_else(|| path.to_owned(), |name| format!("{path}.{name}"))
 }
 
@@ -195,6 +195,7 @@ mod tests {
             ("origin", json!({ "kind": "secret" }), "origin.kind: expected one of"),
             ("origin", json!({ "kind": "http", "url": 7 }), "origin.url: expected a string"),
             ("origin", json!({ "kind": "http" }), "origin: missing field `url`"),
+            ("origin", json!({ "kind": "channel", "account": "a", "media": 7 }), "origin.media: expected a string"),
             ("origin", json!("secret"), "origin: expected"),
         ] {
             let (_, code, text) = answered(&with(name, value));

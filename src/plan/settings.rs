@@ -147,6 +147,10 @@ fn expansion(codec: &str) -> f64 {
 /// No source is taken to have less than this in bit/s for each pixel of a second: below, H.264 shows blocks of its own.
 const LEAST_BITS_PER_PIXEL: f64 = 0.02;
 
+/// Above this in bit/s nothing is capped: two seconds of it would not fit into the decoder buffer of H.264 level 4.0 (31.25
+/// Mbit in High profile, ITU-T H.264 table A-1), and x264 would declare a higher level.
+const HIGHEST_CAP: u64 = 12_500_000;
+
 /// The profile's quality, and no more bits than the source lets expect.
 fn rate_control(stream: &StreamFacts, picture: &Picture, (width, height): (u32, u32), crf: f64) -> RateControl {
     let Some(source) = stream.bit_rate else { return RateControl::Crf(crf) };
@@ -155,7 +159,7 @@ fn rate_control(stream: &StreamFacts, picture: &Picture, (width, height): (u32, 
     let most = (source as f64 * expansion(&stream.codec)).max(pixels * LEAST_BITS_PER_PIXEL);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     let most = most.min(f64::from(i32::MAX)) as u64;
-    RateControl::CappedCrf(crf, most)
+    if most > HIGHEST_CAP { RateControl::Crf(crf) } else { RateControl::CappedCrf(crf, most) }
 }
 
 pub(in crate::plan) fn video_settings(

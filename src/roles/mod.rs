@@ -1,4 +1,6 @@
 //! What mediamill does with messages: one folder a role. A role is run by [`runtime`](crate::runtime), and no role uses another.
 
+#[cfg(feature = "gateway")]
+pub mod gateway;
 #[cfg(feature = "media")]
 pub mod worker;

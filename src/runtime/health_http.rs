@@ -43,7 +43,13 @@ pub fn router(health: Health) -> Router {
 
 /// Answers for as long as it is polled.
 pub async fn serve(listener: TcpListener, health: Health) {
-    if let Err(error) = axum::serve(listener, router(health)).await {
+    serve_all(listener, health, Vec::new()).await;
+}
+
+/// As [`serve`], for several roles in one process: those of `others` are asked below a path of their own, such as `/gateway`.
+pub async fn serve_all(listener: TcpListener, health: Health, others: Vec<(&'static str, Health)>) {
+    let routes = others.into_iter().fold(router(health), |routes, (path, other)| routes.nest(path, router(other)));
+    if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "the HTTP port of health and metrics has failed: probes and scrapes get no answer");
     }
 }

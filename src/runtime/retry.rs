@@ -38,7 +38,13 @@ pub fn decide(fault: &Fault, before: Tries, delays_s: &[u64]) -> RetryDecision {
         }
         // Reached without a broker only: with one, the worker puts the message off instead.
         Fault::NoRoom { .. } if tried < delays_s.len() => RetryDecision::Retry { step: tried },
-        Fault::Transient { .. } | Fault::NoRoom { .. } | Fault::Broken { .. } => RetryDecision::GiveUp,
+        // Of a role that does not put it off: as long as it was asked for, as far as the ladder goes.
+        Fault::Paused { wait, .. } if tried < delays_s.len() => {
+            RetryDecision::Retry { step: step(tried, Some(*wait), delays_s) }
+        }
+        Fault::Transient { .. } | Fault::NoRoom { .. } | Fault::Paused { .. } | Fault::Broken { .. } => {
+            RetryDecision::GiveUp
+        }
         Fault::Shutdown => RetryDecision::Requeue,
     }
 }
@@ -57,6 +63,7 @@ pub fn note(failure: &Failure, attempts: u32, suspicions: u32) -> Option<Note> {
     let (code, reason, suspect) = match &failure.fault {
         Fault::Rejected { code, message }
         | Fault::Transient { code, message, .. }
+        | Fault::Paused { code, message, .. }
         | Fault::Broken { code, message } => (*code, message, false),
         Fault::Suspect { code, message } => (*code, message, true),
         Fault::NoRoom { message } => (Code::WorkerScratch, message, false),

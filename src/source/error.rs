@@ -57,6 +57,16 @@ pub enum SourceError {
         /// What the origin asked for.
         retry_after: Option<Duration>,
     },
+    /// A channel account is left alone for a while. Nothing was tried, and nothing is wrong with the file.
+    #[error("the channel account {account} is left alone for now: {why}")]
+    Paused {
+        /// Its name in the configuration.
+        account: String,
+        /// Why, in words that follow a colon.
+        why: &'static str,
+        /// For how long.
+        wait: Duration,
+    },
     /// The origin was too slow.
     #[error("{0}")]
     Timeout(String),
@@ -127,6 +137,7 @@ impl From<SourceError> for Fault {
             SourceError::Unavailable { retry_after, .. } => {
                 Self::Transient { code: Code::SourceUnavailable, message, retry_after }
             }
+            SourceError::Paused { wait, .. } => Self::Paused { code: Code::SourcePaused, message, wait },
             SourceError::Timeout(_) => Self::transient(Code::SourceTimeout, message),
             SourceError::Empty => Self::rejected(Code::MediaEmpty, message),
             SourceError::TooLarge { .. } => Self::rejected(Code::LimitBytes, message),

@@ -1,5 +1,6 @@
 //! Where originals come from. Every fetch streams into one file, capped and hashed on the way.
 
+mod channel;
 mod error;
 mod file;
 mod http;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use error::SourceError;
 pub use peers::Peers;
 
+use channel::{Accounts, Order};
 use file::Roots;
 use http::Http;
 use s3::Buckets;
@@ -50,6 +52,7 @@ struct Inner {
     roots: Roots,
     buckets: Buckets,
     http: Http,
+    accounts: Accounts,
     pace: Pace,
     total_timeout: Duration,
 }
@@ -64,6 +67,7 @@ impl Sources {
             roots: Roots::new(&config.source.file_roots, store),
             buckets: Buckets::new(config, store),
             http: Http::new(&config.source),
+            accounts: Accounts::new(config)?,
             pace: Pace::new(config.source.min_bytes_per_s, Duration::from_secs(config.source.min_rate_window_s)),
             total_timeout: Duration::from_secs(config.source.total_timeout_s),
         })))
@@ -96,10 +100,10 @@ impl Sources {
         dest: &Path,
     ) -> Result<Fetched, SourceError> {
         let wanted = Wanted::new(declared, limit_bytes)?.at(self.0.pace);
-        let first = self.fetch_once(peers, origin, wanted, dest).await;
+        let first = self.fetch_once(peers, origin, declared, wanted, dest).await;
         let Err(SourceError::HashMismatch { actual }) = &first else { return first };
         // Damaged on the way, or never what was declared: fetching it again tells.
-        match self.fetch_once(peers, origin, wanted, dest).await {
+        match self.fetch_once(peers, origin, declared, wanted, dest).await {
             Err(SourceError::HashMismatch { actual: again }) if again != *actual => Err(SourceError::Unavailable {
                 detail: "each fetch brings other bytes, and none those that were declared".to_owned(),
                 retry_after: None,
@@ -122,6 +126,7 @@ impl Sources {
             | Err(
                 SourceError::Unavailable { .. }
                 | SourceError::Timeout(_)
+                | SourceError::Paused { .. }
                 | SourceError::Scratch(_)
                 | SourceError::Store(_)
                 | SourceError::Credentials { .. }
@@ -134,6 +139,7 @@ impl Sources {
         &self,
         peers: &dyn Peers,
         origin: &Origin,
+        declared: Option<&Declared>,
         wanted: Wanted,
         dest: &Path,
     ) -> Result<Fetched, SourceError> {
@@ -142,6 +148,9 @@ impl Sources {
                 Origin::File { path } => self.0.roots.fetch(path, wanted, dest).await,
                 Origin::S3 { bucket, key } => Box::pin(self.0.buckets.fetch(bucket, key, wanted, dest)).await,
                 Origin::Http { url } => Box::pin(self.0.http.fetch(url, wanted, dest, peers)).await,
+                Origin::Channel { account, media } => {
+                    Box::pin(self.0.accounts.fetch(account, Order { media, declared, wanted, dest }, peers)).await
+                }
             }
         };
         let total = self.0.total_timeout;

@@ -41,6 +41,12 @@ impl Wanted {
         Self { pace, ..self }
     }
 
+    /// What somebody else says of the file, where the event said nothing. A hash that cannot be read says nothing either.
+    pub(super) fn or(self, size_bytes: Option<u64>, sha256: Option<&str>) -> Self {
+        let sha256 = self.sha256.or_else(|| sha256.and_then(|text| parse_sha256(text).ok()));
+        Self { size_bytes: self.size_bytes.or(size_bytes), sha256, ..self }
+    }
+
     /// Refuses a size that the origin announces, before a byte is read.
     pub(super) fn announced(&self, size_bytes: u64) -> Result<(), SourceError> {
         match self.size_bytes {

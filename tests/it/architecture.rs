@@ -88,8 +88,10 @@ fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
     assert_eq!(strangers(&tracers, &["telemetry"]), [""; 0]);
     assert_eq!(strangers(&["aws_credential_types"], &["store"]), [""; 0]);
     assert_eq!(strangers(&["clap", "indicatif"], &["cli"]), [""; 0]);
-    assert_eq!(strangers(&["axum", "hyper", "hyper_util"], &["runtime/health_http", "cli/health"]), [""; 0]);
+    let servers = ["runtime/health_http", "cli/health", "roles/gateway", "simulate"];
+    assert_eq!(strangers(&["axum", "hyper", "hyper_util"], &servers), [""; 0]);
     assert_eq!(strangers(&["prometheus_client"], &["runtime/metrics"]), [""; 0]);
+    assert_eq!(strangers(&["hmac", "sha1", "subtle"], &["channels", "simulate"]), [""; 0]);
     assert_eq!(strangers(&["landlock", "seccompiler"], &["sandbox"]), [""; 0]);
 }
 
@@ -174,10 +176,10 @@ const LAYERS: [&[&str]; 15] = [
     &["telemetry"],
     &["broker"],
     &["runtime"],
-    &["store", "sandbox", "transcode"],
-    &["source", "channels"],
+    &["store", "sandbox", "transcode", "channels"],
+    &["source"],
     &["roles"],
-    &["profile_lab"],
+    &["profile_lab", "simulate"],
     &["cli"],
     &["lib"],
 ];

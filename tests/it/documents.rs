@@ -134,6 +134,7 @@ fn every_profile_is_there() {
 fn every_metric_is_there() {
     let expected: Vec<String> = METRICS
         .iter()
+        .chain(mediamill::roles::gateway::METRICS.iter())
         .map(|metric| {
             let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
             let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };

@@ -1,5 +1,6 @@
 //! Every origin, and what becomes of those that lie, dawdle, loop, or point where they must not.
 
+mod channel;
 mod file;
 mod http;
 mod s3;

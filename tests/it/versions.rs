@@ -41,6 +41,11 @@ fn broken(at: &str, old: &Value, new: &Value, way: Way) -> Vec<String> {
             let pairs = was.iter().zip(is).enumerate();
             pairs.flat_map(|(n, (old, new))| broken(&format!("{at}/{n}"), old, new, way)).collect()
         }
+        // What others may write becomes more: each way that there was is still there, in its place.
+        (Value::Array(was), Value::Array(is)) if at.ends_with("/oneOf") && way == Way::In && was.len() < is.len() => {
+            let pairs = was.iter().zip(is).enumerate();
+            pairs.flat_map(|(n, (old, new))| broken(&format!("{at}/{n}"), old, new, way)).collect()
+        }
         _ if old == new => Vec::new(),
         _ => different(),
     }
@@ -64,9 +69,14 @@ fn today(message: &str) -> Value {
 
 #[test]
 fn within_a_version_fields_are_only_ever_added() {
-    for (message, way) in
-        [("received", Way::In), ("normalized", Way::Out), ("rejected", Way::Out), ("failed", Way::Out)]
-    {
+    for (message, way) in [
+        ("received", Way::In),
+        ("normalized", Way::Out),
+        ("rejected", Way::Out),
+        ("failed", Way::Out),
+        ("edited", Way::Out),
+        ("revoked", Way::Out),
+    ] {
         let found = broken(message, &published(message), &today(message), way);
         assert!(found.is_empty(), "{}", found.join("\n"));
     }
@@ -93,6 +103,10 @@ fn a_field_that_goes_or_changes_would_be_noticed() {
     assert_eq!(change("received", Way::In, narrower), 1);
     let added = |schema: &mut Value| schema["$defs"]["Received"]["properties"]["novel"] = json!({ "type": "string" });
     assert_eq!(change("received", Way::In, added), 0);
+    let fewer = |schema: &mut Value| drop(schema["$defs"]["Origin"]["oneOf"].as_array_mut().expect("ways").remove(0));
+    assert_ne!(change("received", Way::In, fewer), 0);
+    let more = |schema: &mut Value| schema["$defs"]["Origin"]["oneOf"].as_array_mut().expect("ways").push(json!({}));
+    assert_eq!(change("received", Way::In, more), 0);
 }
 
 /// A world where `media_id` was done, and then its manifest was changed as a worker of another version would have it.

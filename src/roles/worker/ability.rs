@@ -53,7 +53,7 @@ pub(super) const fn suspect(code: Code) -> Option<Part> {
 /// Whether a trial that ended so shows that nothing can be done. A child that judges its file has done its work, and where
 /// running jobs leave no room for the trial, work is done.
 const fn is_trouble(fault: &Fault) -> bool {
-    !matches!(fault, Fault::Rejected { .. } | Fault::NoRoom { .. } | Fault::Shutdown)
+    !matches!(fault, Fault::Rejected { .. } | Fault::NoRoom { .. } | Fault::Paused { .. } | Fault::Shutdown)
 }
 
 impl Ability {

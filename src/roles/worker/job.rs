@@ -68,7 +68,11 @@ impl Job {
         match fault {
             Fault::Rejected { .. } => true,
             Fault::Suspect { .. } => self.suspect_ends,
-            Fault::Transient { .. } | Fault::Broken { .. } | Fault::NoRoom { .. } | Fault::Shutdown => false,
+            Fault::Transient { .. }
+            | Fault::Broken { .. }
+            | Fault::NoRoom { .. }
+            | Fault::Paused { .. }
+            | Fault::Shutdown => false,
         }
     }
 }

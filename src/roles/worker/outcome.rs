@@ -1,16 +1,12 @@
 //! The three ways in which a well-formed message ends, and their events.
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::error::Code;
 use crate::events::{
     Event, FAILED_TYPE, Failed, NORMALIZED_TYPE, Normalized, REJECTED_TYPE, Received, Record, Rejected,
-    RejectedOriginal, Stage, StoredOutcome, TraceContext,
+    RejectedOriginal, Stage, StoredOutcome, TraceContext, outcome_id,
 };
-
-/// The namespace of outcome event ids (a random UUID of this project's own, RFC 9562 section 5.5).
-const NAMESPACE: Uuid = Uuid::from_u128(0x6d65_6469_616d_4c1c_8f3e_2a51_7b90_d4e6);
 
 /// How a job ended for those who sent it.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,18 +183,11 @@ pub struct About<'a> {
 impl About<'_> {
     /// `id` of an outcome event: the same for every repetition, whichever worker publishes it, and another one for every other
     /// outcome.
-    ///
-    /// UUID version 5 (RFC 9562) over tenant, media id, profile version, event type, cause, and `which`: the revision of a
-    /// normalized event, the code of a rejected or failed one. Each has its length in front, so that no two different
-    /// lists give the same text.
+    /// `which` is as [`outcome_id`] has it.
     #[must_use]
     pub fn event_id(&self, event_type: &str, which: &str) -> String {
         let Self { tenant, media_id, profile_version, cause } = *self;
-        let mut name = String::new();
-        for part in [tenant, media_id, profile_version, event_type, cause, which] {
-            name.push_str(&format!("{}\0{part}\0", part.len()));
-        }
-        Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string()
+        outcome_id(tenant, media_id, profile_version, event_type, cause, which)
     }
 
     /// `id` of the event that says that the media was normalized.

@@ -11,5 +11,8 @@ pub(super) const SCRATCH: &str = "scratch";
 /// Its file is here, and no slot became free for it in time.
 pub(super) const SLOT: &str = "slot";
 
+/// The channel account that has its file is left alone for a while.
+pub(super) const ACCOUNT: &str = "account";
+
 /// All of them, and the one of the runtime.
-pub(super) const ALL: [&str; 5] = [SHARE, DUPLICATE, UNABLE, SCRATCH, SLOT];
+pub(super) const ALL: [&str; 6] = [SHARE, DUPLICATE, UNABLE, SCRATCH, SLOT, ACCOUNT];

@@ -211,6 +211,7 @@ impl Worker {
         match self.work(&job).await {
             Ok(outcome) => self.published(delivery, request, &outcome).await,
             Err(Failure { fault: Fault::NoRoom { message }, .. }) => self.put_off_without_room(&message).await,
+            Err(Failure { fault: Fault::Paused { message, .. }, .. }) => self.put_off_paused(&message).await,
             Err(_) if lease.is_some_and(|lease| lease.is_late()) => Verdict::PutOff(put_off::SLOT),
             Err(failure) if self.ability.explains(&failure.fault).await => Verdict::PutOff(put_off::UNABLE),
             Err(failure) => Verdict::Failed(failure),
@@ -231,6 +232,16 @@ impl Worker {
             sleep(NO_ROOM_PAUSE).await;
         }
         Verdict::PutOff(put_off::SCRATCH)
+    }
+
+    /// The account that has the file is left alone for a while: no attempt of the message. It asks again after the shortest
+    /// delay, which costs the account no request.
+    async fn put_off_paused(&self, reason: &str) -> Verdict {
+        tracing::info!(reason, "the attempt does not count");
+        if self.broker.retry_delays_s.is_empty() {
+            sleep(WITHOUT_LADDER).await;
+        }
+        Verdict::PutOff(put_off::ACCOUNT)
     }
 
     /// The turn of this message at its file. While another job is at it, this one waits without a slot. Where too many wait,

@@ -121,6 +121,7 @@ fn perform(setup: &Setup, spec: &JobSpec, sandbox: SandboxStatus, job: &mut File
         Err(Fault::Transient { code, message, .. }) => Answer::failed(Verdict::Transient, code, message),
         Err(Fault::Broken { code, message }) => Answer::failed(Verdict::Broken, code, message),
         Err(Fault::NoRoom { message }) => Answer::failed(Verdict::Transient, Code::WorkerScratch, message),
+        Err(Fault::Paused { code, message, .. }) => Answer::failed(Verdict::Transient, code, message),
         Err(Fault::Shutdown) => {
             Answer::failed(Verdict::Broken, Code::WorkerBroken, "a child cannot shut down".to_owned())
         }

@@ -45,7 +45,8 @@ impl Http {
     }
 }
 
-async fn save(mut response: Response, wanted: Wanted, dest: &Path) -> Result<Fetched, SourceError> {
+/// Streams the body of an answer into a file.
+pub(super) async fn save(mut response: Response, wanted: Wanted, dest: &Path) -> Result<Fetched, SourceError> {
     wanted.announced(response.content_length().unwrap_or(0))?;
     let mut sink = Sink::create(dest, wanted).await?;
     while let Some(bytes) = response.chunk().await? {

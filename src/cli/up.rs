@@ -1,0 +1,14 @@
+//! `mediamill up`: every role that is configured, in one process.
+
+use std::process::ExitCode;
+
+use super::{CliError, Global, worker};
+
+/// Options of `up`. All else is configuration.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+/// The worker, and the gateway where `gateway.listen` is set, until SIGTERM or SIGINT.
+pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
+    worker::run_roles(global, true)
+}

@@ -1,0 +1,245 @@
+//! One request, from its account to its answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use axum::routing::any;
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::body::{Memory, Unread};
+use super::metrics::{Answer, Metrics};
+use super::{Options, Outlet};
+use crate::channels::{Account, AccountError, Channel, Denied, Outgoing, Reply, Request, Update, open, outgoing};
+
+/// After how many seconds a provider that reads it should come again.
+const COME_AGAIN_S: u64 = 5;
+
+/// An account whose webhooks are taken.
+#[derive(Debug)]
+pub struct Entry {
+    account: Account,
+    channel: Box<dyn Channel>,
+}
+
+impl Entry {
+    /// An account.
+    ///
+    /// # Errors
+    /// [`AccountError`] where a setting of it cannot work.
+    pub fn new(account: Account) -> Result<Self, AccountError> {
+        Ok(Self { channel: open(&account)?, account })
+    }
+}
+
+/// Takes webhooks. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway(Arc<Inner>);
+
+struct Inner {
+    entries: HashMap<String, (Entry, Semaphore)>,
+    options: Options,
+    outlet: Arc<dyn Outlet>,
+    memory: Memory,
+    metrics: Metrics,
+}
+
+impl Gateway {
+    /// A gateway for these accounts.
+    pub fn new(options: Options, entries: Vec<Entry>, outlet: Arc<dyn Outlet>) -> Self {
+        let metrics = Metrics::new(entries.iter().map(|entry| entry.account.name.as_str()));
+        let share = |entry: Entry| (entry.account.name.clone(), (entry, Semaphore::new(options.account_requests)));
+        let entries = entries.into_iter().map(share).collect();
+        let memory = Memory::new(options.memory_bytes);
+        Self(Arc::new(Inner { entries, options, outlet, memory, metrics }))
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The routes.
+    pub fn router(&self) -> Router {
+        Router::new().route("/v1/channels/{account}", any(take)).with_state(self.clone())
+    }
+
+    async fn answer(&self, name: &str, head: &Head, body: Body) -> Result<(Answer, Reply), Refusal> {
+        let (entry, share) = self.0.entries.get(name).ok_or(Refusal::of(Answer::Unknown))?;
+        // One that is asked for while as many are at work does not wait: it would take a connection from the other accounts.
+        let _share = share.try_acquire().map_err(|_| Refusal::of(Answer::Busy))?;
+        if head.is_get
+            && let Some(reply) = entry.channel.handshake(&head.request(b""))?
+        {
+            return Ok((Answer::Handshake, reply));
+        }
+        if head.is_encoded {
+            return Err(Refusal::of(Answer::Encoded));
+        }
+        let (bytes, _memory) = self.0.memory.read(body, &self.0.options).await?;
+        let request = head.request(&bytes);
+        let now = Timestamp::now();
+        entry.channel.verify(&request, now)?;
+        let updates = entry.channel.parse(&request).map_err(|malformed| {
+            tracing::warn!(account = name, error = %malformed, "a webhook that was verified cannot be read");
+            Refusal::of(Answer::Malformed)
+        })?;
+        let batch = self.events(&entry.account, updates, now)?;
+        self.publish(name, batch).await?;
+        Ok((Answer::Taken, entry.channel.success()))
+    }
+
+    fn events(&self, account: &Account, updates: Vec<Update>, now: Timestamp) -> Result<Vec<Outgoing>, Refusal> {
+        let mut batch = Vec::new();
+        for update in updates {
+            if let Update::Ignored(why) = &update {
+                self.0.metrics.ignored(&account.name, *why);
+            }
+            batch.extend(outgoing(account, update, now).map_err(|error| {
+                tracing::error!(account = account.name, %error, "an event does not turn into JSON");
+                Refusal::of(Answer::Broken)
+            })?);
+        }
+        Ok(batch)
+    }
+
+    async fn publish(&self, name: &str, batch: Vec<Outgoing>) -> Result<(), Refusal> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let kinds: Vec<String> = batch.iter().map(|outgoing| outgoing.event.kind.clone()).collect();
+        let published = timeout(self.0.options.publish_timeout, self.0.outlet.publish(batch)).await;
+        let unrouted = match published {
+            Ok(Ok(unrouted)) => unrouted,
+            Ok(Err(error)) => {
+                tracing::warn!(account = name, %error, "a webhook is not taken: the provider will repeat it");
+                return Err(Refusal::of(Answer::NotPublished));
+            }
+            Err(_elapsed) => {
+                tracing::warn!(account = name, "a webhook is not taken: the broker did not confirm its events in time");
+                return Err(Refusal::of(Answer::NotPublished));
+            }
+        };
+        self.0.metrics.published(name, &kinds);
+        if unrouted > 0 {
+            self.0.metrics.unrouted(name, unrouted);
+            tracing::warn!(
+                account = name,
+                unrouted,
+                "nobody is bound for events that tell of changes or missing files"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}
+
+/// A request without its body.
+struct Head {
+    is_get: bool,
+    url: String,
+    headers: Vec<(String, Vec<u8>)>,
+    is_encoded: bool,
+}
+
+impl Head {
+    fn new(options: &Options, parts: &axum::http::request::Parts) -> Self {
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        Self {
+            is_get: parts.method == Method::GET,
+            url: format!("{}{path}", options.public_url),
+            headers: owned(&parts.headers),
+            is_encoded: parts.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity"),
+        }
+    }
+
+    fn request<'a>(&'a self, body: &'a [u8]) -> Request<'a> {
+        Request { is_get: self.is_get, url: &self.url, headers: &self.headers, body }
+    }
+}
+
+fn owned(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// Why a request is not answered with success.
+struct Refusal {
+    answer: Answer,
+}
+
+impl Refusal {
+    const fn of(answer: Answer) -> Self {
+        Self { answer }
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::of(Answer::Denied(denied))
+    }
+}
+
+impl From<Unread> for Refusal {
+    fn from(unread: Unread) -> Self {
+        Self::of(match unread {
+            Unread::TooLarge => Answer::TooLarge,
+            Unread::TooSlow | Unread::Broken => Answer::TooSlow,
+            Unread::NoMemory => Answer::Busy,
+        })
+    }
+}
+
+async fn take(
+    State(gateway): State<Gateway>,
+    Path(name): Path<String>,
+    request: axum::http::Request<Body>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    if !matches!(parts.method, Method::GET | Method::POST) {
+        return reply(&Reply { status: 405, content_type: None, body: String::new() });
+    }
+    let head = Head::new(&gateway.0.options, &parts);
+    let started = std::time::Instant::now();
+    let (answer, said) = match gateway.answer(&name, &head, body).await {
+        Ok((answer, said)) => (answer, said),
+        Err(Refusal { answer }) => {
+            if answer == Answer::Denied(Denied::Unconfigured) {
+                tracing::error!(account = name, "a webhook is refused: {}", Denied::Unconfigured);
+            }
+            (answer, Reply { status: answer.status(), content_type: None, body: String::new() })
+        }
+    };
+    gateway.0.metrics.answered(&name, answer, started.elapsed());
+    reply(&said)
+}
+
+fn reply(said: &Reply) -> Response {
+    let mut response = Response::new(Body::from(said.body.clone()));
+    *response.status_mut() = StatusCode::from_u16(said.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Some(content_type) = said.content_type {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    if said.status == 503 {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(COME_AGAIN_S));
+    }
+    response
+}

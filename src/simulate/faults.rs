@@ -1,0 +1,83 @@
+//! What goes wrong.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Something that a provider is known for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The first URL of a file has expired when it is asked for: 404.
+    Expired,
+    /// The file itself is not there at first: 404 twice.
+    NotYet,
+    /// The media API answers 503 twice for each file.
+    Unavailable,
+    /// The media API refuses for having been asked too often, once for each file.
+    Throttled,
+    /// The bytes break off in the middle, once for each file.
+    Cut,
+    /// An HTML page with status 200 in the place of the file, once for each file.
+    Html,
+    /// Each webhook is sent twice, both at the same moment.
+    Duplicates,
+    /// Webhooks are sent in another order.
+    Reordered,
+    /// Texts and statuses between the messages with files, in the same webhooks.
+    Noise,
+}
+
+/// Words and meanings of all faults.
+const WORDS: [(&str, Fault); 9] = [
+    ("expired", Fault::Expired),
+    ("not-yet", Fault::NotYet),
+    ("unavailable", Fault::Unavailable),
+    ("throttled", Fault::Throttled),
+    ("cut", Fault::Cut),
+    ("html", Fault::Html),
+    ("duplicates", Fault::Duplicates),
+    ("reordered", Fault::Reordered),
+    ("noise", Fault::Noise),
+];
+
+/// A set of faults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Reads words with commas between them; `all` is every one.
+    ///
+    /// # Errors
+    /// With the words that there are, where one is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self(WORDS.iter().map(|(_, fault)| *fault).collect()));
+        }
+        let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let faults = words.map(|word| {
+            let known: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
+            let found = WORDS.iter().find(|(known, _)| *known == word).map(|(_, fault)| *fault);
+            found.ok_or_else(|| format!("{word:?} is no fault; there are {}, or all", known.join(", ")))
+        });
+        faults.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether it is among them.
+    #[must_use]
+    pub fn has(&self, fault: Fault) -> bool {
+        self.0.contains(&fault)
+    }
+}
+
+/// How often each fault has struck each file.
+#[derive(Debug, Default)]
+pub(super) struct Struck(Mutex<HashMap<(Fault, String), u32>>);
+
+impl Struck {
+    /// Whether the fault strikes now: so often for each file, and never again.
+    pub(super) fn strikes(&self, fault: Fault, id: &str, times: u32) -> bool {
+        let mut struck = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = struck.entry((fault, id.to_owned())).or_default();
+        *count += 1;
+        *count <= times
+    }
+}

@@ -1,0 +1,105 @@
+//! The provider that is played, and what it says and is asked.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::http::header::AUTHORIZATION;
+use serde_json::Value;
+
+use super::faults::Struck;
+use super::files::{Files, Sample};
+use super::{Fault, Options};
+
+/// A webhook as it is sent.
+#[derive(Debug, Clone)]
+pub(super) struct Webhook {
+    pub(super) content_type: &'static str,
+    /// The signature, or whatever else goes with it.
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// A message that the gateway has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The provider's id of the message.
+    pub message_id: String,
+    /// The provider's id of the file in it, where it has one for each file of a message.
+    pub part: Option<String>,
+    /// Number or account id that it came to.
+    pub account_id: String,
+    /// Name of the file.
+    pub file: String,
+    /// How often its webhook was sent until then.
+    pub attempts: u32,
+}
+
+/// The provider that is played.
+#[derive(Debug)]
+pub(super) struct Played {
+    pub(super) options: Options,
+    pub(super) files: Arc<Files>,
+    pub(super) address: SocketAddr,
+    struck: Struck,
+}
+
+/// An answer of the media API.
+pub(super) enum Answer {
+    /// JSON with a status.
+    Json(u16, Value),
+    /// The bytes of a file.
+    File(String),
+    /// A redirect.
+    Redirect(u16, String),
+}
+
+/// A request to the media API.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) path: String,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) authorization: Option<String>,
+    pub(super) api_key: Option<String>,
+}
+
+impl Asked {
+    pub(super) fn read(request: &Request<Body>) -> Self {
+        let header = |name: &str| request.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let query = request.uri().query().unwrap_or_default();
+        Self {
+            path: request.uri().path().to_owned(),
+            query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            authorization: header(AUTHORIZATION.as_str()),
+            api_key: header("d360-api-key"),
+        }
+    }
+
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Played {
+    pub(super) fn new(options: Options, files: Arc<Files>, address: SocketAddr) -> Self {
+        Self { options, files, address, struck: Struck::default() }
+    }
+
+    /// The file of a message, by the number that stands in its id.
+    pub(super) fn sample(&self, id: &str) -> Option<&Sample> {
+        let n: usize = id.parse().ok()?;
+        (n < self.options.count.max(1)).then(|| self.files.of_message(n))
+    }
+
+    /// Whether a fault is asked for, and strikes this file now.
+    pub(super) fn strikes(&self, fault: Fault, id: &str, times: u32) -> bool {
+        self.options.faults.has(fault) && self.struck.strikes(fault, id, times)
+    }
+}
+
+/// Unix time in seconds.
+pub(super) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

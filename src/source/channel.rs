@@ -1,0 +1,341 @@
+//! Files that a messaging provider keeps for one of the accounts of the configuration.
+//!
+//! An event names an account and an id, never a host: where requests go and with what is the configuration's alone. A file may
+//! take two requests, the second of which has a URL that is good for minutes; where it is over, the first is made again, once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::sleep;
+
+use super::http::save;
+use super::peers::OfRequest;
+use super::sink::Wanted;
+use super::{Fetched, Peers, SourceError};
+use crate::channels::fetch::{Ask, Fetcher, Judgement, NOT_YET, Quota, Refused, Reply, Step, quota};
+use crate::config::{self, Config};
+use crate::egress::{
+    Breaker, Budget, CallOutcome, Egress, OpenReason, Options, Permit, Redirects, Request, Response, Rules,
+};
+use crate::events::Declared;
+
+/// Most bytes that are read of an answer that is no file.
+const MAX_ANSWER_BYTES: u64 = 64 << 10;
+/// How long an account waits whose credential is refused, before one request tries it again.
+const REFUSED_WAIT: Duration = Duration::from_secs(60);
+/// Most redirects of a file: several in a row were seen with Twilio.
+const REDIRECTS: u32 = 5;
+
+/// The accounts of the configuration.
+#[derive(Debug)]
+pub(super) struct Accounts(BTreeMap<String, Account>);
+
+#[derive(Debug)]
+struct Account {
+    name: String,
+    fetcher: Fetcher,
+    egress: Egress,
+    breaker: Breaker,
+}
+
+/// What is asked of a file.
+#[derive(Clone, Copy)]
+pub(super) struct Order<'a> {
+    pub(super) media: &'a str,
+    pub(super) declared: Option<&'a Declared>,
+    pub(super) wanted: Wanted,
+    pub(super) dest: &'a Path,
+}
+
+/// How one round of requests ended that brought no file.
+enum Round {
+    /// Another round may do better, and is made once.
+    Again(SourceError),
+    /// The file may be there after a pause.
+    NotYet,
+    /// It is decided.
+    Ends(SourceError),
+}
+
+impl From<SourceError> for Round {
+    fn from(error: SourceError) -> Self {
+        match error {
+            // Of a file that a provider has, these are troubles of its way here.
+            SourceError::Empty | SourceError::SizeMismatch { .. } => Self::Again(error),
+            error => Self::Ends(error),
+        }
+    }
+}
+
+impl Accounts {
+    pub(super) fn new(config: &Config) -> Result<Self, SourceError> {
+        let accounts = config.channels.iter().map(|(name, channel)| {
+            let account = Account::new(name, channel, &config.source);
+            Ok((name.clone(), account.map_err(|error| SourceError::Config(format!("channels.{name}: {error}")))?))
+        });
+        accounts.collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) async fn fetch(
+        &self,
+        account: &str,
+        order: Order<'_>,
+        peers: &dyn Peers,
+    ) -> Result<Fetched, SourceError> {
+        // Its name is a stranger's until it is found.
+        let unknown = || SourceError::Config("the event names a channel account that is not configured".to_owned());
+        self.0.get(account).ok_or_else(unknown)?.fetch(order, peers).await
+    }
+}
+
+impl Account {
+    fn new(
+        name: &str,
+        channel: &config::Channel,
+        source: &config::Source,
+    ) -> Result<Self, crate::channels::AccountError> {
+        let fetcher = Fetcher::new(channel)?;
+        // Hosts that the account names may have private addresses; those of a redirect, where `source` names them.
+        let bare = |host: &String| host.split_once("://").map_or(host.as_str(), |(_, rest)| rest).to_owned();
+        let configured = !channel.hosts.is_empty() || !channel.api_base.is_empty();
+        let own = fetcher.hosts().iter().filter(|_| configured).map(bare);
+        let hosts: Vec<String> = own.chain(source.http_allow_hosts.iter().cloned()).collect();
+        let plain = source.http_allow_plain || fetcher.hosts().iter().any(|host| host.starts_with("http://"));
+        let rules = Rules::strict()
+            .with_redirects(Redirects::Follow(REDIRECTS))
+            .with_plain(plain)
+            .with_hosts(&hosts, "source.http_allow_hosts");
+        let egress = Egress::new(Options {
+            rules,
+            connect_timeout: Duration::from_secs(source.connect_timeout_s),
+            read_timeout: Duration::from_secs(source.read_timeout_s),
+            user_agent: channel.user_agent.clone(),
+        });
+        let breaker = Breaker::new(Budget {
+            max_errors: channel.max_errors,
+            window: Duration::from_secs(channel.error_window_s),
+            pause: Duration::from_secs(channel.error_pause_s),
+        });
+        Ok(Self { name: name.to_owned(), fetcher, egress, breaker })
+    }
+
+    async fn fetch(&self, order: Order<'_>, peers: &dyn Peers) -> Result<Fetched, SourceError> {
+        let mut pauses = NOT_YET.iter();
+        let mut again = true;
+        loop {
+            match self.round(order, peers).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(Round::Again(_)) if again => again = false,
+                Err(Round::Again(error) | Round::Ends(error)) => return Err(error),
+                Err(Round::NotYet) => match pauses.next() {
+                    Some(pause) => sleep(*pause).await,
+                    None => return Err(self.gone()),
+                },
+            }
+        }
+    }
+
+    /// The requests that a file takes.
+    async fn round(&self, order: Order<'_>, peers: &dyn Peers) -> Result<Fetched, Round> {
+        let refused = |refused: Refused| Round::Ends(SourceError::Denied(refused.to_string()));
+        match self.fetcher.first(order.media).map_err(refused)? {
+            Ask::Download(url) => self.download(url, order.wanted, order, peers).await,
+            Ask::Resolve(url) => {
+                let body = self.resolve(url, peers).await?;
+                let refused = |refused: Refused| Round::Again(self.unavailable(refused.0));
+                let found = self.fetcher.resolved(&body).map_err(refused)?;
+                let declared = order.declared.cloned().unwrap_or_default();
+                let wanted = order.wanted.or(found.size_bytes, found.sha256.as_deref());
+                if disagree(declared.sha256.as_deref(), found.sha256.as_deref()) {
+                    tracing::warn!(
+                        account = self.name,
+                        "the webhook and the media API declare different hashes of a file"
+                    );
+                }
+                self.download(found.url, wanted, order, peers).await
+            }
+        }
+    }
+
+    async fn resolve(&self, url: String, peers: &dyn Peers) -> Result<Vec<u8>, Round> {
+        let permit = self.admit()?;
+        let response = match self.egress.open(&self.request(url), &OfRequest(peers)).await {
+            Ok(response) => response,
+            Err(error) => return Err(self.failed(permit, Step::Resolve, SourceError::from(error).into())),
+        };
+        let (head, used) = (Head::of(&response), self.quota(&response));
+        let body = match response.whole(MAX_ANSWER_BYTES).await {
+            Ok(answer) => answer.body.to_vec(),
+            Err(error) => return Err(self.failed(permit, Step::Resolve, SourceError::from(error).into())),
+        };
+        match self.judged(Step::Resolve, &head, &body, permit, used) {
+            Ok(()) => Ok(body),
+            Err(round) => Err(round),
+        }
+    }
+
+    async fn download(
+        &self,
+        url: String,
+        wanted: Wanted,
+        order: Order<'_>,
+        peers: &dyn Peers,
+    ) -> Result<Fetched, Round> {
+        let permit = self.admit()?;
+        let response = match self.egress.open(&self.request(url), &OfRequest(peers)).await {
+            Ok(response) => response,
+            Err(error) => return Err(self.failed(permit, Step::Download, SourceError::from(error).into())),
+        };
+        let (mut head, used) = (Head::of(&response), self.quota(&response));
+        if order
+            .declared
+            .and_then(|declared| declared.mime_type.as_deref())
+            .is_some_and(|mime| mime.starts_with("text/html"))
+        {
+            head.content_type.clear();
+        }
+        if !matches!(head.status, 200 | 203) {
+            let body = response.whole(MAX_ANSWER_BYTES).await.map(|answer| answer.body.to_vec()).unwrap_or_default();
+            return Err(match self.judged(Step::Download, &head, &body, permit, used) {
+                Ok(()) => Round::Ends(self.unexpected(head.status)),
+                Err(round) => round,
+            });
+        }
+        if response.is_encoded() {
+            permit.ends(CallOutcome::Unknown);
+            return Err(Round::Ends(SourceError::Invalid(format!("{} sends the file compressed", response.host()))));
+        }
+        self.judged(Step::Download, &head, &[], permit, used)?;
+        save(response, wanted, order.dest).await.map_err(Round::from)
+    }
+
+    fn request(&self, url: String) -> Request {
+        let request = Request::get(url);
+        match self.fetcher.credential() {
+            Some(credential) => request.credential(credential.clone()),
+            None => request,
+        }
+    }
+
+    /// The right to make one request, unless the account is paused.
+    fn admit(&self) -> Result<Permit, Round> {
+        self.breaker.admit().map_err(|(why, wait)| {
+            let why = match why {
+                OpenReason::Errors => "its error budget is used up",
+                OpenReason::Throttled => "the provider has asked for it",
+                OpenReason::Refused => "the provider refuses its credential",
+                OpenReason::Slowed => "its quota is nearly used up",
+            };
+            Round::Ends(self.paused(why, wait))
+        })
+    }
+
+    /// What an answer means, told to the breaker as well.
+    fn judged(&self, step: Step, head: &Head, body: &[u8], permit: Permit, used: Option<Quota>) -> Result<(), Round> {
+        let judgement = self.fetcher.judge(step, &head.reply(body));
+        let outcome = match (judgement, used) {
+            (Judgement::Refused, _) => CallOutcome::Refused,
+            (Judgement::Throttled(wait), Some(Quota::Stop(longer))) => CallOutcome::Throttled(wait.max(longer)),
+            (Judgement::Throttled(wait), _) => CallOutcome::Throttled(wait),
+            (_, Some(Quota::Stop(wait))) => CallOutcome::Throttled(wait),
+            (Judgement::Here, _) => CallOutcome::Success,
+            _ if step == Step::Resolve && self.fetcher.has_error_budget() => CallOutcome::Error,
+            _ => CallOutcome::Unknown,
+        };
+        permit.ends(outcome);
+        if let Some(Quota::Slow { interval, lasting }) = used {
+            self.breaker.slow_down(interval, lasting);
+        }
+        Err(match judgement {
+            Judgement::Here => return Ok(()),
+            Judgement::Gone => Round::Ends(self.gone()),
+            Judgement::NotYet => Round::NotYet,
+            // After a second round the file is still where its id says.
+            Judgement::Again => Round::Again(self.unavailable("its URL has expired, or what it sends is no file")),
+            Judgement::Throttled(wait) => {
+                tracing::warn!(account = self.name, wait_s = wait.as_secs(), "the provider asks for a pause");
+                Round::Ends(self.paused("the provider has asked for it", wait))
+            }
+            Judgement::Refused => {
+                tracing::error!(
+                    account = self.name,
+                    status = head.status,
+                    "the provider refuses the account's credential: files wait"
+                );
+                Round::Ends(self.paused("the provider refuses its credential", REFUSED_WAIT))
+            }
+            Judgement::Unavailable(retry_after) => Round::Ends(SourceError::Unavailable {
+                detail: format!("{} answers {}", head.host, head.status),
+                retry_after,
+            }),
+            Judgement::Unexpected => Round::Ends(self.unexpected(head.status)),
+        })
+    }
+
+    /// A request without an answer.
+    fn failed(&self, permit: Permit, step: Step, round: Round) -> Round {
+        let counts = step == Step::Resolve && self.fetcher.has_error_budget();
+        permit.ends(if counts { CallOutcome::Error } else { CallOutcome::Unknown });
+        round
+    }
+
+    fn quota(&self, response: &Response) -> Option<Quota> {
+        quota(response.header("x-app-usage"), response.header("x-business-use-case-usage"))
+    }
+
+    fn gone(&self) -> SourceError {
+        SourceError::NotFound { origin: format!("the channel account {}", self.name) }
+    }
+
+    fn unavailable(&self, why: &str) -> SourceError {
+        let detail = format!("the channel account {}: {why}", self.name);
+        SourceError::Unavailable { detail, retry_after: None }
+    }
+
+    fn unexpected(&self, status: u16) -> SourceError {
+        SourceError::Invalid(format!("the channel account {}: the provider answers {status}", self.name))
+    }
+
+    fn paused(&self, why: &'static str, wait: Duration) -> SourceError {
+        SourceError::Paused { account: self.name.clone(), why, wait }
+    }
+}
+
+/// Whether two declared hashes are those of different bytes: hex and base64 are compared as what they stand for.
+fn disagree(one: Option<&str>, other: Option<&str>) -> bool {
+    let bytes = |text: Option<&str>| text.and_then(|text| super::sink::parse_sha256(text).ok());
+    matches!((bytes(one), bytes(other)), (Some(one), Some(other)) if one != other)
+}
+
+/// What is kept of an answer's head while its body is read.
+struct Head {
+    status: u16,
+    from_account: bool,
+    content_type: String,
+    retry_after: Option<Duration>,
+    host: String,
+}
+
+impl Head {
+    fn of(response: &Response) -> Self {
+        let content_type = response.header("content-type").unwrap_or_default();
+        Self {
+            status: response.status(),
+            from_account: response.had_credential(),
+            content_type: content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase(),
+            retry_after: response.retry_after(SystemTime::now()),
+            host: response.host().to_owned(),
+        }
+    }
+
+    fn reply<'a>(&'a self, body: &'a [u8]) -> Reply<'a> {
+        Reply {
+            status: self.status,
+            from_account: self.from_account,
+            content_type: &self.content_type,
+            retry_after: self.retry_after,
+            body,
+        }
+    }
+}
