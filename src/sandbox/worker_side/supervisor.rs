@@ -1,4 +1,4 @@
-//! The worker's side: runs jobs through the fork server that is up.
+//! Runs jobs, each through the fork server that is running.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
