@@ -1,7 +1,7 @@
-//! Every stable code, and the four ways in which a job can go wrong.
+//! Every stable code, and the kinds of fault.
 //!
-//! A module keeps its own error enum; at the module's edge one exhaustive match turns it into a [`Fault`],
-//! because whether a thing is worth trying again is known where it happened and nowhere else.
+//! Each module has its own error enum and converts it to a [`Fault`] with one exhaustive match, because only the module
+//! where an error happened knows whether another attempt can succeed.
 
 use std::fmt;
 use std::time::Duration;
