@@ -1,7 +1,7 @@
 //! CloudEvents 1.0 over AMQP: reads structured and binary mode, writes structured mode.
 //!
 //! Source: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md> and, for the names of headers, its
-//! `bindings/amqp-protocol-binding.md`. Texts of errors never carry a value of the message: it may be a caption.
+//! `bindings/amqp-protocol-binding.md`. Error texts never contain a value of the message, because it may be a caption.
 
 use std::collections::BTreeMap;
 
