@@ -4,7 +4,7 @@
 //! | the request | is answered with |
 //! |---|---|
 //! | event id that a revision was made for | that revision, with exactly the same data |
-//! | another id, media normalized by the profile of this name | the current revision, with this request's own `cause` and copied fields |
+//! | another id, same profile name | the current revision, with this request's `cause` and copied fields |
 //! | another id, another profile name or `renormalize` | a new revision |
 //! | another id, media rejected | a new try, which makes a new revision |
 //! | another id, declared size or SHA-256 of other bytes | a rejection: `event.media-id-reused` |
