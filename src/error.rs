@@ -1,7 +1,7 @@
-//! Every stable code, and the four ways in which a job can go wrong.
+//! Every stable code, and the kinds of fault.
 //!
-//! A module keeps its own error enum; at the module's edge one exhaustive match turns it into a [`Fault`],
-//! because whether a thing is worth trying again is known where it happened and nowhere else.
+//! Each module has its own error enum and converts it to a [`Fault`] with one exhaustive match, because only the module
+//! where an error happened knows whether another attempt can succeed.
 
 use std::fmt;
 use std::time::Duration;
@@ -35,7 +35,7 @@ codes! {
     MediaEmpty = "media.empty", "the file has no bytes";
     MediaUnsupported = "media.unsupported", "the bytes are of no container or codec that is accepted";
     MediaUnreadable = "media.unreadable", "the container is recognised but cannot be read: truncated, damaged or not what it claims";
-    MediaNoStreams = "media.no-streams", "the container holds no audio, video or picture that can be played";
+    MediaNoStreams = "media.no-streams", "the container has no audio, video or picture stream that can be played";
     MediaEncrypted = "media.encrypted", "the media is encrypted (DRM) and no key exists for it";
     MediaCrashedDecoder = "media.crashed-decoder", "the decoder crashed on this file, twice";
     MediaSandboxViolation = "media.sandbox-violation", "reading this file made the decoder attempt a forbidden system call";
@@ -51,36 +51,36 @@ codes! {
     LimitOutput = "media.limit-output", "an output grew beyond limits.output_bytes";
     LimitScratch = "media.limit-scratch", "the job needed more scratch space than limits.scratch_bytes or the scratch space of a worker";
     SourceNotFound = "source.not-found", "the origin says that the object does not exist";
-    SourceForbidden = "source.forbidden", "the origin refuses access with the credentials at hand";
+    SourceForbidden = "source.forbidden", "the origin refuses access with the credentials that the worker or the URL gave";
     SourceDenied = "source.denied", "the origin's address, scheme, host or path is not allowed by the configuration";
-    SourceInvalid = "source.invalid", "the origin's answer is no usable file: too many redirects, a broken URL, an unexpected status";
+    SourceInvalid = "source.invalid", "the origin's answer is not a usable file: too many redirects, an invalid URL, an unexpected status";
     SourceNoBucket = "source.no-bucket", "the bucket that the event names does not exist";
     SourceUndelivered = "source.undelivered", "the channel says that something was sent and that it cannot deliver it";
-    SourcePaused = "source.paused", "the channel account is left alone for a while: its credential is refused, or the provider asks for it";
-    SourceSizeMismatch = "source.size-mismatch", "the bytes fetched are not as many as were declared";
-    SourceHashMismatch = "source.hash-mismatch", "the bytes fetched have another SHA-256 than was declared";
+    SourcePaused = "source.paused", "requests of the channel account are stopped for a while: its credential is refused, or the provider asks for it";
+    SourceSizeMismatch = "source.size-mismatch", "the number of fetched bytes differs from declared.size_bytes";
+    SourceHashMismatch = "source.hash-mismatch", "the SHA-256 of the fetched bytes differs from declared.sha256";
     SourceTimeout = "source.timeout", "the origin was too slow";
-    SourceUnavailable = "source.unavailable", "the origin could not be reached or answered with a passing error";
-    StoreUnavailable = "store.unavailable", "the object store could not be reached or answered with a passing error";
-    StoreForbidden = "store.forbidden", "the object store refuses access with the credentials at hand";
+    SourceUnavailable = "source.unavailable", "the origin could not be reached or answered with a temporary error";
+    StoreUnavailable = "store.unavailable", "the object store could not be reached or answered with a temporary error";
+    StoreForbidden = "store.forbidden", "the object store refuses access with the worker's credentials";
     StoreMissing = "store.missing", "the bucket or directory of the object store does not exist";
-    StoreChecksum = "store.checksum", "the object store holds other bytes than were sent";
-    StoreLimitBytes = "store.limit-bytes", "an object of the store, such as a manifest, has more bytes than are read into memory";
+    StoreChecksum = "store.checksum", "the object store has other bytes than the worker sent";
+    StoreLimitBytes = "store.limit-bytes", "an object that is read into memory, such as a manifest, is larger than 16777216 bytes";
     EventMalformed = "event.malformed", "the message is not a CloudEvent in JSON";
     EventUnsupported = "event.unsupported", "the event's type or version is not one that the worker understands";
     EventInvalid = "event.invalid", "the event's data breaks the schema";
-    EventMediaIdReused = "event.media-id-reused", "the media_id stands for a file with other bytes already";
-    EventLimitRevisions = "event.limit-revisions", "the media was normalized again as often as is allowed";
-    EventLimitBytes = "event.limit-bytes", "the message has more bytes than an event may have: 1048576";
+    EventMediaIdReused = "event.media-id-reused", "the tenant already has a file with other bytes under this media_id";
+    EventLimitRevisions = "event.limit-revisions", "the media already has the largest permitted number of revisions: 100";
+    EventLimitBytes = "event.limit-bytes", "the message is larger than 1048576 bytes";
     EventLimitContext = "event.limit-context", "the event's context has more than 65536 bytes of JSON";
     EventProfile = "event.profile", "the event names a profile that this worker does not have";
     BrokerUnroutable = "broker.unroutable", "no queue is bound for the outcome event";
     BrokerUnavailable = "broker.unavailable", "the broker could not be reached or did not confirm";
-    WorkerSandbox = "worker.sandbox", "the jailed child could not be started, broke its protocol, or says that it cannot work";
-    WorkerKilled = "worker.killed", "the jailed child was killed from outside the worker, as the kernel does when the machine is short of memory";
+    WorkerSandbox = "worker.sandbox", "the confined child could not be started, broke the protocol between worker and child, or reported that it cannot work";
+    WorkerKilled = "worker.killed", "the confined child was killed by something other than the worker; the kernel does so when the machine is short of memory";
     WorkerScratch = "worker.scratch", "the scratch directory is full or cannot be written";
-    WorkerOutdated = "worker.outdated", "the file was done by a worker of another version, and this one cannot read its manifest";
-    WorkerBroken = "worker.broken", "a part of the worker is missing or wrong: an encoder, the configuration, a bug";
+    WorkerOutdated = "worker.outdated", "a worker of another version wrote the manifest of this media, and this worker cannot read it";
+    WorkerBroken = "worker.broken", "the worker cannot work as it is installed: an encoder is missing, the configuration is wrong, or the program has a bug";
 }
 
 impl Code {

@@ -1,38 +1,41 @@
-//! mediamill takes customer media from a queue, makes it small and playable everywhere, stores it, and says what it did.
+//! mediamill takes customer media from a queue, makes it small and playable everywhere, stores it, and says what it
+//! did.
 //!
 //! # Map
-//! A message's way through the code, and who may know what on it:
+//! The modules, and the library or knowledge that only each of them has:
 //!
-//! | module | does | alone knows |
+//! | module | does | only it knows |
 //! |---|---|---|
 //! | [`broker`] | takes messages, publishes with confirms, declares exchange and queues | lapin |
-//! | [`events`] | reads and writes what is on the wire and next to the assets | CloudEvents, the contract |
+//! | [`events`] | reads and writes events and manifests | CloudEvents, the contract |
 //! | [`runtime`] | runs a role: slots, retries, dead letters, drain, health, metrics, spans | what is tried again; axum |
-//! | [`roles`] | what mediamill does with messages; [`roles::worker`] is the story of a job (`pipeline.rs`) | |
+//! | [`roles`] | what mediamill does with messages; [`roles::worker`] normalizes media (`pipeline.rs`) | |
 //! | [`channels`] | verifies and reads what messaging providers send | signature schemes, providers |
 //! | [`source`] | fetches originals, capped and hashed on the way | |
 //! | [`egress`] | requests to other people's servers: address rules, redirects, credentials bound to hosts, breakers | reqwest |
 //! | [`secrets`] | values of the configuration that are never printed, from a literal, a variable or a file | |
-//! | [`sandbox`] | starts a jailed child for each job and reads how it ended | fork, Landlock, seccomp |
+//! | [`sandbox`] | starts a confined child for each job and learns how it ended | fork, Landlock, seccomp |
 //! | [`transcode`] | the work in the child: read, decode, encode, check | libav |
 //! | [`task`] | what a child is asked and what it answers | |
 //! | [`plan`] | decides what to make of a file from its facts and the profile | nothing but facts |
 //! | [`profile`] | compression profiles, as written and as checked | |
 //! | [`vocabulary`] | words that events and decisions share: kinds, roles, streams, stages, ids | |
-//! | [`store`] | puts assets where they stay, in S3 or a directory | the AWS SDK |
+//! | [`store`] | stores objects in S3 or a directory | the AWS SDK |
 //! | [`config`] | configuration and profile files, from raw to validated | TOML, the environment |
 //! | [`error`] | every stable code, and what each fault means for a job | |
 //! | [`telemetry`] | logs and spans | OpenTelemetry |
 //! | [`profile_lab`] | what compression profiles cost and keep | ViSQOL, SSIMULACRA 2 |
 //! | [`simulate`] | plays a messaging provider, for trials and tests | axum |
-//! | [`cli`] | one file a command; `normalize` runs the worker's own story without broker and store | clap |
+//! | [`cli`] | one file a command; `normalize` runs the worker's pipeline without broker and store | clap |
 //!
 //! # What always holds
-//! - A message is acknowledged only after its outcome is confirmed by the broker.
-//! - An outcome names only objects that are stored; `manifest.json` is written last, and where it is the job is done.
-//! - The worker process never demuxes or decodes: customers' bytes meet libav in a child that has no network, cannot
-//!   execute anything, and opens nothing but its scratch directory.
-//! - No type of the queue, the store or the codecs leaves its module; `tests/it/architecture.rs` reads the source for it.
+//! - A message is acknowledged only after the broker has confirmed its outcome, or a copy of it in another queue.
+//! - An outcome names only objects that are stored; `manifest.json` is written last. A media that has one has an
+//!   outcome.
+//! - The worker process never demuxes or decodes: libav reads customers' bytes only in a child that has no network,
+//!   cannot execute anything, and opens nothing but its scratch directory.
+//! - No type of the queue, the store or the codecs leaves its module; `tests/it/architecture.rs` reads the source for
+//!   it.
 //! - Nothing logs secrets, captions or names.
 
 // What only one role calls is not dead: the other roles are built without it.

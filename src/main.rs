@@ -1,4 +1,4 @@
-//! The command line.
+//! The program: becomes a fork server if it was started as one, otherwise runs the command line.
 
 use std::process::ExitCode;
 

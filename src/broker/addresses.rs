@@ -1,4 +1,5 @@
-//! From a node's name to a socket: a name may have several addresses, and any of them may be dead or speak something else.
+//! From a node's name to a socket: a name may have several addresses, and any of them may not answer or may not be
+//! RabbitMQ.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
-//! Whether the alternate exchange is in force, asked over AMQP alone: a client can see no policy, but what it does.
+//! Tests over AMQP whether the alternate exchange is in force. A client cannot read policies, so it observes their
+//! effect.
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ pub enum BrokerError {
     #[error("{0}")]
     Config(String),
     /// The broker refuses us: wrong credentials, a missing permission or virtual host, a queue declared differently.
-    #[error("{action}: the broker refuses ({detail})")]
+    #[error("{action}: the broker refused it ({detail})")]
     Refused {
         /// What was being done.
         action: &'static str,
@@ -27,7 +27,7 @@ pub enum BrokerError {
         detail: String,
     },
     /// No answer in time.
-    #[error("{action}: no answer in time")]
+    #[error("{action}: the broker did not answer in time")]
     Timeout {
         /// What was being done.
         action: &'static str,
@@ -45,7 +45,7 @@ pub enum BrokerError {
         routing_key: String,
     },
     /// Given up: the delivery that the message is about was lost before the broker could be reached.
-    #[error("gave up publishing: the delivery was lost while the broker was unreachable")]
+    #[error("not published: the delivery was lost while the broker was unreachable, and RabbitMQ delivers it again")]
     Unwanted,
 }
 

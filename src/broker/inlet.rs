@@ -1,11 +1,11 @@
-//! One queue, as a role takes from it.
+//! Takes messages from one queue of a role.
 //!
-//! A consumer with a prefetch of one message for each slot would have the broker send messages that no slot is free for:
-//! they would wait in a busy worker's buffer while another worker is idle. A quorum queue takes the prefetch of a consumer
-//! only when that begins, and none for a whole channel, so that no prefetch follows the free slots of a worker with four
-//! queues. So a worker that has a free slot *pulls* (`basic.get`) while something waits, and *watches* (a consumer with a
-//! prefetch of one) while nothing does: it is idle then, and whatever comes is there within a round trip. RabbitMQ 3.10 and
-//! 4.x do the same in all of this.
+//! A consumer with a prefetch of one message for each slot would have the broker send messages that no slot is free
+//! for: they would wait in a busy worker's buffer while another worker is idle. A quorum queue takes the prefetch of a
+//! consumer only when that begins, and none for a whole channel, so that no prefetch follows the free slots of a worker
+//! with four queues. So a worker that has a free slot *pulls* (`basic.get`) while something waits, and *watches* (a
+//! consumer with a prefetch of one) while nothing does: it is idle then, and whatever comes is there within a round
+//! trip. RabbitMQ 3.10 and 4.x do the same in all of this.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,12 +1,13 @@
 //! Publishes messages so that none is lost: mandatory, persistent, confirmed.
 //!
-//! A plain AMQP publish tells the sender nothing. *Confirm* mode has RabbitMQ answer each message once the queues have it on
-//! disk; *mandatory* has it return a message that no queue is bound for, which it would otherwise drop and still confirm.
-//! Only a message that was confirmed and not returned has arrived. When the connection is lost before the answer, it is
-//! unknown whether the message arrived: it is published again, and receivers recognise the second copy by its id. While
-//! RabbitMQ is short of memory or disk it stops reading from connections that publish; that is waited out, and the time
-//! limit for an answer does not run meanwhile. A message about a delivery is published only while the delivery is still
-//! ours: after that, RabbitMQ has given the delivery to another consumer, which publishes in its own turn.
+//! A plain AMQP publish tells the sender nothing. *Confirm* mode has RabbitMQ answer each message once the queues have
+//! it on disk; *mandatory* has it return a message that no queue is bound for, which it would otherwise drop and still
+//! confirm. Only a message that was confirmed and not returned has arrived. When the connection is lost before the
+//! answer, it is unknown whether the message arrived: it is published again, and receivers recognise the second copy by
+//! its id. While RabbitMQ is short of memory or disk it stops reading from connections that publish; the publisher
+//! waits until it reads again, and the time limit for an answer does not run meanwhile. A message about a delivery is
+//! published only while the delivery is still ours: after that, RabbitMQ has given the delivery to another consumer,
+//! which publishes in its own turn.
 
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;

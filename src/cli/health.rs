@@ -1,4 +1,4 @@
-//! `mediamill health`: asks the worker on this machine how it is, for container engines that know no HTTP.
+//! `mediamill health`: asks the worker on this machine whether it can work, for container engines without HTTP probes.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! The command line: one file a command, one match, documented exit codes.
+//! The command line: one file for each command, and documented exit codes.
 
 #[cfg(feature = "media")]
 mod bench;

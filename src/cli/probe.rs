@@ -1,4 +1,4 @@
-//! `mediamill probe`: what a file is as the pipeline sees it, and what would become of it.
+//! `mediamill probe`: prints the facts of a file, and with `--plan` what a worker would make of it.
 
 use std::io::{self, Write};
 use std::path::PathBuf;

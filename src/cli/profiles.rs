@@ -1,4 +1,4 @@
-//! `mediamill profiles`: what there is to choose from.
+//! `mediamill profiles`: lists the compression profiles.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

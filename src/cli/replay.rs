@@ -1,5 +1,5 @@
-//! `mediamill replay`: messages that wait for an operator back to their lanes, as if they had never been tried; or only
-//! counted, or thrown away.
+//! `mediamill replay`: moves messages that wait for an operator back to their lanes with their attempts reset, or
+//! counts or deletes them.
 
 use std::io::{self, Write};
 use std::process::ExitCode;

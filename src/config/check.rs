@@ -1,4 +1,4 @@
-//! What single keys and their combinations must hold. A worker that would fail later fails here, at start-up.
+//! Checks single keys and their combinations. A worker with a configuration that would fail later does not start.
 
 use url::Url;
 

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, where it stands, all at once.
+//! All errors of a configuration, each with its place (file and line, variable or flag).
 
 use std::fmt;
 

@@ -42,7 +42,7 @@ pub enum LocationError {
         name: &'static str,
     },
     /// A scheme that no store has.
-    #[error("the scheme {0:?} is that of no store; {EXPECTED}")]
+    #[error("no store has the scheme {0:?}; {EXPECTED}")]
     UnknownScheme(String),
     /// The scheme is known, but the rest of the URL cannot be used.
     #[error("{scheme}://: {problem}; {EXPECTED}")]
@@ -151,7 +151,7 @@ mod tests {
         for (text, words) in [
             ("gs://b/x", "gs:// (Google Cloud Storage) is not built into this program"),
             ("az://c/x", "az:// (Azure Blob Storage) is not built into this program"),
-            ("ftp://id:secret@h/x", "the scheme \"ftp\" is that of no store"),
+            ("ftp://id:secret@h/x", "no store has the scheme \"ftp\""),
             ("/var/lib/media", "is not a URL"),
         ] {
             let error = Location::parse(text).expect_err(text).to_string();

@@ -1,4 +1,4 @@
-//! Configuration and profiles: raw shapes as written, validated into what the program uses.
+//! Configuration and profiles: read as they are written, checked, and converted to what the program uses.
 //!
 //! `default.toml` is the reference for the configuration, `profiles/*.toml` for profiles.
 

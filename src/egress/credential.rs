@@ -1,4 +1,4 @@
-//! What a request is authorized with, and the only hosts that see it.
+//! Credentials of requests, and the only hosts that they are sent to.
 
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};

@@ -1,15 +1,16 @@
-//! Requests to other people's servers: every HTTP request whose address comes from a message, a customer, a redirect or an
-//! operator's configuration goes through here.
+//! Requests to other people's servers: every HTTP request whose address comes from a message, a customer, a redirect or
+//! an operator's configuration goes through here.
 //!
-//! A URL from elsewhere is a request to make a request: it must not reach what only this machine can reach. So a name is looked
-//! up once, the addresses that were found are judged, and connections go to those and to no others; each redirect is a new URL
-//! that is judged like the first. Addresses that carry an IPv4 address (NAT64, 6to4, mapped) are judged by what they carry.
+//! Whoever chooses a URL must not reach hosts through this machine that they cannot reach themselves. So a name is
+//! looked up once, the addresses that were found are judged, and connections go to those and to no others; each
+//! redirect is a new URL that is judged like the first. Addresses that carry an IPv4 address (NAT64, 6to4, mapped) are
+//! judged by what they carry.
 //!
-//! A [`Credential`] is given together with the [`Hosts`] that it may go to. A request that begins elsewhere is refused before
-//! anything is sent, and a redirect that leaves these hosts is followed without the credential.
+//! A [`Credential`] is given together with the [`Hosts`] that it may go to. A request that begins elsewhere is refused
+//! before anything is sent, and a redirect that leaves these hosts is followed without the credential.
 //!
-//! Two circuit breakers: [`Endpoints`] stops requests to origins that take time and give nothing, by tenant and address;
-//! [`Breaker`] stops requests of one account with a provider whose error budget is used up.
+//! Two circuit breakers: [`Endpoints`] stops requests to origins that take time and give nothing, by tenant and
+//! address; [`Breaker`] stops requests of one account with a provider whose error budget is used up.
 
 mod account_breaker;
 mod address;

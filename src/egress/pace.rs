@@ -1,4 +1,4 @@
-//! The slowest that a transfer may be. A server that sends a byte now and then never meets a read timeout, and never ends.
+//! The minimum rate of a transfer. A server that sends single bytes with pauses never exceeds a read timeout.
 
 use std::time::Duration;
 

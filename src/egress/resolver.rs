@@ -1,5 +1,5 @@
-//! Names to addresses, once for each request. The addresses of that one look-up are judged, told to the request's
-//! [`super::Peers`] and connected to: a second look-up, which could answer otherwise, never happens.
+//! Names to addresses, once for each request. The addresses of that one look-up are judged, given to the request's
+//! [`super::Peers`] and connected to. There is no second look-up, which could give other addresses.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,7 +17,7 @@ const FRESH: Duration = Duration::from_secs(10);
 
 /// The name exists, and has no public address.
 #[derive(Debug, thiserror::Error)]
-#[error("no public address")]
+#[error("the host name has no public address")]
 pub(super) struct Refused;
 
 /// The system's resolver, with the addresses of names that requests are using now. Cheap to clone.

@@ -1,7 +1,7 @@
 //! CloudEvents 1.0 over AMQP: reads structured and binary mode, writes structured mode.
 //!
 //! Source: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md> and, for the names of headers, its
-//! `bindings/amqp-protocol-binding.md`. Texts of errors never carry a value of the message: it may be a caption.
+//! `bindings/amqp-protocol-binding.md`. Error texts never contain a value of the message, because it may be a caption.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     /// Not read as a whole.
-    #[error("the message has {size_bytes} bytes, an event may have {limit_bytes}")]
+    #[error("the message has {size_bytes} bytes, more than the {limit_bytes} that an event may have")]
     TooLarge {
         /// As many as it has.
         size_bytes: usize,
@@ -57,10 +57,10 @@ pub enum EnvelopeError {
     #[error("context has more than {MAX_CONTEXT_BYTES} bytes of JSON")]
     Context,
     /// Neither structured nor binary mode.
-    #[error("the message is no CloudEvent: {0}")]
+    #[error("the message is not a CloudEvent: {0}")]
     NotAnEvent(&'static str),
     /// Neither, and its headers look like those of another protocol's binary mode, or there are none.
-    #[error("the message is no CloudEvent: {0}; {MODES}")]
+    #[error("the message is not a CloudEvent: {0}; {MODES}")]
     NoAttributes(&'static str),
     /// Something that should be JSON is not.
     #[error("{part} is not JSON ({error})")]
@@ -71,7 +71,7 @@ pub enum EnvelopeError {
         error: String,
     },
     /// A required attribute is missing, empty or no text.
-    #[error("the attribute {0:?} is missing, empty or no text")]
+    #[error("the attribute {0:?} is missing, empty or not a text")]
     Attribute(&'static str),
     /// Another version of CloudEvents, a batch, or data that is no JSON.
     #[error("{0} is not supported")]
@@ -80,7 +80,7 @@ pub enum EnvelopeError {
     #[error("the event is of another type than {RECEIVED_TYPE}")]
     Type,
     /// The right event with the wrong data.
-    #[error("data does not fit {RECEIVED_TYPE}: {0}")]
+    #[error("data breaks the schema of {RECEIVED_TYPE}: {0}")]
     Data(String),
 }
 

@@ -1,4 +1,4 @@
-//! A message that is too large to be read as a whole: who sent it, and nothing else.
+//! Reads only the ids of a message that is too large to be read as a whole.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;

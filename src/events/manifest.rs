@@ -1,8 +1,9 @@
 //! `manifest.json`: written last, next to the objects that it names. Where it exists the media has an outcome.
 //!
-//! A manifest is `{event_id, time, state, data, revisions}`. Its first four members are the current outcome; `revisions`
-//! lists every outcome that the media had, oldest first, so that an event that is delivered again is answered with the
-//! outcome that it had and not with a later one. Superseded revisions carry their data, the current one does not repeat it.
+//! A manifest is `{event_id, time, state, data, revisions}`. Its first four members are the current outcome;
+//! `revisions` lists every outcome that the media had, oldest first, so that an event that is delivered again is
+//! answered with the outcome that it had and not with a later one. Superseded revisions carry their data, the current
+//! one does not repeat it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -69,10 +70,10 @@ struct Entry {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Not what any version writes: damaged. Where is not told: the parser would quote what customers wrote.
-    #[error("it is no manifest")]
+    #[error("it is not a manifest that any version writes")]
     Damaged,
     /// In a state, or with data or revisions, that this version does not know.
-    #[error("it is of another version")]
+    #[error("a worker of another version wrote it")]
     Foreign,
 }
 

@@ -1,4 +1,4 @@
-//! The contract on the wire: what integrators send and receive, and what is written next to the assets.
+//! The public contract: the events that other services send and receive, and the manifest in the store.
 //!
 //! Fields are only ever added within a version. Unknown fields of an incoming event are ignored, except below
 //! `message` and `context`, where they are echoed back.

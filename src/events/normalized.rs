@@ -1,4 +1,4 @@
-//! `mediamill.media.normalized.v1`: the assets are stored, here is what they are.
+//! `mediamill.media.normalized.v1`: the assets are stored, and the event describes them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `mediamill.media.received.v1`: please process this file.
+//! `mediamill.media.received.v1`: the request to process one file.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};

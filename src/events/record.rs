@@ -1,4 +1,4 @@
-//! What an outcome event says for good: id, time and data, kept as JSON so that a repetition is the same word by word.
+//! Id, time and data of an outcome event. They are kept as JSON, so that a repeated event has exactly the same data.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

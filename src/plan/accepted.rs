@@ -1,6 +1,6 @@
 //! What is accepted: every container, and the demuxer that may read it. Which codecs may stand in one is [`super::CODECS`].
 //!
-//! This is a defence as much as a feature list: a decoder that is not named here never sees a customer's byte, and
+//! This table also protects the program: a decoder that is not named here never reads a customer's file, and
 //! libav is told which demuxer to use instead of trying all of them.
 
 /// A container, or a picture format, as recognised by its first bytes.

@@ -1,4 +1,4 @@
-//! *Fit to budget*: settings for a profile's `max_bytes`, or the word that none will do.
+//! Settings with which an output stays below a profile's `max_bytes`, or the answer that there are none.
 
 use super::settings::{
     AudioCodec, AudioSettings, MP3_MIN_SAMPLE_RATE_HZ, RateControl, VideoSettings, even, mp3_bit_rate_at_most,

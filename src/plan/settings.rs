@@ -1,4 +1,4 @@
-//! What an encoder is told, derived from what the source is and what the profile wants.
+//! Settings of an encoder, from the facts of the input stream and the profile.
 
 use super::{DynamicRange, Picture, Sound, StreamFacts};
 use crate::profile::{

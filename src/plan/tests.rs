@@ -1,4 +1,4 @@
-//! Plans as tables: facts in, exact decisions out, no codec run.
+//! Tests of plans: each gives facts and compares the exact decisions. No codec runs.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Two reports of the same points: what moved, and whether that is more than noise.
+//! Compares two reports of the same points: which figures differ by more than noise.
 
 use super::record::{Class, Report, Run};
 use super::report::{METRICS, Metric};

@@ -1,4 +1,4 @@
-//! What a report must hold, for continuous integration.
+//! Gates: bounds that the figures of a report must keep, for continuous integration.
 
 use super::compare::Move;
 use super::record::{Class, Gates, GatesFile, Report, Summary};

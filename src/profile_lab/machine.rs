@@ -1,4 +1,4 @@
-//! Where figures come from: without it they say nothing.
+//! Describes the machine on which figures were measured.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Choosing a compression profile with evidence: every point of a matrix over every file of a corpus, through the same
-//! jailed child as production, with what it costs and what it loses.
+//! Measures compression profiles: runs every point (a profile with certain settings) over every file of a corpus in the
+//! same confined child as a worker, and measures cost and quality.
 //!
 //! [`matrix`] makes the points, [`Bench`] runs them and keeps a journal, [`report`] sums up, [`compare`] and [`gates`]
 //! judge against an older report, [`recommend`] picks. What is written to disk is declared in [`record`].

@@ -1,4 +1,4 @@
-//! ViSQOL over what the child decoded. Safe Rust on samples: no libav, and so no jail.
+//! ViSQOL over what the child decoded. It is safe Rust without libav, so it does not run in a child.
 
 use std::cell::Cell;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Which point, for a stated target, and why, in a sentence.
+//! Recommends a point for a stated target, and gives the reason in one sentence.
 
 use super::record::{Class, Report, Summary};
 

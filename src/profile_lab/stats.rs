@@ -1,4 +1,4 @@
-//! Percentiles, means, and how sure one can be of a mean.
+//! Percentiles, means, and confidence intervals of means.
 
 /// Two-sided 95 % quantiles of Student's t for 1 to 30 degrees of freedom; beyond, the normal distribution's.
 const T_95: [f64; 30] = [

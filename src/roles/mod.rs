@@ -1,4 +1,5 @@
-//! What mediamill does with messages: one folder a role. A role is run by [`runtime`](crate::runtime), and no role uses another.
+//! What mediamill does with messages: one folder for each role. A role is run by [`runtime`](crate::runtime), and no
+//! role uses another.
 
 #[cfg(feature = "gateway")]
 pub mod gateway;

@@ -1,4 +1,4 @@
-//! Whether a role lives and whether it can work: asked for from outside, answered without touching what runs.
+//! Whether a role's main loop runs and whether the role can work. Answering does not affect running jobs.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError};

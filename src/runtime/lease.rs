@@ -1,4 +1,4 @@
-//! A message's right to a slot, which it gives back while it only waits.
+//! A message's right to a slot. The message gives the slot back while its job only waits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

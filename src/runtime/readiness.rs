@@ -1,4 +1,4 @@
-//! What is known of whether a role can work.
+//! The parts of a role's readiness, and what was last found wrong with each.
 
 /// A part of readiness, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! Messages that wait for an operator: back to their queues, as if they had never been tried; or counted, or thrown away.
+//! Messages that wait for an operator: moves them back to their queues with their attempts reset, counts or deletes
+//! them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The one place that decides what is tried again.
+//! Decides whether a message that failed is tried again. No other module decides that.
 
 use std::time::Duration;
 

@@ -1,12 +1,13 @@
-//! Runs a role: connects, takes messages while it can handle any, connects again when the connection is lost, and drains
-//! on shutdown.
+//! Runs a role: connects, takes messages while it can handle any, connects again when the connection is lost, and
+//! drains on shutdown.
 //!
-//! One task does all of this, one step after the other; the work on messages runs in tasks of its own ([`jobs`](super::jobs)).
-//! Three things shape it. A connection may be lost at any time: RabbitMQ then gives all messages that were not acknowledged
-//! to other consumers, while the work on them goes on here; that is why the outcome of work must not depend on who does it.
-//! A process that can handle nothing (a wrong key, a full disk) fails faster than others succeed, and would draw all messages
-//! to itself: it takes none until a check has passed. And a process that is told to stop first ends its consumers, so that
-//! nothing new comes, then gives running work a grace period, and then puts the rest back for others.
+//! One task does all of this, one step after the other; the work on messages runs in tasks of its own
+//! ([`jobs`](super::jobs)). Three facts decide how it works. A connection may be lost at any time: RabbitMQ then gives
+//! all messages that were not acknowledged to other consumers, while the work on them goes on here; that is why the
+//! outcome of work must not depend on who does it. A process that can handle nothing (a wrong key, a full disk) fails
+//! faster than others succeed, and would take most of the messages: it takes none until a check has passed. And a
+//! process that is told to stop first ends its consumers, so that nothing new comes, then gives running work a grace
+//! period, and then puts the rest back for others.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The end of a delivery: acknowledged, to a retry queue, to a dead-letter queue, or back.
+//! Ends a delivery: acknowledges it, moves it to a retry or dead-letter queue, or returns it to its queue.
 
 use tracing::Instrument;
 

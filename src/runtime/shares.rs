@@ -1,10 +1,11 @@
-//! Which tenant's message is started next: a rule without queues and clocks, so that it can be read and tested.
+//! Decides which tenant's message is started next, without queues and clocks, so that it can be tested alone.
 //!
 //! The tenant of a message stands only in its body, so that no queue can be asked whose messages wait in it. What is
-//! done instead: while others may wait behind it, it puts messages of tenants that already have their share into the lane's
-//! second queue. The lane itself is short then and in it are the tenants below their share, who come first. Who is above:
-//! a tenant that runs as many jobs here as its equal part of the slots, or whose messages were put off a moment ago. Where
-//! a lane has but one slot here, the tenant that was started last is above until the others have been looked at.
+//! done instead: while others may wait behind it, it puts messages of tenants that already have their share into the
+//! lane's second queue. The lane itself is short then and in it are the tenants below their share, who come first. Who
+//! is above: a tenant that runs as many jobs here as its equal part of the slots, or whose messages were put off a
+//! moment ago. Where a lane has but one slot here, the tenant that was started last is above until the others have been
+//! looked at.
 
 use std::collections::HashMap;
 use std::time::Duration;

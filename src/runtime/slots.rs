@@ -1,8 +1,9 @@
-//! Messages at the same time: a slot is taken before a message is, and lent to others while the work on it only waits.
+//! How many messages are handled at the same time: a worker takes a slot before it takes a message, and frees the slot
+//! while the work on that message only waits.
 //!
-//! A slot is for work that takes a CPU. Work that waits, for an origin or for the same file's job before it, *parks*: it
-//! gives its slot back and takes one again when it can go on ([`Lease`](super::Lease)). Parked messages are counted, in all
-//! and for each tenant.
+//! A slot is for work that takes a CPU. Work that waits, for an origin or for the same file's job before it, *parks*:
+//! it gives its slot back and takes one again when it can go on ([`Lease`](super::Lease)). Parked messages are counted,
+//! in all and for each tenant.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

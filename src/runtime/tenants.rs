@@ -1,4 +1,4 @@
-//! Which tenants have messages at work, in the queues of a role.
+//! Which tenants have messages that are being handled, for each queue of a role.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

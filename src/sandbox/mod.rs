@@ -1,7 +1,7 @@
-//! The jailed child: what it is told, how it is held, how its end is read.
+//! Starts a confined child process for each job, sends it the job, and learns how it ended.
 //!
 //! ```text
-//! worker (tokio) ── control socket: Launch + descriptors, Kill ──> fork server (one thread, libav warm)
+//! worker (tokio) ── control socket: Launch + descriptors, Kill ──> fork server (one thread, libav loaded)
 //!   │   ^ ▲                        <── Ready, Ended ───────────        │ fork()
 //!   │   │ └───── progress, one answer ──────────────────┐              ▼
 //!   └───┴─────── job socket: one JobSpec ───────────────┴──────────> child: jail, then the work, then _exit
@@ -10,10 +10,11 @@
 //! - [`Sandbox`] is the worker's side: `run` one job, get its report or a [`SandboxError`].
 //! - The fork server and the child are the same program, re-executed before it has any thread: see
 //!   [`maybe_fork_server`], which must be the first thing in `main`.
-//! - One folder a process: `worker_side` (the worker), `fork_server`, `child`; `wire` is what they send each other.
+//! - One folder for each process: `worker_side` (the worker), `fork_server`, `child`; `wire` is what they send each
+//!   other.
 //! - The steps that confine a child are numbered in `child/jail.rs`; the system calls that it may make are data in
-//!   `child/syscalls.rs`; what no limit of a single process bounds is watched by the fork server (`fork_server/watch.rs`).
-//! - Which parts of a child's answer are believed is decided in `worker_side/conclude.rs`.
+//!   `child/syscalls.rs`; the fork server observes what no limit of a single process bounds (`fork_server/watch.rs`).
+//! - `worker_side/conclude.rs` decides which parts of a child's answer are used.
 //! - Every child of a fork server has the same addresses and the same stack canary, so fork servers are replaced: see
 //!   `worker_side/servers.rs`.
 //! - What a child does is a table of functions, [`crate::task::Work`]: nothing here knows libav.

@@ -1,4 +1,4 @@
-//! Where the value of a secret stands, and how it is read from there.
+//! Where the value of a secret is (text, `env:NAME`, `file:/path`), and how it is read.
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Files of this machine: those below the configured roots for events, any file for the person at the keyboard.
+//! Files of this machine: those below the configured roots for events, any file for commands on this machine.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! Where originals come from. Every fetch streams into one file, capped and hashed on the way.
+//! Fetches originals. Each fetch writes into one file, and limits and hashes the bytes as they arrive.
 
 mod channel;
 mod error;

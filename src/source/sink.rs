@@ -1,4 +1,4 @@
-//! The scratch file that every fetch streams into: counted, capped and hashed on the way.
+//! The scratch file that a fetch writes into. Bytes are counted, limited and hashed as they arrive.
 
 use std::path::Path;
 

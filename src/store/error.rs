@@ -1,4 +1,4 @@
-//! What can go wrong with a store, and what that means for a job.
+//! Errors of a store, and the kind of fault that each is for a job.
 
 use std::error::Error;
 use std::io;
@@ -36,13 +36,13 @@ pub enum StoreError {
         source: Option<Cause>,
     },
     /// The bucket or directory does not exist.
-    #[error("{action}: no such bucket or directory")]
+    #[error("{action}: the bucket or directory of the store does not exist")]
     Missing {
         /// What was being done.
         action: &'static str,
     },
     /// An object that was to be read does not exist. [`Store`](super::Store) answers `None` instead.
-    #[error("{action}: no such object")]
+    #[error("{action}: the object does not exist")]
     NotFound {
         /// What was being done.
         action: &'static str,
@@ -54,7 +54,7 @@ pub enum StoreError {
         action: &'static str,
     },
     /// The range that was to be read begins after the last byte of the object.
-    #[error("read a range of an object: it begins after the last byte")]
+    #[error("read a range of an object: the range begins after the last byte")]
     Range,
     /// The bytes that arrived are not those that were sent, or not those that the caller announced.
     #[error("{action}: checksum mismatch ({detail})")]

@@ -1,8 +1,8 @@
-//! The object store: where assets, originals and manifests end up.
+//! The object store, which has assets, originals and manifests.
 //!
-//! [`Store`] is what the rest of the program uses. A [`Backend`] is one kind of store, in a folder of its own; which one
-//! serves an address is decided in `resolver`, and what an address means in [`Location`]. `tests/it/store/contract` puts
-//! every backend through one suite.
+//! [`Store`] is what the rest of the program uses. A [`Backend`] is one kind of store, in a folder of its own; which
+//! one serves an address is decided in `resolver`, and what an address means in [`Location`]. `tests/it/store/contract`
+//! puts every backend through one suite.
 
 mod backend;
 mod error;

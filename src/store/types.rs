@@ -1,4 +1,4 @@
-//! What callers of a store give it and are given.
+//! Arguments and results of the functions of a store.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

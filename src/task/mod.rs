@@ -1,6 +1,6 @@
 //! What a child is asked, and what it answers.
 //!
-//! Paths are names inside the job's scratch directory, never more: that directory is all the child can open.
+//! Paths are names of files in the job's scratch directory: a child can open files in that directory only.
 
 mod libav;
 mod limits;

@@ -1,5 +1,5 @@
-//! What the program says while it runs: log lines on standard error, JSON for machines, text for people; and spans for an
-//! OpenTelemetry collector, where there is one.
+//! Logs and spans. Log lines go to standard error, as JSON or text (`log.format`). Spans go to the OpenTelemetry
+//! collector of `traces.endpoint`, if it is set.
 
 mod export;
 mod spans;

@@ -1,6 +1,6 @@
-//! Everything that touches libav. Runs in the jailed child only, with the scratch directory as its working directory.
+//! Everything that touches libav. Runs in the confined child only, with the scratch directory as its working directory.
 //!
-//! The story of one file: sniff → open with that demuxer → facts → plan → one decode → prove → report.
+//! The steps for one file: sniff → open with that demuxer → facts → plan → one decode → prove → report.
 
 /// A stage of the work, for who listens: `make bench` adds up how long each takes. In a child nobody does.
 macro_rules! stage {

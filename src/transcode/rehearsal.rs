@@ -1,5 +1,5 @@
-//! The libraries that every job leads into, tried out without a file: a child that lacks one of them dies here, at the
-//! worker's start, and not over a customer's file.
+//! Calls the libraries that every job needs, without a file. A child that lacks one of them ends here, when the worker
+//! starts, and not while it processes a customer's file.
 
 use ffmpeg_next as ff;
 

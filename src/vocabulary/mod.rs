@@ -1,4 +1,4 @@
-//! Words that both the wire and the core use: kinds, roles, streams, steps, ids and their limits.
+//! Types that events and decisions share: kinds, roles, streams, steps, ids and their limits.
 
 mod ids;
 mod media;

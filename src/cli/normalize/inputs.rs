@@ -1,4 +1,4 @@
-//! From what was named on the command line to files, each with an id of its own.
+//! Finds the files that the command line names, and gives each an id.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};

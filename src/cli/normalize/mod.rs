@@ -1,4 +1,4 @@
-//! `mediamill normalize`: the worker's own job story on files of this machine. No broker, no object store.
+//! `mediamill normalize`: runs the worker's pipeline on files of this machine, without broker and object store.
 
 mod bars;
 mod gallery;

@@ -1,11 +1,12 @@
-//! Whether this worker can do jobs at all, asked when one fails: a job that the store or the machine is to blame for has
-//! not been tried.
+//! Tests whether this worker can do any job, after a job has failed because of the store or the machine. If it cannot,
+//! the attempt of that job is not counted.
 //!
-//! A failure with a code of the store or of the machine is followed by a *trial*: a small write, or a tiny sound made by a
-//! child. Where that fails too, no message is to blame: the worker takes no more, the message goes back without
-//! its attempt being counted, and the trial is repeated until it passes. Where the trial passes, the store
-//! or the machine fails at this one file only, and its message goes through its retry queues to its end. Counting failures in a row instead
-//! would use up an attempt of the first ones of each outage, and would never end a message that comes alone.
+//! A failure with a code of the store or of the machine is followed by a *trial*: a small write, or a tiny sound made
+//! by a child. Where that fails too, no message is to blame: the worker takes no more, the message goes back without
+//! its attempt being counted, and the trial is repeated until it passes. Where the trial passes, the store or the
+//! machine fails at this one file only, and its message goes through its retry queues to its end. Counting failures in
+//! a row instead would use up an attempt of the first ones of each outage, and would never end a message that comes
+//! alone.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,9 +1,10 @@
-//! What is known of a media before its job runs, and whether that already answers the request. Pure: no store, no clock.
+//! What is known of a media before its job runs, and whether that already answers the request. It uses no store and no
+//! clock.
 //!
 //! | the request | is answered with |
 //! |---|---|
-//! | event id that a revision was made for | that revision, word by word |
-//! | another id, media normalized by the profile of this name | the current revision, with this request's own cause and echoes |
+//! | event id that a revision was made for | that revision, with exactly the same data |
+//! | another id, same profile name | the current revision, with this request's `cause` and copied fields |
 //! | another id, another profile name or `renormalize` | a new revision |
 //! | another id, media rejected | a new try, which makes a new revision |
 //! | another id, declared size or SHA-256 of other bytes | a rejection: `event.media-id-reused` |

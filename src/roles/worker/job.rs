@@ -1,4 +1,4 @@
-//! One file to be processed, and what its run has to go by.
+//! One file to be processed, and the settings of its run.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The worker's queues: a voice note never waits behind a video.
+//! The worker's two lanes: audio, and everything else.
 
 use crate::broker::{Delivery, Ladder, QueueSpec};
 use crate::config;

@@ -18,21 +18,21 @@ metrics! { Table, TABLE:
     input: Counter, "mediamill_input_bytes_total", ["lane", "kind"],
         "Bytes of originals that were normalized";
     output: Counter, "mediamill_output_bytes_total", ["lane", "kind"],
-        "Bytes of their playback assets; of the original where that is what people open";
+        "Bytes of their playback assets; of the original where there is no playback asset";
     saved: Counter, "mediamill_saved_bytes_total", ["lane", "kind"],
         "Bytes by which playback assets are smaller than their originals, where they are smaller";
     children: Counter, "mediamill_children_total", [],
-        "Jailed children that have ended";
+        "Confined children that have ended";
     child_cpu: FloatCounter, "mediamill_child_cpu_seconds_total", [],
-        "CPU time of jailed children, as the kernel counted it";
+        "CPU time of confined children, as the kernel counted it";
     child_memory: Gauge, "mediamill_child_peak_memory_bytes", [],
-        "Peak resident memory of the largest jailed child since the worker started";
+        "Peak resident memory of the largest confined child since the worker started";
     scratch: Gauge, "mediamill_scratch_free_bytes", [],
         "Free space of the scratch file system";
     libav: Gauge, "mediamill_libav_info", ["libavcodec", "libavformat", "libavfilter", "libavutil"],
         "Always 1; versions of the libraries that children decode with";
     sandbox: Gauge, "mediamill_sandbox_info", ["mode", "landlock", "landlock_abi", "seccomp"],
-        "Always 1; what holds children: the configured mode, Landlock (full, partial, none) and its ABI, seccomp (true, false)";
+        "Always 1; what confines children: the configured mode, Landlock (full, partial, none) and its ABI, seccomp (true, false)";
 }
 
 /// Every metric of a worker, in the order of the documents' table.

@@ -1,4 +1,4 @@
-//! A job without a broker: the worker's own decisions, the next try at once instead of after a delay.
+//! Runs a job without a broker, with the worker's decisions. A second attempt follows at once instead of after a delay.
 
 use super::job::Job;
 use super::outcome::{Outcome, Subject};

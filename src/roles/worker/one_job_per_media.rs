@@ -1,4 +1,4 @@
-//! One job a media file at a time, within this process.
+//! At most one job for each media runs in this process at the same time.
 //!
 //! After a lost connection the broker delivers again what is still being worked on, and senders repeat themselves. The
 //! second message waits for the first one's manifest instead of doing the work beside it.

@@ -1,4 +1,4 @@
-//! The story of one job: parse → fetch → transcode → store, the manifest last. Publishing is up to the caller.
+//! The steps of one job: parse → fetch → transcode → store, the manifest last. The caller publishes.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A file that was fetched and is rejected is kept: its channel forgets it in days.
+//! Stores a file that was fetched and then rejected, because its channel deletes it within days.
 
 use std::io::Read;
 use std::path::Path;

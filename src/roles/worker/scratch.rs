@@ -1,7 +1,8 @@
-//! Scratch space: one directory a worker process, one below it for each job.
+//! Scratch space: one directory for each worker process, and in it one directory for each job.
 //!
-//! A worker holds a lock on its own directory for as long as it lives. Whoever can take the lock of a directory knows
-//! that its owner is gone, also across containers and after process ids have come round, and may remove it.
+//! A worker holds a lock on its own directory until its process ends. A process that can take the lock of a directory
+//! knows that the directory's owner has ended, and may remove it. This holds across containers and when process ids are
+//! reused.
 
 mod download;
 mod quota;
@@ -50,7 +51,7 @@ pub enum WorkspaceError {
         source: io::Error,
     },
     /// The file system has less free than jobs must leave.
-    #[error("the scratch file system has {free_bytes} bytes free, {floor_bytes} must stay free")]
+    #[error("the scratch file system has {free_bytes} bytes free, and worker.scratch_min_free_bytes is {floor_bytes}")]
     Low {
         /// Free, whatever was promised.
         free_bytes: u64,
@@ -58,7 +59,7 @@ pub enum WorkspaceError {
         floor_bytes: u64,
     },
     /// Too little space is free for another job.
-    #[error("the scratch file system has {free_bytes} bytes to spare, {needed_bytes} are needed")]
+    #[error("the scratch file system has {free_bytes} bytes that no job has reserved, {needed_bytes} are needed")]
     Full {
         /// Free and not promised to a running job.
         free_bytes: u64,
@@ -66,7 +67,7 @@ pub enum WorkspaceError {
         needed_bytes: u64,
     },
     /// The original alone is larger than the scratch space.
-    #[error("the file has {original_bytes} bytes or more, the scratch space of this worker takes {usable_bytes}")]
+    #[error("the file has at least {original_bytes} bytes; this worker's scratch space holds at most {usable_bytes}")]
     TooLarge {
         /// Declared, or fetched so far.
         original_bytes: u64,

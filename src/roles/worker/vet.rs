@@ -1,8 +1,8 @@
-//! What a well-behaved child can report of a file. Everything else is refused.
+//! Checks a child's report: what an unharmed child cannot report is refused.
 //!
 //! The report comes from a process that read hostile bytes. Whatever in it names a file, an object or a type, and
-//! whatever goes into an event, is checked before it is used: a child that was taken over could otherwise have the worker
-//! upload any file for it, or put anything at all under a customer's name.
+//! whatever goes into an event, is checked before it is used: a child that was taken over could otherwise have the
+//! worker upload any file for it, or put anything at all under a customer's name.
 
 use std::path::Path;
 

@@ -33,19 +33,19 @@ pub struct Described {
 
 metrics! { Table, TABLE:
     jobs: Counter, "mediamill_jobs_total", ["lane", "kind", "action", "outcome", "code"],
-        "Outcomes said, by lane, kind of media, action, outcome (normalized, rejected, failed; dead: no event at all) and code; labels that do not apply are empty";
+        "Confirmed outcomes, by lane, kind of media, action, outcome (normalized, rejected, failed; dead: no event at all) and code; labels that do not apply are empty";
     lag: Histogram, "mediamill_lag_seconds", ["lane", "outcome"],
         "From the event's own time to its confirmed outcome; not of events from the future or older than 7 days";
     wait: Histogram, "mediamill_wait_seconds", ["lane"],
-        "Age of an event, by its own time, when a worker begins with its message; tries after the first one do not count; not of events from the future or older than 7 days";
+        "Age of an event, by its own time, when a worker begins with its message; later attempts are not counted; not of events from the future or older than 7 days";
     stage: Histogram, "mediamill_stage_duration_seconds", ["lane", "stage"],
         "Duration of a step of a job, failed or not: fetch, transcode, store, publish";
     retries: Counter, "mediamill_retries_total", ["lane", "stage", "code"],
-        "Messages put on the retry ladder";
+        "Messages put into a retry queue";
     dead: Counter, "mediamill_dead_letters_total", ["lane", "stage", "code"],
-        "Messages put into the dead queue by this worker";
+        "Messages that this worker put into the dead-letter queue";
     put_off: Counter, "mediamill_put_off_total", ["lane", "why"],
-        "Messages that were moved to come again later, their attempt not counted: their tenant has its share (share), the same file is worked on (duplicate), this worker could do no job (unable), its running jobs left too little scratch space (scratch), it had its file and got no slot within a minute (slot), the channel account that has its file is left alone for a while (account)";
+        "Messages that were moved to come again later, their attempt not counted: their tenant has its share (share), the same file is worked on (duplicate), this worker could do no job (unable), its running jobs left too little scratch space (scratch), it had its file and got no slot within a minute (slot), requests of the channel account that has its file are stopped for a while (account)";
     slots: Gauge, "mediamill_slots", ["reserved"],
         "Jobs that may run at the same time: those that only the audio lane may use (audio), and the others (none)";
     busy: Gauge, "mediamill_slots_busy", ["lane"],

@@ -1,4 +1,4 @@
-//! Waits that double each time that they were in vain, up to a limit.
+//! Pauses between attempts: each pause after a failed attempt is twice the one before, up to a limit.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Puts messages off: they are moved to the end of a lane's second queue, and that queue is left alone for a while.
+//! Puts messages off: they are moved to the end of a lane's second queue, and nothing is taken from that queue for a
+//! while.
 
 use tokio::time::Instant;
 

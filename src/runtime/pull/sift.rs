@@ -1,9 +1,10 @@
-//! Looking behind the message at the front: for tenants below their share.
+//! Searches a lane for messages of tenants that have less than their share of the slots.
 //!
-//! Both looks are bounded, and both move whatever they pass to the end of the lane's second queue, a batch at a time.
-//! Through the lane they go until somebody is found that can start, or the lane is empty: 2,000 messages of one tenant take
-//! a fraction of a second, once. Through the second queue they go a window at a time, and only where this worker knows of
-//! a tenant below its share in it: tenants that both have many messages there take turns every few seconds.
+//! Both searches are bounded, and both move whatever they pass to the end of the lane's second queue, a batch at a
+//! time. Through the lane they go until somebody is found that can start, or the lane is empty: 2,000 messages of one
+//! tenant take a fraction of a second, once. Through the second queue they go a window at a time, and only where this
+//! worker knows of a tenant below its share in it: tenants that both have many messages there take turns every few
+//! seconds.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
-//! Attempts to break out, and ways to end badly, for the tests of the jail. Only a fork server that was started with
-//! the switch does them: see [`crate::sandbox::SandboxOptions::escape_probes`].
+//! Attempts to leave the sandbox, and abnormal ends, for tests of the sandbox. Only a fork server that was started
+//! with the switch makes them: see [`crate::sandbox::SandboxOptions::escape_probes`].
 //!
 //! The first line of [`INPUT`] names the attempt and its argument. A denial is answered as `media.sandbox-violation`
-//! with the error number, a success as `worker.broken`; many an attempt does not live to answer.
+//! with the error number, a success as `worker.broken`; after many attempts the kernel ends the child without an
+//! answer.
 #![expect(unsafe_code, reason = "raw system calls, and crashes on purpose")]
 
 use std::fs::{self, File, OpenOptions};

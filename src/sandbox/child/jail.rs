@@ -1,5 +1,5 @@
-//! The recipe that turns a forked process into a jailed child. The order matters; each step says why it stands where
-//! it stands. What cannot fail on a supported kernel is an error; what `best-effort` may lack is in the status.
+//! The steps that confine a forked process. Their order matters, and each step says why it has its place. A step that
+//! every supported kernel can do is an error where it fails; a step that `best-effort` may omit is noted in the status.
 #![expect(unsafe_code, reason = "alarm, clearenv and signal dispositions have no safe wrapper")]
 
 use std::fs;

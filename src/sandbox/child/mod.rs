@@ -1,4 +1,4 @@
-//! A child's whole life: arrange descriptors, hear the job, go to jail, work, answer, leave.
+//! The child process: arranges its descriptors, reads the job, confines itself, does the work, answers, and exits.
 #![expect(unsafe_code, reason = "descriptors are put in their places by number")]
 
 use std::fs::File;

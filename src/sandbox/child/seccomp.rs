@@ -1,4 +1,4 @@
-//! The lists of `syscalls`, compiled to BPF once in the fork server and put on in every child.
+//! The lists of `syscalls`, compiled to BPF once in the fork server and installed in every child.
 
 use std::collections::BTreeMap;
 

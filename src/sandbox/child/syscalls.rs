@@ -1,9 +1,10 @@
-//! What a child may ask of the kernel, as data. Everything that is not here ends the child with SIGSYS.
+//! The system calls that a child may make, as data. The kernel ends a child with SIGSYS when it makes another one.
 //!
-//! Collected from libav, x264, LAME, glibc and Rust's standard library at work on the corpus. Absent on purpose, and so
-//! deadly: sockets of any kind, `execve`, `fork` and `vfork`, `kill`, `ptrace`, `process_vm_*`, `pidfd_*`, `unshare` and
-//! `setns`, `mount` and its kin, `keyctl`, `io_uring_*`, `bpf`, `userfaultfd`, `perf_event_open`, `memfd_create`,
-//! `chmod` and `chown`, `setuid` and its kin, `fallocate`, which takes gigabytes of the disk in no time.
+//! Collected from libav, x264, LAME, glibc and Rust's standard library at work on the corpus. Left out on purpose, so
+//! that each ends the child: sockets of any kind, `execve`, `fork` and `vfork`, `kill`, `ptrace`, `process_vm_*`,
+//! `pidfd_*`, `unshare` and `setns`, `mount` and related calls, `keyctl`, `io_uring_*`, `bpf`, `userfaultfd`,
+//! `perf_event_open`, `memfd_create`, `chmod` and `chown`, `setuid` and related calls, `fallocate`, which reserves
+//! gigabytes of disk at once.
 
 use libc as l;
 

@@ -1,5 +1,5 @@
-//! Leaves behind what children do not need. Debian's libav comes with some 160 libraries; copying and giving back their
-//! mappings is most of what a fork costs, and code that is not there cannot be jumped to.
+//! Keeps libraries that no job needs out of children. Debian's libav depends on some 160 libraries. Copying and freeing
+//! their mappings is most of what a fork costs, and an attacker cannot use code that is not mapped.
 #![expect(unsafe_code, reason = "madvise and the loader speak in addresses; _Fork has no safe wrapper")]
 
 use std::collections::BTreeSet;

@@ -1,4 +1,5 @@
-//! The fork server: this program, re-executed, with one thread, libav loaded and warm; one `fork` a job.
+//! The fork server: this program, re-executed, with one thread and with libav loaded and initialised. It forks once for
+//! each job.
 //!
 //! Forking is safe here because no other thread exists that could hold a lock (malloc's, libav's) at that moment.
 #![expect(unsafe_code, reason = "fork, wait4, mallopt and signal dispositions have no safe wrapper")]

@@ -1,4 +1,4 @@
-//! The end of a child, from the kernel.
+//! Learns from the kernel how a child ended.
 #![expect(unsafe_code, reason = "wait4 is the only call that tells status and usage of one child, and has no wrapper")]
 
 use std::io;

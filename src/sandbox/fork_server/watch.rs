@@ -2,8 +2,8 @@
 //! directory, and its threads. The fork server looks at it every [`EVERY`], and once more when the child has ended.
 //!
 //! `RLIMIT_FSIZE` bounds each file but not their number, and `RLIMIT_NPROC` counts the processes of a user, not of a
-//! child: with it, workers that share a user id would fail each other's jobs. Between two looks a child can exceed a
-//! bound by what it manages in that time; it cannot keep it.
+//! child: with it, workers that share a user id would fail each other's jobs. Between two observations a child can
+//! exceed a bound; the next observation finds that, and the child is killed.
 
 use std::io;
 use std::os::fd::OwnedFd;

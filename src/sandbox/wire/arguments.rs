@@ -1,4 +1,4 @@
-//! The command line between the worker and the processes that it starts. Not for people: hidden from the help.
+//! The command line between the worker and the processes that it starts. The help does not show it.
 
 use crate::task::{Limits, SandboxMode};
 

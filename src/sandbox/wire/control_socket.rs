@@ -1,4 +1,4 @@
-//! The control socket between worker and fork server: SOCK_SEQPACKET, so that a message is whole or not there,
+//! The control socket between worker and fork server: SOCK_SEQPACKET, so that a message arrives whole or not at all,
 //! with the job's descriptors attached (SCM_RIGHTS).
 
 use std::io::{self, IoSlice, IoSliceMut};

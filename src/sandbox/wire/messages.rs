@@ -1,4 +1,4 @@
-//! What crosses the sockets: one job down, progress and one answer up. Length-prefixed JSON.
+//! Messages on the sockets: one job to the child, progress and one answer from it. JSON with its length before it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! What is believed of what a child said, given how it ended. The child may be somebody else's by now: its end, as the
-//! kernel tells it, comes first, and its own words count only where a child of ours could have said them.
+//! Decides which parts of a child's answer are used. A file may have taken over the child, so the end that the kernel
+//! reports decides first, and an answer is used only if it is one that an unharmed child can give.
 
 use crate::error::{Code, Fault};
 use crate::sandbox::wire::messages::{Answer, ChildEnd, Usage, Verdict};

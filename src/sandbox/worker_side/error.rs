@@ -15,31 +15,31 @@ pub enum SandboxError {
     #[error("{0}")]
     Ended(Ending),
     /// The child said something that is no answer: it may not be itself any more.
-    #[error("the child broke its protocol: {0}")]
+    #[error("the child did not keep to the protocol between worker and child: {0}")]
     Protocol(String),
     /// The scratch directory could not be opened.
-    #[error("opening the scratch directory: {0}")]
+    #[error("cannot open the scratch directory: {0}")]
     Scratch(io::Error),
     /// No child could be started.
-    #[error("starting a child: {0}")]
+    #[error("cannot start a child: {0}")]
     Launch(io::Error),
     /// The fork server ended while the job was in its hands, or none could be had in time.
-    #[error("the fork server is gone")]
+    #[error("no fork server completed the job: it ended, or none started in time")]
     Lost,
     /// The fork server makes way for another one, which must be asked instead: nothing was begun.
-    #[error("the fork server makes way for another one")]
+    #[error("the fork server is being replaced and takes no more jobs")]
     Retired,
     /// The kernel cannot hold a child as `sandbox.mode` demands.
-    #[error("the sandbox cannot be had here: {missing}")]
+    #[error("this machine cannot confine a child as sandbox.mode demands: {missing}")]
     Unsupported {
         /// What is missing.
         missing: String,
     },
     /// The fork server could not be started.
-    #[error("starting the fork server: {0}")]
+    #[error("cannot start the fork server: {0}")]
     Server(io::Error),
     /// The worker is stopping.
-    #[error("the sandbox is closed")]
+    #[error("the worker is stopping: no more jobs are started")]
     Closed,
 }
 

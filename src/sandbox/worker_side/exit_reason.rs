@@ -1,4 +1,4 @@
-//! How a child's end is read when it left no answer. The signals are the vocabulary; this is the dictionary.
+//! The reason why a child ended without an answer, from its exit code or signal.
 
 use crate::error::{Code, Fault};
 use crate::sandbox::wire::messages::{Excess, Usage};

@@ -1,4 +1,4 @@
-//! The worker's hold on one living fork server.
+//! The worker's handle of one running fork server.
 
 use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! One job, as the worker sees it: launched, talked with, ended.
+//! One job in the worker: starts the child, exchanges messages with it, and learns how it ended.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;

@@ -1,9 +1,10 @@
-//! Keeps a fork server up: starts the first, replaces one that ended, and renews one whose time has come.
+//! Keeps one fork server running: starts the first, replaces one that ended, and replaces one that may run no more
+//! jobs.
 //!
-//! Children are copies of their fork server, so all of them have its addresses and its stack canary. What one file finds
-//! out about them, by a crash or by a leak, the next could use. A fork server is therefore renewed after a suspicious end
-//! of a child and after [`SandboxOptions::renew_after_jobs`]. The next one is started first; then it takes all new jobs, and the old one
-//! ends with the last job that it has.
+//! Children are copies of their fork server, so all of them have its addresses and its stack canary. What one file
+//! finds out about them, by a crash or by a leak, the next could use. A fork server is therefore renewed after a
+//! suspicious end of a child and after [`SandboxOptions::renew_after_jobs`]. The next one is started first; then it
+//! takes all new jobs, and the old one ends with the last job that it has.
 //!
 //! Each fork server has a thread of its own, since the kernel kills it when the thread that started it ends.
 

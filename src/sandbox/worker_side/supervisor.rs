@@ -1,4 +1,4 @@
-//! The worker's side: runs jobs through the fork server that is up.
+//! Runs jobs, each through the fork server that is running.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -160,7 +160,7 @@ impl Supervisor {
     fn renew_where_due(&self, link: Arc<ForkServerHandle>, result: &Result<Report, SandboxError>) {
         let why = match result {
             Err(SandboxError::Ended(ending)) if ending.is_suspicious() => "a suspicious end of a child",
-            Err(SandboxError::Protocol(_)) => "a child broke its protocol",
+            Err(SandboxError::Protocol(_)) => "a child did not keep to the protocol",
             _ if link.jobs_begun() >= self.renew_after_jobs => "many jobs",
             _ => return,
         };

@@ -1,4 +1,4 @@
-//! What an answer's head means for a fetch.
+//! What the status and headers of an HTTP answer mean for a fetch.
 
 use std::time::{Duration, SystemTime};
 

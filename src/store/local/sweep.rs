@@ -1,4 +1,4 @@
-//! What killed processes left: temporary files, and locks that nobody has.
+//! Removes what killed processes left: temporary files, and lock files that no process has locked.
 
 use std::fs;
 use std::path::Path;

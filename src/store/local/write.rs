@@ -1,4 +1,4 @@
-//! An object from its first byte to its name.
+//! Writes an object to a temporary file, and renames it when it is complete.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};

@@ -1,4 +1,4 @@
-//! What a stream says of itself, before anything of it is decoded.
+//! The properties that the container gives for a stream, before the stream is decoded.
 #![expect(unsafe_code, reason = "stream parameters are reached through libav's C structs only")]
 
 use std::collections::BTreeMap;

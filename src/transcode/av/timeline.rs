@@ -1,5 +1,5 @@
-//! One timeline out of clocks that begin anew: MPEG program and transport streams are cut and joined without a thought for
-//! timestamps (camcorders, recorded broadcasts, `cat a.ts b.ts`).
+//! One timeline from timestamps that restart: MPEG program and transport streams are often cut and joined with their
+//! timestamps unchanged (camcorders, recorded broadcasts, `cat a.ts b.ts`).
 
 /// DTS never goes back within a stream; so much is rounding, and the interleaving of what was joined.
 const BACK_US: i64 = 100_000;

@@ -1,4 +1,4 @@
-//! Another demux of what was made: nothing is published that was not read back.
+//! Reads each output again: an output that cannot be read is not published.
 
 use ffmpeg_next as ff;
 

@@ -1,4 +1,4 @@
-//! A poster without decoding the film: keyframes, found by seeking.
+//! Makes a poster (a still picture of a video) from keyframes that seeking finds, without decoding the whole video.
 
 use ffmpeg_next as ff;
 

@@ -1,4 +1,4 @@
-//! A film carried out: encode or keep, within its budget, with a poster.
+//! Makes the outputs of a video: encodes or copies, keeps to `max_bytes`, and makes a poster (a still picture).
 
 use ffmpeg_next as ff;
 

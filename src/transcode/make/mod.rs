@@ -1,4 +1,4 @@
-//! The plan carried out, with what happens where its result is too large or does not pass its proof.
+//! Makes what the plan says, and decides what follows when an output is too large or fails its check.
 
 mod film;
 mod sound;

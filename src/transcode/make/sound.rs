@@ -1,4 +1,4 @@
-//! A sound carried out: decode, measure, encode or keep, peaks.
+//! Makes the outputs of a sound: decode, measure, encode or keep, peaks.
 
 use ffmpeg_next as ff;
 

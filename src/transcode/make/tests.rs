@@ -1,4 +1,5 @@
-//! What becomes of a file whose encode does not pass its proof. No known file has such an encode, so the proof is told to fail.
+//! Tests what happens to a file whose encoded output fails its check. No known file has one, so the test makes the
+//! check fail.
 #![expect(unsafe_code, reason = "a thread with a working directory of its own is to be had from the C library only")]
 
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Streams that conform already: packets are kept bit by bit, and only the container is written anew, if at all.
+//! Streams that conform already: packets are copied unchanged, and only the container is written anew, if at all.
 
 use ffmpeg_next as ff;
 

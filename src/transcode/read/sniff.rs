@@ -1,4 +1,4 @@
-//! What a file is, by its first bytes. The name and the declared type have no say.
+//! Recognises the container of a file by its first bytes. The name and the declared type are not used.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};

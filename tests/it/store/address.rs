@@ -14,7 +14,7 @@ fn a_store_that_is_not_built_in_is_refused_by_name() {
     for (url, words) in [
         ("gs://bucket/prefix", "store.url: gs:// (Google Cloud Storage) is not built into this program"),
         ("az://container/prefix", "store.url: az:// (Azure Blob Storage) is not built into this program"),
-        ("ftp://host/x", "store.url: the scheme \"ftp\" is that of no store"),
+        ("ftp://host/x", "store.url: no store has the scheme \"ftp\""),
         ("/var/lib/mediamill", "store.url: is not a URL"),
     ] {
         let setting = format!("store.url={url}");

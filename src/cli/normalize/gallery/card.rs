@@ -1,4 +1,4 @@
-//! One file on the page: what it plays like, what was done to it and why.
+//! One file on the page: a player, what was done to the file, and why.
 
 use super::super::super::{describe, units};
 use super::super::Done;

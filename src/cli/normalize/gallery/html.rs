@@ -1,4 +1,4 @@
-//! HTML out of text that anybody may have written.
+//! Writes HTML from text that customers wrote: every text is escaped.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

@@ -1,4 +1,4 @@
-//! What a child may take of the scratch space, and whose fault it is where that was not enough.
+//! What a child may take of the scratch space, and whether the file or the worker is the cause when that is not enough.
 
 use std::sync::atomic::Ordering;
 

@@ -1,4 +1,5 @@
-//! How much of a file is left in its playback asset: both are decoded as a player would, and compared. For the bench.
+//! Measures how near a playback asset is to its original, for `bench`: decodes both as a player would, and compares
+//! them.
 
 mod picture;
 mod sound;

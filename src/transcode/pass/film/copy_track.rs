@@ -1,4 +1,4 @@
-//! A stream of a film that is kept bit by bit beside one that is encoded.
+//! A stream of a film that is copied unchanged while another one is encoded.
 
 use ffmpeg_next as ff;
 
