@@ -1,6 +1,7 @@
 //! `mediamill worker`: takes jobs from the broker until it is told to stop.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,9 @@ use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::source::Sources;
 use crate::store::Store;
 use crate::telemetry::{self, Traces};
+
+/// How long tasks that still run when all messages are settled have to end.
+const RUNTIME_END: Duration = Duration::from_secs(5);
 
 /// Options of `worker`. All else is configuration.
 #[derive(Debug, clap::Args)]
@@ -57,6 +61,9 @@ fn start(
     let ended = runtime.block_on(work(global.clone(), config, profiles, sandbox, with_gateway));
     // While there is a runtime that could send them.
     traces.finish();
+    // A plain drop of the runtime waits without a limit for blocking tasks, such as a read of a file system that does not
+    // answer. What still runs then ends with the process.
+    runtime.shutdown_timeout(RUNTIME_END);
     ended.map(|()| ExitCode::SUCCESS)
 }
 

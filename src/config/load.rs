@@ -11,6 +11,9 @@ use super::layer::{self, Place, Places, Setting};
 use super::{Config, ConfigErrors, check};
 use crate::secrets::Secret;
 
+/// Secrets that are of use together only: where one of them cannot be read or used, none of them is replaced.
+const PAIR: [&str; 2] = ["store.access_key_id", "store.secret_access_key"];
+
 /// Reads the configuration.
 ///
 /// `env` is the whole environment (names outside `MEDIAMILL_…` are passed over, and looked up where a secret is `env:NAME`),
@@ -43,7 +46,8 @@ pub struct Reloaded {
 }
 
 /// Reads the configuration again while `running` is in use, and gives each secret of it the value that is there now. A secret
-/// whose new value cannot be read or used keeps the old one; where the file as a whole is wrong, every secret does.
+/// whose new value cannot be read or used keeps the old one, and so does the other secret of its pair; where the file as a
+/// whole is wrong, every secret does.
 pub fn reload(
     running: &Config,
     file: Option<&Path>,
@@ -65,7 +69,9 @@ pub fn reload(
     let theirs = config.secrets();
     let new = |key: &str| theirs.iter().find(|(their_key, _)| their_key == key).map(|(_, secret)| *secret);
     let known = running.secrets().into_iter().filter_map(|(key, secret)| Some((new(&key)?, secret, key)));
-    let (bad, good): (Vec<_>, Vec<_>) = known.partition(|(_, _, key)| errors.concern(key));
+    let pair_is_wrong = PAIR.iter().any(|key| errors.concern(key));
+    let is_wrong = |key: &str| errors.concern(key) || pair_is_wrong && PAIR.contains(&key);
+    let (bad, good): (Vec<_>, Vec<_>) = known.partition(|(_, _, key)| is_wrong(key));
     let pairs: Vec<(&Secret, &Secret)> = good.iter().map(|(new, secret, _)| (*secret, *new)).collect();
     let adopted = Secret::adopt_all(&pairs);
     let changed = good.iter().zip(adopted).filter(|(_, changed)| *changed).map(|((_, _, key), _)| key.clone());

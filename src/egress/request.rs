@@ -1,8 +1,10 @@
 //! One request: method, URL, headers, body, credential, time.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Credential, EgressError};
@@ -23,8 +25,8 @@ pub enum Method {
 }
 
 /// A request. Headers of the caller go to the first server only; after a redirect to another scheme, host or port they are
-/// left out.
-#[derive(Debug, Clone)]
+/// left out. `Debug` shows the method and the host only: paths, queries, headers and bodies may be personal or secret.
+#[derive(Clone)]
 pub struct Request {
     pub(super) method: Method,
     pub(super) url: String,
@@ -82,5 +84,26 @@ impl Request {
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = Url::parse(&self.url).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+        f.debug_struct("Request").field("method", &self.method).field("host", &host).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_the_method_and_the_host_only() {
+        let request = Request::post("https://user:pass@api.example:8443/path?query=1", "body");
+        let request = request.header("x-name", "value").expect("a header");
+        assert_eq!(format!("{request:?}"), r#"Request { method: Post, host: "api.example", .. }"#);
+        assert_eq!(format!("{:?}", Request::get("no URL")), r#"Request { method: Get, host: "", .. }"#);
     }
 }

@@ -1,5 +1,6 @@
 //! An answer: as a stream, or as a whole where it is small.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -26,16 +27,15 @@ const CODINGS: [&str; 13] = [
     "bzip2",
 ];
 
-/// The head of an answer whose body has not been read yet.
-#[derive(Debug)]
+/// The head of an answer whose body has not been read yet. `Debug` shows the status and the host only.
 pub struct Response {
     pub(super) inner: reqwest::Response,
     pub(super) host: String,
     pub(super) with_credential: bool,
 }
 
-/// A whole answer.
-#[derive(Debug, Clone)]
+/// A whole answer. `Debug` shows the status and the host only.
+#[derive(Clone)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
@@ -43,6 +43,20 @@ pub struct Answer {
     pub body: Bytes,
     host: String,
     headers: HeaderMap,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (status, host) = (self.status(), &self.host);
+        f.debug_struct("Response").field("status", &status).field("host", host).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, host, .. } = self;
+        f.debug_struct("Answer").field("status", status).field("host", host).finish_non_exhaustive()
+    }
 }
 
 impl Response {

@@ -54,7 +54,7 @@ impl<R: Role> Batches<'_, R> {
         select! {
             ended = try_join_all(queues) => drop(ended?),
             // A broker that has fallen silent takes nothing off the grace period.
-            () = give_up => {}
+            () = give_up => return given_up(shutdown),
         }
         Ok(if shutdown.is_cancelled() { End::Shutdown } else { End::Unable })
     }
@@ -119,6 +119,15 @@ impl<R: Role> Batches<'_, R> {
     }
 }
 
+/// How it ends where deliveries could not be given back in time. Without a shutdown the connection is replaced: on one that
+/// stays open the broker would keep those deliveries for it.
+fn given_up(shutdown: &CancellationToken) -> Result<End, BrokerError> {
+    if shutdown.is_cancelled() {
+        return Ok(End::Shutdown);
+    }
+    Err(BrokerError::Timeout { action: "giving deliveries back" })
+}
+
 /// A role without queues publishes only. It keeps the connection, which health asks about.
 async fn without_queues(subscription: &Subscription, shutdown: &CancellationToken) -> Result<End, BrokerError> {
     while shutdown.run_until_cancelled(sleep(LOOK)).await.is_some() {
@@ -133,4 +142,17 @@ async fn without_queues(subscription: &Subscription, shutdown: &CancellationToke
 /// The right to handle one more batch; none where the semaphore is closed, which does not happen.
 async fn permit(running: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     Arc::clone(running).acquire_owned().await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_with_deliveries_that_were_not_given_back_is_replaced_unless_the_process_stops() {
+        let shutdown = CancellationToken::new();
+        assert!(matches!(given_up(&shutdown), Err(BrokerError::Timeout { .. })));
+        shutdown.cancel();
+        assert_eq!(given_up(&shutdown), Ok(End::Shutdown));
+    }
 }

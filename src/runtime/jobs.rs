@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::failure::{Failure, caught};
 use super::lease::Lease;
-
 use super::role::{Incoming, MessageInfo, Role, Verdict};
-use super::settle::{Settler, put_back};
+use super::settle::Settler;
 use super::slots::{Slot, Slots};
 use super::spans;
 use super::tenants::{Account, Tenants};
@@ -24,6 +23,8 @@ use crate::events::Stage;
 
 /// How long putting messages back may take when the grace period is over.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
+/// The part of its work time that a message that was delivered ahead must have left when the work on it begins.
+const MUST_BE_LEFT: f64 = 0.5;
 
 /// A role, and what its messages are handled with.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Jobs {
     }
 
     /// Handles messages of one queue together, and has `permit` until all are settled. One that was delivered too often is
-    /// handled on its own.
+    /// handled on its own; one that has waited for so long that too little of its time is left is given back.
     pub(super) fn start_batch<R: Role>(
         &self,
         runner: &Arc<Runner<R>>,
@@ -78,9 +79,10 @@ impl Jobs {
         permit: OwnedSemaphorePermit,
     ) {
         let messages = deliveries.into_iter().map(|delivery| runner.incoming(runner.read(delivery), None));
+        let (late, in_time): (Vec<_>, Vec<_>) = messages.partition(|message| runner.is_late(message));
         let (worn, fresh): (Vec<_>, Vec<_>) =
-            messages.partition(|message| message.worn_out(runner.delivery_limit).is_some());
-        let mut groups = vec![fresh];
+            in_time.into_iter().partition(|message| message.worn_out(runner.delivery_limit).is_some());
+        let mut groups = vec![late, fresh];
         groups.extend(worn.into_iter().map(|message| vec![message]));
         self.spawn(runner, groups, permit);
     }
@@ -101,7 +103,7 @@ impl Jobs {
             if handled.await.is_none() {
                 // Those that were settled before can no longer be put back.
                 let left = groups.iter().flatten().filter(|message| !message.delivery.is_void());
-                join_all(left.map(|message| put_back(&message.delivery))).await;
+                join_all(left.map(|message| runner.settler.put_back(&message.delivery))).await;
             }
             drop((groups, permit));
         });
@@ -138,6 +140,11 @@ impl<R: Role> Runner<R> {
     /// From deliveries to their acknowledgements.
     async fn handle(&self, messages: &[Incoming<R::Message>]) {
         let Some(first) = messages.first() else { return };
+        if messages.iter().all(|message| self.is_late(message)) {
+            tracing::info!(messages = messages.len(), "given back: they have waited for too long to be begun here");
+            join_all(messages.iter().map(|message| self.settler.put_back(&message.delivery))).await;
+            return;
+        }
         let label = self.settler.label(&first.delivery);
         let queue = self.settler.topology.work_queue(first.delivery.queue());
         let span = spans::process(messages, &queue, label);
@@ -160,7 +167,11 @@ impl<R: Role> Runner<R> {
         if let [message] = messages
             && let Some(failure) = message.worn_out(self.delivery_limit)
         {
-            let verdict = caught(self.role.worn_out(message, failure.clone())).await;
+            let told = caught(self.role.worn_out(message, failure.clone()));
+            let verdict = match deadline(messages) {
+                Some(deadline) => timeout_at(deadline, told).await.ok().flatten(),
+                None => told.await,
+            };
             return vec![verdict.unwrap_or(Verdict::Failed(failure))];
         }
         match self.in_time(messages).await {
@@ -169,6 +180,11 @@ impl<R: Role> Runner<R> {
             Some(_) | None => {
                 let mut verdicts = Vec::with_capacity(messages.len());
                 for message in messages {
+                    // The batch and the messages before it may have used up the time.
+                    if self.is_late(message) {
+                        verdicts.push(Verdict::PutBack);
+                        continue;
+                    }
                     let alone = self.in_time(std::slice::from_ref(message)).await;
                     let verdict = alone.and_then(|mut verdicts| verdicts.pop());
                     verdicts.push(verdict.unwrap_or_else(|| Verdict::Failed(panicked::<R>())));
@@ -178,22 +194,37 @@ impl<R: Role> Runner<R> {
         }
     }
 
-    /// The role's verdicts; none where it panicked. Messages that were delivered ahead have failed for now where the role
-    /// does not end before the first of their deadlines.
+    /// The role's verdicts; none where it panicked. Where the role does not end before the first deadline of messages that
+    /// were delivered ahead, those whose deadline it was have failed for now, and the others go back to their queue.
     async fn in_time(&self, messages: &[Incoming<R::Message>]) -> Option<Vec<Verdict>> {
         let handled = caught(self.role.handle(messages));
-        let deadlines = messages.iter().filter(|message| message.lease.is_none()).map(|message| message.deadline);
-        let Some(deadline) = deadlines.min() else { return handled.await };
+        let Some(deadline) = deadline(messages) else { return handled.await };
         match timeout_at(deadline, handled).await {
             Ok(verdicts) => verdicts,
-            Err(_elapsed) => Some(vec![Verdict::Failed(self.too_slow()); messages.len()]),
+            Err(_elapsed) => {
+                let is_over = |message: &Incoming<_>| message.deadline <= deadline;
+                let too_slow = || Verdict::Failed(self.too_slow());
+                let verdict = |message| if is_over(message) { too_slow() } else { Verdict::PutBack };
+                Some(messages.iter().map(verdict).collect())
+            }
         }
+    }
+
+    /// Whether a message that was delivered ahead has waited for so long that work on it might not end in time.
+    fn is_late(&self, message: &Incoming<R::Message>) -> bool {
+        let left = message.deadline.saturating_duration_since(Instant::now());
+        message.lease.is_none() && left < self.work_time.mul_f64(MUST_BE_LEFT)
     }
 
     fn too_slow(&self) -> Failure {
         let message = format!("{} did not end within {} s of the receipt", R::NAME, self.work_time.as_secs());
         Failure { stage: Stage::Parse, fault: Fault::transient(Code::WorkerBroken, message) }
     }
+}
+
+/// The first deadline of messages that were delivered ahead. A role that pulls ends each step by itself.
+fn deadline<M>(messages: &[Incoming<M>]) -> Option<Instant> {
+    messages.iter().filter(|message| message.lease.is_none()).map(|message| message.deadline).min()
 }
 
 /// A panic is a bug, but a message must have an end all the same.

@@ -34,7 +34,7 @@ impl Settler {
                 return acknowledge(delivery).await;
             }
             Verdict::PutOff(why) => return self.put_off(delivery, why).await,
-            Verdict::PutBack => return put_back(delivery).await,
+            Verdict::PutBack => return self.put_back(delivery).await,
             Verdict::Failed(failure) => failure,
         };
         let before = delivery.tries();
@@ -44,11 +44,11 @@ impl Settler {
         while !delivery.is_void() {
             let attempts = before.attempts.saturating_add(1);
             let Some(note) = note(&failure, attempts, before.suspicions) else {
-                return put_back(delivery).await;
+                return self.put_back(delivery).await;
             };
             let ending = match decide(&failure.fault, before, delays_s) {
                 RetryDecision::Retry { step } => return self.retry(message, step, &note).await,
-                RetryDecision::Requeue => return put_back(delivery).await,
+                RetryDecision::Requeue => return self.put_back(delivery).await,
                 RetryDecision::Reject => Ending::Rejected,
                 RetryDecision::GiveUp => Ending::Failed,
             };
@@ -92,6 +92,16 @@ impl Settler {
         self.pass_on(delivery, &Message::moved(queue, delivery)).await;
     }
 
+    /// Back to its queue, for anybody to take it, and no attempt counted. Before RabbitMQ 4.3 that counts towards the delivery
+    /// limit of the message: where half of it is used up, it goes behind the others of its queue as a new message instead.
+    pub(super) async fn put_back(&self, delivery: &Delivery) {
+        if !is_worn(delivery, self.topology.delivery_limit()) {
+            return put_back(delivery).await;
+        }
+        let queue = self.topology.work_queue(delivery.queue());
+        self.pass_on(delivery, &Message::renewed(queue, delivery)).await;
+    }
+
     async fn dead_letter<M>(&self, message: &Incoming<M>, note: &Note) {
         let delivery = &message.delivery;
         if delivery.is_void() {
@@ -124,8 +134,7 @@ pub(super) fn is_worn(delivery: &Delivery, delivery_limit: u32) -> bool {
     delivery.delivered_before() >= delivery_limit / 2
 }
 
-/// Gives back what was not begun. Before RabbitMQ 4.3 that counts towards the delivery limit of the message: where half of
-/// it is used up, it goes behind the others of its queue as a new message instead.
+/// As [`Settler::put_back`], over the connection of a taker, for what was not begun.
 pub(super) async fn give_back(mover: &mut Mover, delivery: &Delivery, delivery_limit: u32) {
     if !is_worn(delivery, delivery_limit) {
         return put_back(delivery).await;
@@ -139,8 +148,8 @@ async fn acknowledge(delivery: &Delivery) {
     unsettled(delivery.ack().await);
 }
 
-/// Back to its queue, for anybody to take it.
-pub(super) async fn put_back(delivery: &Delivery) {
+/// Back to its queue by the broker, which may count it.
+async fn put_back(delivery: &Delivery) {
     unsettled(delivery.requeue().await);
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lapin::BasicProperties;
 use mediamill::broker::{BrokerError, Delivery, Ladder, Letters, Publisher, QueueSpec, Topology};
+use mediamill::config::Broker;
 use mediamill::error::{Code, Fault};
 use mediamill::events::Stage;
 use mediamill::runtime::replay::{Action, Found, replay};
@@ -100,11 +101,10 @@ struct Running {
 
 impl Running {
     fn start(rig: &Rig, grace: Duration) -> Self {
-        block_on(Self::started(rig, grace))
+        block_on(Self::started(rig, rig.config().broker, grace))
     }
 
-    async fn started(rig: &Rig, grace: Duration) -> Self {
-        let broker = rig.config().broker;
+    async fn started(rig: &Rig, broker: Broker, grace: Duration) -> Self {
         let seen = Arc::<Seen>::default();
         let publisher = Publisher::new(&broker, topology(rig));
         let service = Service::new(&broker, grace, Notes(Arc::clone(&seen)), publisher, Metrics::default());
@@ -218,6 +218,27 @@ fn a_role_that_stops_ends_what_it_can_and_puts_back_the_rest() {
     let left = rig.bus.take_all("notes");
     assert_eq!((left.len(), left[0].body.as_slice()), (1, &b"stuck"[..]));
     assert_eq!(left[0].header("x-mediamill-attempts"), None, "the attempt does not count");
+}
+
+/// Two notes use up the time of all batches. The note that waits behind them has too little of its own time left by then: it
+/// would fail if it were begun.
+#[test]
+fn a_note_that_waited_behind_slow_batches_is_given_back_and_loses_no_attempt() {
+    let Some(rabbit) = calm() else { return };
+    let rig = Rig::deaf(rabbit);
+    declare(&rig);
+    let broker = Broker { ack_timeout_s: 4, ..rig.config().broker };
+    let role = block_on(Running::started(&rig, broker, Duration::from_secs(2)));
+    for batch in 1..=2 {
+        publish(&rig, &["stuck"]);
+        wait_until("a batch that does not end", || role.seen.times("stuck").len() == batch);
+    }
+    publish(&rig, &["slow"]);
+    let done = r#"mediamill_jobs_total{lane="notes",kind="",action="",outcome="done",code=""} 1"#;
+    wait_until("the note is done", || block_on(role.service.health().metrics()).contains(done));
+    assert_eq!(role.seen.times("slow").len(), 1, "it was begun once, with enough time");
+    assert!(role.seen.times("slow")[0] > role.seen.times("stuck")[0] + Duration::from_secs(3), "it had to wait");
+    role.stops();
 }
 
 /// A role that takes no messages.

@@ -255,6 +255,46 @@ fn secrets_are_read_again_where_they_can_be() {
 }
 
 #[test]
+fn both_keys_of_the_store_are_replaced_or_neither() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (toml, id, key) = (dir.path().join("m.toml"), dir.path().join("id"), dir.path().join("key"));
+    let write = |path: &Path, text: &str| std::fs::write(path, text).expect("a file");
+    let references =
+        format!("[store]\naccess_key_id = \"file:{}\"\nsecret_access_key = \"file:{}\"\n", id.display(), key.display());
+    write(&toml, &references);
+    write(&id, "id1");
+    write(&key, "key1");
+    let running = load(Some(&toml), [], &[]).expect("valid");
+    let both = ["store.access_key_id", "store.secret_access_key"];
+    let values = || {
+        let store = &running.store;
+        (store.access_key_id.expose().to_string(), store.secret_access_key.expose().to_string())
+    };
+
+    for (path, other, other_text) in [(&key, &id, "id2"), (&id, &key, "key2")] {
+        std::fs::remove_file(path).expect("it was there");
+        write(other, other_text);
+        let reloaded = reload(&running, Some(&toml), [], &[]);
+        assert!(reloaded.changed.is_empty() && reloaded.config.is_err(), "{reloaded:?}");
+        assert_eq!(reloaded.kept, both);
+        assert_eq!(values(), ("id1".to_owned(), "key1".to_owned()));
+        write(path, "new");
+    }
+    for one in ["access_key_id", "secret_access_key"] {
+        write(&toml, &format!("[store]\n{one} = \"alone\"\n"));
+        let reloaded = reload(&running, Some(&toml), [], &[]);
+        assert_eq!(reloaded.kept, both, "{one} alone is no pair");
+        assert_eq!(values(), ("id1".to_owned(), "key1".to_owned()));
+    }
+
+    write(&toml, &references);
+    write(&id, "id3");
+    write(&key, "key3");
+    assert_eq!(reload(&running, Some(&toml), [], &[]).changed, both);
+    assert_eq!(values(), ("id3".to_owned(), "key3".to_owned()));
+}
+
+#[test]
 fn what_differs_is_named_by_key_and_a_new_account_by_its_name() {
     let with = |flags_: &[(&str, &str)]| load(None, [], &flags(flags_)).expect("valid");
     let account = [("channels.a.provider", "twilio"), ("channels.a.tenant", "acme")];

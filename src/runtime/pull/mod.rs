@@ -208,7 +208,8 @@ impl<'a, R: Role> Taker<'a, R> {
 
     /// How many more messages of this lane could start now: none while the role pauses it.
     fn room(&self, lane: usize) -> usize {
-        if self.runner.role.paused_until(lane).is_some() { 0 } else { self.slots.room(lane) }
+        let until = self.runner.role.paused_until(lane).filter(|until| *until > Instant::now());
+        if until.is_some() { 0 } else { self.slots.room(lane) }
     }
 
     async fn start_in_hand(&mut self) {

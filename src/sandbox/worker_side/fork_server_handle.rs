@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::sync::oneshot;
 
@@ -145,8 +146,12 @@ impl ForkServerHandle {
     }
 
     /// Ends the fork server, and with it all its children. The supervisor starts another.
+    ///
+    /// [`ForkServerHandle::listen`] returns also where another process has a copy of the fork server's end of the socket and
+    /// keeps it open.
     pub(in crate::sandbox) fn abandon(&self) {
         pidfd_send_signal(&self.server, Signal::KILL).ok();
+        shutdown(&self.control, Shutdown::Both).ok();
     }
 
     fn with_waiting<T>(&self, f: impl FnOnce(&mut Waiting) -> T) -> T {
@@ -192,5 +197,39 @@ fn greet(control: &OwnedFd, child: &Child) -> Result<(OwnedFd, SandboxStatus, Li
         }
         Some((Notice::Refused { missing }, _)) => Err(SandboxError::Unsupported { missing }),
         Some((Notice::Ended { .. }, _)) | None => Err(SandboxError::Lost),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn listening_ends_although_the_other_end_of_the_socket_stays_open() {
+        let (control, theirs) = control_socket::pair().expect("a pair of sockets");
+        let mut process = Command::new("sleep").arg("600").spawn().expect("a process");
+        let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        let handle = Arc::new(ForkServerHandle {
+            control,
+            server: pidfd_open(pid, PidfdFlags::empty()).expect("a descriptor of the process"),
+            waiting: Mutex::default(),
+            next_job: AtomicU64::new(1),
+            pid: process.id(),
+            status: SandboxStatus::default(),
+            libav: Libav::default(),
+        });
+        let (ended, listening) = mpsc::channel();
+        let listener = Arc::clone(&handle);
+        std::thread::spawn(move || {
+            listener.listen();
+            ended.send(()).ok();
+        });
+        assert!(listening.recv_timeout(Duration::from_millis(50)).is_err(), "it listens until it is told to end");
+        handle.abandon();
+        listening.recv_timeout(Duration::from_secs(10)).expect("it no longer listens");
+        assert!(!process.wait().expect("an end").success(), "the process was killed");
+        drop(theirs);
     }
 }

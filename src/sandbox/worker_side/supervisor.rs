@@ -169,10 +169,12 @@ impl Supervisor {
     }
 
     fn close(&self) {
-        if let State::Up(link) = self.state.send_replace(State::Closed) {
+        let state = self.state.send_replace(State::Closed);
+        // Before the fork server ends: the keeper would otherwise hear of its end first and start another one.
+        self.events.send(Event::Close).ok();
+        if let State::Up(link) = state {
             link.abandon();
         }
-        self.events.send(Event::Close).ok();
     }
 }
 

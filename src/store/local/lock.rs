@@ -4,43 +4,75 @@
 //! itself, over NFS. The kernel releases it when its process ends. The file is removed before it is released, so that
 //! folders hold nothing but objects; who waited for a removed file finds another one, or none, under the name and tries
 //! again.
+//!
+//! The folder itself is locked as well, after the file, where its file system can: versions of this program that lock the
+//! folder only, and removals on a full disk, on which the file cannot be made, are excluded by that.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 /// Begins with what marks names that are no objects.
 const NAME: &str = ".~lock";
+/// How long a lock is waited for. Its owner needs no longer than writing one small object takes, unless its disk hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Pause between two attempts: doubles up to the maximum.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(16);
 
 /// The lock of a folder, for as long as this lives.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    path: PathBuf,
-    /// Closing it releases the lock.
-    _file: File,
+    /// The lock's file; none where the folder alone is locked.
+    path: Option<PathBuf>,
+    /// Closing them releases the lock.
+    _files: [Option<File>; 2],
 }
 
 impl FolderLock {
-    /// Waits for the lock. Those who have it do not hold it for longer than writing one small object takes.
+    /// Waits for the lock, at most 5 s.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`] where there is no such folder.
+    /// [`io::ErrorKind::NotFound`] where there is no such folder, [`io::ErrorKind::TimedOut`] where somebody else has the
+    /// lock for too long.
     pub(super) fn take(folder: &Path) -> io::Result<Self> {
+        Self::take_until(folder, Instant::now() + PATIENCE)
+    }
+
+    /// The same for a removal, which must be possible on a full disk: there the folder alone is locked.
+    ///
+    /// # Errors
+    /// As [`FolderLock::take`].
+    pub(super) fn take_to_remove(folder: &Path) -> io::Result<Self> {
+        let until = Instant::now() + PATIENCE;
+        match Self::take_until(folder, until) {
+            Err(err) if is_full(&err) => Self::of_folder_alone(folder, until),
+            result => result,
+        }
+    }
+
+    fn take_until(folder: &Path, until: Instant) -> io::Result<Self> {
         let path = folder.join(NAME);
         loop {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-            match flock(&file, FlockOperation::LockExclusive) {
-                Err(Errno::INTR) => continue,
-                result => result?,
-            }
+            lock(&file, until)?;
             if is_named(&file, &path)? {
-                return Ok(Self { path, _file: file });
+                // From here on the file is removed also where the folder cannot be locked in time.
+                let mut this = Self { path: Some(path), _files: [Some(file), None] };
+                this._files[1] = folder_lock(folder, until)?;
+                return Ok(this);
             }
         }
+    }
+
+    fn of_folder_alone(folder: &Path, until: Instant) -> io::Result<Self> {
+        Ok(Self { path: None, _files: [None, folder_lock(folder, until)?] })
     }
 }
 
@@ -48,8 +80,40 @@ impl Drop for FolderLock {
     fn drop(&mut self) {
         // Before the lock is released, which happens when the file is closed. Where it cannot be removed it stays, and the
         // next owner locks the same file.
-        drop(fs::remove_file(&self.path));
+        drop(self.path.take().map(fs::remove_file));
     }
+}
+
+/// Locks the folder itself; none where its file system has no such locks, as NFS.
+fn folder_lock(folder: &Path, until: Instant) -> io::Result<Option<File>> {
+    let file = File::open(folder)?;
+    match lock(&file, until) {
+        Ok(()) => Ok(Some(file)),
+        Err(err) if err.kind() == io::ErrorKind::TimedOut => Err(err),
+        Err(_) => Ok(None),
+    }
+}
+
+/// flock(2) waits without a limit, or not at all; this waits until then.
+fn lock(file: &File, until: Instant) -> io::Result<()> {
+    let mut pause = PAUSE_MIN;
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) if Instant::now() >= until => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "another process has the lock of the folder"));
+            }
+            Err(Errno::WOULDBLOCK) => {
+                sleep(pause);
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+            result => return Ok(result?),
+        }
+    }
+}
+
+fn is_full(err: &io::Error) -> bool {
+    matches!(err.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Whether this is still the file with the name.
@@ -97,5 +161,40 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
         let missing = FolderLock::take(&dir.path().join("none")).expect_err("no folder");
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_no_longer_than_its_limit() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let owner = FolderLock::take(dir.path()).expect("the lock");
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let late = FolderLock::take_until(dir.path(), soon()).expect_err("somebody has it");
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        let late = FolderLock::of_folder_alone(dir.path(), soon()).expect_err("also of the folder");
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        drop(owner);
+        drop(FolderLock::take(dir.path()).expect("the lock"));
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
+    }
+
+    #[test]
+    fn who_locks_the_folder_only_is_excluded_too_and_no_file_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let folder = FolderLock::of_folder_alone(dir.path(), soon()).expect("the lock");
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0, "it takes no file");
+        let late = FolderLock::take_until(dir.path(), soon()).expect_err("somebody has the folder");
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
+        drop(folder);
+        drop(FolderLock::take(dir.path()).expect("the lock"));
+    }
+
+    #[test]
+    fn a_full_disk_and_a_used_up_quota_are_known_by_their_errors() {
+        for errno in [Errno::NOSPC, Errno::DQUOT] {
+            assert!(is_full(&errno.into()), "{errno}");
+        }
+        assert!(!is_full(&Errno::IO.into()) && !is_full(&Errno::NOENT.into()));
     }
 }

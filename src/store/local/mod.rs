@@ -208,7 +208,7 @@ const REMOVE: &str = "remove an object";
 fn remove(root: &Path, path: &Path) -> Result<bool, StoreError> {
     let folder = folder_of(root, path);
     // Without the lock an object that is just being replaced would come back.
-    let Some(lock) = found(root, REMOVE, FolderLock::take(folder))? else { return Ok(false) };
+    let Some(lock) = found(root, REMOVE, FolderLock::take_to_remove(folder))? else { return Ok(false) };
     let removed = found(root, REMOVE, fs::remove_file(path))?.is_some();
     drop(lock);
     // The last object of a folder takes the folder along; one that is not empty, or the root, stays.

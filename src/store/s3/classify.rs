@@ -104,6 +104,27 @@ fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_DETAIL_CHARS).collect()
 }
 
+/// Whether the answer means that the server has no such request, rather than that it refuses this one.
+pub(super) fn is_unknown(status: Option<u16>, code: Option<&str>) -> bool {
+    matches!((status, code), (Some(501), _) | (_, Some("NotImplemented")) | (Some(405), Some("MethodNotAllowed")))
+}
+
+/// Whether a conditional PUT was refused because the server has no such conditions: with 501 or `NotImplemented`, or with 400
+/// where the answer names the header.
+pub(super) fn has_no_conditions<E: ProvideErrorMetadata>(err: &SdkError<E, HttpResponse>) -> bool {
+    let SdkError::ServiceError(service) = err else { return false };
+    let names_header = || {
+        let body = String::from_utf8_lossy(service.raw().body().bytes().unwrap_or_default()).to_lowercase();
+        let message = service.err().message().unwrap_or_default().to_lowercase();
+        ["if-none-match", "if-match"].iter().any(|header| body.contains(header) || message.contains(header))
+    };
+    match (service.raw().status().as_u16(), service.err().code()) {
+        (501, _) | (_, Some("NotImplemented")) => true,
+        (400, _) => names_header(),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use aws_sdk_s3::config::http::HttpResponse;
@@ -140,6 +161,24 @@ mod tests {
             assert!(matches!(fault(status, code), Fault::Broken { code: Code::WorkerBroken, .. }), "{status} {code}");
         }
         assert!(matches!(service_error(404, "NoSuchKey"), StoreError::NotFound { .. }));
+    }
+
+    #[test]
+    fn only_a_server_without_conditions_is_sent_a_put_without_one() {
+        let refused = |status: u16, code: &str, message: &str, body: &str| {
+            let answer = HttpResponse::new(status.try_into().expect("a status"), SdkBody::from(body));
+            let error = GetObjectError::generic(ErrorMetadata::builder().code(code).message(message).build());
+            has_no_conditions(&SdkError::service_error(error, answer))
+        };
+        assert!(refused(501, "", "", ""));
+        assert!(refused(501, "NotImplemented", "", "<Header>If-None-Match</Header>"));
+        assert!(refused(400, "InvalidArgument", "If-Match is not supported", ""));
+        assert!(refused(400, "InvalidArgument", "", "<ArgumentName>if-none-match</ArgumentName>"));
+        assert!(!refused(400, "InvalidStorageClass", "", "<Error/>"));
+        assert!(!refused(403, "AccessDenied", "If-Match", "") && !refused(301, "PermanentRedirect", "", ""));
+        assert!(!refused(500, "InternalError", "", "") && !refused(412, "PreconditionFailed", "", "If-Match"));
+        let lost: SdkError<GetObjectError, HttpResponse> = SdkError::timeout_error("late");
+        assert!(!has_no_conditions(&lost));
     }
 
     #[test]

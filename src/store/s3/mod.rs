@@ -33,7 +33,7 @@ use classify::classify;
 use digest::Digests;
 use multipart::Family;
 use terms::Terms;
-use upload::{Body, Condition};
+use upload::{Body, Condition, Outcome};
 
 /// Longest wait of a stopping process for aborts of uploads.
 const ABORT_WAIT: Duration = Duration::from_secs(10);
@@ -82,12 +82,12 @@ impl Backend for S3 {
         let stored = stored(folder.key(&hex::encode(digests.sha256), object), &digests, options)?;
         let Stored { key, .. } = &stored;
         if digests.size_bytes < self.0.terms.multipart_bytes {
-            let put = |condition| self.0.put_whole(key, Body::File(path), &digests, options, condition);
-            match put(Condition::IsNew).await {
+            let body = Body::File(path);
+            match self.0.put_whole_if(key, body.clone(), &digests, options, Condition::IsNew).await? {
+                Outcome::Stored => {}
                 // The bytes are in the key: what is there is the same, unless a broken upload has left something else.
-                Err(StoreError::Exists { .. }) if self.0.is_there(key, &digests.sent_whole()).await => {}
-                Err(StoreError::Exists { .. } | StoreError::Config(_)) => put(Condition::None).await?,
-                result => result?,
+                Outcome::NotMet if self.0.is_there(key, &digests.sent_whole()).await => {}
+                Outcome::NotMet | Outcome::NoConditions => self.0.put_whole(key, body, &digests, options).await?,
             }
         } else if !self.0.is_there(key, &digests.sent_in_parts()).await {
             let family = Family { folder: folder.as_str(), object };
@@ -180,7 +180,7 @@ impl Inner {
     ) -> Result<Stored, StoreError> {
         let stored = stored(key.to_owned(), digests, options)?;
         if digests.size_bytes < self.terms.multipart_bytes {
-            self.put_whole(key, body, digests, options, Condition::None).await?;
+            self.put_whole(key, body, digests, options).await?;
         } else {
             self.put_in_parts(key, None, body, digests, options).await?;
         }
@@ -197,13 +197,11 @@ impl Inner {
     ) -> Result<bool, StoreError> {
         let digests = Digests::of_bytes(&bytes);
         stored(key.to_owned(), &digests, options)?;
-        let put = |condition| self.put_whole(key, Body::Bytes(bytes.clone()), &digests, options, condition);
-        match put(condition).await {
-            Ok(()) => Ok(true),
-            Err(StoreError::Exists { .. }) => Ok(false),
-            // A server that does not know the condition; what else it refuses, it refuses without it as well.
-            Err(StoreError::Config(_)) => put(Condition::None).await.map(|()| true),
-            Err(err) => Err(err),
+        let body = Body::Bytes(bytes);
+        match self.put_whole_if(key, body.clone(), &digests, options, condition).await? {
+            Outcome::Stored => Ok(true),
+            Outcome::NotMet => Ok(false),
+            Outcome::NoConditions => self.put_whole(key, body, &digests, options).await.map(|()| true),
         }
     }
 

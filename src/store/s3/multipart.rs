@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::runtime::Handle;
@@ -19,7 +20,7 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use super::answer::{Seen, Sent};
-use super::classify::classify;
+use super::classify::{classify, is_unknown};
 use super::client::Remote;
 use super::digest::{Digests, Part};
 use super::terms::Checksums;
@@ -29,6 +30,9 @@ use super::{Inner, PutOptions, StoreError};
 /// Pauses between attempts to abort while the store is unavailable. Only the end of the process waits for them.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+const LIST: &str = "list unfinished uploads";
+/// A million uploads; more are begun as fast as they are aborted.
+const MAX_PAGES: usize = 1000;
 /// Parts that are uploaded at the same time.
 const PARTS_AT_ONCE: usize = 4;
 
@@ -304,23 +308,60 @@ impl Inner {
         let attempt = move || sweep(remote.clone(), bucket.clone(), scope.clone());
         clean_up(&self.aborts, runtime, named, false, attempt)
     }
+
+    /// Aborts all unfinished uploads of an object, and returns when the store lists none, or has no such list.
+    pub(super) async fn abort_all(&self, key: &str) -> Result<(), StoreError> {
+        let (scope, mut before) = (Scope::new(key, None), Vec::new());
+        for _ in 0..MAX_PAGES {
+            let uploads = unfinished(&self.remote, &self.bucket, &scope).await?.unwrap_or_default();
+            if uploads.is_empty() {
+                return Ok(());
+            }
+            let ids: Vec<String> = uploads.iter().map(|upload| upload.id.clone()).collect();
+            if ids == before {
+                return Err(StoreError::unavailable(LIST, "the store goes on listing what was aborted"));
+            }
+            abort_each(uploads).await?;
+            before = ids;
+        }
+        Err(StoreError::unavailable(LIST, "uploads are begun as fast as they are aborted"))
+    }
 }
 
 async fn sweep(remote: Remote, bucket: String, scope: Scope) -> Result<(), StoreError> {
-    let request = remote.client().list_multipart_uploads().bucket(&bucket).prefix(&scope.prefix);
-    let listed = match request.send().await.map_err(|err| classify("list uploads", err)) {
-        Ok(listed) => listed,
-        Err(err @ StoreError::Unavailable { .. }) => return Err(err),
+    match unfinished(&remote, &bucket, &scope).await {
+        Ok(uploads) => abort_each(uploads.unwrap_or_default()).await,
+        Err(err @ StoreError::Unavailable { .. }) => Err(err),
         Err(err) => {
-            // The server does not support this list, or the credentials do not allow it.
+            // The credentials do not allow this list.
             tracing::debug!(%err, "abandoned uploads cannot be looked for");
-            return Ok(());
+            Ok(())
         }
+    }
+}
+
+/// The first page of the unfinished uploads; nothing where the server has no such list. A list goes by the order of keys, so
+/// that an object's own uploads come before those of longer keys.
+async fn unfinished(remote: &Remote, bucket: &str, scope: &Scope) -> Result<Option<Vec<UploadId>>, StoreError> {
+    let request = remote.client().list_multipart_uploads().bucket(bucket).prefix(&scope.prefix);
+    let listed = match request.send().await {
+        Ok(listed) => listed,
+        Err(err) if is_unknown(err.raw_response().map(|raw| raw.status().as_u16()), err.code()) => return Ok(None),
+        Err(err) => return Err(classify(LIST, err)),
     };
     let named = listed.uploads().iter().filter_map(|upload| Some((upload.key()?, upload.upload_id()?)));
-    for (key, id) in named.filter(|(key, _)| scope.has(key)) {
-        let (remote, bucket) = (remote.clone(), bucket.clone());
-        UploadId { remote, bucket, key: key.to_owned(), id: id.to_owned() }.abort().await?;
+    let upload = |(key, id): (&str, &str)| UploadId {
+        remote: remote.clone(),
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        id: id.to_owned(),
+    };
+    Ok(Some(named.filter(|(key, _)| scope.has(key)).map(upload).collect()))
+}
+
+async fn abort_each(uploads: Vec<UploadId>) -> Result<(), StoreError> {
+    for upload in uploads {
+        upload.abort().await?;
     }
     Ok(())
 }

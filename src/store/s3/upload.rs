@@ -3,12 +3,15 @@
 use std::io;
 use std::path::Path;
 
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::ChecksumAlgorithm;
 use bytes::Bytes;
 
 use super::answer::{Seen, Sent};
-use super::classify::classify;
+use super::classify::{classify, has_no_conditions};
 use super::digest::{Digests, Part};
 use super::terms::Checksums;
 use super::{Inner, PutOptions, StoreError};
@@ -32,6 +35,20 @@ pub(super) enum Condition<'a> {
     /// The object has this ETag.
     Is(&'a str),
 }
+
+/// What became of a PUT with a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The condition was met, and the object is stored.
+    Stored,
+    /// The condition was not met.
+    NotMet,
+    /// The server has no such conditions. Nothing is stored.
+    NoConditions,
+}
+
+/// A failed PUT, as the SDK has it.
+type Refusal = Box<SdkError<PutObjectError, HttpResponse>>;
 
 impl Condition<'_> {
     fn version(self) -> Option<String> {
@@ -63,8 +80,40 @@ impl Inner {
         body: Body<'_>,
         digests: &Digests,
         options: PutOptions<'_>,
-        condition: Condition<'_>,
     ) -> Result<(), StoreError> {
+        let sent = self.send_whole(key, body, digests, options, Condition::None).await?;
+        sent.map_err(|refusal| classify(ACTION, *refusal))
+    }
+
+    pub(super) async fn put_whole_if(
+        &self,
+        key: &str,
+        body: Body<'_>,
+        digests: &Digests,
+        options: PutOptions<'_>,
+        condition: Condition<'_>,
+    ) -> Result<Outcome, StoreError> {
+        let Err(refusal) = self.send_whole(key, body, digests, options, condition).await? else {
+            return Ok(Outcome::Stored);
+        };
+        match refusal.raw_response().map(|raw| raw.status().as_u16()) {
+            Some(412) => Ok(Outcome::NotMet),
+            // The answer to If-Match where the object does not exist any more.
+            Some(404) if condition.version().is_some() => Ok(Outcome::NotMet),
+            _ if has_no_conditions(&refusal) => Ok(Outcome::NoConditions),
+            _ => Err(classify(ACTION, *refusal)),
+        }
+    }
+
+    /// Sends it. What the request itself failed with is the inner error; the outer one is about what was stored.
+    async fn send_whole(
+        &self,
+        key: &str,
+        body: Body<'_>,
+        digests: &Digests,
+        options: PutOptions<'_>,
+        condition: Condition<'_>,
+    ) -> Result<Result<(), Refusal>, StoreError> {
         let part = &digests.parts[0];
         let terms = &self.terms;
         let request = self
@@ -88,15 +137,13 @@ impl Inner {
             Checksums::Sha256 => request.checksum_algorithm(ChecksumAlgorithm::Sha256).checksum_sha256(part.sha256()),
             Checksums::Md5 => request.content_md5(part.content_md5()),
         };
-        let answer = request.send().await.map_err(|err| match err.raw_response().map(|raw| raw.status().as_u16()) {
-            Some(412) if condition != Condition::None => StoreError::Exists { action: ACTION },
-            // The answer to If-Match where the object does not exist any more.
-            Some(404) if condition.version().is_some() => StoreError::Exists { action: ACTION },
-            _ => classify(ACTION, err),
-        })?;
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(err) => return Ok(Err(Box::new(err))),
+        };
         let seen =
             Seen { sha256: answer.checksum_sha256(), e_tag: answer.e_tag(), sse: answer.server_side_encryption() };
         let sent = Sent { size_bytes: part.size_bytes, sha256: vec![part.sha256()], e_tag: part.e_tag() };
-        self.verify(ACTION, key, seen, &sent).await
+        self.verify(ACTION, key, seen, &sent).await.map(Ok)
     }
 }

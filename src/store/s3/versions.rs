@@ -1,15 +1,14 @@
 //! Removing an object for good from a bucket that keeps versions.
 //!
 //! A plain DELETE in such a bucket removes nothing: it adds a delete marker, and every version stays and is billed. So all
-//! versions and markers are listed and removed by their ids. It takes `s3:ListBucketVersions` and `s3:DeleteObjectVersion`.
+//! versions and markers are listed and removed by their ids. It takes `s3:ListBucketVersions` and `s3:DeleteObjectVersion`, and
+//! `s3:ListBucketMultipartUploads` for uploads of the object that were not completed.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::runtime::Handle;
 
-use super::classify::classify;
-use super::multipart::Scope;
+use super::classify::{classify, is_unknown};
 use super::{Inner, StoreError};
 
 const LIST: &str = "list the versions of an object";
@@ -20,10 +19,10 @@ const AT_ONCE: usize = 8;
 const MAX_PAGES: usize = 1000;
 
 impl Inner {
-    /// How many versions and markers were removed.
+    /// How many versions and markers were removed. Unfinished uploads of the object are aborted too, and not counted.
     pub(super) async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
-        // The task logs its own errors and tries again in the background.
-        self.sweep(&Scope::new(key, None), &Handle::current()).await.ok();
+        // First: an upload that is completed meanwhile is among the versions.
+        self.abort_all(key).await?;
         let (mut removed, mut before) = (0, Vec::new());
         for _ in 0..MAX_PAGES {
             // Always the first page: what was on it is gone. The last request shows that nothing is left.
@@ -80,11 +79,6 @@ fn ids(listed: &ListObjectVersionsOutput, key: &str) -> Vec<String> {
     let own = versions.chain(markers).filter(|(named, _)| *named == Some(key));
     // What was written before versions were kept has the id "null".
     own.map(|(_, id)| id.unwrap_or("null").to_owned()).collect()
-}
-
-/// Whether the answer means that the server has no such request, rather than that it refuses this one.
-fn is_unknown(status: Option<u16>, code: Option<&str>) -> bool {
-    matches!((status, code), (Some(501), _) | (_, Some("NotImplemented")) | (Some(405), Some("MethodNotAllowed")))
 }
 
 #[cfg(test)]
