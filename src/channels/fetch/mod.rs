@@ -30,9 +30,10 @@ pub enum Ask {
 #[error("{0}")]
 pub struct Refused(pub &'static str);
 
-/// How long to wait for the next try of a file that is not there yet, one after the other.
-pub const NOT_YET: [Duration; 4] =
-    [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10), Duration::from_secs(30)];
+/// How long a job waits for the next try of a file that is not there yet, one after the other.
+pub const NOT_YET: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// After how long the job is tried again that has waited so.
+pub const NOT_YET_RETRY: Duration = Duration::from_secs(10);
 
 /// Slows an account down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
