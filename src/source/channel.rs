@@ -34,6 +34,7 @@ pub(super) struct Accounts(BTreeMap<String, Account>);
 #[derive(Debug)]
 struct Account {
     name: String,
+    tenant: String,
     fetcher: Fetcher,
     egress: Egress,
     breaker: Breaker,
@@ -42,6 +43,8 @@ struct Account {
 /// What is asked of a file.
 #[derive(Clone, Copy)]
 pub(super) struct Order<'a> {
+    /// Of the event.
+    pub(super) tenant: &'a str,
     pub(super) media: &'a str,
     pub(super) declared: Option<&'a Declared>,
     pub(super) wanted: Wanted,
@@ -92,9 +95,17 @@ impl Accounts {
         order: Order<'_>,
         peers: &dyn Peers,
     ) -> Result<Fetched, SourceError> {
-        // Its name is a stranger's until it is found.
-        let unknown = || SourceError::Config("the event names a channel account that is not configured".to_owned());
-        self.0.get(account).ok_or_else(unknown)?.fetch(order, peers).await
+        // The name comes from the event and is no part of the text. The event may be older than the configuration of this worker.
+        let unknown = || SourceError::Unavailable {
+            detail: "the event names a channel account that is not configured".to_owned(),
+            retry_after: None,
+        };
+        let account = self.0.get(account).ok_or_else(unknown)?;
+        if account.tenant != order.tenant {
+            let detail = format!("the channel account {} belongs to another tenant than the event", account.name);
+            return Err(SourceError::Denied(detail));
+        }
+        account.fetch(order, peers).await
     }
 }
 
@@ -126,7 +137,7 @@ impl Account {
             window: Duration::from_secs(channel.error_window_s),
             pause: Duration::from_secs(channel.error_pause_s),
         });
-        Ok(Self { name: name.to_owned(), fetcher, egress, breaker })
+        Ok(Self { name: name.to_owned(), tenant: channel.tenant.clone(), fetcher, egress, breaker })
     }
 
     async fn fetch(&self, order: Order<'_>, peers: &dyn Peers) -> Result<Fetched, SourceError> {
@@ -153,12 +164,16 @@ impl Account {
 
     /// The requests that a file takes.
     async fn round(&self, order: Order<'_>, peers: &dyn Peers, pacing: Pacing) -> Result<Fetched, Round> {
-        let refused = |refused: Refused| Round::Ends(SourceError::Denied(refused.to_string()));
+        let refused = |refused: Refused| match refused {
+            // The operator may add the host while the job is tried again.
+            Refused::Host => Round::Ends(self.unavailable(&refused.to_string())),
+            refused => Round::Ends(SourceError::Denied(refused.to_string())),
+        };
         match self.fetcher.first(order.media).map_err(refused)? {
             Ask::Download(url) => self.download(url, order, peers, self.admit(pacing)?).await,
             Ask::Resolve(url) => {
                 let body = self.resolve(url, peers, self.admit(pacing)?).await?;
-                let refused = |refused: Refused| Round::Again(self.unavailable(refused.0));
+                let refused = |refused: Refused| Round::Again(self.unavailable(&refused.to_string()));
                 let found = self.fetcher.resolved(&body).map_err(refused)?;
                 let declared = order.declared.cloned().unwrap_or_default();
                 let wanted = order.wanted.or(found.size_bytes, found.sha256.as_deref());

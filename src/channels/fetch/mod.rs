@@ -25,10 +25,19 @@ pub enum Ask {
     Download(String),
 }
 
-/// What an event names, or an answer, is not one of the account's files. Texts hold no URL.
+/// What an event names, or an answer, is not one of the account's files. Texts contain no URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(pub &'static str);
+pub enum Refused {
+    /// No configuration makes it one of the account's files.
+    #[error("{0}")]
+    Event(&'static str),
+    /// The host is not in the account's list, which an operator can extend.
+    #[error("what the event names is on a host that is not in the account's list")]
+    Host,
+    /// The provider's answer cannot be used.
+    #[error("{0}")]
+    Answer(&'static str),
+}
 
 /// How long a job waits for the next try of a file that is not there yet, one after the other.
 pub const NOT_YET: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];

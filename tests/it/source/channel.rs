@@ -44,7 +44,7 @@ impl World {
 
     async fn fetch(&self, account: &str, media: &str, declared: Option<&Declared>) -> Result<Fetched, SourceError> {
         let origin = Origin::Channel { account: account.to_owned(), media: media.to_owned() };
-        self.sources.fetch(&origin, declared, 1 << 20, &self.dir.path().join("file")).await
+        self.sources.fetch("acme", &origin, declared, 1 << 20, &self.dir.path().join("file")).await
     }
 }
 
