@@ -142,8 +142,6 @@ impl Channel {
         }
         let has_hosts = !self.hosts.is_empty() || !self.api_base.is_empty();
         expect(!generic || has_hosts, "hosts", "must be there where provider is generic and api_base is empty");
-        let twilio = self.provider == Provider::Twilio;
-        expect(!twilio || !self.account.is_empty(), "account", "must be the account SID where provider is twilio");
         problems
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Accounts(BTreeMap<String, Account>);
 struct Account {
     name: String,
     tenant: String,
+    /// Of an id with the provider.
+    lifetime: Duration,
     fetcher: Fetcher,
     egress: Egress,
     breaker: Breaker,
@@ -89,6 +91,10 @@ impl Accounts {
         accounts.collect::<Result<_, _>>().map(Self)
     }
 
+    pub(super) fn lifetime(&self, account: &str) -> Option<Duration> {
+        self.0.get(account).map(|account| account.lifetime)
+    }
+
     pub(super) async fn fetch(
         &self,
         account: &str,
@@ -137,7 +143,8 @@ impl Account {
             window: Duration::from_secs(channel.error_window_s),
             pause: Duration::from_secs(channel.error_pause_s),
         });
-        Ok(Self { name: name.to_owned(), tenant: channel.tenant.clone(), fetcher, egress, breaker })
+        let lifetime = Duration::from_secs(channel.media_id_lifetime_s);
+        Ok(Self { name: name.to_owned(), tenant: channel.tenant.clone(), lifetime, fetcher, egress, breaker })
     }
 
     async fn fetch(&self, order: Order<'_>, peers: &dyn Peers) -> Result<Fetched, SourceError> {

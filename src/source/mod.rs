@@ -137,6 +137,15 @@ impl Sources {
         }
     }
 
+    /// How long what an origin names can be fetched, counted from when it was sent; nothing where that is not known.
+    #[must_use]
+    pub fn lifetime(&self, origin: &Origin) -> Option<Duration> {
+        match origin {
+            Origin::Channel { account, .. } => self.0.accounts.lifetime(account),
+            Origin::File { .. } | Origin::S3 { .. } | Origin::Http { .. } => None,
+        }
+    }
+
     async fn fetch_once(
         &self,
         peers: &dyn Peers,

@@ -78,6 +78,10 @@ impl Fetcher {
     /// [`AccountError`] where a setting cannot work.
     pub fn new(config: &config::Channel) -> Result<Self, AccountError> {
         let provider = Provider::try_from(config.provider)?;
+        if provider == Provider::Twilio && config.account.is_empty() {
+            // Its SID is in the path of every file.
+            return Err(AccountError::Missing("account"));
+        }
         let base = if config.api_base.is_empty() { place::base(provider) } else { &config.api_base };
         let host_list = if config.hosts.is_empty() { place::hosts(provider, base) } else { config.hosts.clone() };
         let hosts = Hosts::new(&host_list).map_err(|_| AccountError::Wrong("hosts", "has an entry that is no host"))?;

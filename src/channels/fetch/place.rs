@@ -86,6 +86,9 @@ pub(super) fn id(media: &str) -> Result<&str, Refused> {
 /// A URL of one of the account's hosts.
 pub(super) fn link(media: &str, hosts: &Hosts) -> Result<String, Refused> {
     let url = Url::parse(media).map_err(|_| Refused::Event("what the event names is no URL"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Refused::Event("what the event names is a URL with a user or a password"));
+    }
     if !hosts.admit(&url) {
         return Err(Refused::Host);
     }
