@@ -140,6 +140,8 @@ impl Channel {
         {
             expect(!generic || !value.is_empty(), key, "must be there where provider is generic");
         }
+        let has_hosts = !self.hosts.is_empty() || !self.api_base.is_empty();
+        expect(!generic || has_hosts, "hosts", "must be there where provider is generic and api_base is empty");
         problems
     }
 

@@ -107,6 +107,15 @@ impl Breaker {
         self.admit_at(Instant::now())
     }
 
+    /// Before a request that belongs to one that was admitted a moment ago, such as that for a file whose URL has just been
+    /// asked for: [`Breaker::slow_down`] does not concern it.
+    ///
+    /// # Errors
+    /// As [`Breaker::admit`].
+    pub fn admit_follow_up(&self) -> Result<Permit, (OpenReason, Duration)> {
+        self.admit_follow_up_at(Instant::now())
+    }
+
     /// Spreads requests out for a while: at most one in each interval. For providers that say how much of a quota is used.
     pub fn slow_down(&self, interval: Duration, lasting: Duration) {
         self.slow_down_at(interval, lasting, Instant::now());
@@ -126,12 +135,24 @@ impl Breaker {
         if let Some(open) = inner.open_for(now) {
             return Err(open);
         }
-        let is_trial = inner.open.is_some();
-        inner.on_trial = is_trial;
         if let Some(slowed) = &mut inner.slowed {
             slowed.next = now + slowed.interval;
         }
-        Ok(Permit { breaker: self.clone(), is_trial })
+        Ok(self.permit(&mut inner))
+    }
+
+    fn admit_follow_up_at(&self, now: Instant) -> Result<Permit, (OpenReason, Duration)> {
+        let mut inner = self.lock();
+        match inner.tripped_for(now) {
+            Some(open) => Err(open),
+            None => Ok(self.permit(&mut inner)),
+        }
+    }
+
+    fn permit(&self, inner: &mut Inner) -> Permit {
+        let is_trial = inner.open.is_some();
+        inner.on_trial = is_trial;
+        Permit { breaker: self.clone(), is_trial }
     }
 
     fn slow_down_at(&self, interval: Duration, lasting: Duration, now: Instant) {
@@ -148,16 +169,17 @@ impl Breaker {
 
 impl Inner {
     fn open_for(&self, now: Instant) -> Option<(OpenReason, Duration)> {
-        let left = |until: Instant| until.saturating_duration_since(now);
-        if let Some((why, until)) = self.open {
-            let wait = left(until);
-            if self.on_trial || !wait.is_zero() {
-                // While a request tries the account, others ask again soon.
-                return Some((why, wait.max(Duration::from_secs(1))));
-            }
-        }
-        let slowed = self.slowed.filter(|slowed| now < slowed.until && now < slowed.next);
-        slowed.map(|slowed| (OpenReason::Slowed, left(slowed.next)))
+        self.tripped_for(now).or_else(|| {
+            let slowed = self.slowed.filter(|slowed| now < slowed.until && now < slowed.next)?;
+            Some((OpenReason::Slowed, slowed.next.saturating_duration_since(now)))
+        })
+    }
+
+    fn tripped_for(&self, now: Instant) -> Option<(OpenReason, Duration)> {
+        let (why, until) = self.open?;
+        let wait = until.saturating_duration_since(now);
+        // While a request tries the account, others ask again soon.
+        (self.on_trial || !wait.is_zero()).then(|| (why, wait.max(Duration::from_secs(1))))
     }
 
     fn forget(&mut self, now: Instant) {
@@ -294,6 +316,7 @@ mod tests {
         breaker.slow_down_at(S(10), S(60), start);
         assert!(breaker.admit_at(start).is_ok());
         assert_eq!(breaker.admit_at(start + S(3)).err(), Some((OpenReason::Slowed, S(7))));
+        assert!(breaker.admit_follow_up_at(start + S(3)).is_ok(), "the file whose URL was asked for");
         assert!(breaker.admit_at(start + S(10)).is_ok());
         assert!(breaker.admit_at(start + S(61)).is_ok() && breaker.admit_at(start + S(61)).is_ok(), "over");
     }

@@ -50,10 +50,10 @@ pub fn decide(fault: &Fault, before: Tries, delays_s: &[u64]) -> RetryDecision {
 }
 
 /// The first step from `at_least` on that waits as long as the other side asked for, or else the last one.
-fn step(at_least: usize, retry_after: Option<Duration>, delays_s: &[u64]) -> usize {
+pub(super) fn step(at_least: usize, retry_after: Option<Duration>, delays_s: &[u64]) -> usize {
     let Some(wish) = retry_after else { return at_least };
     let long_enough = |step: &usize| Duration::from_secs(delays_s[*step]) >= wish;
-    (at_least..delays_s.len()).find(long_enough).unwrap_or(delays_s.len() - 1)
+    (at_least..delays_s.len()).find(long_enough).unwrap_or_else(|| delays_s.len().saturating_sub(1))
 }
 
 /// What is written of a failure into headers and events; nothing where the process is stopping, which is no failure of the

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -160,6 +161,8 @@ pub enum Verdict {
     /// It could not be handled now, for this reason: it comes again after the shortest delay of its ladder. That does not
     /// count as a try.
     PutOff(&'static str),
+    /// As [`Verdict::PutOff`], after the shortest delay that is no shorter than this, or the longest one.
+    PutOffFor(&'static str, Duration),
     /// Back to its queue, for another process. That does not count as a try.
     PutBack,
 }

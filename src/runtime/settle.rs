@@ -1,10 +1,12 @@
 //! Ends a delivery: acknowledges it, moves it to a retry or dead-letter queue, or returns it to its queue.
 
+use std::time::Duration;
+
 use tracing::Instrument;
 
 use super::failure::caught;
 use super::metrics::Metrics;
-use super::retry::{RetryDecision, decide, note};
+use super::retry::{RetryDecision, decide, note, step};
 use super::role::{Ending, Incoming, Role, Settled, Verdict};
 use super::spans;
 use crate::broker::{BrokerError, Delivery, Message, Mover, Note, Publisher, Topology, WorkQueue};
@@ -33,7 +35,8 @@ impl Settler {
                 }
                 return acknowledge(delivery).await;
             }
-            Verdict::PutOff(why) => return self.put_off(delivery, why).await,
+            Verdict::PutOff(why) => return self.put_off(delivery, why, Duration::ZERO).await,
+            Verdict::PutOffFor(why, wait) => return self.put_off(delivery, why, wait).await,
             Verdict::PutBack => return self.put_back(delivery).await,
             Verdict::Failed(failure) => failure,
         };
@@ -79,12 +82,13 @@ impl Settler {
         self.pass_on(delivery, &retry).await;
     }
 
-    /// Has a message come again later, its attempt not counted: after the shortest delay of the ladder, or behind the
-    /// others of its queue where there is no ladder. Published anew rather than put back: before RabbitMQ 4.3 each time that
+    /// Has a message come again later, its attempt not counted: after the shortest delay of the ladder that is long enough, or
+    /// behind the others of its queue where there is no ladder. Published anew rather than put back: before RabbitMQ 4.3 each time that
     /// a message is put back counts towards its delivery limit.
-    async fn put_off(&self, delivery: &Delivery, why: &'static str) {
+    async fn put_off(&self, delivery: &Delivery, why: &'static str, wait: Duration) {
         let from = delivery.queue();
-        let queue = self.topology.retry_queue(from, 0).map(|(queue, _delay_s)| queue);
+        let step = step(0, Some(wait), &self.topology.spec(from).ladder.delays_s);
+        let queue = self.topology.retry_queue(from, step).map(|(queue, _delay_s)| queue);
         let queue = queue.unwrap_or_else(|| self.topology.work_queue(WorkQueue::plain(from.index)));
         tracing::info!(why, queue, "a message is put off");
         self.metrics.put_off(self.label(delivery), why, 1);

@@ -13,10 +13,10 @@ use super::http::save;
 use super::peers::OfRequest;
 use super::sink::Wanted;
 use super::{Fetched, Peers, SourceError};
-use crate::channels::fetch::{Ask, Fetcher, Judgement, NOT_YET, Quota, Refused, Reply, Step, quota};
+use crate::channels::fetch::{Ask, Fetcher, Judgement, NOT_YET, NOT_YET_RETRY, Quota, Refused, Reply, Step, quota};
 use crate::config::{self, Config};
 use crate::egress::{
-    Breaker, Budget, CallOutcome, Egress, OpenReason, Options, Permit, Redirects, Request, Response, Rules,
+    Breaker, Budget, CallOutcome, Egress, EgressError, OpenReason, Options, Permit, Redirects, Request, Response, Rules,
 };
 use crate::events::Declared;
 
@@ -34,6 +34,9 @@ pub(super) struct Accounts(BTreeMap<String, Account>);
 #[derive(Debug)]
 struct Account {
     name: String,
+    tenant: String,
+    /// Of an id with the provider.
+    lifetime: Duration,
     fetcher: Fetcher,
     egress: Egress,
     breaker: Breaker,
@@ -42,10 +45,21 @@ struct Account {
 /// What is asked of a file.
 #[derive(Clone, Copy)]
 pub(super) struct Order<'a> {
+    /// Of the event.
+    pub(super) tenant: &'a str,
     pub(super) media: &'a str,
     pub(super) declared: Option<&'a Declared>,
     pub(super) wanted: Wanted,
     pub(super) dest: &'a Path,
+}
+
+/// Whether a request counts where requests are spread out.
+#[derive(Clone, Copy)]
+enum Pacing {
+    /// The first one of a job.
+    First,
+    /// One that follows from another of the same job.
+    FollowUp,
 }
 
 /// How one round of requests ended that brought no file.
@@ -77,15 +91,27 @@ impl Accounts {
         accounts.collect::<Result<_, _>>().map(Self)
     }
 
+    pub(super) fn lifetime(&self, account: &str) -> Option<Duration> {
+        self.0.get(account).map(|account| account.lifetime)
+    }
+
     pub(super) async fn fetch(
         &self,
         account: &str,
         order: Order<'_>,
         peers: &dyn Peers,
     ) -> Result<Fetched, SourceError> {
-        // Its name is a stranger's until it is found.
-        let unknown = || SourceError::Config("the event names a channel account that is not configured".to_owned());
-        self.0.get(account).ok_or_else(unknown)?.fetch(order, peers).await
+        // The name comes from the event and is no part of the text. The event may be older than the configuration of this worker.
+        let unknown = || SourceError::Unavailable {
+            detail: "the event names a channel account that is not configured".to_owned(),
+            retry_after: None,
+        };
+        let account = self.0.get(account).ok_or_else(unknown)?;
+        if account.tenant != order.tenant {
+            let detail = format!("the channel account {} belongs to another tenant than the event", account.name);
+            return Err(SourceError::Denied(detail));
+        }
+        account.fetch(order, peers).await
     }
 }
 
@@ -117,33 +143,44 @@ impl Account {
             window: Duration::from_secs(channel.error_window_s),
             pause: Duration::from_secs(channel.error_pause_s),
         });
-        Ok(Self { name: name.to_owned(), fetcher, egress, breaker })
+        let lifetime = Duration::from_secs(channel.media_id_lifetime_s);
+        Ok(Self { name: name.to_owned(), tenant: channel.tenant.clone(), lifetime, fetcher, egress, breaker })
     }
 
     async fn fetch(&self, order: Order<'_>, peers: &dyn Peers) -> Result<Fetched, SourceError> {
         let mut pauses = NOT_YET.iter();
         let mut again = true;
+        let mut pacing = Pacing::First;
         loop {
-            match self.round(order, peers).await {
+            match self.round(order, peers, pacing).await {
                 Ok(fetched) => return Ok(fetched),
                 Err(Round::Again(_)) if again => again = false,
+                // The provider still has the file, as far as its answers say.
+                Err(Round::Again(error @ (SourceError::Empty | SourceError::SizeMismatch { .. }))) => {
+                    return Err(self.unavailable(&error.to_string()));
+                }
                 Err(Round::Again(error) | Round::Ends(error)) => return Err(error),
                 Err(Round::NotYet) => match pauses.next() {
                     Some(pause) => sleep(*pause).await,
-                    None => return Err(self.gone()),
+                    None => return Err(self.not_yet()),
                 },
             }
+            pacing = Pacing::FollowUp;
         }
     }
 
     /// The requests that a file takes.
-    async fn round(&self, order: Order<'_>, peers: &dyn Peers) -> Result<Fetched, Round> {
-        let refused = |refused: Refused| Round::Ends(SourceError::Denied(refused.to_string()));
+    async fn round(&self, order: Order<'_>, peers: &dyn Peers, pacing: Pacing) -> Result<Fetched, Round> {
+        let refused = |refused: Refused| match refused {
+            // The operator may add the host while the job is tried again.
+            Refused::Host => Round::Ends(self.unavailable(&refused.to_string())),
+            refused => Round::Ends(SourceError::Denied(refused.to_string())),
+        };
         match self.fetcher.first(order.media).map_err(refused)? {
-            Ask::Download(url) => self.download(url, order.wanted, order, peers).await,
+            Ask::Download(url) => self.download(url, order, peers, self.admit(pacing)?).await,
             Ask::Resolve(url) => {
-                let body = self.resolve(url, peers).await?;
-                let refused = |refused: Refused| Round::Again(self.unavailable(refused.0));
+                let body = self.resolve(url, peers, self.admit(pacing)?).await?;
+                let refused = |refused: Refused| Round::Again(self.unavailable(&refused.to_string()));
                 let found = self.fetcher.resolved(&body).map_err(refused)?;
                 let declared = order.declared.cloned().unwrap_or_default();
                 let wanted = order.wanted.or(found.size_bytes, found.sha256.as_deref());
@@ -153,39 +190,37 @@ impl Account {
                         "the webhook and the media API declare different hashes of a file"
                     );
                 }
-                self.download(found.url, wanted, order, peers).await
+                self.download(found.url, Order { wanted, ..order }, peers, self.admit(Pacing::FollowUp)?).await
             }
         }
     }
 
-    async fn resolve(&self, url: String, peers: &dyn Peers) -> Result<Vec<u8>, Round> {
-        let permit = self.admit()?;
+    async fn resolve(&self, url: String, peers: &dyn Peers, permit: Permit) -> Result<Vec<u8>, Round> {
         let response = match self.egress.open(&self.request(url), &OfRequest(peers)).await {
             Ok(response) => response,
-            Err(error) => return Err(self.failed(permit, Step::Resolve, SourceError::from(error).into())),
+            Err(error) => return Err(self.failed(permit, Step::Resolve, error)),
         };
         let (head, used) = (Head::of(&response), self.quota(&response));
         let body = match response.whole(MAX_ANSWER_BYTES).await {
             Ok(answer) => answer.body.to_vec(),
-            Err(error) => return Err(self.failed(permit, Step::Resolve, SourceError::from(error).into())),
+            // The status of an error says enough.
+            Err(_) if !matches!(head.status, 200 | 203) => Vec::new(),
+            Err(error) => return Err(self.failed(permit, Step::Resolve, error)),
         };
-        match self.judged(Step::Resolve, &head, &body, permit, used) {
-            Ok(()) => Ok(body),
-            Err(round) => Err(round),
-        }
+        self.judged(Step::Resolve, &head, &body, permit, used)?;
+        Ok(body)
     }
 
     async fn download(
         &self,
         url: String,
-        wanted: Wanted,
         order: Order<'_>,
         peers: &dyn Peers,
+        permit: Permit,
     ) -> Result<Fetched, Round> {
-        let permit = self.admit()?;
         let response = match self.egress.open(&self.request(url), &OfRequest(peers)).await {
             Ok(response) => response,
-            Err(error) => return Err(self.failed(permit, Step::Download, SourceError::from(error).into())),
+            Err(error) => return Err(self.failed(permit, Step::Download, error)),
         };
         let (mut head, used) = (Head::of(&response), self.quota(&response));
         if order
@@ -198,16 +233,16 @@ impl Account {
         if !matches!(head.status, 200 | 203) {
             let body = response.whole(MAX_ANSWER_BYTES).await.map(|answer| answer.body.to_vec()).unwrap_or_default();
             return Err(match self.judged(Step::Download, &head, &body, permit, used) {
-                Ok(()) => Round::Ends(self.unexpected(head.status)),
+                Ok(()) => Round::Ends(head.unavailable(None)),
                 Err(round) => round,
             });
         }
         if response.is_encoded() {
             permit.ends(CallOutcome::Unknown);
-            return Err(Round::Ends(SourceError::Invalid(format!("{} sends the file compressed", response.host()))));
+            return Err(Round::Again(self.unavailable("the file comes compressed, which was not asked for")));
         }
         self.judged(Step::Download, &head, &[], permit, used)?;
-        save(response, wanted, order.dest).await.map_err(Round::from)
+        save(response, order.wanted, order.dest).await.map_err(Round::from)
     }
 
     fn request(&self, url: String) -> Request {
@@ -219,8 +254,12 @@ impl Account {
     }
 
     /// The right to make one request, unless the account is paused.
-    fn admit(&self) -> Result<Permit, Round> {
-        self.breaker.admit().map_err(|(why, wait)| {
+    fn admit(&self, pacing: Pacing) -> Result<Permit, Round> {
+        let admitted = match pacing {
+            Pacing::First => self.breaker.admit(),
+            Pacing::FollowUp => self.breaker.admit_follow_up(),
+        };
+        admitted.map_err(|(why, wait)| {
             let why = match why {
                 OpenReason::Errors => "its error budget is used up",
                 OpenReason::Throttled => "the provider has asked for it",
@@ -265,19 +304,22 @@ impl Account {
                 );
                 Round::Ends(self.paused("the provider refuses its credential", REFUSED_WAIT))
             }
-            Judgement::Unavailable(retry_after) => Round::Ends(SourceError::Unavailable {
-                detail: format!("{} answers {}", head.host, head.status),
-                retry_after,
-            }),
-            Judgement::Unexpected => Round::Ends(self.unexpected(head.status)),
+            Judgement::Unavailable(retry_after) => Round::Ends(head.unavailable(retry_after)),
+            Judgement::Unexpected => Round::Ends(head.unavailable(head.retry_after)),
         })
     }
 
-    /// A request without an answer.
-    fn failed(&self, permit: Permit, step: Step, round: Round) -> Round {
+    /// A request without an answer that can be used. What a redirect led to, or what is wrong with a body, may be otherwise in
+    /// the next round.
+    fn failed(&self, permit: Permit, step: Step, error: EgressError) -> Round {
         let counts = step == Step::Resolve && self.fetcher.has_error_budget();
         permit.ends(if counts { CallOutcome::Error } else { CallOutcome::Unknown });
-        round
+        match error {
+            EgressError::Denied(_) | EgressError::Invalid(_) | EgressError::TooLarge { .. } => {
+                Round::Again(self.unavailable(&error.to_string()))
+            }
+            error => Round::Ends(error.into()),
+        }
     }
 
     fn quota(&self, response: &Response) -> Option<Quota> {
@@ -288,13 +330,14 @@ impl Account {
         SourceError::NotFound { origin: format!("the channel account {}", self.name) }
     }
 
+    fn not_yet(&self) -> SourceError {
+        let detail = format!("the channel account {}: the provider does not have the file yet, or no more", self.name);
+        SourceError::Unavailable { detail, retry_after: Some(NOT_YET_RETRY) }
+    }
+
     fn unavailable(&self, why: &str) -> SourceError {
         let detail = format!("the channel account {}: {why}", self.name);
         SourceError::Unavailable { detail, retry_after: None }
-    }
-
-    fn unexpected(&self, status: u16) -> SourceError {
-        SourceError::Invalid(format!("the channel account {}: the provider answers {status}", self.name))
     }
 
     fn paused(&self, why: &'static str, wait: Duration) -> SourceError {
@@ -327,6 +370,10 @@ impl Head {
             retry_after: response.retry_after(SystemTime::now()),
             host: response.host().to_owned(),
         }
+    }
+
+    fn unavailable(&self, retry_after: Option<Duration>) -> SourceError {
+        SourceError::Unavailable { detail: format!("{} answers {}", self.host, self.status), retry_after }
     }
 
     fn reply<'a>(&'a self, body: &'a [u8]) -> Reply<'a> {

@@ -73,18 +73,19 @@ impl Sources {
         })))
     }
 
-    /// Fetches an origin into `dest`, which is created or emptied, and checks it against what was declared.
+    /// Fetches an origin of a tenant into `dest`, which is created or emptied, and checks it against what was declared.
     ///
     /// # Errors
     /// [`SourceError`]; what `dest` holds then is of no use.
     pub async fn fetch(
         &self,
+        tenant: &str,
         origin: &Origin,
         declared: Option<&Declared>,
         limit_bytes: u64,
         dest: &Path,
     ) -> Result<Fetched, SourceError> {
-        self.fetch_by(&Anybody, origin, declared, limit_bytes, dest).await
+        self.fetch_by(&Anybody, tenant, origin, declared, limit_bytes, dest).await
     }
 
     /// As [`Sources::fetch`]; `peers` sees each address before it is connected to.
@@ -94,16 +95,17 @@ impl Sources {
     pub async fn fetch_by(
         &self,
         peers: &dyn Peers,
+        tenant: &str,
         origin: &Origin,
         declared: Option<&Declared>,
         limit_bytes: u64,
         dest: &Path,
     ) -> Result<Fetched, SourceError> {
         let wanted = Wanted::new(declared, limit_bytes)?.at(self.0.pace);
-        let first = self.fetch_once(peers, origin, declared, wanted, dest).await;
+        let first = self.fetch_once(peers, tenant, origin, declared, wanted, dest).await;
         let Err(SourceError::HashMismatch { actual }) = &first else { return first };
         // Damaged on the way, or never what was declared: fetching it again tells.
-        match self.fetch_once(peers, origin, declared, wanted, dest).await {
+        match self.fetch_once(peers, tenant, origin, declared, wanted, dest).await {
             Err(SourceError::HashMismatch { actual: again }) if again != *actual => Err(SourceError::Unavailable {
                 detail: "each fetch brings other bytes, and none those that were declared".to_owned(),
                 retry_after: None,
@@ -135,9 +137,19 @@ impl Sources {
         }
     }
 
+    /// How long what an origin names can be fetched, counted from when it was sent; nothing where that is not known.
+    #[must_use]
+    pub fn lifetime(&self, origin: &Origin) -> Option<Duration> {
+        match origin {
+            Origin::Channel { account, .. } => self.0.accounts.lifetime(account),
+            Origin::File { .. } | Origin::S3 { .. } | Origin::Http { .. } => None,
+        }
+    }
+
     async fn fetch_once(
         &self,
         peers: &dyn Peers,
+        tenant: &str,
         origin: &Origin,
         declared: Option<&Declared>,
         wanted: Wanted,
@@ -149,7 +161,8 @@ impl Sources {
                 Origin::S3 { bucket, key } => Box::pin(self.0.buckets.fetch(bucket, key, wanted, dest)).await,
                 Origin::Http { url } => Box::pin(self.0.http.fetch(url, wanted, dest, peers)).await,
                 Origin::Channel { account, media } => {
-                    Box::pin(self.0.accounts.fetch(account, Order { media, declared, wanted, dest }, peers)).await
+                    Box::pin(self.0.accounts.fetch(account, Order { tenant, media, declared, wanted, dest }, peers))
+                        .await
                 }
             }
         };

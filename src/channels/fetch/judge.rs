@@ -49,11 +49,12 @@ pub enum Judgement {
     NotYet,
     /// The account asks too much.
     Throttled(Duration),
-    /// The account's credential is refused, or its rights are too few: an operator is needed, and files wait.
+    /// The account's credential is refused: no file of the account can be fetched until an operator renews it, and jobs wait.
     Refused,
-    /// The provider has a passing trouble.
+    /// The provider cannot answer now.
     Unavailable(Option<Duration>),
-    /// An answer that nobody expects.
+    /// An answer that the provider's documentation does not describe for a file, or that refuses this file alone. The tries of
+    /// the job count; afterwards it has failed and can be replayed.
     Unexpected,
 }
 
@@ -62,35 +63,45 @@ pub(super) fn judge(provider: Provider, step: Step, reply: &Reply<'_>) -> Judgem
         200 | 203 if step == Step::Download && reply.content_type == "text/html" => return Judgement::Again,
         200 | 203 => return Judgement::Here,
         408 | 425 | 500..=599 => return Judgement::Unavailable(reply.retry_after),
+        404 if provider == Provider::Twilio => return Judgement::NotYet,
+        _ if !reply.from_account => return elsewhere(reply),
         _ => {}
     }
     match provider {
         Provider::WhatsappCloud => meta(step, reply).unwrap_or_else(|| by_status(step, reply)),
         Provider::Dialog360 => dialog360(step, reply),
-        Provider::Twilio => match reply.status {
-            404 if reply.from_account => Judgement::NotYet,
-            400 | 403 if !reply.from_account => Judgement::Again,
-            _ => by_status(step, reply),
-        },
-        // A link that another host signed is over, or was asked for in two ways at once.
-        Provider::BirdChannels if !reply.from_account && matches!(reply.status, 400 | 403) => Judgement::Again,
-        Provider::BirdChannels | Provider::Messagebird | Provider::Bird | Provider::Generic => by_status(step, reply),
+        Provider::Twilio | Provider::BirdChannels | Provider::Messagebird | Provider::Bird | Provider::Generic => {
+            by_status(step, reply)
+        }
     }
 }
 
+/// An error of a host that got no credential, as behind a signed link. It says nothing about the account, and the link may have
+/// expired: the first request gives a new one.
+const fn elsewhere(reply: &Reply<'_>) -> Judgement {
+    match reply.status {
+        400..=404 | 410 | 451 => Judgement::Again,
+        429 => Judgement::Unavailable(reply.retry_after),
+        _ => Judgement::Unexpected,
+    }
+}
+
+/// An error of a host of the account, which got its credential. 401 and 402 concern the account; 403 and 451 may concern one
+/// file only.
 fn by_status(step: Step, reply: &Reply<'_>) -> Judgement {
     match (reply.status, step) {
-        (401 | 402 | 403 | 451, _) => Judgement::Refused,
-        (404 | 410, _) => Judgement::Gone,
+        (401 | 402, _) => Judgement::Refused,
+        (404, Step::Download) | (410, _) => Judgement::Gone,
         (429, _) => Judgement::Throttled(reply.retry_after.unwrap_or(THROTTLED)),
         _ => Judgement::Unexpected,
     }
 }
 
-/// Graph's error codes; nothing where the answer has none.
+/// Graph's error codes; nothing where the answer has none, or where its status decides: the codes of missing permissions (3, 10,
+/// 200 to 299, 131005) may concern one file.
 fn meta(step: Step, reply: &Reply<'_>) -> Option<Judgement> {
     if step == Step::Download && matches!(reply.status, 403 | 404 | 410) {
-        // The URL has expired: five minutes are soon over.
+        // The URL has expired: it is good for five minutes.
         return Some(Judgement::Again);
     }
     let answer: Value = serde_json::from_slice(reply.body).ok()?;
@@ -98,10 +109,9 @@ fn meta(step: Step, reply: &Reply<'_>) -> Option<Judgement> {
     let throttled = || Judgement::Throttled(reply.retry_after.unwrap_or(THROTTLED));
     Some(match number(error, "code")? {
         100 if number(error, "error_subcode") == Some(33) => Judgement::Gone,
-        190 | 3 | 10 | 200..=299 | 131_005 | 368 | 131_031 | 131_042 => Judgement::Refused,
-        4 | 80_007 | 130_429 | 131_048 | 131_056 | 133_016 => throttled(),
+        190 | 368 | 131_031 | 131_042 => Judgement::Refused,
+        4 | 17 | 32 | 613 | 80_007 | 130_429 | 131_048 | 131_056 | 133_016 => throttled(),
         1 | 2 | 131_000 | 131_016 | 131_057 => Judgement::Unavailable(reply.retry_after),
-        131_052 => Judgement::Gone,
         _ => return None,
     })
 }
@@ -114,9 +124,16 @@ fn dialog360(step: Step, reply: &Reply<'_>) -> Judgement {
         400 if body.contains("rate limit") => blocked(),
         400 if body.contains("disabled") || body.contains("unpaid") => Judgement::Refused,
         403 | 404 | 410 if step == Step::Download => Judgement::Again,
-        403 | 429 => blocked(),
+        429 => blocked(),
+        // Without an error code of Meta's it is 360dialog's own block of the number.
+        403 if !has_code(reply.body) => blocked(),
         _ => meta(step, reply).unwrap_or_else(|| by_status(step, reply)),
     }
+}
+
+fn has_code(body: &[u8]) -> bool {
+    let answer = serde_json::from_slice::<Value>(body);
+    answer.is_ok_and(|answer| answer.pointer("/error/code").is_some())
 }
 
 #[cfg(test)]
@@ -135,13 +152,19 @@ mod tests {
         };
         assert_eq!(judged(400, r#"100,"error_subcode":33"#), Judgement::Gone);
         assert_eq!(judged(400, "100"), Judgement::Unexpected);
-        for code in ["190", "10", "200", "299", "131031"] {
+        for code in ["190", "368", "131031", "131042"] {
             assert_eq!(judged(401, code), Judgement::Refused, "{code}");
             assert_eq!(judged(400, code), Judgement::Refused, "{code}");
         }
-        for code in ["4", "80007", "130429"] {
+        for code in ["3", "10", "200", "299", "131005"] {
+            assert_eq!(judged(403, code), Judgement::Unexpected, "{code} may concern one file");
+            assert_eq!(judged(400, code), Judgement::Unexpected, "{code}");
+        }
+        for code in ["4", "17", "32", "613", "80007", "130429"] {
             assert_eq!(judged(400, code), Judgement::Throttled(THROTTLED), "{code}");
         }
+        assert_eq!(judged(404, "7"), Judgement::Unexpected, "only a code makes an id gone");
+        assert_eq!(judged(410, "7"), Judgement::Gone);
         assert_eq!(judged(503, "2"), Judgement::Unavailable(None));
         assert_eq!(judged(400, "131016"), Judgement::Unavailable(None));
         assert_eq!(judge(Provider::WhatsappCloud, Step::Download, &reply(404, "")), Judgement::Again);
@@ -155,6 +178,7 @@ mod tests {
         assert_eq!(judged(400, limit), Judgement::Throttled(BLOCKED));
         assert_eq!(judged(403, r#"{"error":"The endpoint is blocked"}"#), Judgement::Throttled(BLOCKED));
         assert_eq!(judged(401, "Invalid api_key"), Judgement::Refused);
+        assert_eq!(judged(403, r#"{"error":{"code":10}}"#), Judgement::Unexpected, "one file");
         let gone = r#"{"error":{"code":100,"error_subcode":33}}"#;
         assert_eq!(judged(400, gone), Judgement::Gone);
     }
@@ -168,5 +192,24 @@ mod tests {
         assert_eq!(judge(Provider::Twilio, Step::Download, &elsewhere), Judgement::Again);
         assert_eq!(judge(Provider::Twilio, Step::Download, &reply(404, "")), Judgement::NotYet);
         assert_eq!(judge(Provider::Bird, Step::Download, &reply(410, "")), Judgement::Gone);
+    }
+
+    #[test]
+    fn a_host_without_the_credential_says_nothing_about_the_account() {
+        for provider in Provider::ALL {
+            for status in [400, 401, 402, 403, 404, 410, 429, 451] {
+                let elsewhere = Reply { from_account: false, ..reply(status, r#"{"error":{"code":190}}"#) };
+                let judged = judge(provider, Step::Download, &elsewhere);
+                let expected = match (provider, status) {
+                    (Provider::Twilio, 404) => Judgement::NotYet,
+                    (_, 429) => Judgement::Unavailable(None),
+                    _ => Judgement::Again,
+                };
+                assert_eq!(judged, expected, "{provider:?} {status}");
+            }
+            for status in [204, 206, 405, 409, 421] {
+                assert_eq!(judge(provider, Step::Download, &reply(status, "")), Judgement::Unexpected, "{status}");
+            }
+        }
     }
 }

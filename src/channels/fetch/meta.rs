@@ -36,8 +36,9 @@ pub struct Resolved {
 /// Reads the answer to a request for an id. With `rewritten`, the host of the URL is replaced by that of the API, path and query
 /// kept to the byte, as 360dialog asks for.
 pub(super) fn resolved(body: &[u8], hosts: &Hosts, rewritten: Option<&String>) -> Result<Resolved, Refused> {
-    let answer: Value = serde_json::from_slice(body).map_err(|_| Refused("the provider's answer is no JSON"))?;
-    let url = text(&answer, "url").ok_or(Refused("the provider's answer has no URL"))?;
+    let answer: Value =
+        serde_json::from_slice(body).map_err(|_| Refused::Answer("the provider's answer is no JSON"))?;
+    let url = text(&answer, "url").ok_or(Refused::Answer("the provider's answer has no URL"))?;
     let url = match rewritten {
         Some(base) => match url.split_once("://").and_then(|(_, rest)| rest.strip_prefix(LOOKASIDE)) {
             Some(path) if path.starts_with('/') => format!("{base}{path}"),
@@ -47,7 +48,7 @@ pub(super) fn resolved(body: &[u8], hosts: &Hosts, rewritten: Option<&String>) -
     };
     let admitted = Url::parse(&url).is_ok_and(|url| hosts.admit(&url));
     if !admitted {
-        return Err(Refused("the provider's answer names a host that is not the account's"));
+        return Err(Refused::Answer("the provider's answer names a host that is not the account's"));
     }
     Ok(Resolved {
         url,

@@ -25,14 +25,24 @@ pub enum Ask {
     Download(String),
 }
 
-/// What an event names, or an answer, is not one of the account's files. Texts hold no URL.
+/// What an event names, or an answer, is not one of the account's files. Texts contain no URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(pub &'static str);
+pub enum Refused {
+    /// No configuration makes it one of the account's files.
+    #[error("{0}")]
+    Event(&'static str),
+    /// The host is not in the account's list, which an operator can extend.
+    #[error("what the event names is on a host that is not in the account's list")]
+    Host,
+    /// The provider's answer cannot be used.
+    #[error("{0}")]
+    Answer(&'static str),
+}
 
-/// How long to wait for the next try of a file that is not there yet, one after the other.
-pub const NOT_YET: [Duration; 4] =
-    [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(10), Duration::from_secs(30)];
+/// How long a job waits for the next try of a file that is not there yet, one after the other.
+pub const NOT_YET: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+/// After how long the job is tried again that has waited so.
+pub const NOT_YET_RETRY: Duration = Duration::from_secs(10);
 
 /// Slows an account down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +78,10 @@ impl Fetcher {
     /// [`AccountError`] where a setting cannot work.
     pub fn new(config: &config::Channel) -> Result<Self, AccountError> {
         let provider = Provider::try_from(config.provider)?;
+        if provider == Provider::Twilio && config.account.is_empty() {
+            // Its SID is in the path of every file.
+            return Err(AccountError::Missing("account"));
+        }
         let base = if config.api_base.is_empty() { place::base(provider) } else { &config.api_base };
         let host_list = if config.hosts.is_empty() { place::hosts(provider, base) } else { config.hosts.clone() };
         let hosts = Hosts::new(&host_list).map_err(|_| AccountError::Wrong("hosts", "has an entry that is no host"))?;

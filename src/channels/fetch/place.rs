@@ -34,7 +34,17 @@ pub(super) fn hosts(provider: Provider, api: &str) -> Vec<String> {
     let own: &[&str] = match provider {
         Provider::WhatsappCloud => &["graph.facebook.com", "lookaside.fbsbx.com"],
         Provider::Dialog360 => &["waba-v2.360dialog.io"],
-        Provider::Twilio => &["api.twilio.com"],
+        // `api.<edge>.<region>.twilio.com` and `api.<region>.twilio.com` are those of the regions; `twilio` below takes no other
+        // name than `api` in front.
+        Provider::Twilio => &[
+            "api.twilio.com",
+            "*.us1.twilio.com",
+            "*.ie1.twilio.com",
+            "*.au1.twilio.com",
+            "api.us1.twilio.com",
+            "api.ie1.twilio.com",
+            "api.au1.twilio.com",
+        ],
         Provider::Messagebird => {
             &["media.messagebird.com", "messaging.messagebird.com", "conversations.messagebird.com"]
         }
@@ -44,11 +54,11 @@ pub(super) fn hosts(provider: Provider, api: &str) -> Vec<String> {
         Provider::Bird => &["platform.bird.com", "*.platform.bird.com"],
         Provider::Generic => &[],
     };
-    if api == base(provider) {
+    let origin = |text: &str| Url::parse(text).ok().map(|url| url.origin().ascii_serialization());
+    if origin(api) == origin(base(provider)) {
         return own.iter().map(|host| (*host).to_owned()).collect();
     }
-    let origin = Url::parse(api).ok().map(|url| url.origin().ascii_serialization());
-    origin.into_iter().collect()
+    origin(api).into_iter().collect()
 }
 
 pub(super) fn credential(provider: Provider, config: &config::Channel, hosts: &Hosts) -> Option<Credential> {
@@ -70,14 +80,17 @@ pub(super) fn credential(provider: Provider, config: &config::Channel, hosts: &H
 pub(super) fn id(media: &str) -> Result<&str, Refused> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let is_id = !media.is_empty() && media.len() <= MAX_ID_BYTES && media.bytes().all(plain);
-    if is_id { Ok(media) } else { Err(Refused("what the event names is no id of the provider's")) }
+    if is_id { Ok(media) } else { Err(Refused::Event("what the event names is no id of the provider's")) }
 }
 
 /// A URL of one of the account's hosts.
 pub(super) fn link(media: &str, hosts: &Hosts) -> Result<String, Refused> {
-    let url = Url::parse(media).map_err(|_| Refused("what the event names is no URL"))?;
+    let url = Url::parse(media).map_err(|_| Refused::Event("what the event names is no URL"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Refused::Event("what the event names is a URL with a user or a password"));
+    }
     if !hosts.admit(&url) {
-        return Err(Refused("what the event names is on a host that is not the account's"));
+        return Err(Refused::Host);
     }
     Ok(url.into())
 }
@@ -85,8 +98,12 @@ pub(super) fn link(media: &str, hosts: &Hosts) -> Result<String, Refused> {
 /// A URL of the account's own files: `/2010-04-01/Accounts/<ours>/Messages/<MM|SM…>/Media/<ME…>`, and nothing behind it.
 pub(super) fn twilio(media: &str, hosts: &Hosts, account_id: &str) -> Result<String, Refused> {
     let url = link(media, hosts)?;
-    let not_ours = Refused("what the event names is no file of the account's");
+    let not_ours = Refused::Event("what the event names is no file of the account's");
     let parsed = Url::parse(&url).map_err(|_| not_ours.clone())?;
+    let host = parsed.host_str().unwrap_or_default();
+    if host.ends_with(".twilio.com") && !host.starts_with("api.") {
+        return Err(Refused::Host);
+    }
     let segments: Vec<&str> = parsed.path_segments().map(Iterator::collect).unwrap_or_default();
     let sid = |text: &str, kinds: &[&str]| {
         let digits = kinds.iter().find_map(|kind| text.strip_prefix(kind));

@@ -80,7 +80,7 @@ impl Pipeline {
             Some(path) => brief.within(Stage::Fetch, self.sources().fetch_local(path, limit, dest)).await,
             None => {
                 let visit = self.endpoints().visit(tenant, origin).at(Stage::Fetch)?;
-                let fetch = self.sources().fetch_by(&visit, origin, declared.as_ref(), limit, dest);
+                let fetch = self.sources().fetch_by(&visit, tenant, origin, declared.as_ref(), limit, dest);
                 let fetched = brief.within(Stage::Fetch, fetch).await;
                 let code = fetched.as_ref().err().and_then(|failure| failure.fault.code());
                 visit.ends(matches!(code, Some(Code::SourceTimeout | Code::SourceUnavailable)));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::ability::Ability;
@@ -211,7 +212,12 @@ impl Worker {
         match self.work(&job).await {
             Ok(outcome) => self.published(delivery, request, &outcome).await,
             Err(Failure { fault: Fault::NoRoom { message }, .. }) => self.put_off_without_room(&message).await,
-            Err(Failure { fault: Fault::Paused { message, .. }, .. }) => self.put_off_paused(&message).await,
+            Err(Failure { fault: Fault::Paused { code, message, .. }, stage }) if self.is_over(request) => {
+                Verdict::Failed(Failure { stage, fault: Fault::transient(code, message) })
+            }
+            Err(Failure { fault: Fault::Paused { message, wait, .. }, .. }) => {
+                self.put_off_paused(&message, wait).await
+            }
             Err(_) if lease.is_some_and(|lease| lease.is_late()) => Verdict::PutOff(put_off::SLOT),
             Err(failure) if self.ability.explains(&failure.fault).await => Verdict::PutOff(put_off::UNABLE),
             Err(failure) => Verdict::Failed(failure),
@@ -235,13 +241,25 @@ impl Worker {
     }
 
     /// The account that has the file is left alone for a while: no attempt of the message. It asks again after the shortest
-    /// delay, which costs the account no request.
-    async fn put_off_paused(&self, reason: &str) -> Verdict {
+    /// delay that is as long as the account waits.
+    async fn put_off_paused(&self, reason: &str, wait: Duration) -> Verdict {
         tracing::info!(reason, "the attempt does not count");
         if self.broker.retry_delays_s.is_empty() {
             sleep(WITHOUT_LADDER).await;
         }
-        Verdict::PutOff(put_off::ACCOUNT)
+        Verdict::PutOffFor(put_off::ACCOUNT, wait)
+    }
+
+    /// Whether the provider does not keep the file any longer, as the account's lifetime of ids says. From then on waiting for
+    /// the account counts as tries, so that the job ends.
+    fn is_over(&self, request: &Request) -> bool {
+        let received = &request.received;
+        let sent_at = received.message.as_ref().and_then(|message| message.sent_at.as_deref());
+        let sent_at = sent_at.and_then(|text| text.parse::<Timestamp>().ok());
+        let lifetime = self.pipeline.sources().lifetime(&received.origin);
+        sent_at.zip(lifetime).is_some_and(|(sent_at, lifetime)| {
+            Duration::try_from(Timestamp::now().duration_since(sent_at)).is_ok_and(|age| age > lifetime)
+        })
     }
 
     /// The turn of this message at its file. While another job is at it, this one waits without a slot. Where too many wait,

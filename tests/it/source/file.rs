@@ -25,7 +25,7 @@ fn sources(roots: &[&Path]) -> Sources {
 
 async fn fetch(sources: &Sources, dir: &Dir, path: &Path) -> Result<Fetched, SourceError> {
     let origin = Origin::File { path: path.to_str().expect("UTF-8").to_owned() };
-    sources.fetch(&origin, None, 1 << 20, &dir.path().join("dest")).await
+    sources.fetch("acme", &origin, None, 1 << 20, &dir.path().join("dest")).await
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn what_was_declared_is_checked() {
     let dest = dir.path().join("dest");
     let fetch = async |sha256: Option<&str>, size_bytes: Option<u64>, limit: u64| {
         let declared = Declared { sha256: sha256.map(str::to_owned), size_bytes, ..Declared::default() };
-        sources.fetch(&origin, Some(&declared), limit, &dest).await
+        sources.fetch("acme", &origin, Some(&declared), limit, &dest).await
     };
     for sha256 in [HELLO, &HELLO.to_uppercase(), "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="] {
         fetch(Some(sha256), Some(5), 5).await.expect(sha256);

@@ -36,7 +36,7 @@ async fn fetch_with(
     let dir = Dir::new();
     let dest = dir.path().join("dest");
     let origin = Origin::Http { url: url.to_owned() };
-    let fetched = sources.fetch(&origin, declared, LIMIT, &dest).await?;
+    let fetched = sources.fetch("acme", &origin, declared, LIMIT, &dest).await?;
     Ok((fetched, std::fs::read(dest).expect("dest")))
 }
 
@@ -102,7 +102,7 @@ async fn trouble_of_this_machine_in_a_second_fetch_is_not_the_files_fault() {
     });
     let declared = Declared { sha256: Some(HELLO.to_owned()), ..Declared::default() };
     let origin = Origin::Http { url: server.url("/") };
-    let result = sources(&[&server.authority()]).fetch(&origin, Some(&declared), LIMIT, &dest).await;
+    let result = sources(&[&server.authority()]).fetch("acme", &origin, Some(&declared), LIMIT, &dest).await;
     transient_as(Code::WorkerScratch, result);
     assert_eq!(server.asked().len(), 2);
 }
@@ -287,13 +287,13 @@ async fn whoever_watches_hears_where_each_step_leads_before_it_is_taken() {
     let dir = Dir::new();
     let dest = dir.path().join("dest");
     let watching = Eyes { met: Mutex::default(), refuse: false };
-    sources.fetch_by(&watching, &origin, None, LIMIT, &dest).await.expect("fetched");
+    sources.fetch_by(&watching, "acme", &origin, None, LIMIT, &dest).await.expect("fetched");
     let met = watching.met.into_inner().expect("no panic");
     let loopback = IpAddr::from([127, 0, 0, 1]);
     assert!(met.len() == 2 && met[0] == [loopback] && met[1].contains(&loopback), "{met:?}");
 
     let refusing = Eyes { met: Mutex::default(), refuse: true };
-    let result = sources.fetch_by(&refusing, &origin, None, LIMIT, &dest).await;
+    let result = sources.fetch_by(&refusing, "acme", &origin, None, LIMIT, &dest).await;
     transient_as(Code::SourceTimeout, result);
     assert_eq!(here.asked().len(), 1, "not asked again");
 }

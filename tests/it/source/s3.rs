@@ -43,7 +43,7 @@ impl World {
 
     async fn fetch(&self, bucket: &str, key: &str) -> Result<Fetched, SourceError> {
         let origin = Origin::S3 { bucket: bucket.to_owned(), key: key.to_owned() };
-        self.sources.fetch(&origin, None, 100, &self.dir.path().join("dest")).await
+        self.sources.fetch("acme", &origin, None, 100, &self.dir.path().join("dest")).await
     }
 }
 
@@ -64,11 +64,11 @@ async fn an_object_arrives_with_its_hash() {
     rejected_as(Code::SourceNotFound, world.fetch("media", "in/none.ogg").await);
     let origin = Origin::S3 { bucket: "media".to_owned(), key: "in/hello.ogg".to_owned() };
     let dest = world.dir.path().join("dest");
-    rejected_as(Code::LimitBytes, world.sources.fetch(&origin, None, 4, &dest).await);
+    rejected_as(Code::LimitBytes, world.sources.fetch("acme", &origin, None, 4, &dest).await);
     let declared = Declared { sha256: Some(HELLO.replace('2', "3")), ..Declared::default() };
-    rejected_as(Code::SourceHashMismatch, world.sources.fetch(&origin, Some(&declared), 9, &dest).await);
+    rejected_as(Code::SourceHashMismatch, world.sources.fetch("acme", &origin, Some(&declared), 9, &dest).await);
     let declared = Declared { size_bytes: Some(6), ..Declared::default() };
-    rejected_as(Code::SourceSizeMismatch, world.sources.fetch(&origin, Some(&declared), 9, &dest).await);
+    rejected_as(Code::SourceSizeMismatch, world.sources.fetch("acme", &origin, Some(&declared), 9, &dest).await);
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn what_belongs_to_tenants_is_not_read_for_others() {
         let sources = sources(world.s3.access(), &store, &[buckets]);
         let origin = Origin::S3 { bucket: "media".to_owned(), key: object.clone() };
         let dest = world.dir.path().join("dest");
-        rejected_as(Code::SourceDenied, sources.fetch(&origin, None, 100, &dest).await);
+        rejected_as(Code::SourceDenied, sources.fetch("acme", &origin, None, 100, &dest).await);
     }
 }
 
