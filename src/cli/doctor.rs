@@ -44,7 +44,7 @@ enum State {
 
 /// Looks at everything. Exit codes: 0 a worker could run, 1 it could not.
 pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
-    let mut report = Report { out: io::stdout().lock(), format: args.format, bad: false };
+    let mut report = DoctorReport { out: io::stdout().lock(), format: args.format, bad: false };
     let config = match global.load() {
         Ok(config) => config,
         Err(error) => {
@@ -81,13 +81,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     Ok(ExitCode::from(if report.bad { EXIT_FAILED } else { 0 }))
 }
 
-struct Report {
+struct DoctorReport {
     out: io::StdoutLock<'static>,
     format: Format,
     bad: bool,
 }
 
-impl Report {
+impl DoctorReport {
     fn say(&mut self, finding: &Finding) -> io::Result<()> {
         let Finding { what, state, text, advice } = finding;
         self.bad |= *state == State::Bad;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::{CliError, EXIT_FAILED, EXIT_REJECTED, Format, Global, describe, runtime, units};
-use crate::config::{Config, Limits, Profile};
+use crate::config::{Config, Limits, LoadedProfile};
 use crate::error::{Code, Fault};
 use crate::events::{Action, Kind};
 use crate::roles::worker::Workspace;
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
 async fn probe(
     args: &Args,
     config: &Config,
-    profile: &Profile,
+    profile: &LoadedProfile,
     sandbox: &Sandbox,
 ) -> Result<Result<Report, Fault>, CliError> {
     let workspace = Workspace::open(&config.worker.scratch_dir, (&config.worker).into())?;
@@ -98,7 +98,7 @@ fn fail(args: &Args, fault: &Fault) -> Result<ExitCode, CliError> {
 }
 
 /// The names are those of `original` and `decision` in a normalized event.
-fn as_json(args: &Args, profile: &Profile, report: &Report) -> Value {
+fn as_json(args: &Args, profile: &LoadedProfile, report: &Report) -> Value {
     let mut line = json!({
         "input": args.path.to_string_lossy(),
         "kind": report.kind,
@@ -120,7 +120,7 @@ fn as_json(args: &Args, profile: &Profile, report: &Report) -> Value {
     line
 }
 
-fn write(out: &mut impl Write, args: &Args, profile: &Profile, report: &Report) -> io::Result<()> {
+fn write(out: &mut impl Write, args: &Args, profile: &LoadedProfile, report: &Report) -> io::Result<()> {
     writeln!(out, "{}", units::printable(args.path.as_os_str()))?;
     let mut line = |name: &str, text: &str| writeln!(out, "  {name:<10} {text}");
     line("kind", report.kind.as_str())?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{CliError, Global};
-use crate::config::Profile;
+use crate::config::LoadedProfile;
 
 /// List the compression profiles.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
             let width = profiles.iter().map(|profile| profile.raw.name.len()).max().unwrap_or(0);
             for profile in profiles.iter() {
                 let mark = if profile.raw.name == config.worker.profile { '*' } else { ' ' };
-                let Profile { raw, version, file } = profile;
+                let LoadedProfile { raw, version, file } = profile;
                 writeln!(out, "{mark} {:width$}  {version}  {}", raw.name, raw.description)?;
                 if let Some(file) = file {
                     writeln!(out, "  {:width$}  from {}", "", file.display())?;
@@ -40,6 +40,6 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_json(profile: &Profile) -> serde_json::Value {
+fn as_json(profile: &LoadedProfile) -> serde_json::Value {
     json!({ "version": profile.version, "file": profile.file, "profile": profile.raw })
 }

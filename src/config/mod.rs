@@ -21,7 +21,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use load::{Reloaded, listen, load, reload};
 pub use location::{Location, LocationError};
 pub use log_filter::current as current_filter;
-pub use profiles::{Profile, Profiles};
+pub use profiles::{LoadedProfile, Profiles};
 pub use raw::{Broker, Config, Gateway, Http, Log, LogFormat, Sandbox, Source, Store, Traces, Worker};
 
 pub use crate::task::{Limits, SandboxMode};

@@ -25,7 +25,7 @@ const VERSION_DIGITS: usize = 12;
 
 /// One profile, and which text it is.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Profile {
+pub struct LoadedProfile {
     /// As written.
     pub raw: RawProfile,
     /// First 12 hex digits of the SHA-256 of its JSON with sorted keys.
@@ -34,7 +34,7 @@ pub struct Profile {
     pub file: Option<PathBuf>,
 }
 
-impl Profile {
+impl LoadedProfile {
     /// A profile as written, with the version that follows from it.
     #[must_use]
     pub fn new(raw: RawProfile, file: Option<PathBuf>) -> Self {
@@ -44,7 +44,7 @@ impl Profile {
 
 /// All profiles by name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Profiles(BTreeMap<String, Profile>);
+pub struct Profiles(BTreeMap<String, LoadedProfile>);
 
 impl Profiles {
     /// The built-in profiles, and the `*.toml` of a directory, which may replace built-in ones. An empty path is none.
@@ -79,12 +79,12 @@ impl Profiles {
 
     /// The profile of this name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Profile> {
+    pub fn get(&self, name: &str) -> Option<&LoadedProfile> {
         self.0.get(name)
     }
 
     /// All of them, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Profile> {
+    pub fn iter(&self) -> impl Iterator<Item = &LoadedProfile> {
         self.0.values()
     }
 }
@@ -105,7 +105,7 @@ fn toml_files(directory: &Path, errors: &mut ConfigErrors) -> Vec<PathBuf> {
     paths
 }
 
-fn read(place: &str, text: &str, file: Option<PathBuf>, errors: &mut ConfigErrors) -> Option<Profile> {
+fn read(place: &str, text: &str, file: Option<PathBuf>, errors: &mut ConfigErrors) -> Option<LoadedProfile> {
     let raw: RawProfile = match toml::from_str(text) {
         Ok(raw) => raw,
         Err(error) => {
@@ -121,7 +121,7 @@ fn read(place: &str, text: &str, file: Option<PathBuf>, errors: &mut ConfigError
         }
         return None;
     }
-    Some(Profile::new(raw, file))
+    Some(LoadedProfile::new(raw, file))
 }
 
 /// Line of a key such as `video.crf`, from 1; the table's line, or 1, where the key is not written.

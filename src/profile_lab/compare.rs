@@ -1,6 +1,6 @@
 //! Compares two reports of the same points: which figures differ by more than noise.
 
-use super::record::{Class, Report, Run};
+use super::record::{BenchReport, Class, Run};
 use super::report::{METRICS, Metric};
 use super::stats::{Interval, median};
 
@@ -29,7 +29,7 @@ pub struct Move {
 
 /// Every figure of every point that both have, over the files that both have. Files are told by their contents.
 #[must_use]
-pub fn compare(old: &Report, new: &Report) -> Vec<Move> {
+pub fn compare(old: &BenchReport, new: &BenchReport) -> Vec<Move> {
     let mut moves = Vec::new();
     for summary in &new.summaries {
         let pairs = pairs(old, new, summary.class, &summary.point);
@@ -65,8 +65,8 @@ pub fn compare(old: &Report, new: &Report) -> Vec<Move> {
 /// The repeats of one file, before and now.
 type Pair<'a> = (Vec<&'a Run>, Vec<&'a Run>);
 
-fn pairs<'a>(old: &'a Report, new: &'a Report, class: Class, point: &str) -> Vec<Pair<'a>> {
-    let of = |report: &'a Report, sha256: Option<&str>| -> Vec<&'a Run> {
+fn pairs<'a>(old: &'a BenchReport, new: &'a BenchReport, class: Class, point: &str) -> Vec<Pair<'a>> {
+    let of = |report: &'a BenchReport, sha256: Option<&str>| -> Vec<&'a Run> {
         let ours = report.runs.iter().filter(|run| run.class == Some(class) && run.point == point);
         ours.filter(|run| sha256.is_none_or(|sha256| run.sha256 == sha256)).collect()
     };

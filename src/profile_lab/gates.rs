@@ -1,7 +1,7 @@
 //! Gates: bounds that the figures of a report must keep, for continuous integration.
 
 use super::compare::Move;
-use super::record::{Class, Gates, GatesFile, Report, Summary};
+use super::record::{BenchReport, Class, Gates, GatesFile, Summary};
 
 /// Reads a gates file.
 ///
@@ -13,7 +13,7 @@ pub fn parse(text: &str) -> Result<Gates, String> {
 
 /// Every gate that is broken, in a sentence. `moves` are over an older report, where there is one.
 #[must_use]
-pub fn broken(gates: &Gates, report: &Report, moves: &[Move]) -> Vec<String> {
+pub fn broken(gates: &Gates, report: &BenchReport, moves: &[Move]) -> Vec<String> {
     let mut broken = Vec::new();
     let failed = report.runs.iter().filter(|run| run.failed).count();
     if let Some(most) = gates.failed_max.filter(|most| failed > *most as usize) {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::BenchError;
-use crate::config::Profile;
+use crate::config::LoadedProfile;
 use crate::profile::RawProfile;
 
 /// One set of settings.
@@ -12,7 +12,7 @@ pub struct Point {
     /// `crm`, or `crm audio.bit_rate=24000`.
     pub label: String,
     /// The settings.
-    pub profile: Profile,
+    pub profile: LoadedProfile,
 }
 
 /// A key and the values that it takes in turn.
@@ -55,7 +55,7 @@ fn value(text: &str) -> Value {
 ///
 /// # Errors
 /// Settings that no profile has, or that cannot be followed; all of them.
-pub fn points(profiles: &[&Profile], sweeps: &[Sweep]) -> Result<Vec<Point>, BenchError> {
+pub fn points(profiles: &[&LoadedProfile], sweeps: &[Sweep]) -> Result<Vec<Point>, BenchError> {
     let (mut points, mut errors) = (Vec::new(), Vec::new());
     for profile in profiles {
         for settings in combinations(sweeps) {
@@ -82,7 +82,7 @@ fn combinations(sweeps: &[Sweep]) -> Vec<Vec<Setting<'_>>> {
     all
 }
 
-fn point(profile: &Profile, settings: &[Setting<'_>]) -> Result<Point, Vec<String>> {
+fn point(profile: &LoadedProfile, settings: &[Setting<'_>]) -> Result<Point, Vec<String>> {
     let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let words: Vec<String> = settings.iter().map(|(key, value)| format!("{key}={}", shown(value))).collect();
     let label = std::iter::once(&profile.raw.name).chain(&words).cloned().collect::<Vec<_>>().join(" ");
@@ -100,7 +100,7 @@ fn point(profile: &Profile, settings: &[Setting<'_>]) -> Result<Point, Vec<Strin
     let raw: RawProfile = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
     crate::profile::Profile::from_raw(&raw)
         .map_err(|errors| errors.iter().flat_map(|error| wrong(error.to_string())).collect::<Vec<_>>())?;
-    Ok(Point { label, profile: Profile::new(raw, None) })
+    Ok(Point { label, profile: LoadedProfile::new(raw, None) })
 }
 
 #[cfg(test)]

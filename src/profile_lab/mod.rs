@@ -22,7 +22,7 @@ mod table;
 pub use journal::Journal;
 pub use machine::machine;
 pub use page::{Specimen, page, worst};
-pub use run::{Bench, Done};
+pub use run::{Bench, FinishedRun};
 pub use table::csv;
 
 /// Why a bench cannot be run.

@@ -1,6 +1,6 @@
 //! Recommends a point for a stated target, and gives the reason in one sentence.
 
-use super::record::{Class, Report, Summary};
+use super::record::{BenchReport, Class, Summary};
 
 /// What is wanted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,7 +40,7 @@ pub struct Choice {
 
 /// A choice for each class that was measured.
 #[must_use]
-pub fn recommend(report: &Report, target: Target) -> Vec<Choice> {
+pub fn recommend(report: &BenchReport, target: Target) -> Vec<Choice> {
     let of = |class| report.summaries.iter().filter(|summary| summary.class == class).collect::<Vec<_>>();
     let measured = [Class::Voice, Class::Music, Class::Video].map(|class| (class, of(class)));
     measured

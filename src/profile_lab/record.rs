@@ -93,7 +93,7 @@ pub struct Scores {
 
 /// `report.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Report {
+pub struct BenchReport {
     /// [`REPORT_SCHEMA`].
     pub schema: String,
     /// When it was written, RFC 3339.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::corpus::Media;
-use super::record::{Class, Corpus, Cost, Figure, Machine, REPORT_SCHEMA, Report, Run, Scores, Summary};
+use super::record::{BenchReport, Class, Corpus, Cost, Figure, Machine, REPORT_SCHEMA, Run, Scores, Summary};
 use super::stats::{mean, median, percentile};
 
 /// What money is reckoned with; in any currency.
@@ -36,7 +36,7 @@ pub(super) const METRICS: [Metric; 6] = [
 
 /// Sums up.
 #[must_use]
-pub fn report(machine: Machine, corpus: &[Media], runs: Vec<Run>, prices: Option<Prices>) -> Report {
+pub fn report(machine: Machine, corpus: &[Media], runs: Vec<Run>, prices: Option<Prices>) -> BenchReport {
     let mut points: Vec<(Class, String)> = Vec::new();
     for run in &runs {
         let Some(class) = run.class else { continue };
@@ -58,7 +58,7 @@ pub fn report(machine: Machine, corpus: &[Media], runs: Vec<Run>, prices: Option
         left_aside: aside.map(|run| (run.file.clone(), run.outcome.clone())).collect(),
     };
     let created = Timestamp::now().to_string();
-    Report { schema: REPORT_SCHEMA.to_owned(), created, machine, corpus, summaries, runs }
+    BenchReport { schema: REPORT_SCHEMA.to_owned(), created, machine, corpus, summaries, runs }
 }
 
 /// No worse in bytes and quality, and better in one of them.
@@ -191,7 +191,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in crate::profile_lab) fn of(runs: Vec<Run>) -> Report {
+    pub(in crate::profile_lab) fn of(runs: Vec<Run>) -> BenchReport {
         let machine = Machine {
             cpu: "test".to_owned(),
             cores: 2,

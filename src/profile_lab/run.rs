@@ -33,7 +33,7 @@ pub struct Bench {
 
 /// A job that is done, and its scratch directory.
 #[derive(Debug)]
-pub struct Done {
+pub struct FinishedRun {
     /// What it cost and lost.
     pub run: Run,
     /// Of the playback asset, where there is one beside the original.
@@ -55,7 +55,7 @@ impl Bench {
     ///
     /// # Errors
     /// Where the bench itself cannot work. What becomes of the file is in the run.
-    pub async fn run(&self, point: &Point, media: &Media, repeat: u32, score: bool) -> Result<Done, BenchError> {
+    pub async fn run(&self, point: &Point, media: &Media, repeat: u32, score: bool) -> Result<FinishedRun, BenchError> {
         let scratch = tempfile::tempdir()?;
         fs::copy(&media.path, scratch.path().join(INPUT)).map_err(BenchError::at(&media.path))?;
         let started = Instant::now();
@@ -83,7 +83,7 @@ impl Bench {
             Err(fault) => {
                 run.failed = !matches!(fault, Fault::Rejected { .. });
                 run.outcome = fault.code().map_or("shutdown", |code| code.as_str()).to_owned();
-                return Ok(Done { run, playback: None, scratch });
+                return Ok(FinishedRun { run, playback: None, scratch });
             }
         };
         run.class = class(&report);
@@ -98,7 +98,7 @@ impl Bench {
         if let Some(playback) = playback.as_ref().filter(|_| score && report.action == Action::Encoded) {
             run.scores = Some(self.score(point, &report, playback, scratch.path()).await?);
         }
-        Ok(Done { run, playback, scratch })
+        Ok(FinishedRun { run, playback, scratch })
     }
 
     /// What cannot be told is left out: a score is no reason to stop.

@@ -1,6 +1,6 @@
 //! `report.csv`: a row for each class and point.
 
-use super::record::{Report, Summary};
+use super::record::{BenchReport, Summary};
 
 /// The columns; all but the first two are numbers, empty where there is none.
 const COLUMNS: [&str; 27] = [
@@ -35,7 +35,7 @@ const COLUMNS: [&str; 27] = [
 
 /// RFC 4180, with a header.
 #[must_use]
-pub fn csv(report: &Report) -> String {
+pub fn csv(report: &BenchReport) -> String {
     let mut text = COLUMNS.join(",");
     text.push_str("\r\n");
     for summary in &report.summaries {

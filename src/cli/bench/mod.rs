@@ -16,7 +16,7 @@ use crate::profile_lab::compare::compare;
 use crate::profile_lab::corpus::Media;
 use crate::profile_lab::matrix::{Point, Sweep, points};
 use crate::profile_lab::recommend::{Target, recommend};
-use crate::profile_lab::record::{Gates, Report, Run};
+use crate::profile_lab::record::{BenchReport, Gates, Run};
 use crate::profile_lab::report::{Prices, report};
 use crate::profile_lab::{Bench, BenchError, Journal, Specimen, csv, gates, machine, page, worst};
 use crate::roles::worker::slots;
@@ -68,7 +68,7 @@ pub(super) struct Args {
 /// What is known before anything runs.
 struct Plan {
     points: Vec<Point>,
-    old: Option<Report>,
+    old: Option<BenchReport>,
     gates: Gates,
     corpus: Vec<Media>,
     jobs: u16,
@@ -119,7 +119,7 @@ fn plan(args: &Args, config: &Config, profiles: &Profiles) -> Result<Plan, CliEr
     Ok(Plan { points, old, gates, corpus, jobs })
 }
 
-fn read_report(path: &Path) -> Result<Report, CliError> {
+fn read_report(path: &Path) -> Result<BenchReport, CliError> {
     let text = std::fs::read(path).map_err(BenchError::at(path))?;
     serde_json::from_slice(&text).map_err(|error| CliError::Usage(format!("--compare: {}: {error}", path.display())))
 }
@@ -217,7 +217,7 @@ async fn run_some(
     Ok(runs)
 }
 
-async fn write(args: &Args, bench: &Bench, plan: &Plan, report: &Report) -> Result<(), CliError> {
+async fn write(args: &Args, bench: &Bench, plan: &Plan, report: &BenchReport) -> Result<(), CliError> {
     let file = |name: &str, text: String| {
         let path = args.out.join(name);
         std::fs::write(&path, text).map_err(BenchError::at(&path))

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use crate::profile_lab::compare::Move;
-use crate::profile_lab::record::{Class, Report, Summary};
+use crate::profile_lab::record::{BenchReport, Class, Summary};
 
 const HEAD: [&str; 10] = ["", "files", "encoded", "saved", "quality", "score", "worst", "× real time", "jobs/s", "p99"];
 
 /// A block for each class; points on the front of bytes and quality have a star.
-pub(super) fn summaries(out: &mut impl Write, report: &Report) -> io::Result<()> {
+pub(super) fn summaries(out: &mut impl Write, report: &BenchReport) -> io::Result<()> {
     for class in [Class::Voice, Class::Music, Class::Video] {
         let rows: Vec<[String; 10]> = report.summaries.iter().filter(|s| s.class == class).map(row).collect();
         if rows.is_empty() {

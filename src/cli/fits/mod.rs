@@ -10,7 +10,7 @@ use serde_json::json;
 
 use self::rules::{Fit, Rule};
 use super::{CliError, EXIT_REJECTED, Format, Global, runtime, units};
-use crate::config::{Config, Profile};
+use crate::config::{Config, LoadedProfile};
 use crate::error::Fault;
 use crate::roles::worker::Workspace;
 use crate::sandbox::{Sandbox, SandboxOptions};
@@ -91,7 +91,7 @@ async fn probe(
     path: &Path,
     size_bytes: u64,
     config: &Config,
-    profile: &Profile,
+    profile: &LoadedProfile,
     sandbox: &Sandbox,
 ) -> Result<Result<Report, Fault>, CliError> {
     let workspace = Workspace::open(&config.worker.scratch_dir, (&config.worker).into())?;

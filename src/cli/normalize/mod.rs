@@ -50,7 +50,7 @@ pub(super) struct Args {
 }
 
 /// One file, and what became of it.
-struct Done {
+struct FinishedFile {
     input: Input,
     outcome: Outcome,
 }
@@ -106,7 +106,7 @@ async fn normalize(
     drop(work);
     bars.finish();
     done.sort_by_key(|(n, _)| *n);
-    let done: Vec<Done> = done.into_iter().map(|(_, done)| done).collect();
+    let done: Vec<FinishedFile> = done.into_iter().map(|(_, done)| done).collect();
     let page = args.out.join("index.html");
     std::fs::write(&page, gallery::page(&done)).map_err(at(&page))?;
     if args.format == Format::Human {
@@ -120,10 +120,10 @@ async fn normalize(
     Ok(ExitCode::from(exit_code(&done, !inputs.skipped.is_empty())))
 }
 
-async fn one(pipeline: &Pipeline, args: &Args, bars: &Bars, input: Input) -> Done {
+async fn one(pipeline: &Pipeline, args: &Args, bars: &Bars, input: Input) -> FinishedFile {
     let bar = bars.start(&units::printable(&input.label));
     let outcome = pipeline.run_at_once(&job(args, &input), |fraction| bar.set(fraction)).await;
-    Done { input, outcome }
+    FinishedFile { input, outcome }
 }
 
 fn job(args: &Args, input: &Input) -> Job {
@@ -151,7 +151,7 @@ fn job(args: &Args, input: &Input) -> Job {
 }
 
 /// The outcome event's data, with which file it is about and which kind of outcome it is.
-fn as_json(done: &Done) -> Value {
+fn as_json(done: &FinishedFile) -> Value {
     let mut line = json!({ "input": done.input.path.to_string_lossy(), "outcome": done.outcome.as_str() });
     if let (Some(line), Value::Object(data)) = (line.as_object_mut(), done.outcome.event("", None).data) {
         line.extend(data);
@@ -159,7 +159,7 @@ fn as_json(done: &Done) -> Value {
     line
 }
 
-fn exit_code(done: &[Done], skipped: bool) -> u8 {
+fn exit_code(done: &[FinishedFile], skipped: bool) -> u8 {
     let any = |wanted: fn(&Outcome) -> bool| done.iter().any(|done| wanted(&done.outcome));
     if skipped || any(|outcome| matches!(outcome, Outcome::Failed(_))) {
         EXIT_FAILED

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::super::units;
-use super::Done;
+use super::FinishedFile;
 use crate::roles::worker::Outcome;
 
 const HEAD: [&str; 8] = ["file", "kind", "action", "before", "after", "saved", "duration", "seconds"];
@@ -24,7 +24,7 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    pub(super) fn of(done: &[Done]) -> Self {
+    pub(super) fn of(done: &[FinishedFile]) -> Self {
         let mut totals = Self::default();
         for done in done {
             match &done.outcome {
@@ -42,7 +42,7 @@ impl Totals {
 }
 
 /// Writes the table, what went wrong, and the totals.
-pub(super) fn write(out: &mut impl Write, done: &[Done], elapsed: Duration) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, done: &[FinishedFile], elapsed: Duration) -> io::Result<()> {
     let rows: Vec<[String; 8]> = done.iter().map(row).collect();
     let widths: [usize; 8] = std::array::from_fn(|column| {
         let cells = rows.iter().map(|row| units::width(&row[column]));
@@ -71,7 +71,7 @@ pub(super) fn write(out: &mut impl Write, done: &[Done], elapsed: Duration) -> i
     )
 }
 
-fn row(done: &Done) -> [String; 8] {
+fn row(done: &FinishedFile) -> [String; 8] {
     let file = units::shortened(&units::printable(&done.input.label), FILE_COLUMNS);
     match &done.outcome {
         Outcome::Normalized(manifest) => {

@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::json;
 
-use super::record::{Class, Report, Run};
+use super::record::{BenchReport, Class, Run};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -26,7 +26,7 @@ pub struct Specimen {
 
 /// The worst files of each class, by their score.
 #[must_use]
-pub fn worst(report: &Report) -> Vec<&Run> {
+pub fn worst(report: &BenchReport) -> Vec<&Run> {
     let mut worst = Vec::new();
     for class in [Class::Voice, Class::Music, Class::Video] {
         let score = |run: &Run| {
@@ -45,7 +45,7 @@ pub fn worst(report: &Report) -> Vec<&Run> {
 ///
 /// # Errors
 /// Where the report does not turn into JSON.
-pub fn page(report: &Report, specimens: &[Specimen]) -> io::Result<String> {
+pub fn page(report: &BenchReport, specimens: &[Specimen]) -> io::Result<String> {
     let specimens = specimens.iter().map(|specimen| {
         let Specimen { run, original, playback, picture } = specimen;
         json!({ "run": run, "original": original, "playback": playback, "picture": picture })

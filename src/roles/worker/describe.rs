@@ -1,8 +1,8 @@
 //! Describes a finished job: the data of its *media normalized* event.
 
 use super::job::Job;
-use super::upload::Kept;
-use crate::config::Profile;
+use super::upload::StoredAssets;
+use crate::config::LoadedProfile;
 use crate::events::{Asset, Decision, Normalized, Original, Role, Timings, WorkerInfo};
 use crate::source::Fetched;
 use crate::task::Report;
@@ -10,10 +10,10 @@ use crate::task::Report;
 /// Puts together what was asked, found, made and stored.
 pub(super) fn normalized(
     job: &Job,
-    profile: &Profile,
+    profile: &LoadedProfile,
     fetched: Fetched,
     report: Report,
-    stored: Kept,
+    stored: StoredAssets,
     timings_ms: Timings,
 ) -> Normalized {
     let received = &job.received;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::lane::Lane;
 use super::outcome::About;
 use crate::broker::Tries;
-use crate::config::Profile;
+use crate::config::LoadedProfile;
 use crate::error::{Code, Fault};
 use crate::events::{Received, Stage};
 use crate::runtime::{At, Failure, Lease};
@@ -80,7 +80,7 @@ impl Job {
 /// What one run has to go by.
 pub(super) struct Brief<'a> {
     pub(super) job: &'a Job,
-    pub(super) profile: Profile,
+    pub(super) profile: LoadedProfile,
     pub(super) folder: Folder,
     /// Every step has its own timeouts; this is the one above them, so that a job never outlives its delivery.
     pub(super) deadline: Instant,

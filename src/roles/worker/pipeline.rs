@@ -15,7 +15,7 @@ use super::outcome::Outcome;
 use super::scratch::{Scratch, Workspace};
 use super::upload;
 use super::vet;
-use crate::config::{Config, Limits, Profile, Profiles};
+use crate::config::{Config, Limits, LoadedProfile, Profiles};
 use crate::egress::Endpoints;
 use crate::error::{Code, Fault};
 use crate::events::{Received, Record, Stage, StoredOutcome, Timings};
@@ -225,7 +225,7 @@ impl Pipeline {
         &self.workspace
     }
 
-    fn profile(&self, received: &Received) -> Option<Profile> {
+    fn profile(&self, received: &Received) -> Option<LoadedProfile> {
         let name = received.profile.as_deref().unwrap_or(&self.default_profile);
         self.profiles.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
@@ -275,7 +275,7 @@ impl Pipeline {
         scratch: &Scratch,
         fetched: &Fetched,
         report: &Report,
-    ) -> Result<upload::Kept, Failure> {
+    ) -> Result<upload::StoredAssets, Failure> {
         let keep_original = brief.profile.raw.keep_original;
         let put = upload::put(&self.store, &brief.folder, scratch.path(), fetched, report, keep_original);
         brief.within(Stage::Store, put).await

@@ -12,7 +12,7 @@ use crate::task::{INPUT, Produced, Report};
 
 /// What was stored.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct StoredAssets {
     /// In the order of the report, the original last.
     pub(super) assets: Vec<Asset>,
     /// Where the original's bytes are.
@@ -27,7 +27,7 @@ pub(super) async fn put(
     fetched: &Fetched,
     report: &Report,
     keep_original: bool,
-) -> Result<Kept, StoreError> {
+) -> Result<StoredAssets, StoreError> {
     let produced = report.produced.iter().map(|produced| put_one(store, folder, scratch, fetched, produced));
     let mut assets = try_join_all(produced).await?;
     // The same bytes are not stored twice.
@@ -44,7 +44,7 @@ pub(super) async fn put(
         original_key = Some(asset.key.clone());
         assets.push(asset);
     }
-    Ok(Kept { assets, original_key })
+    Ok(StoredAssets { assets, original_key })
 }
 
 async fn put_one(

@@ -51,7 +51,7 @@ pub(in crate::sandbox) enum JailError {
 
 /// What a child is allowed, and by whom it was started.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::sandbox) struct Terms {
+pub(in crate::sandbox) struct JailTerms {
     pub(in crate::sandbox) limits: Limits,
     pub(in crate::sandbox) nice: i32,
     pub(in crate::sandbox) parent: u32,
@@ -70,7 +70,7 @@ struct Bound {
 }
 
 /// Steps 1 to 9: what holds in every mode, `off` included. Descriptors were closed before (see `child`).
-pub(in crate::sandbox) fn confine_resources(scratch: BorrowedFd<'_>, terms: &Terms) -> Result<(), JailError> {
+pub(in crate::sandbox) fn confine_resources(scratch: BorrowedFd<'_>, terms: &JailTerms) -> Result<(), JailError> {
     // 1. Nothing of the worker's environment is for a decoder; the fork server's is nearly empty already.
     // SAFETY: this process has one thread, and nothing of the environment is borrowed.
     unsafe { libc::clearenv() };

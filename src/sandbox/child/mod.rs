@@ -12,7 +12,7 @@ pub(super) mod seccomp;
 mod syscalls;
 pub(super) mod unmap_libraries;
 
-use self::jail::{JailError, Terms};
+use self::jail::{JailError, JailTerms};
 use self::seccomp::Filters;
 use super::wire::frames;
 use super::wire::messages::{Answer, Verdict};
@@ -103,7 +103,7 @@ pub(super) fn live(setup: &Setup) -> ! {
 }
 
 fn confine(setup: &Setup, scratch: &OwnedFd, spec: &JobSpec) -> Result<SandboxStatus, JailError> {
-    let terms = Terms { limits: spec.limits, nice: spec.nice, parent: setup.parent, input: Some(INPUT) };
+    let terms = JailTerms { limits: spec.limits, nice: spec.nice, parent: setup.parent, input: Some(INPUT) };
     jail::confine_resources(scratch.as_fd(), &terms)?;
     jail::seal(setup.mode, scratch.as_fd(), &setup.filters)
 }

@@ -12,7 +12,7 @@ use rustix::process::Pid;
 
 use super::wait_child;
 use crate::sandbox::child::Setup;
-use crate::sandbox::child::jail::{self, Terms};
+use crate::sandbox::child::jail::{self, JailTerms};
 use crate::sandbox::child::unmap_libraries;
 use crate::sandbox::wire::messages::ChildEnd;
 use crate::vocabulary::SandboxStatus;
@@ -44,7 +44,7 @@ pub(in crate::sandbox) fn run(setup: &Setup) -> io::Result<Result<SandboxStatus,
 
 /// The whole recipe, with the root directory in the place of a scratch directory, and a job without a file.
 fn confined(setup: &Setup, root: BorrowedFd<'_>) -> Result<SandboxStatus, String> {
-    let terms = Terms { limits: setup.limits, nice: 0, parent: setup.parent, input: None };
+    let terms = JailTerms { limits: setup.limits, nice: 0, parent: setup.parent, input: None };
     let settled = jail::confine_resources(root, &terms);
     let status = settled.and_then(|()| jail::seal(setup.mode, root, &setup.filters));
     let status = status.map_err(|error| error.to_string())?;

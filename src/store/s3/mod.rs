@@ -32,7 +32,7 @@ use super::{Cursor, Folder, Head, Link, LinkOptions, Page, PutOptions, StoreErro
 use classify::classify;
 use digest::Digests;
 use multipart::Family;
-use terms::Terms;
+use terms::UploadTerms;
 use upload::{Body, Condition, Outcome};
 
 /// Longest wait of a stopping process for aborts of uploads.
@@ -46,7 +46,7 @@ pub(super) struct S3(Arc<Inner>);
 struct Inner {
     remote: Remote,
     bucket: String,
-    terms: Terms,
+    terms: UploadTerms,
     /// Aborts of uploads whose future was dropped.
     aborts: TaskTracker,
 }
@@ -54,7 +54,7 @@ struct Inner {
 impl S3 {
     pub(super) async fn connect(config: &crate::config::Store, bucket: &str) -> Result<Self, StoreError> {
         let remote = Remote::connect(config).await?;
-        let terms = Terms::new(config);
+        let terms = UploadTerms::new(config);
         Ok(Self(Arc::new(Inner { remote, bucket: bucket.to_owned(), terms, aborts: TaskTracker::new() })))
     }
 }

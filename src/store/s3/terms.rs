@@ -12,7 +12,7 @@ const TAG: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').
 
 /// Settings of `[store]` that apply to every object that is uploaded.
 #[derive(Debug)]
-pub(super) struct Terms {
+pub(super) struct UploadTerms {
     pub(super) sse: Option<ServerSideEncryption>,
     pub(super) kms_key_id: Option<String>,
     pub(super) storage_class: Option<StorageClass>,
@@ -31,7 +31,7 @@ pub(super) enum Checksums {
     Md5,
 }
 
-impl Terms {
+impl UploadTerms {
     pub(super) fn new(config: &crate::config::Store) -> Self {
         let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let pair = |(name, value): (&String, &String)| {
@@ -58,8 +58,8 @@ mod tests {
     #[test]
     fn tags_are_a_query_string() {
         let mut config = crate::config::load(None, [], &[]).expect("the defaults").store;
-        assert_eq!(Terms::new(&config).tagging, None);
+        assert_eq!(UploadTerms::new(&config).tagging, None);
         config.tags = [("a b".to_owned(), "c&d".to_owned()), ("e".to_owned(), String::new())].into();
-        assert_eq!(Terms::new(&config).tagging.as_deref(), Some("a%20b=c%26d&e="));
+        assert_eq!(UploadTerms::new(&config).tagging.as_deref(), Some("a%20b=c%26d&e="));
     }
 }

@@ -2,7 +2,7 @@
 
 use ffmpeg_next as ff;
 
-use super::{Kept, keep, note, or_why_not, original_instead, remux_if_larger, remux_instead};
+use super::{CopyAttempt, keep, note, or_why_not, original_instead, remux_if_larger, remux_instead};
 use crate::error::{Code, Fault};
 use crate::plan::{Facts, How, Plan, Track, VideoSettings, encode_plan, fit_video};
 use crate::task::{INPUT, Produced};
@@ -16,7 +16,7 @@ use crate::transcode::still::write_thumbnail;
 use crate::vocabulary::{Action, Reason, Role};
 
 /// A film that was made and proven.
-struct Done {
+struct MadeFilm {
     plan: Plan,
     findings: Findings,
     poster: Option<ff::frame::Video>,
@@ -35,14 +35,14 @@ pub(super) fn make_film(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'
     } else {
         let file = if plan.action == Action::Copied { INPUT } else { ENCODED };
         match keep(facts, &plan, file, None, job)? {
-            Kept::Proven(findings) => Done { plan, findings, poster: None, file, unproven: None },
-            Kept::Not(reason, detail) => {
+            CopyAttempt::Proven(findings) => MadeFilm { plan, findings, poster: None, file, unproven: None },
+            CopyAttempt::Not(reason, detail) => {
                 let plan = encode_plan(facts, job.profile, (reason, &detail));
                 encode_video(input, facts, plan, job)?
             }
         }
     };
-    let Done { plan, mut findings, poster, file, .. } = keep_instead(facts, done, job)?;
+    let MadeFilm { plan, mut findings, poster, file, .. } = keep_instead(facts, done, job)?;
     // A copied picture was not decoded: a keyframe is looked up.
     let poster = match (poster, &plan.video) {
         (None, Some(track)) => {
@@ -75,7 +75,7 @@ fn playback(facts: &Facts, plan: &Plan, file: &str, duration_ms: u64) -> Result<
 }
 
 /// What was encoded is not to be published where it is unproven: the original's streams are, or else the original as it is.
-fn keep_instead(facts: &Facts, mut done: Done, job: &mut Job<'_>) -> Result<Done, Fault> {
+fn keep_instead(facts: &Facts, mut done: MadeFilm, job: &mut Job<'_>) -> Result<MadeFilm, Fault> {
     let Some(why) = done.unproven.take() else { return Ok(done) };
     if let Some(remux) = remux_instead(facts, &why, job)
         && let Some(kept) = keep_streams(facts, remux, &mut done.poster, job)?
@@ -86,7 +86,7 @@ fn keep_instead(facts: &Facts, mut done: Done, job: &mut Job<'_>) -> Result<Done
         // Measured, but left alone.
         loudness.gain_db = 0.0;
     }
-    Ok(Done { plan: original_instead(&why), ..done })
+    Ok(MadeFilm { plan: original_instead(&why), ..done })
 }
 
 fn shown_size(facts: &Facts, plan: &Plan) -> (u32, u32) {
@@ -96,12 +96,12 @@ fn shown_size(facts: &Facts, plan: &Plan) -> (u32, u32) {
     }
 }
 
-fn encode_video(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<Done, Fault> {
+fn encode_video(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<MadeFilm, Fault> {
     if !has_copies(&plan) {
         return encode_and_prove(input, facts, plan, job);
     }
     let why = match or_why_not(encode_and_prove(input, facts, plan, job))? {
-        Ok(Done { unproven: Some(why), .. }) | Err(why) => why,
+        Ok(MadeFilm { unproven: Some(why), .. }) | Err(why) => why,
         Ok(done) => return Ok(done),
     };
     // A stream that looked fine is not: encoded, it is.
@@ -109,7 +109,7 @@ fn encode_video(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> R
     encode_and_prove(probe::open(INPUT, facts.container)?, facts, plan, job)
 }
 
-fn encode_and_prove(input: Input, facts: &Facts, mut plan: Plan, job: &mut Job<'_>) -> Result<Done, Fault> {
+fn encode_and_prove(input: Input, facts: &Facts, mut plan: Plan, job: &mut Job<'_>) -> Result<MadeFilm, Fault> {
     let mut made = encode_once(input, facts, &mut plan, ENCODED, job)?;
     let size = size_of(ENCODED)?;
     if let Some(max_bytes) = job.profile.max_bytes.filter(|max| size > *max) {
@@ -120,7 +120,7 @@ fn encode_and_prove(input: Input, facts: &Facts, mut plan: Plan, job: &mut Job<'
         return Ok(done);
     }
     let unproven = or_why_not(prove(&expectation(ENCODED, &plan, &made)))?.err();
-    Ok(Done { plan, findings: made.findings, poster: made.poster, file: ENCODED, unproven })
+    Ok(MadeFilm { plan, findings: made.findings, poster: made.poster, file: ENCODED, unproven })
 }
 
 /// *Never larger*: the original's streams instead, with the poster; none where they do not pass, and what was encoded stays.
@@ -129,7 +129,7 @@ fn keep_streams(
     mut plan: Plan,
     poster: &mut Option<ff::frame::Video>,
     job: &mut Job<'_>,
-) -> Result<Option<Done>, Fault> {
+) -> Result<Option<MadeFilm>, Fault> {
     let findings = if plan.action == Action::Encoded {
         // The picture is kept, its sound no player of MP4 knows.
         let input = probe::open(INPUT, facts.container)?;
@@ -144,12 +144,12 @@ fn keep_streams(
         or_why_not(kept)?.ok()
     } else {
         match keep(facts, &plan, ORIGINAL_STREAMS, None, job)? {
-            Kept::Proven(findings) => Some(findings),
-            Kept::Not(..) => None,
+            CopyAttempt::Proven(findings) => Some(findings),
+            CopyAttempt::Not(..) => None,
         }
     };
     let file = if plan.action == Action::Copied { INPUT } else { ORIGINAL_STREAMS };
-    Ok(findings.map(|findings| Done { plan, findings, poster: poster.take(), file, unproven: None }))
+    Ok(findings.map(|findings| MadeFilm { plan, findings, poster: poster.take(), file, unproven: None }))
 }
 
 fn expectation<'a>(file: &'a str, plan: &'a Plan, made: &Film) -> Expectation<'a> {

@@ -65,7 +65,7 @@ fn other_track(
 }
 
 /// What came of keeping streams as they are.
-enum Kept {
+enum CopyAttempt {
     /// They can be played.
     Proven(Findings),
     /// They cannot, for this reason and in these words.
@@ -74,9 +74,15 @@ enum Kept {
 
 /// Copies the planned streams into `file` and proves the result; where not even the container changes, the original is
 /// what is proven.
-fn keep(facts: &Facts, plan: &Plan, file: &str, duration_ms: Option<u64>, job: &mut Job<'_>) -> Result<Kept, Fault> {
+fn keep(
+    facts: &Facts,
+    plan: &Plan,
+    file: &str,
+    duration_ms: Option<u64>,
+    job: &mut Job<'_>,
+) -> Result<CopyAttempt, Fault> {
     if let Some(max_bytes) = job.profile.max_bytes.filter(|max| facts.size_bytes > *max) {
-        return Ok(Kept::Not("budget", format!("{} bytes, at most {max_bytes}", facts.size_bytes)));
+        return Ok(CopyAttempt::Not("budget", format!("{} bytes, at most {max_bytes}", facts.size_bytes)));
     }
     let copied = plan.action == Action::Copied;
     let file = if copied { INPUT } else { file };
@@ -84,27 +90,27 @@ fn keep(facts: &Facts, plan: &Plan, file: &str, duration_ms: Option<u64>, job: &
     let target = if copied { Target::Nowhere } else { Target::File(file, format_of(plan)) };
     let findings = match or_why_not(copy_streams(&mut input, facts, plan, &target, job))? {
         Ok(findings) => findings,
-        Err(why) => return Ok(Kept::Not("proof", why)),
+        Err(why) => return Ok(CopyAttempt::Not("proof", why)),
     };
     let bad_packets = findings.damage.bad_packets;
     if copied && bad_packets > 0 {
-        return Ok(Kept::Not("proof", format!("{bad_packets} packets are damaged")));
+        return Ok(CopyAttempt::Not("proof", format!("{bad_packets} packets are damaged")));
     }
     if copied && facts.kind == Kind::Audio {
         // Every packet was decoded on the way to the waveform.
-        return Ok(Kept::Proven(findings));
+        return Ok(CopyAttempt::Proven(findings));
     }
     if let Some(max_bytes) = job.profile.max_bytes
         && !copied
         && size_of(file)? > max_bytes
     {
-        return Ok(Kept::Not("budget", format!("another container takes it above {max_bytes} bytes")));
+        return Ok(CopyAttempt::Not("budget", format!("another container takes it above {max_bytes} bytes")));
     }
     let duration_ms = duration_ms.or(findings.duration_ms).unwrap_or(0);
     let frame_ms = if facts.kind == Kind::Audio { AUDIO_FRAME_MS } else { facts.frame_ms() };
     Ok(match or_why_not(prove(&Expectation { file, plan, duration_ms, frame_ms }))? {
-        Ok(()) => Kept::Proven(findings),
-        Err(why) => Kept::Not("proof", why),
+        Ok(()) => CopyAttempt::Proven(findings),
+        Err(why) => CopyAttempt::Not("proof", why),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use ffmpeg_next as ff;
 
-use super::{AUDIO_FRAME_MS, Kept, keep, note, or_why_not, original_instead, remux_if_larger, remux_instead};
+use super::{AUDIO_FRAME_MS, CopyAttempt, keep, note, or_why_not, original_instead, remux_if_larger, remux_instead};
 use crate::error::{Code, Fault};
 use crate::plan::{AudioCodec, AudioSettings, Facts, How, Output, Plan, Track, encode_plan, fit_audio, prefer_audio};
 use crate::task::{INPUT, Produced};
@@ -20,7 +20,7 @@ use crate::transcode::still::write_thumbnail;
 use crate::vocabulary::{Action, Role};
 
 /// A sound that was made and proven.
-struct Done {
+struct MadeSound {
     plan: Plan,
     peaks: PeakMeter,
     /// None where the original is what people open.
@@ -40,7 +40,7 @@ pub(super) fn make_sound(
 ) -> Result<(Plan, Findings), Fault> {
     let (mut sound, mut findings) = decode_sound(input, facts, &plan, job)?;
     let duration_ms = sound.duration_ms();
-    let Done { mut plan, peaks, file } = match plan.audio.as_ref().and_then(Track::settings).cloned() {
+    let MadeSound { mut plan, peaks, file } = match plan.audio.as_ref().and_then(Track::settings).cloned() {
         Some(settings) => encode_sound(&mut sound, settings, facts, plan, job)?,
         None => keep_sound(&mut sound, facts, plan, job)?,
     };
@@ -153,7 +153,7 @@ fn encode_sound(
     facts: &Facts,
     mut plan: Plan,
     job: &mut Job<'_>,
-) -> Result<Done, Fault> {
+) -> Result<MadeSound, Fault> {
     let mut peaks = peak_meter(sound, job);
     let preferred = job.profile.audio.preferred_max_bytes;
     let settings = preferred.map_or(settings.clone(), |most| prefer_audio(&settings, most, sound.duration_ms()));
@@ -178,28 +178,28 @@ fn encode_sound(
     } else if sound.bad_packets == 0
         // Damage that a decoder steps over would go out as it came.
         && let Some(remux) = remux_if_larger(facts, size, job)
-        && let Kept::Proven(_) = keep(facts, &remux, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?
+        && let CopyAttempt::Proven(_) = keep(facts, &remux, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?
     {
         let file = Some(kept_file(&remux));
-        return Ok(Done { plan: remux, peaks: measured(sound, job)?, file });
+        return Ok(MadeSound { plan: remux, peaks: measured(sound, job)?, file });
     }
     let (duration_ms, frame_ms) = (sound.duration_ms(), AUDIO_FRAME_MS);
     match or_why_not(prove(&Expectation { file: ENCODED, plan: &plan, duration_ms, frame_ms }))? {
-        Ok(()) => Ok(Done { plan, peaks, file: Some(ENCODED) }),
+        Ok(()) => Ok(MadeSound { plan, peaks, file: Some(ENCODED) }),
         Err(why) => keep_instead(sound, facts, &why, job),
     }
 }
 
 /// What was encoded is not to be published: the original's stream is, or else the original as it is.
-fn keep_instead(sound: &mut Sound, facts: &Facts, why: &str, job: &mut Job<'_>) -> Result<Done, Fault> {
+fn keep_instead(sound: &mut Sound, facts: &Facts, why: &str, job: &mut Job<'_>) -> Result<MadeSound, Fault> {
     if sound.bad_packets == 0
         && let Some(remux) = remux_instead(facts, why, job)
-        && let Kept::Proven(_) = keep(facts, &remux, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?
+        && let CopyAttempt::Proven(_) = keep(facts, &remux, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?
     {
         let file = Some(kept_file(&remux));
-        return Ok(Done { plan: remux, peaks: measured(sound, job)?, file });
+        return Ok(MadeSound { plan: remux, peaks: measured(sound, job)?, file });
     }
-    Ok(Done { plan: original_instead(why), peaks: measured(sound, job)?, file: None })
+    Ok(MadeSound { plan: original_instead(why), peaks: measured(sound, job)?, file: None })
 }
 
 fn kept_file(plan: &Plan) -> &'static str {
@@ -262,14 +262,14 @@ fn write_sound(
 }
 
 /// The sound is fine as it is; at most its container is written anew.
-fn keep_sound(sound: &mut Sound, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<Done, Fault> {
+fn keep_sound(sound: &mut Sound, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<MadeSound, Fault> {
     let kept = match sound.bad_packets {
         0 => keep(facts, &plan, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?,
-        bad => Kept::Not("proof", format!("{bad} packets cannot be decoded")),
+        bad => CopyAttempt::Not("proof", format!("{bad} packets cannot be decoded")),
     };
     match kept {
-        Kept::Proven(_) => Ok(Done { file: Some(kept_file(&plan)), peaks: measured(sound, job)?, plan }),
-        Kept::Not(reason, detail) => {
+        CopyAttempt::Proven(_) => Ok(MadeSound { file: Some(kept_file(&plan)), peaks: measured(sound, job)?, plan }),
+        CopyAttempt::Not(reason, detail) => {
             let plan = encode_plan(facts, job.profile, (reason, &detail));
             let settings = plan.audio.as_ref().and_then(Track::settings).cloned();
             let settings = settings.ok_or_else(|| Fault::broken(Code::WorkerBroken, "nothing to encode"))?;

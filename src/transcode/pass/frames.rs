@@ -17,11 +17,11 @@ pub(in crate::transcode) type OnFrame<'a> = dyn FnMut(&mut ff::frame::Video, ff:
 /// Packets in, frames out.
 pub(in crate::transcode) struct FrameReader {
     pub(in crate::transcode) decoder: Decoder<ff::frame::Video>,
-    stage: Stage,
+    stage: FilterStage,
 }
 
 /// Everything behind the decoder.
-struct Stage {
+struct FilterStage {
     settings: VideoSettings,
     source: Picture,
     time_base: ff::Rational,
@@ -59,7 +59,7 @@ impl FrameReader {
             Decoder::open(&stream, job.threads, job.limits.pixels).map_err(av::reading("opening the video decoder"))?;
         let time_base = stream.time_base();
         let frame_rate = source.frame_rate.unwrap_or(25.0).min(settings.frame_rate_cap.unwrap_or(f64::MAX));
-        let stage = Stage {
+        let stage = FilterStage {
             settings: settings.clone(),
             source,
             time_base,
@@ -121,7 +121,7 @@ impl FrameReader {
     }
 }
 
-impl Stage {
+impl FilterStage {
     /// Takes a decoded frame, unless its timestamp leaves it out, and passes the one before.
     fn take(&mut self, frame: &mut ff::frame::Video, on_frame: &mut OnFrame<'_>) -> Result<(), Fault> {
         let nominal = frame_duration(self.frame_rate, self.time_base);

@@ -1,14 +1,14 @@
 //! One file on the page: a player, what was done to the file, and why.
 
 use super::super::super::{describe, units};
-use super::super::Done;
+use super::super::FinishedFile;
 use super::html::{escape, href};
 use super::mark;
 use crate::events::{Asset, Kind, Normalized, Rejected, Role};
 use crate::roles::worker::Outcome;
 
 /// The card of a file.
-pub(super) fn card(done: &Done, preload: &str) -> String {
+pub(super) fn card(done: &FinishedFile, preload: &str) -> String {
     let name = escape(&units::printable(&done.input.label));
     let body = match &done.outcome {
         Outcome::Normalized(manifest) => normalized(&manifest.data, &name, preload),

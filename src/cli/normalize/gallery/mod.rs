@@ -4,7 +4,7 @@ mod card;
 mod html;
 
 use super::super::units;
-use super::Done;
+use super::FinishedFile;
 use super::table::Totals;
 use crate::roles::worker::Outcome;
 use html::escape;
@@ -15,7 +15,7 @@ const SCRIPT: &str = include_str!("page.js");
 const EAGER_FILES: usize = 300;
 
 /// The page about these files.
-pub(super) fn page(done: &[Done]) -> String {
+pub(super) fn page(done: &[FinishedFile]) -> String {
     let preload = if done.len() <= EAGER_FILES { "metadata" } else { "none" };
     let cards: String = done.iter().map(|done| card::card(done, preload)).collect();
     format!(
@@ -33,7 +33,7 @@ pub(super) fn page(done: &[Done]) -> String {
     )
 }
 
-fn summary(done: &[Done]) -> String {
+fn summary(done: &[FinishedFile]) -> String {
     let Totals { normalized, rejected, failed, bytes_before, bytes_after } = Totals::of(done);
     let mut html = "<dl class=\"totals\">".to_owned();
     let mut figure = |name: &str, value: &str| {
@@ -56,7 +56,7 @@ fn summary(done: &[Done]) -> String {
 }
 
 /// A button for each word that cards are marked with, in the order of their first card's kind.
-fn filters(done: &[Done]) -> String {
+fn filters(done: &[FinishedFile]) -> String {
     let mut html = "<nav aria-label=\"Show\"><button aria-pressed=\"true\" data-show=\"\">all</button>".to_owned();
     for word in ["audio", "video", "image", "document", "rejected", "failed"] {
         let count = done.iter().filter(|done| mark(&done.outcome) == word).count();
