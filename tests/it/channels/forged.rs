@@ -26,6 +26,7 @@ fn samples() -> Vec<(Account, Vec<String>)> {
     dialog.echoes = true;
     let mut generic = account(Provider::Generic, "k");
     generic.generic = Some(GenericRules {
+        account: "ours".to_owned(),
         credential: Credential::Hmac { scheme: Scheme::Sha256, is_base64: true, prefix: "v=".to_owned() },
         header: "x-sig".to_owned(),
         messages: "/message".to_owned(),
