@@ -64,6 +64,14 @@ impl Publisher {
         self.session().await.map(drop)
     }
 
+    /// Leaves the connection to what is being published over it: the next publish opens another one. Does nothing while one is
+    /// being opened.
+    pub fn reconnect(&self) {
+        if let Ok(mut session) = self.0.session.try_lock() {
+            *session = None;
+        }
+    }
+
     /// Whether the broker has stopped taking messages, for want of memory or disk.
     #[must_use]
     pub fn is_blocked(&self) -> bool {

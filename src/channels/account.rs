@@ -157,6 +157,8 @@ pub struct GenericRules {
     pub time: String,
     /// Within the body: number or account id of ours.
     pub account_id: String,
+    /// Number or account id of ours where the body names none.
+    pub account: String,
     /// Within a message: a value that is true where the message came from us.
     pub from_me: String,
     /// What `message.channel` says.
@@ -187,6 +189,7 @@ impl GenericRules {
             contact_name: config.at_contact_name.clone(),
             time: config.at_time.clone(),
             account_id: config.at_account.clone(),
+            account: config.account.clone(),
             from_me: config.at_from_me.clone(),
             channel: config.channel.clone(),
         })

@@ -23,10 +23,11 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Whether somebody has to be bound for it: an event that asks for work may not be dropped. Others tell whoever listens.
+    /// Whether a queue has to take it: an event that asks for work, tells of a file that nobody will get, or of a message that
+    /// is revoked. Where no queue is bound for it, the policy of the alternate exchange has the broker keep it.
     #[must_use]
     pub fn must_arrive(&self) -> bool {
-        self.event.kind == RECEIVED_TYPE
+        [RECEIVED_TYPE, REJECTED_TYPE, REVOKED_TYPE].contains(&self.event.kind.as_str())
     }
 }
 

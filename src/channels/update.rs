@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::events::{Declared, Kind, Message};
 
-/// Most updates that are read of one webhook. Providers send up to 1000 (Meta's webhook overview).
+/// Most updates that are read of one webhook, of WhatsApp those that are not ignored. Providers send up to 1000 (Meta's webhook overview).
 pub const MAX_UPDATES: usize = 10_000;
 
 /// One thing that a webhook tells of.

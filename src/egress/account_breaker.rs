@@ -74,6 +74,8 @@ struct Inner {
     open: Option<(OpenReason, Instant)>,
     /// One request is on its way to find out whether the account works again.
     on_trial: bool,
+    /// Requests on their way that each may become an error of the budget.
+    in_flight: usize,
     slowed: Option<Slowed>,
 }
 
@@ -89,13 +91,14 @@ struct Slowed {
 pub struct Permit {
     breaker: Breaker,
     is_trial: bool,
+    is_counted: bool,
 }
 
 impl Breaker {
     /// A closed breaker: requests are sent.
     #[must_use]
     pub fn new(budget: Budget) -> Self {
-        let inner = Inner { budget, errors: VecDeque::new(), open: None, on_trial: false, slowed: None };
+        let inner = Inner { budget, errors: VecDeque::new(), open: None, on_trial: false, in_flight: 0, slowed: None };
         Self(Arc::new(Mutex::new(inner)))
     }
 
@@ -105,6 +108,15 @@ impl Breaker {
     /// Where the breaker is open: why, and how long to wait before asking again.
     pub fn admit(&self) -> Result<Permit, (OpenReason, Duration)> {
         self.admit_at(Instant::now())
+    }
+
+    /// Before a request whose errors the provider counts: it is admitted only where the budget is kept even if it and all others
+    /// on their way fail.
+    ///
+    /// # Errors
+    /// As [`Breaker::admit`].
+    pub fn admit_counted(&self) -> Result<Permit, (OpenReason, Duration)> {
+        self.admit_counted_at(Instant::now())
     }
 
     /// Before a request that belongs to one that was admitted a moment ago, such as that for a file whose URL has just been
@@ -141,6 +153,28 @@ impl Breaker {
         Ok(self.permit(&mut inner))
     }
 
+    fn admit_counted_at(&self, now: Instant) -> Result<Permit, (OpenReason, Duration)> {
+        {
+            let mut inner = self.lock();
+            inner.forget(now);
+            let used = inner.errors.len() + inner.in_flight;
+            if used > 0 && used >= inner.budget.max_errors as usize {
+                return Err(inner.tripped_for(now).unwrap_or((OpenReason::Slowed, Duration::from_secs(1))));
+            }
+            inner.in_flight += 1;
+        }
+        match self.admit_at(now) {
+            Ok(mut permit) => {
+                permit.is_counted = true;
+                Ok(permit)
+            }
+            Err(open) => {
+                self.lock().in_flight -= 1;
+                Err(open)
+            }
+        }
+    }
+
     fn admit_follow_up_at(&self, now: Instant) -> Result<Permit, (OpenReason, Duration)> {
         let mut inner = self.lock();
         match inner.tripped_for(now) {
@@ -152,7 +186,7 @@ impl Breaker {
     fn permit(&self, inner: &mut Inner) -> Permit {
         let is_trial = inner.open.is_some();
         inner.on_trial = is_trial;
-        Permit { breaker: self.clone(), is_trial }
+        Permit { breaker: self.clone(), is_trial, is_counted: false }
     }
 
     fn slow_down_at(&self, interval: Duration, lasting: Duration, now: Instant) {
@@ -189,7 +223,7 @@ impl Inner {
         self.slowed = self.slowed.filter(|slowed| now < slowed.until);
     }
 
-    fn learn(&mut self, outcome: CallOutcome, is_trial: bool, now: Instant) {
+    fn learn(&mut self, outcome: CallOutcome, is_trial: bool, is_counted: bool, now: Instant) {
         self.forget(now);
         self.on_trial &= !is_trial;
         match outcome {
@@ -207,6 +241,11 @@ impl Inner {
                 }
             }
             CallOutcome::Throttled(wish) => self.trip(OpenReason::Throttled, wish.min(MAX_THROTTLE), now),
+            // The provider counts a refusal too: the next probe comes when it has forgotten this one.
+            CallOutcome::Refused if is_counted => {
+                self.errors.push_back(now);
+                self.trip(OpenReason::Refused, self.budget.pause, now);
+            }
             CallOutcome::Refused => self.trip(OpenReason::Refused, REFUSED_PAUSE, now),
         }
     }
@@ -227,15 +266,19 @@ impl Permit {
     }
 
     fn ends_at(mut self, outcome: CallOutcome, now: Instant) {
-        self.breaker.lock().learn(outcome, self.is_trial, now);
+        self.breaker.lock().learn(outcome, self.is_trial, self.is_counted, now);
         self.is_trial = false;
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        let mut inner = self.breaker.lock();
         if self.is_trial {
-            self.breaker.lock().on_trial = false;
+            inner.on_trial = false;
+        }
+        if self.is_counted {
+            inner.in_flight -= 1;
         }
     }
 }
@@ -308,6 +351,19 @@ mod tests {
         slow.ends_at(CallOutcome::Success, start + S(1));
         assert_eq!(breaker.admit_at(start + S(1)).err(), Some((OpenReason::Throttled, S(89))));
         assert_eq!(breaker.state().errors, 0);
+    }
+
+    #[test]
+    fn requests_on_their_way_count_towards_the_budget() {
+        let (breaker, start) = (Breaker::new(BUDGET), Instant::now());
+        breaker.admit_counted_at(start).expect("the budget is whole").ends_at(CallOutcome::Error, start);
+        let both = [breaker.admit_counted_at(start).expect("one"), breaker.admit_counted_at(start).expect("another")];
+        assert_eq!(breaker.admit_counted_at(start).err(), Some((OpenReason::Slowed, S(1))), "three could be errors");
+        assert!(breaker.admit_at(start).is_ok(), "one that the provider does not count");
+        drop(both);
+        breaker.admit_counted_at(start).expect("given back").ends_at(CallOutcome::Refused, start);
+        assert_eq!(breaker.state().errors, 2, "a refusal is counted as well");
+        assert_eq!(breaker.admit_at(start + S(60)).err(), Some((OpenReason::Refused, S(1740))), "no probe each minute");
     }
 
     #[test]

@@ -60,6 +60,8 @@ enum Pacing {
     First,
     /// One that follows from another of the same job.
     FollowUp,
+    /// One whose error the provider counts.
+    Counted,
 }
 
 /// How one round of requests ended that brought no file.
@@ -179,6 +181,7 @@ impl Account {
         match self.fetcher.first(order.media).map_err(refused)? {
             Ask::Download(url) => self.download(url, order, peers, self.admit(pacing)?).await,
             Ask::Resolve(url) => {
+                let pacing = if self.fetcher.has_error_budget() { Pacing::Counted } else { pacing };
                 let body = self.resolve(url, peers, self.admit(pacing)?).await?;
                 let refused = |refused: Refused| Round::Again(self.unavailable(&refused.to_string()));
                 let found = self.fetcher.resolved(&body).map_err(refused)?;
@@ -258,6 +261,7 @@ impl Account {
         let admitted = match pacing {
             Pacing::First => self.breaker.admit(),
             Pacing::FollowUp => self.breaker.admit_follow_up(),
+            Pacing::Counted => self.breaker.admit_counted(),
         };
         admitted.map_err(|(why, wait)| {
             let why = match why {
@@ -302,7 +306,8 @@ impl Account {
                     status = head.status,
                     "the provider refuses the account's credential: files wait"
                 );
-                Round::Ends(self.paused("the provider refuses its credential", REFUSED_WAIT))
+                let wait = self.breaker.state().open.map_or(REFUSED_WAIT, |(_, wait)| wait);
+                Round::Ends(self.paused("the provider refuses its credential", wait))
             }
             Judgement::Unavailable(retry_after) => Round::Ends(head.unavailable(retry_after)),
             Judgement::Unexpected => Round::Ends(head.unavailable(head.retry_after)),

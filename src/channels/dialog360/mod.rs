@@ -12,6 +12,8 @@ use super::{Account, AccountError, Channel, Denied, Malformed, Request, Scheme, 
 #[derive(Debug)]
 pub(super) struct Dialog360 {
     account: Account,
+    /// Whether a signature has to be there: a secret that is empty after it was read again does not make it optional.
+    is_signed: bool,
 }
 
 impl Dialog360 {
@@ -20,7 +22,7 @@ impl Dialog360 {
         if account.signing_keys.is_empty() && !has_token {
             return Err(AccountError::Missing("app_secret (partners), or token_header and verify_token"));
         }
-        Ok(Self { account: account.clone() })
+        Ok(Self { is_signed: !account.signing_keys.is_empty(), account: account.clone() })
     }
 }
 
@@ -33,7 +35,7 @@ impl Channel for Dialog360 {
         if let Some(header) = token_header {
             let token = request.header(header).ok_or(Denied::Unsigned)?;
             verify_tokens.equals(token.as_bytes())?;
-            if signing_keys.is_empty() {
+            if signing_keys.is_empty() && !self.is_signed {
                 return Ok(());
             }
         }

@@ -42,6 +42,10 @@ impl Generic {
                 return Err(AccountError::Missing(name));
             }
         }
+        if rules.account.is_empty() && rules.account_id.is_empty() {
+            // Ids of media are made of it: the name of the table may change, and they may not.
+            return Err(AccountError::Missing("account or at_account"));
+        }
         Ok(Self { account: account.clone(), rules })
     }
 }
@@ -65,7 +69,9 @@ impl Channel for Generic {
 
     fn parse(&self, request: &Request<'_>) -> Result<Vec<Update>, Malformed> {
         let webhook = json(request.body)?;
-        let account_id = id_at(&webhook, &self.rules.account_id).unwrap_or_else(|| self.account.name.clone());
+        let account_id = id_at(&webhook, &self.rules.account_id)
+            .or_else(|| Some(self.rules.account.clone()).filter(|account| !account.is_empty()))
+            .ok_or(Malformed::Shape("at_account leads to no account, and account is empty"))?;
         let one = std::slice::from_ref(&webhook);
         let messages = if self.rules.messages.is_empty() {
             one

@@ -6,6 +6,9 @@ use super::message::{self, Context};
 use crate::channels::value::{id, json, list, text};
 use crate::channels::{Account, Ignored, MAX_UPDATES, Malformed, Update};
 
+/// Most updates of one webhook together with those that are ignored: a body of 4 MiB has no room for as many texts.
+const MAX_READ: usize = 10 * MAX_UPDATES;
+
 /// Every message of every change of every entry.
 pub(in crate::channels) fn parse(account: &Account, body: &[u8]) -> Result<Vec<Update>, Malformed> {
     let webhook = json(body)?;
@@ -18,11 +21,14 @@ pub(in crate::channels) fn parse(account: &Account, body: &[u8]) -> Result<Vec<U
     if text(&webhook, "object") != Some("whatsapp_business_account") {
         return Err(Malformed::Shape("its object is not whatsapp_business_account"));
     }
-    let mut updates = Vec::new();
+    let (mut updates, mut kept) = (Vec::new(), 0);
     for entry in list(&webhook, "entry") {
         for change in list(entry, "changes") {
+            let before = updates.len();
             read_change(account, change, &mut updates);
-            if updates.len() > MAX_UPDATES {
+            // What is ignored makes no event: a history of many texts is taken, and its provider does not repeat it.
+            kept += updates[before..].iter().filter(|update| !matches!(update, Update::Ignored(_))).count();
+            if kept > MAX_UPDATES || updates.len() > MAX_READ {
                 return Err(Malformed::TooMany);
             }
         }

@@ -1,5 +1,7 @@
 //! A request's body, read up to its limits.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use http_body_util::BodyExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -23,23 +25,40 @@ pub(super) enum Unread {
     NoMemory,
 }
 
-/// Memory for bodies.
+/// Memory for the bodies of one account: its own share, of the memory that all accounts have.
 #[derive(Debug)]
-pub(super) struct Memory(Semaphore);
+pub(super) struct Memory {
+    all: Arc<Semaphore>,
+    own: Semaphore,
+}
+
+/// Memory that a body takes; it is given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Taken<'a> {
+    all: SemaphorePermit<'a>,
+    own: SemaphorePermit<'a>,
+}
+
+/// Permits for so many bytes.
+pub(super) fn permits(bytes: usize) -> Semaphore {
+    Semaphore::new((bytes / UNIT_BYTES).min(Semaphore::MAX_PERMITS))
+}
 
 impl Memory {
-    pub(super) fn new(bytes: usize) -> Self {
-        Self(Semaphore::new((bytes / UNIT_BYTES).min(Semaphore::MAX_PERMITS)))
+    /// A share of `all` for each of so many accounts: all of it for a single one, and half of it otherwise, so that bodies with a
+    /// wrong signature for one account leave the other half to the others.
+    pub(super) fn new(all: Arc<Semaphore>, options: &Options, accounts: usize) -> Self {
+        let share = if accounts > 1 { options.memory_bytes / 2 } else { options.memory_bytes };
+        Self { all, own: permits(share) }
     }
 
-    /// Reads a body. Memory is taken as bytes arrive, so that somebody who announces much and sends nothing takes none; it
-    /// is given back with the permit.
-    pub(super) async fn read(&self, body: Body, options: &Options) -> Result<(Vec<u8>, SemaphorePermit<'_>), Unread> {
+    /// Reads a body. Memory is taken as bytes arrive, so that somebody who announces much and sends nothing takes none.
+    pub(super) async fn read(&self, body: Body, options: &Options) -> Result<(Vec<u8>, Taken<'_>), Unread> {
         let deadline = Instant::now() + options.body_timeout;
         timeout_at(deadline, self.frames(body, options.body_bytes)).await.unwrap_or(Err(Unread::TooSlow))
     }
 
-    async fn frames(&self, mut body: Body, most: usize) -> Result<(Vec<u8>, SemaphorePermit<'_>), Unread> {
+    async fn frames(&self, mut body: Body, most: usize) -> Result<(Vec<u8>, Taken<'_>), Unread> {
         let mut bytes = Vec::new();
         let mut memory = self.take(1)?;
         while let Some(frame) = body.frame().await {
@@ -49,15 +68,19 @@ impl Memory {
             }
             bytes.extend_from_slice(&data);
             let wanted = bytes.capacity().div_ceil(UNIT_BYTES);
-            if wanted > memory.num_permits() {
-                memory.merge(self.take(wanted - memory.num_permits())?);
+            if wanted > memory.own.num_permits() {
+                let more = self.take(wanted - memory.own.num_permits())?;
+                memory.own.merge(more.own);
+                memory.all.merge(more.all);
             }
         }
         Ok((bytes, memory))
     }
 
-    fn take(&self, units: usize) -> Result<SemaphorePermit<'_>, Unread> {
+    fn take(&self, units: usize) -> Result<Taken<'_>, Unread> {
         let units = u32::try_from(units).map_err(|_| Unread::NoMemory)?;
-        self.0.try_acquire_many(units).map_err(|_| Unread::NoMemory)
+        let own = self.own.try_acquire_many(units).map_err(|_| Unread::NoMemory)?;
+        let all = self.all.try_acquire_many(units).map_err(|_| Unread::NoMemory)?;
+        Ok(Taken { all, own })
     }
 }

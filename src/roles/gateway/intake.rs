@@ -14,11 +14,13 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::body::{Memory, Unread};
+use super::body::{Memory, Unread, permits};
 use super::metrics::{Answer, Metrics};
 use super::{Options, Outlet};
 use crate::channels::{Account, AccountError, Channel, Denied, Outgoing, Reply, Request, Update, open, outgoing};
 
+/// The time to publish is that of so many events; a webhook with more has more time.
+const EVENTS_IN_TIME: usize = 1000;
 /// After how many seconds a provider that reads it should come again.
 const COME_AGAIN_S: u64 = 5;
 
@@ -44,21 +46,29 @@ impl Entry {
 pub struct Gateway(Arc<Inner>);
 
 struct Inner {
-    entries: HashMap<String, (Entry, Semaphore)>,
+    entries: HashMap<String, (Entry, Share)>,
     options: Options,
     outlet: Arc<dyn Outlet>,
-    memory: Memory,
     metrics: Metrics,
+}
+
+/// What one account can take at the same time.
+struct Share {
+    requests: Semaphore,
+    memory: Memory,
 }
 
 impl Gateway {
     /// A gateway for these accounts.
     pub fn new(options: Options, entries: Vec<Entry>, outlet: Arc<dyn Outlet>) -> Self {
         let metrics = Metrics::new(entries.iter().map(|entry| entry.account.name.as_str()));
-        let share = |entry: Entry| (entry.account.name.clone(), (entry, Semaphore::new(options.account_requests)));
+        let (all, accounts) = (Arc::new(permits(options.memory_bytes)), entries.len());
+        let share = |entry: Entry| {
+            let memory = Memory::new(Arc::clone(&all), &options, accounts);
+            (entry.account.name.clone(), (entry, Share { requests: Semaphore::new(options.account_requests), memory }))
+        };
         let entries = entries.into_iter().map(share).collect();
-        let memory = Memory::new(options.memory_bytes);
-        Self(Arc::new(Inner { entries, options, outlet, memory, metrics }))
+        Self(Arc::new(Inner { entries, options, outlet, metrics }))
     }
 
     /// The limits.
@@ -80,8 +90,6 @@ impl Gateway {
 
     async fn answer(&self, name: &str, head: &Head, body: Body) -> Result<(Answer, Reply), Refusal> {
         let (entry, share) = self.0.entries.get(name).ok_or(Refusal::of(Answer::Unknown))?;
-        // One that is asked for while as many are at work does not wait: it would take a connection from the other accounts.
-        let _share = share.try_acquire().map_err(|_| Refusal::of(Answer::Busy))?;
         if head.is_get
             && let Some(reply) = entry.channel.handshake(&head.request(b""))?
         {
@@ -90,7 +98,15 @@ impl Gateway {
         if head.is_encoded {
             return Err(Refusal::of(Answer::Encoded));
         }
-        let (bytes, _memory) = self.0.memory.read(body, &self.0.options).await?;
+        // Without the header of a signature no body makes it valid: such a request takes no place and no memory.
+        if let Err(denied @ (Denied::Unsigned | Denied::Unconfigured)) =
+            entry.channel.verify(&head.request(b""), Timestamp::now())
+        {
+            return Err(denied.into());
+        }
+        // One that is asked for while as many are at work does not wait: it would take a connection from the other accounts.
+        let _place = share.requests.try_acquire().map_err(|_| Refusal::of(Answer::Busy))?;
+        let (bytes, _memory) = share.memory.read(body, &self.0.options).await?;
         let request = head.request(&bytes);
         let now = Timestamp::now();
         entry.channel.verify(&request, now)?;
@@ -122,7 +138,8 @@ impl Gateway {
             return Ok(());
         }
         let kinds: Vec<String> = batch.iter().map(|outgoing| outgoing.event.kind.clone()).collect();
-        let published = timeout(self.0.options.publish_timeout, self.0.outlet.publish(batch)).await;
+        let time = self.0.options.publish_timeout * batches(batch.len());
+        let published = timeout(time, self.0.outlet.publish(batch)).await;
         let unrouted = match published {
             Ok(Ok(unrouted)) => unrouted,
             Ok(Err(error)) => {
@@ -145,6 +162,10 @@ impl Gateway {
         }
         Ok(())
     }
+}
+
+fn batches(events: usize) -> u32 {
+    u32::try_from(events.div_ceil(EVENTS_IN_TIME)).unwrap_or(u32::MAX).max(1)
 }
 
 impl std::fmt::Debug for Gateway {

@@ -1,6 +1,8 @@
 //! Damaged, deep and unexpected bodies: parsers and verifiers end, and do not panic.
 
-use mediamill::channels::{Account, Credential, GenericRules, MAX_UPDATES, Provider, Request, Scheme, outgoing};
+use mediamill::channels::{
+    Account, Credential, Denied, GenericRules, MAX_UPDATES, Provider, Request, Scheme, outgoing,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -26,6 +28,7 @@ fn samples() -> Vec<(Account, Vec<String>)> {
     dialog.echoes = true;
     let mut generic = account(Provider::Generic, "k");
     generic.generic = Some(GenericRules {
+        account: "ours".to_owned(),
         credential: Credential::Hmac { scheme: Scheme::Sha256, is_base64: true, prefix: "v=".to_owned() },
         header: "x-sig".to_owned(),
         messages: "/message".to_owned(),
@@ -175,7 +178,7 @@ fn values_of_other_types_end_without_a_panic() {
 fn deep_large_and_endless_bodies_are_refused() {
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let nested = format!(r#"{{"object":"whatsapp_business_account","entry":{deep}}}"#);
-    let many = meta(&vec!["{}"; MAX_UPDATES + 1].join(","));
+    let many = [meta(&vec![AUDIO; MAX_UPDATES + 1].join(",")), meta(&vec!["{}"; 10 * MAX_UPDATES + 1].join(","))];
     for (account, _) in samples() {
         for body in [deep.as_bytes(), nested.as_bytes(), b"", b"\xff\xfe\x00", b"\"text\"", b"null", b"{", b"{}"] {
             let read = channel(&account).parse(&post(&[], body));
@@ -183,7 +186,22 @@ fn deep_large_and_endless_bodies_are_refused() {
         }
     }
     let whatsapp = account(Provider::WhatsappCloud, "k");
-    assert!(channel(&whatsapp).parse(&post(&[], many.as_bytes())).is_err());
+    for many in many {
+        assert!(channel(&whatsapp).parse(&post(&[], many.as_bytes())).is_err());
+    }
     let error = channel(&whatsapp).parse(&post(&[], b"{\"secret\": secret}")).expect_err("no JSON").to_string();
     assert!(!error.contains("secret"), "{error}");
+}
+
+#[test]
+fn a_token_without_an_algorithm_of_ours_is_refused() {
+    use base64::Engine;
+    let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    for algorithm in ["none", "None", "RS256", ""] {
+        let head = part(&format!(r#"{{"alg":"{algorithm}","typ":"JWT"}}"#));
+        let token = format!("{head}.{}.", part(r#"{"iss":"MessageBird","nbf":0,"exp":9999999999}"#));
+        let headers = headers(&[("messagebird-signature-jwt", &token)]);
+        let verdict = channel(&account(Provider::Messagebird, "k")).verify(&post(&headers, b"{}"), at(1_790_000_000));
+        assert!(matches!(verdict, Err(Denied::Unreadable)), "{algorithm}: {verdict:?}");
+    }
 }

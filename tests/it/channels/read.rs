@@ -121,6 +121,7 @@ fn birds_platform_says_where_it_has_no_file() {
 fn waha() -> Account {
     let mut account = account(Provider::Generic, "k");
     account.generic = Some(GenericRules {
+        account: "ours".to_owned(),
         credential: Credential::Hmac { scheme: Scheme::Sha512, is_base64: false, prefix: String::new() },
         header: "x-webhook-hmac".to_owned(),
         messages: "/payload".to_owned(),
@@ -160,4 +161,11 @@ fn a_provider_that_is_not_built_in_is_data() {
         rules.url = "media.url".to_owned();
     }
     assert!(open(&wrong).is_err(), "no JSON pointer");
+    let mut unnamed = waha();
+    unnamed.name = "renamed".to_owned();
+    let rules = unnamed.generic.as_mut().expect("rules");
+    rules.account_id = String::new();
+    assert_eq!(media(parsed(&unnamed, body)).remove(0).carrier.account_id, "ours", "not the table's name");
+    unnamed.generic.as_mut().expect("rules").account = String::new();
+    assert!(open(&unnamed).is_err(), "media ids have no account");
 }

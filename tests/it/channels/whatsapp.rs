@@ -261,3 +261,19 @@ fn the_handshake_gives_the_challenge_back_to_whoever_knows_the_token() {
     let url = "https://gw.example.test/?hub.mode=subscribe&hub.challenge=1&hub.verify_token=";
     assert!(unconfigured.handshake(&Request { is_get: true, url, headers: &[], body: b"" }).is_err());
 }
+
+#[test]
+fn a_history_of_many_texts_is_taken() {
+    let texts = vec![
+        r#"{"id":"wamid.A","from":"5511999990000","timestamp":"1790000000","type":"text","text":{"body":"x"}}"#;
+        11_000
+    ];
+    let change = format!(
+        r#"{{"field":"messages","value":{{"metadata":{{"phone_number_id":"1"}},"messages":[{}]}}}}"#,
+        texts.join(",")
+    );
+    let body = format!(r#"{{"object":"whatsapp_business_account","entry":[{{"changes":[{change}]}}]}}"#);
+    let updates = parsed(&account(Provider::WhatsappCloud, "k"), &body);
+    assert_eq!(updates.len(), 11_000);
+    assert!(updates.iter().all(|update| matches!(update, Update::Ignored(_))));
+}

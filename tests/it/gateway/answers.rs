@@ -88,6 +88,7 @@ fn cases() -> Vec<Case> {
     };
     let mut generic = case(Provider::Generic, MESSAGEBIRD, |body, _| vec![("x-sig", signed(KEY, body))], false);
     generic.account.generic = Some(GenericRules {
+        account: "ours".to_owned(),
         credential: Credential::Hmac { scheme: Scheme::Sha256, is_base64: false, prefix: "sha256=".to_owned() },
         header: "x-sig".to_owned(),
         messages: "/message".to_owned(),

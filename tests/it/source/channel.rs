@@ -337,6 +337,7 @@ async fn twilio_is_asked_for_the_accounts_own_files_alone() {
         good.replace("127.0.0.1", "evil.example"),
         good.replace("http://", "https://"),
         "https://api.twilio.com:8443/x".to_owned(),
+        good.replace(&api.authority(), "127.0.0.1:8443"),
     ] {
         let fault = Fault::from(world.fetch("sms", &media, None).await.expect_err("no file"));
         assert!(matches!(fault, Fault::Transient { code: Code::SourceUnavailable, .. }), "{media}: {fault:?}");
