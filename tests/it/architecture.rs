@@ -1,5 +1,6 @@
 //! Who may use what: read off the source itself, so that no seam is crossed by accident.
 
+mod dependencies;
 mod graph;
 
 use std::path::{Path, PathBuf};
