@@ -223,6 +223,9 @@ impl ForkServer {
     }
 
     fn become_child(&self, descriptors: Descriptors) -> ! {
+        // Before anything else: a child that is stopped from here on does not outlive its fork server. The jail does it again
+        // and looks for the parent.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).ok();
         if child::arrange(descriptors).is_ok() {
             match self.start.launcher {
                 Launcher::Fork => child::live(&self.setup),

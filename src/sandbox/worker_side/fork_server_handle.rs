@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -86,7 +87,8 @@ impl ForkServerHandle {
 
     /// Hands ended children to who waits for them, until the fork server is gone, or retires and has no more of them.
     pub(in crate::sandbox) fn listen(&self) {
-        while let Ok(Some((Notice::Ended { job, end }, _))) = control_socket::receive(&self.control) {
+        while self.has_notice() {
+            let Ok(Some((Notice::Ended { job, end }, _))) = control_socket::receive(&self.control) else { return };
             let waiter = self.with_waiting(|waiting| waiting.jobs.as_mut().and_then(|jobs| jobs.remove(&job)));
             // Nobody waits where the job's future was dropped.
             if let Some(waiter) = waiter {
@@ -96,6 +98,15 @@ impl ForkServerHandle {
                 return;
             }
         }
+    }
+
+    /// Waits for a notice. `false`: the fork server has ended and left none. Its end is seen by its process, not by the
+    /// socket alone: a child that was stopped before it closed its copy of the socket keeps that open.
+    fn has_notice(&self) -> bool {
+        let mut watched = [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.server, PollFlags::IN)];
+        let ready = rustix::io::retry_on_intr(|| poll(&mut watched, None));
+        // Notices come first: those that it sent before its end are still read.
+        ready.is_ok() && !watched[0].revents().is_empty()
     }
 
     /// Takes no more jobs, and ends the fork server with the last one that it has. Called when another one has taken over.

@@ -43,11 +43,8 @@ pub(in crate::sandbox) async fn run(
     let deadline = Duration::from_secs(spec.limits.wall_s).saturating_add(DEADLINE_GRACE);
     let (heard, end, tail) = {
         let story = async {
-            let heard = match timeout(deadline, converse(&mut child.socket, spec, on_progress)).await {
-                Ok(Ok(Some(answer))) => Heard::Answer(answer),
-                Ok(Ok(None)) => Heard::Nothing,
-                Ok(Err(error)) => Heard::Nonsense(error.to_string()),
-                Err(_) => Heard::Late,
+            let Some(heard) = child.hears(deadline, spec, on_progress).await else {
+                return (Heard::Nothing, End::Lost);
             };
             let unwanted = matches!(heard, Heard::Nonsense(_) | Heard::Late);
             if unwanted {
@@ -56,7 +53,22 @@ pub(in crate::sandbox) async fn run(
             let end = child.ended(unwanted).await;
             (heard, end)
         };
-        let ((heard, end), tail) = tokio::join!(story, tail_of(&mut stderr));
+        let tail = tail_of(&mut stderr);
+        let mut story = Box::pin(story);
+        tokio::pin!(tail);
+        let mut said = None;
+        let (heard, end) = loop {
+            tokio::select! {
+                told = &mut story => break told,
+                text = &mut tail, if said.is_none() => said = Some(text),
+            }
+        };
+        let tail = match (said, &end) {
+            (Some(text), _) => text,
+            // A child that outlived its fork server keeps its standard error open.
+            (None, End::Lost) => String::new(),
+            (None, _) => tail.await,
+        };
         (heard, end, tail)
     };
     if !tail.is_empty() {
@@ -133,6 +145,8 @@ pub(in crate::sandbox) struct Running {
     socket: UnixStream,
     stderr: Option<pipe::Receiver>,
     end: oneshot::Receiver<ChildEnd>,
+    /// The end, where it was told while the child's answer was still awaited.
+    known: Option<ChildEnd>,
     over: bool,
 }
 
@@ -155,17 +169,52 @@ impl Running {
         let (stderr, said) = stderr_pipe().map_err(SandboxError::Launch)?;
         let descriptors = [theirs.as_fd(), scratch.as_fd(), said.as_fd()];
         let (job, end) = link.launch(descriptors, spec.limits.scratch_bytes)?;
-        Ok(Self { link: Arc::clone(link), job, socket, stderr: Some(stderr), end, over: false })
+        Ok(Self { link: Arc::clone(link), job, socket, stderr: Some(stderr), end, known: None, over: false })
     }
 
     fn kill(&self) {
         self.link.kill(self.job);
     }
 
+    /// Tells the child its job and waits for its answer. `None`: its fork server is gone. A child that was stopped before it
+    /// could bind itself to its fork server outlives it and keeps its end of the socket open, so the socket alone does not
+    /// tell that.
+    async fn hears(
+        &mut self,
+        deadline: Duration,
+        spec: &JobSpec,
+        on_progress: impl FnMut(f32) + Send,
+    ) -> Option<Heard> {
+        let conversation = timeout(deadline, converse(&mut self.socket, spec, on_progress));
+        tokio::pin!(conversation);
+        let heard = loop {
+            tokio::select! {
+                biased;
+                heard = &mut conversation => break heard,
+                end = &mut self.end, if self.known.is_none() => match end {
+                    Ok(end) => self.known = Some(end),
+                    Err(_) => {
+                        self.over = true;
+                        return None;
+                    }
+                },
+            }
+        };
+        Some(match heard {
+            Ok(Ok(Some(answer))) => Heard::Answer(answer),
+            Ok(Ok(None)) => Heard::Nothing,
+            Ok(Err(error)) => Heard::Nonsense(error.to_string()),
+            Err(_) => Heard::Late,
+        })
+    }
+
     /// Waits for the end, and brings it about where it does not come.
     async fn ended(&mut self, mut killed: bool) -> End {
         loop {
-            let end = timeout(FAREWELL, &mut self.end).await;
+            let end = match self.known.take() {
+                Some(end) => Ok(Ok(end)),
+                None => timeout(FAREWELL, &mut self.end).await,
+            };
             self.over = end.is_ok();
             match end {
                 Ok(Ok(ChildEnd::Exited { used, .. } | ChildEnd::Signalled { used, .. })) if killed => {
