@@ -63,6 +63,12 @@ pub fn signal(pid: i32, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("signalled");
 }
 
+/// Lets a stopped process go on, if it is still there.
+pub fn resume(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).ok();
+}
+
 /// Polls until it holds.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
