@@ -58,7 +58,6 @@ pub struct Channel {
     pub hosts: Vec<String>,
     pub user_agent: String,
     pub media_id_lifetime_s: u64,
-    pub url_lifetime_s: u64,
     pub max_errors: u32,
     pub error_window_s: u64,
     pub error_pause_s: u64,
@@ -116,7 +115,6 @@ impl Channel {
         }
         for (key, value) in [
             ("media_id_lifetime_s", self.media_id_lifetime_s),
-            ("url_lifetime_s", self.url_lifetime_s),
             ("max_errors", self.max_errors.into()),
             ("error_window_s", self.error_window_s),
             ("error_pause_s", self.error_pause_s),

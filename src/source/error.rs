@@ -57,8 +57,8 @@ pub enum SourceError {
         /// What the origin asked for.
         retry_after: Option<Duration>,
     },
-    /// A channel account is left alone for a while. Nothing was tried, and nothing is wrong with the file.
-    #[error("the channel account {account} is left alone for now: {why}")]
+    /// Requests of a channel account are stopped for a while. Nothing was tried, and nothing is wrong with the file.
+    #[error("requests of the channel account {account} are stopped for {wait:.0?}: {why}")]
     Paused {
         /// Its name in the configuration.
         account: String,

@@ -112,7 +112,7 @@ fn accounts_are_tables_with_names_in_every_layer() {
         ("MEDIAMILL_CHANNELS__SUPPORT_BR__HOSTS", "graph.facebook.com, *.fbcdn.net"),
         ("MEDIAMILL_CHANNELS__NEW__TENANT", "beta"),
     ]);
-    let flags = flags(&[("channels.new.provider", "360dialog"), ("channels.sms.url_lifetime_s", "7")]);
+    let flags = flags(&[("channels.new.provider", "360dialog"), ("channels.sms.media_id_lifetime_s", "7")]);
     let config = load(Some(&path), env, &flags).expect("valid");
     let names: Vec<&str> = config.channels.keys().map(String::as_str).collect();
     assert_eq!(names, ["new", "sms", "support-br"]);
@@ -120,7 +120,7 @@ fn accounts_are_tables_with_names_in_every_layer() {
     assert_eq!((support.provider, &*support.token.expose()), (crate::config::Provider::WhatsappCloud, "from-env"));
     assert_eq!(support.hosts, ["graph.facebook.com", "*.fbcdn.net"]);
     assert_eq!(support.media_id_lifetime_s, 7 * 24 * 3600, "a default");
-    assert_eq!((config.channels["sms"].url_lifetime_s, &*config.channels["new"].tenant), (7, "beta"));
+    assert_eq!((config.channels["sms"].media_id_lifetime_s, &*config.channels["new"].tenant), (7, "beta"));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn mistakes_in_accounts_are_reported_like_all_others() {
         "[channels.a]\nprovider = \"telegram\"\ntenant = 7\ntokn = \"x\"\n[channels.B]\ntenant = \"acme\"\n\
          [channels]\nflat = \"x\"\n[channels.c]\ntenant = \"acme\"\nhosts = [\"https://a/b\"]\nmax_errors = 0\n",
     );
-    let env = env(&[("MEDIAMILL_CHANNELS_C_TOKEN", "x"), ("MEDIAMILL_CHANNELS__C__URL_LIFETIME_S", "x")]);
+    let env = env(&[("MEDIAMILL_CHANNELS_C_TOKEN", "x"), ("MEDIAMILL_CHANNELS__C__MEDIA_ID_LIFETIME_S", "x")]);
     let text = load(Some(&path), env, &flags(&[("channels.C.token", "x")])).expect_err("wrong").to_string();
     for expected in [
         "mediamill.toml:2: channels.a.provider: unknown variant `telegram`",
@@ -141,7 +141,7 @@ fn mistakes_in_accounts_are_reported_like_all_others() {
         "mediamill.toml:11: channels.c.hosts: every entry is host",
         "mediamill.toml:12: channels.c.max_errors: must be more than 0",
         "MEDIAMILL_CHANNELS_C_TOKEN: no such key",
-        "MEDIAMILL_CHANNELS__C__URL_LIFETIME_S: channels.c.url_lifetime_s: is not an integer",
+        "MEDIAMILL_CHANNELS__C__MEDIA_ID_LIFETIME_S: channels.c.media_id_lifetime_s: is not an integer",
         "--set channels.C.token: no such key",
     ] {
         assert!(text.contains(expected), "{expected} is not in:\n{text}");

@@ -215,8 +215,8 @@ impl Worker {
             Err(Failure { fault: Fault::Paused { code, message, .. }, stage }) if self.is_over(request) => {
                 Verdict::Failed(Failure { stage, fault: Fault::transient(code, message) })
             }
-            Err(Failure { fault: Fault::Paused { message, wait, .. }, .. }) => {
-                self.put_off_paused(&message, wait).await
+            Err(Failure { fault: Fault::Paused { code, message, wait }, .. }) => {
+                self.put_off_paused(code, &message, wait).await
             }
             Err(_) if lease.is_some_and(|lease| lease.is_late()) => Verdict::PutOff(put_off::SLOT),
             Err(failure) if self.ability.explains(&failure.fault).await => Verdict::PutOff(put_off::UNABLE),
@@ -240,10 +240,10 @@ impl Worker {
         Verdict::PutOff(put_off::SCRATCH)
     }
 
-    /// The account that has the file is left alone for a while: no attempt of the message. It asks again after the shortest
+    /// Requests of the account that has the file are stopped for a while: no attempt of the message. It asks again after the shortest
     /// delay that is as long as the account waits.
-    async fn put_off_paused(&self, reason: &str, wait: Duration) -> Verdict {
-        tracing::info!(reason, "the attempt does not count");
+    async fn put_off_paused(&self, code: Code, reason: &str, wait: Duration) -> Verdict {
+        tracing::warn!(%code, reason, "the job waits for its channel account and comes again; the attempt does not count");
         if self.broker.retry_delays_s.is_empty() {
             sleep(WITHOUT_LADDER).await;
         }
