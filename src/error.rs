@@ -76,6 +76,8 @@ codes! {
     EventProfile = "event.profile", "the event names a profile that this worker does not have";
     BrokerUnroutable = "broker.unroutable", "no queue is bound for the outcome event";
     BrokerUnavailable = "broker.unavailable", "the broker could not be reached or did not confirm";
+    DatabaseUnavailable = "database.unavailable", "the database of a role could not be reached or cannot take more now";
+    DatabaseRefused = "database.refused", "the database of a role refuses what was asked for, or its tables are of another version";
     WorkerSandbox = "worker.sandbox", "the confined child could not be started, broke the protocol between worker and child, or reported that it cannot work";
     WorkerKilled = "worker.killed", "the confined child was killed by something other than the worker; the kernel does so when the machine is short of memory";
     WorkerScratch = "worker.scratch", "the scratch directory is full or cannot be written";
@@ -213,7 +215,7 @@ mod tests {
 
     #[test]
     fn every_code_is_kebab_case_below_a_known_family_and_unique() {
-        let families = ["media", "source", "store", "event", "broker", "worker"];
+        let families = ["media", "source", "store", "event", "broker", "database", "worker"];
         for (n, code) in Code::ALL.iter().enumerate() {
             let (family, name) = code.as_str().split_once('.').expect("a family and a name");
             assert!(families.contains(&family), "{code}");

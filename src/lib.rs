@@ -11,6 +11,8 @@
 //! | [`runtime`] | runs a role: slots, retries, dead letters, drain, health, metrics, spans | what is tried again; axum |
 //! | [`roles`] | what mediamill does with messages; [`roles::worker`] normalizes media (`pipeline.rs`) | |
 //! | [`channels`] | verifies and reads what messaging providers send | signature schemes, providers |
+//! | [`links`] | writes and verifies links that people keep | |
+//! | [`database`] | opens SQLite or PostgreSQL for the roles that have one | sqlx (and each role's own statements) |
 //! | [`source`] | fetches originals, capped and hashed on the way | |
 //! | [`egress`] | requests to other people's servers: address rules, redirects, credentials bound to hosts, breakers | reqwest |
 //! | [`secrets`] | values of the configuration that are never printed, from a literal, a variable or a file | |
@@ -45,9 +47,13 @@ pub mod broker;
 pub mod channels;
 pub mod cli;
 pub mod config;
+#[cfg(any(feature = "catalog", feature = "deliver"))]
+pub mod database;
 pub mod egress;
 pub mod error;
 pub mod events;
+#[cfg(any(feature = "catalog", feature = "deliver"))]
+pub mod links;
 pub mod plan;
 pub mod profile;
 #[cfg(feature = "media")]

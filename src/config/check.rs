@@ -34,6 +34,11 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
             }
         }
     }
+    for (key, problem) in config.links.problems() {
+        if !checker.errors.concern(key) {
+            checker.wrong(key, &problem);
+        }
+    }
     if let Err(problem) = log_filter::check(&config.log.filter) {
         checker.wrong("log.filter", &problem);
     }
@@ -227,7 +232,7 @@ fn is_http(text: &str) -> bool {
 }
 
 /// An address that more can be put behind, and that may be shown.
-fn is_bare_http(text: &str) -> bool {
+pub(super) fn is_bare_http(text: &str) -> bool {
     let bare = |url: &Url| url.username().is_empty() && url.password().is_none();
     is_http(text) && Url::parse(text).is_ok_and(|url| bare(&url) && url.query().is_none() && url.fragment().is_none())
 }
@@ -285,6 +290,11 @@ mod tests {
             &[("gateway.memory_bytes", "1000000")],
             &[("gateway.connections", "0")],
             &[("gateway.publish_timeout_s", "0")],
+            &[("links.public_url", "media.example.test")],
+            &[("links.public_url", "https://media.example.test/")],
+            &[("links.key", "short")],
+            &[("links.previous_key", "short")],
+            &[("links.capability_days", "40000")],
             &[("channels.a.signature", "md5"), ("channels.a.provider", "generic")],
             &[("channels.a.at_id", ""), ("channels.a.provider", "generic")],
             &[("channels.a.at_url", "media.url")],

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Channel;
+use super::{Channel, Links};
 use crate::secrets::Secret;
 
 use crate::task::{Limits, SandboxMode};
@@ -30,6 +30,8 @@ pub struct Config {
     pub channels: BTreeMap<String, Channel>,
     /// Where webhooks are taken.
     pub gateway: Gateway,
+    /// Links that people and CRMs keep.
+    pub links: Links,
     /// Health and metrics.
     pub http: Http,
     /// Where spans go.
@@ -51,7 +53,8 @@ impl Config {
         let channels = self.channels.iter().flat_map(|(name, channel)| {
             channel.secrets().into_iter().map(move |(key, secret)| (format!("channels.{name}.{key}"), secret))
         });
-        sections.chain(channels).collect()
+        let links = self.links.secrets().into_iter().map(|(key, secret)| (key.to_owned(), secret));
+        sections.chain(channels).chain(links).collect()
     }
 
     /// Keys whose values differ, and named tables that only one of the two has. Where only secrets differ, it is not told
