@@ -5,12 +5,12 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 
 use super::connection::Connection;
-use super::{BrokerError, Topology, WorkQueue};
+use super::{BrokerError, QueueSpec, Topology, WorkQueue};
 
 /// RabbitMQ 4 gives every quorum queue a delivery limit of 20; looking into a queue of letters must not empty it.
 const LETTERS_DELIVERY_LIMIT: i64 = 1_000_000;
-/// Requests, and nothing else: an outcome that no queue is bound for has to come back to the worker.
-const UNROUTED_KEYS: &[&str] = &["media.received.#"];
+/// Requests, and messages that customers have taken back. An outcome that no queue is bound for has to come back to the worker.
+const UNROUTED_KEYS: &[&str] = &["media.received.#", "message.revoked"];
 
 /// A queue as it is declared.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,21 +83,30 @@ impl Topology {
         Ok(())
     }
 
+    /// What a queue that messages are taken from has as arguments. Where messages have a lifetime, all that ends them is that.
+    fn work_arguments(&self, spec: &QueueSpec) -> Vec<(&'static str, Argument)> {
+        let mut arguments = quorum();
+        let limit = if spec.lifetime_s.is_some() { LETTERS_DELIVERY_LIMIT } else { self.delivery_limit.into() };
+        arguments.push(("x-delivery-limit", Argument::Number(limit)));
+        match spec.lifetime_s {
+            Some(lifetime_s) => arguments.push(time_to_live(lifetime_s)),
+            None => arguments.extend(dead_letter_to(self.dead_letters(&spec.dead_letters))),
+        }
+        arguments
+    }
+
     fn declared(&self) -> Vec<Queue> {
         let mut queues = Vec::new();
         for queue in self.work_queues() {
             let spec = self.spec(queue);
-            let mut arguments = quorum();
-            arguments.push(("x-delivery-limit", Argument::Number(self.delivery_limit.into())));
-            arguments.extend(dead_letter_to(self.dead_letters(&spec.dead_letters)));
+            let arguments = self.work_arguments(spec);
             // A second queue is not bound: only roles publish to it, through the default exchange.
             let keys = if queue.later { Vec::new() } else { spec.keys.clone() };
             queues.push(Queue { name: self.work_queue(queue), exchange: self.exchange.clone(), keys, arguments });
         }
         for (name, delay_s, index) in self.delay_queues() {
-            let ttl_ms = i64::try_from(delay_s.saturating_mul(1000)).unwrap_or(i64::MAX);
             let mut arguments = quorum();
-            arguments.push(("x-message-ttl", Argument::Number(ttl_ms)));
+            arguments.push(time_to_live(delay_s));
             arguments.extend(dead_letter_to(self.work_queue(WorkQueue::plain(index))));
             queues.push(Queue { name, exchange: self.exchange.clone(), keys: Vec::new(), arguments });
         }
@@ -115,6 +124,10 @@ impl Topology {
 
 fn quorum() -> Vec<(&'static str, Argument)> {
     vec![("x-queue-type", Argument::Text("quorum".to_owned()))]
+}
+
+fn time_to_live(seconds: u64) -> (&'static str, Argument) {
+    ("x-message-ttl", Argument::Number(i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX)))
 }
 
 /// Through the default exchange to one queue, at least once: the broker keeps the message until that queue has it.
@@ -173,6 +186,17 @@ mod tests {
             assert_eq!(target(&queues, &name).as_deref(), Some("mm.deliver.crm"));
         }
         assert_eq!(queues.len(), 1 + 4 + 2, "no second queue");
+    }
+
+    #[test]
+    fn a_queue_of_messages_with_a_lifetime_drops_them_and_has_no_dead_letters() {
+        let mut topology = Topology::example();
+        topology.queues = vec![QueueSpec::passing("forward.a", Ladder { delays_s: vec![60], jitter_percent: 0 }, 600)];
+        let queues = topology.declared();
+        assert_eq!(target(&queues, "mm.forward.a"), None);
+        assert_eq!(target(&queues, "mm.retry.forward.a.60s").as_deref(), Some("mm.forward.a"));
+        assert!(queues[0].arguments.contains(&("x-message-ttl", Argument::Number(600_000))), "{:?}", queues[0]);
+        assert_eq!((queues.len(), queues[0].keys.len()), (3, 0), "its delay, and what no lane is bound for");
     }
 
     #[test]

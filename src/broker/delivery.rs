@@ -87,6 +87,15 @@ impl Delivery {
         headers.into_iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), as_text(value)?))).collect()
     }
 
+    /// The raw bytes of a header that its sender wrote as text.
+    #[must_use]
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        match self.value(name)? {
+            AMQPValue::LongString(text) => Some(text.as_bytes()),
+            _ => None,
+        }
+    }
+
     /// How often it was tried before, by the headers that a role wrote. They are read only from messages that came through
     /// the default exchange: a sender could write anything into the headers of an event for the topic exchange.
     #[must_use]

@@ -1,5 +1,6 @@
 //! Messages as they are published, and the headers that a role writes on those that it passes on.
 
+use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
@@ -21,7 +22,7 @@ const MAX_EVENT_HEADER_BYTES: usize = 4 << 10;
 pub struct Message {
     pub(super) exchange: String,
     pub(super) routing_key: String,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
     pub(super) properties: BasicProperties,
 }
 
@@ -55,9 +56,21 @@ impl Message {
         Self {
             exchange: topology.exchange().to_owned(),
             routing_key: routing_key.to_owned(),
-            body: event.to_structured(),
+            body: event.to_structured().into(),
             properties,
         }
+    }
+
+    /// Bytes for a queue of the topology, past the topic exchange, so that no other queue can be bound for them. Headers have
+    /// raw bytes as values; all of them together have to be shorter than an AMQP frame (128 KiB).
+    #[must_use]
+    pub fn direct(topology: &Topology, queue: WorkQueue, headers: &[(&str, &[u8])], body: Bytes) -> Self {
+        let mut table = FieldTable::default();
+        for (name, value) in headers {
+            table.insert((*name).into(), AMQPValue::LongString((*value).into()));
+        }
+        let properties = persistent().with_headers(table);
+        Self { exchange: String::new(), routing_key: topology.work_queue(queue), body, properties }
     }
 
     /// A delivery on its way to a retry queue of this step, and the delay there in seconds; nothing where the ladder has no
@@ -104,7 +117,7 @@ impl Message {
             headers.insert(DELIVERIES.into(), AMQPValue::LongLongInt(deliveries.into()));
         }
         let properties = passed_on(delivery.properties()).with_headers(headers);
-        Self { exchange: String::new(), routing_key: queue, body: delivery.body().to_vec(), properties }
+        Self { exchange: String::new(), routing_key: queue, body: delivery.body().to_vec().into(), properties }
     }
 
     /// A message of a dead-letter queue on its way back to its queue, as if it had never been tried.
@@ -114,7 +127,7 @@ impl Message {
         Self {
             exchange: String::new(),
             routing_key: topology.work_queue(WorkQueue::plain(delivery.queue().index)),
-            body: delivery.body().to_vec(),
+            body: delivery.body().to_vec().into(),
             properties: properties.with_headers(foreign(delivery.properties())),
         }
     }
@@ -146,7 +159,7 @@ impl Message {
         headers.insert(REASON.into(), text(&reason));
         headers.insert(LANE.into(), text(&topology.spec(delivery.queue()).name));
         let properties = passed_on(delivery.properties()).with_headers(headers);
-        Self { exchange: String::new(), routing_key: queue, body: delivery.body().to_vec(), properties }
+        Self { exchange: String::new(), routing_key: queue, body: delivery.body().to_vec().into(), properties }
     }
 }
 

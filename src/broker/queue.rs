@@ -22,6 +22,9 @@ pub struct QueueSpec {
     /// Whether there is a second queue `<name>.later` that is bound to nothing: for messages of tenants that have more than
     /// their share.
     pub has_later: bool,
+    /// After so many seconds in the queue RabbitMQ drops a message: for what may not be kept for longer. Such a queue has no
+    /// dead letters, and `dead_letters` is empty.
+    pub lifetime_s: Option<u64>,
 }
 
 impl QueueSpec {
@@ -30,7 +33,14 @@ impl QueueSpec {
     pub fn new(name: impl Into<String>, keys: &[&str], ladder: Ladder) -> Self {
         let name = name.into();
         let dead_letters = format!("{name}.dead");
-        Self { name, keys: keys.iter().map(|key| (*key).to_owned()).collect(), ladder, dead_letters, has_later: false }
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        Self { name, keys, ladder, dead_letters, has_later: false, lifetime_s: None }
+    }
+
+    /// A queue that is bound to no key and whose messages are dropped after `lifetime_s` seconds.
+    #[must_use]
+    pub fn passing(name: impl Into<String>, ladder: Ladder, lifetime_s: u64) -> Self {
+        Self { dead_letters: String::new(), lifetime_s: Some(lifetime_s), ..Self::new(name, &[], ladder) }
     }
 }
 

@@ -58,7 +58,7 @@ impl Topology {
             return wrong(format!("broker.exchange has more than {MAX_EXCHANGE_BYTES} bytes"));
         }
         for (n, queue) in queues.iter().enumerate() {
-            if queue.ladder.delays_s.iter().any(|delay_s| *delay_s > MAX_DELAY_S) {
+            if queue.ladder.delays_s.iter().chain(&queue.lifetime_s).any(|delay_s| *delay_s > MAX_DELAY_S) {
                 return wrong("broker.retry_delays_s has a delay of more than 49 days".to_owned());
             }
             if queues[..n].iter().any(|other| other.name == queue.name) {
@@ -144,7 +144,7 @@ impl Topology {
     pub fn dead_letter_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for spec in &self.queues {
-            if !names.contains(&spec.dead_letters.as_str()) {
+            if !spec.dead_letters.is_empty() && !names.contains(&spec.dead_letters.as_str()) {
                 names.push(&spec.dead_letters);
             }
         }

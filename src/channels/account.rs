@@ -79,6 +79,8 @@ pub struct Account {
     pub echoes: bool,
     /// Whether messages of old chats are media too, where the provider sends them.
     pub history: bool,
+    /// Whether its webhooks are passed on to others as they came.
+    pub is_passed_on: bool,
     /// How an account of a provider that is not built in is read.
     pub generic: Option<GenericRules>,
 }
@@ -102,6 +104,7 @@ impl Account {
             numbers: config.numbers.clone(),
             echoes: config.echoes,
             history: config.history,
+            is_passed_on: !config.forward.is_empty(),
             generic: if provider == Provider::Generic { Some(GenericRules::new(config)?) } else { None },
         })
     }

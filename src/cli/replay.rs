@@ -93,6 +93,10 @@ async fn go_through(args: &Args, config: &Config) -> Result<Found, CliError> {
         Args { .. } => Action::Replay,
     };
     let wanted = |delivery: &Delivery| {
+        // What waits there and is no request is listed and discarded only: no lane takes it.
+        if args.unrouted && action == Action::Replay && !delivery.routing_key().starts_with("media.received") {
+            return None;
+        }
         let reason = Reason::of(delivery);
         args.code.is_none_or(|wanted| wanted == reason).then(|| match reason {
             _ if args.unrouted => delivery.routing_key().escape_debug().to_string(),

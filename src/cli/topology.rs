@@ -1,10 +1,12 @@
-//! `mediamill topology`: what the worker declares at the broker, and the policy that an operator sets beside it.
+//! `mediamill topology`: what the worker and the gateway declare at the broker, and the policy that an operator sets beside it.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::{CliError, Global, runtime};
 use crate::broker::Publisher;
+#[cfg(feature = "gateway")]
+use crate::broker::Topology;
 use crate::roles::worker;
 use crate::telemetry;
 
@@ -21,6 +23,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let config = global.load()?;
     telemetry::init(&config.log);
     let topology = worker::topology(&config.broker)?;
+    #[cfg(feature = "gateway")]
+    let topology = Topology::new(
+        &config.broker,
+        topology.specs().iter().cloned().chain(crate::roles::gateway::queues(&config)).collect(),
+    )?;
     let mut out = io::stdout().lock();
     for line in topology.describe() {
         writeln!(out, "{line}")?;

@@ -53,6 +53,7 @@ pub struct Channel {
     pub token_header: String,
     pub echoes: bool,
     pub history: bool,
+    pub forward: Vec<String>,
     pub api_base: String,
     pub api_version: String,
     pub hosts: Vec<String>,
@@ -113,6 +114,13 @@ impl Channel {
         for (key, name) in [("token_header", &self.token_header), ("signature_header", &self.signature_header)] {
             expect(name.bytes().all(lower), key, "must be the name of a header in lower case, or empty");
         }
+        let targets: std::collections::BTreeSet<&String> = self.forward.iter().collect();
+        let forward_ok = targets.len() == self.forward.len() && self.forward.iter().all(|url| is_target(url));
+        let problem =
+            "every entry must be an http:// or https:// URL without user and fragment, and none may occur twice";
+        expect(forward_ok, "forward", problem);
+        let forward_few = self.forward.len() <= MAX_TARGETS;
+        expect(forward_few, "forward", &format!("must have at most {MAX_TARGETS} entries"));
         for (key, value) in [
             ("media_id_lifetime_s", self.media_id_lifetime_s),
             ("max_errors", self.max_errors.into()),
@@ -168,12 +176,21 @@ fn is_signature(text: &str) -> bool {
     text == "token" || is_mac(text)
 }
 
+/// Most targets of an account: each webhook is in as many queues.
+const MAX_TARGETS: usize = 8;
 /// More errors than this are no budget.
 const MAX_ERRORS: u32 = 10_000;
 /// A week: as long as a provider keeps media.
 const MAX_PAUSE_S: u64 = 7 * 24 * 3600;
 /// As long as a tenant in an event may be.
 const MAX_TENANT_BYTES: usize = crate::events::MAX_ID_BYTES;
+
+fn is_target(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && bare
+    })
+}
 
 fn is_base(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| {

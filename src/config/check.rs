@@ -1,9 +1,11 @@
 //! Checks single keys and their combinations. A worker with a configuration that would fail later does not start.
 
+mod gateway;
+
 use url::Url;
 
 use super::layer::{Place, Places};
-use super::{Broker, Config, ConfigErrors, Gateway, Limits, Location, Source, Store, Worker, log_filter};
+use super::{Broker, Config, ConfigErrors, Limits, Location, Source, Store, Worker, log_filter};
 
 /// S3's smallest part, but for the last one of an upload.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
@@ -11,8 +13,6 @@ const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 const MIN_DELIVERY_LIMIT: u32 = 5;
 /// Most slots: more than any machine has CPUs, and few enough for a typing error to be found.
 const MAX_SLOTS: usize = 1024;
-/// Most bytes or connections that a key of the gateway can say.
-const MOST_OF_A_GATEWAY: usize = 1 << 32;
 /// S3's most tags on an object.
 const MAX_TAGS: usize = 10;
 
@@ -46,6 +46,7 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
     let listen_ok = listen.is_empty() || listen.parse::<std::net::SocketAddr>().is_ok();
     checker.expect(listen_ok, "http.listen", "must be an IP address and a port, such as 0.0.0.0:9464, or empty");
     checker.gateway(&config.gateway);
+    checker.forward(config);
     let endpoint = &config.traces.endpoint;
     let endpoint_ok = endpoint.is_empty() || is_bare_http(endpoint);
     checker.expect(
@@ -61,34 +62,6 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn gateway(&mut self, gateway: &Gateway) {
-        let listen = &gateway.listen;
-        let listen_ok = listen.is_empty() || listen.parse::<std::net::SocketAddr>().is_ok();
-        self.expect(listen_ok, "gateway.listen", "must be an IP address and a port, such as 0.0.0.0:8080, or empty");
-        let url = &gateway.public_url;
-        let url_ok = url.is_empty() || (is_bare_http(url) && !url.ends_with('/'));
-        let problem = "must be an http:// or https:// URL without path, password and query, or empty";
-        self.expect(url_ok, "gateway.public_url", problem);
-        for (key, value, least) in [
-            ("body_bytes", gateway.body_bytes, 1024),
-            ("head_bytes", gateway.head_bytes, 8192),
-            ("memory_bytes", gateway.memory_bytes, gateway.body_bytes),
-            ("connections", gateway.connections, 1),
-            ("account_requests", gateway.account_requests, 1),
-        ] {
-            let holds = (least..=MOST_OF_A_GATEWAY).contains(&value);
-            self.expect(holds, &format!("gateway.{key}"), &format!("must be {least} to {MOST_OF_A_GATEWAY}"));
-        }
-        for (key, seconds) in [
-            ("head_timeout_s", gateway.head_timeout_s),
-            ("body_timeout_s", gateway.body_timeout_s),
-            ("publish_timeout_s", gateway.publish_timeout_s),
-            ("drain_timeout_s", gateway.drain_timeout_s),
-        ] {
-            self.expect((1..=600).contains(&seconds), &format!("gateway.{key}"), "must be 1 to 600");
-        }
-    }
-
     fn wrong(&mut self, key: &str, problem: &str) {
         self.errors.push(self.places.of(key), format!("{key}: {problem}"));
     }
@@ -295,6 +268,20 @@ mod tests {
             &[("links.key", "short")],
             &[("links.previous_key", "short")],
             &[("links.capability_days", "40000")],
+            &[("gateway.publishes", "2047")],
+            &[("gateway.account_memory_bytes", "1000000")],
+            &[("gateway.forward_days", "31")],
+            &[("gateway.forward_timeout_s", "0")],
+            &[("gateway.forward_at_once", "0")],
+            &[("gateway.forward_allow_hosts", "https://inbox")],
+            &[("gateway.head_bytes", "65536"), ("channels.a.forward", "https://inbox.example/")],
+            &[("channels.a.forward", "inbox.example")],
+            &[("channels.a.forward", "https://u:p@inbox.example/")],
+            &[("channels.a.forward", "https://inbox.example/,https://inbox.example/")],
+            &[(
+                "channels.a.forward",
+                "http://1,http://2,http://3,http://4,http://5,http://6,http://7,http://8,http://9",
+            )],
             &[("channels.a.signature", "md5"), ("channels.a.provider", "generic")],
             &[("channels.a.at_id", ""), ("channels.a.provider", "generic")],
             &[("channels.a.at_url", "media.url")],

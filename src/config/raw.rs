@@ -193,12 +193,19 @@ pub struct Gateway {
     pub body_bytes: usize,
     pub head_bytes: usize,
     pub memory_bytes: usize,
+    pub account_memory_bytes: usize,
     pub connections: usize,
     pub account_requests: usize,
+    pub publishes: usize,
     pub head_timeout_s: u64,
     pub body_timeout_s: u64,
     pub publish_timeout_s: u64,
     pub drain_timeout_s: u64,
+    pub forward_days: u64,
+    pub forward_timeout_s: u64,
+    pub forward_at_once: u16,
+    pub forward_allow_plain: bool,
+    pub forward_allow_hosts: Vec<String>,
 }
 
 /// `[traces]`

@@ -74,6 +74,18 @@ impl Request {
         Ok(self)
     }
 
+    /// One more header, with bytes that need not be text.
+    ///
+    /// # Errors
+    /// [`EgressError::Invalid`] where name or value cannot stand in a header.
+    pub fn header_bytes(mut self, name: &str, value: &[u8]) -> Result<Self, EgressError> {
+        let wrong = || EgressError::Invalid("a header has characters that it cannot have".to_owned());
+        let name = HeaderName::try_from(name).map_err(|_| wrong())?;
+        let value = HeaderValue::from_bytes(value).map_err(|_| wrong())?;
+        self.headers.append(name, value);
+        Ok(self)
+    }
+
     /// What authorizes it. The URL must lead to one of the credential's hosts, or the request is refused.
     #[must_use]
     pub fn credential(self, credential: Credential) -> Self {

@@ -111,6 +111,10 @@ impl Settler {
         if delivery.is_void() {
             return;
         }
+        if self.topology.spec(delivery.queue()).dead_letters.is_empty() {
+            tracing::error!(code = %note.code, reason = note.reason, "a message is dropped: its queue has no dead letters");
+            return acknowledge(delivery).await;
+        }
         self.metrics.dead_lettered(self.label(delivery), note.stage, note.code);
         self.pass_on(delivery, &Message::dead(&self.topology, delivery, note)).await;
     }

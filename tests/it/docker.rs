@@ -43,7 +43,7 @@ fn words<'a>(text: &'a str, prefix: &str) -> Vec<(&'a str, &'a str)> {
 
 /// The metric that a series in a query belongs to.
 fn metric_of(series: &str) -> Option<&'static Described> {
-    METRICS.iter().find(|metric| match metric.kind {
+    METRICS.iter().chain(mediamill::roles::gateway::METRICS.iter()).find(|metric| match metric.kind {
         "histogram" => ["_bucket", "_sum", "_count"].iter().any(|part| series == format!("{}{part}", metric.name)),
         _ => series == metric.name,
     })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::cmd::repo_file;
 
 /// Folders with documents; the documents of the repository's root are found beside them.
-const FOLDERS: [&str; 2] = ["docs", "examples"];
+const FOLDERS: [&str; 3] = ["docs", "docs/channels", "examples"];
 
 /// Every Markdown file, relative to the repository.
 fn documents() -> Vec<PathBuf> {
@@ -113,7 +113,7 @@ fn every_document_can_be_reached_from_the_readme() {
             }
             let folder = document.parent().expect("a folder");
             let path = match file.strip_prefix("../") {
-                Some(file) => PathBuf::from(file),
+                Some(file) => folder.parent().expect("a folder above").join(file),
                 None => folder.join(file),
             };
             if !reached.contains(&path) {

@@ -45,11 +45,9 @@ pub(super) fn permits(bytes: usize) -> Semaphore {
 }
 
 impl Memory {
-    /// A share of `all` for each of so many accounts: all of it for a single one, and half of it otherwise, so that bodies with a
-    /// wrong signature for one account leave the other half to the others.
-    pub(super) fn new(all: Arc<Semaphore>, options: &Options, accounts: usize) -> Self {
-        let share = if accounts > 1 { options.memory_bytes / 2 } else { options.memory_bytes };
-        Self { all, own: permits(share) }
+    /// The share of one account in `all`.
+    pub(super) fn new(all: Arc<Semaphore>, options: &Options) -> Self {
+        Self { all, own: permits(options.account_memory_bytes) }
     }
 
     /// Reads a body. Memory is taken as bytes arrive, so that somebody who announces much and sends nothing takes none.

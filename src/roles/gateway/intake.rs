@@ -10,13 +10,14 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use axum::routing::any;
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::body::{Memory, Unread, permits};
 use super::metrics::{Answer, Metrics};
-use super::{Options, Outlet};
+use super::{Batch, Options, Outlet, Webhook};
 use crate::channels::{Account, AccountError, Channel, Denied, Outgoing, Reply, Request, Update, open, outgoing};
 
 /// The time to publish is that of so many events; a webhook with more has more time.
@@ -62,9 +63,9 @@ impl Gateway {
     /// A gateway for these accounts.
     pub fn new(options: Options, entries: Vec<Entry>, outlet: Arc<dyn Outlet>) -> Self {
         let metrics = Metrics::new(entries.iter().map(|entry| entry.account.name.as_str()));
-        let (all, accounts) = (Arc::new(permits(options.memory_bytes)), entries.len());
+        let all = Arc::new(permits(options.memory_bytes));
         let share = |entry: Entry| {
-            let memory = Memory::new(Arc::clone(&all), &options, accounts);
+            let memory = Memory::new(Arc::clone(&all), &options);
             (entry.account.name.clone(), (entry, Share { requests: Semaphore::new(options.account_requests), memory }))
         };
         let entries = entries.into_iter().map(share).collect();
@@ -114,8 +115,9 @@ impl Gateway {
             tracing::warn!(account = name, error = %malformed, "a webhook that was verified cannot be read");
             Refusal::of(Answer::Malformed)
         })?;
-        let batch = self.events(&entry.account, updates, now)?;
-        self.publish(name, batch).await?;
+        let events = self.events(&entry.account, updates, now)?;
+        let webhook = entry.account.is_passed_on.then(|| head.webhook(bytes.into(), now));
+        self.publish(Batch { account: name.to_owned(), events, webhook }).await?;
         Ok((Answer::Taken, entry.channel.success()))
     }
 
@@ -133,12 +135,14 @@ impl Gateway {
         Ok(batch)
     }
 
-    async fn publish(&self, name: &str, batch: Vec<Outgoing>) -> Result<(), Refusal> {
-        if batch.is_empty() {
+    async fn publish(&self, batch: Batch) -> Result<(), Refusal> {
+        if batch.events.is_empty() && batch.webhook.is_none() {
             return Ok(());
         }
-        let kinds: Vec<String> = batch.iter().map(|outgoing| outgoing.event.kind.clone()).collect();
-        let time = self.0.options.publish_timeout * batches(batch.len());
+        let account = batch.account.clone();
+        let name = account.as_str();
+        let kinds: Vec<String> = batch.events.iter().map(|outgoing| outgoing.event.kind.clone()).collect();
+        let time = self.0.options.publish_timeout * batches(batch.events.len());
         let published = timeout(time, self.0.outlet.publish(batch)).await;
         let unrouted = match published {
             Ok(Ok(unrouted)) => unrouted,
@@ -191,6 +195,11 @@ impl Head {
             headers: owned(&parts.headers),
             is_encoded: parts.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity"),
         }
+    }
+
+    fn webhook(&self, body: Bytes, received_at: Timestamp) -> Webhook {
+        let query = self.request(b"").query().to_owned();
+        Webhook { is_get: self.is_get, query, headers: self.headers.clone(), body, received_at }
     }
 
     fn request<'a>(&'a self, body: &'a [u8]) -> Request<'a> {

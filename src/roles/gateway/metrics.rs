@@ -18,6 +18,8 @@ metrics! { Table, TABLE:
         "Messages that are nothing for this pipeline: text, interactive, status, system, outbound, history, other-account, error, unknown";
     unrouted: Counter, "mediamill_webhook_unrouted_total", ["account"],
         "Events of changes and of missing files that no queue is bound for";
+    forward_dropped: Counter, "mediamill_forward_dropped_total", ["account"],
+        "Webhooks that were not passed on: their target did not take them within gateway.forward_days";
 }
 
 /// Every metric of a gateway beside those of every role.
@@ -122,6 +124,10 @@ impl Metrics {
 
     pub(super) fn ignored(&self, account: &str, why: Ignored) {
         self.own.ignored.at([account.to_owned(), why.as_str().to_owned()]).inc();
+    }
+
+    pub(super) fn forward_dropped(&self, account: &str) {
+        self.own.forward_dropped.at([account.to_owned()]).inc();
     }
 
     pub(super) fn unrouted(&self, account: &str, count: usize) {

@@ -7,18 +7,22 @@
 //! connection ──> account ──> body, capped ──> verify ──> parse ──> publish, confirmed ──> the provider's success answer
 //!     503 ^        404 ^           413 ^      401, 403 ^    400 ^              503 ^
 //! ```
+//!
+//! An account may have targets that its webhooks are passed on to (`forward`): each has a queue.
 
 mod body;
+mod forward;
 mod intake;
 mod metrics;
 mod outlet;
 mod role;
 mod server;
 
+pub use forward::Webhook;
 pub use intake::{Entry, Gateway};
 pub use metrics::{METRICS, Metrics};
-pub use outlet::{Broker, NotPublished, Outlet};
-pub use role::{GatewayRole, SetupError, service};
+pub use outlet::{Batch, Broker, NotPublished, Outlet};
+pub use role::{GatewayRole, SetupError, queues, service};
 pub use server::serve;
 
 use std::time::Duration;
@@ -36,6 +40,8 @@ pub struct Options {
     pub head_bytes: usize,
     /// Most bytes of bodies that are in memory at the same time.
     pub memory_bytes: usize,
+    /// Most of them of one account, so that bodies with a wrong signature for one leave the rest to the others.
+    pub account_memory_bytes: usize,
     /// Most connections at the same time. More wait to be accepted.
     pub connections: usize,
     /// Most requests to one account at the same time. One more is answered with 503, so that an account whose webhooks flood
@@ -58,6 +64,7 @@ impl From<&config::Gateway> for Options {
             body_bytes: config.body_bytes,
             head_bytes: config.head_bytes,
             memory_bytes: config.memory_bytes,
+            account_memory_bytes: config.account_memory_bytes,
             connections: config.connections,
             account_requests: config.account_requests,
             head_timeout: Duration::from_secs(config.head_timeout_s),
@@ -75,6 +82,7 @@ impl Default for Options {
             body_bytes: 4 << 20,
             head_bytes: 32 << 10,
             memory_bytes: 256 << 20,
+            account_memory_bytes: 128 << 20,
             connections: 1024,
             account_requests: 256,
             head_timeout: Duration::from_secs(5),

@@ -1,16 +1,23 @@
-//! The gateway as a role: it takes no messages, and has connection, health, metrics and drain as every role.
+//! The gateway as a role: it takes messages from the queues of webhooks that are passed on, where there are any, and has
+//! connection, health, metrics and drain as every role.
 
 use std::sync::Arc;
 
-use super::{Broker, Entry, Gateway, Options};
-use crate::broker::{BrokerError, Delivery, Publisher, QueueSpec, Topology};
+use futures_util::future::join_all;
+
+use super::forward::{Forwarder, Targets};
+use super::{Broker, Entry, Gateway, Options, Webhook};
+use crate::broker::{BrokerError, Delivery, Note, Publisher, QueueSpec, Topology};
 use crate::channels::{Account, AccountError, Provider};
 use crate::config::Config;
-use crate::runtime::{Incoming, Intake, Role, Service, Verdict};
+use crate::runtime::{Ending, Failure, Incoming, Intake, MessageInfo, Role, Service, Settled, Verdict};
 
-/// A role without queues.
+/// A role whose only queues are those of webhooks that are passed on.
 #[derive(Debug)]
-pub struct GatewayRole;
+pub struct GatewayRole {
+    forwarder: Forwarder,
+    at_once: u16,
+}
 
 /// Why a gateway cannot start with this configuration.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +34,12 @@ pub enum SetupError {
     /// The broker.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+}
+
+/// The queues that a gateway takes messages from: one for each target that webhooks are passed on to.
+#[must_use]
+pub fn queues(config: &Config) -> Vec<QueueSpec> {
+    Targets::new(config).queues()
 }
 
 /// A gateway that has not connected yet, and what runs beside it.
@@ -46,14 +59,20 @@ pub fn service(config: &Config) -> Result<(Gateway, Service<GatewayRole>), Setup
         Entry::new(account).map_err(wrong)
     });
     let entries = entries.collect::<Result<Vec<_>, _>>()?;
-    let topology = Topology::new(&config.broker, Vec::new())?;
+    let targets = Targets::new(config);
+    let topology = Topology::new(&config.broker, targets.queues())?;
     let publisher = Publisher::new(&config.broker, topology.clone());
-    let outlet = Arc::new(Broker::new(topology, publisher.clone()));
+    let outlet = Broker::new(topology, publisher.clone(), config.gateway.publishes, targets.by_account());
     let options = Options::from(&config.gateway);
     let drain = options.drain_timeout;
-    let gateway = Gateway::new(options, entries, outlet);
-    let metrics = gateway.metrics().runtime.clone();
-    let service = Service::new(&config.broker, drain, GatewayRole, publisher, metrics)?;
+    let gateway = Gateway::new(options, entries, Arc::new(outlet));
+    let metrics = gateway.metrics().clone();
+    let runtime = metrics.runtime.clone();
+    let role = GatewayRole {
+        forwarder: Forwarder::new(targets, &config.gateway, metrics),
+        at_once: config.gateway.forward_at_once,
+    };
+    let service = Service::new(&config.broker, drain, role, publisher, runtime)?;
     Ok((gateway, service))
 }
 
@@ -63,20 +82,43 @@ const fn signs_url(provider: Provider) -> bool {
 
 impl Role for GatewayRole {
     const NAME: &'static str = "gateway";
-    type Message = ();
+    type Message = Option<Webhook>;
 
     fn queues(&self) -> Vec<QueueSpec> {
-        Vec::new()
+        self.forwarder.targets().queues()
     }
 
     fn intake(&self) -> Intake {
-        Intake::Consume { prefetch: 1, batch: 1 }
+        Intake::Consume { prefetch: self.at_once, batch: 1 }
     }
 
-    fn read(&self, _delivery: &Delivery) {}
+    fn read(&self, delivery: &Delivery) -> Option<Webhook> {
+        Webhook::read(delivery)
+    }
 
-    async fn handle(&self, messages: &[Incoming<()>]) -> Vec<Verdict> {
-        // Nothing comes from no queue.
-        messages.iter().map(|_| Verdict::PutBack).collect()
+    fn info(&self, webhook: &Option<Webhook>) -> MessageInfo {
+        MessageInfo { asked_at: webhook.as_ref().map(|webhook| webhook.received_at), ..MessageInfo::default() }
+    }
+
+    async fn handle(&self, messages: &[Incoming<Option<Webhook>>]) -> Vec<Verdict> {
+        let send = |it: &Incoming<Option<Webhook>>| (it.delivery.queue().index, it.message.clone());
+        let sends = messages.iter().map(send).collect::<Vec<_>>();
+        join_all(sends.iter().map(|(queue, webhook)| self.forwarder.send(*queue, webhook.as_ref()))).await
+    }
+
+    /// A webhook is not read here, only sent: it ends no process, however often it was delivered.
+    async fn worn_out(&self, message: &Incoming<Option<Webhook>>, _failure: Failure) -> Verdict {
+        self.forwarder.send(message.delivery.queue().index, message.message.as_ref()).await
+    }
+
+    /// Customers' text is not kept for longer, so that there are no dead letters.
+    async fn ended(
+        &self,
+        message: &Incoming<Option<Webhook>>,
+        _ending: Ending,
+        note: &Note,
+    ) -> Result<Settled, Failure> {
+        self.forwarder.dropped(message.delivery.queue().index, note.code);
+        Ok(Settled::Acknowledge)
     }
 }

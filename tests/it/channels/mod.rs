@@ -22,6 +22,7 @@ pub(crate) fn account(provider: Provider, key: &str) -> Account {
         numbers: Vec::new(),
         echoes: false,
         history: false,
+        is_passed_on: false,
         generic: None,
     }
 }

@@ -110,8 +110,13 @@ async fn memory_is_taken_by_what_has_arrived_and_given_back() {
 
 #[tokio::test]
 async fn whoever_signs_nothing_takes_no_place_and_forged_bodies_leave_memory_to_other_accounts() {
-    let limits =
-        Options { account_requests: 3, memory_bytes: 1 << 20, body_timeout: Duration::from_secs(3), ..options() };
+    let limits = Options {
+        account_requests: 3,
+        memory_bytes: 1 << 20,
+        account_memory_bytes: 512 << 10,
+        body_timeout: Duration::from_secs(3),
+        ..options()
+    };
     let rig = Rig::start(limits, vec![named("flooded"), named("quiet")], Shelf::open()).await;
     for _ in 0..20 {
         let mut slow = rig.connect().await;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod connections;
+mod forward;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, Mac};
 use mediamill::channels::{Account, Outgoing};
-use mediamill::roles::gateway::{Entry, Gateway, NotPublished, Options, Outlet, serve};
+use mediamill::roles::gateway::{Batch, Entry, Gateway, NotPublished, Options, Outlet, serve};
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -41,13 +42,13 @@ impl Shelf {
 }
 
 impl Outlet for Shelf {
-    fn publish(&self, batch: Vec<Outgoing>) -> BoxFuture<'_, Result<usize, NotPublished>> {
+    fn publish(&self, batch: Batch) -> BoxFuture<'_, Result<usize, NotPublished>> {
         Box::pin(async move {
             self.confirms.acquire().await.expect("open").forget();
             if *self.refuses.lock().expect("no panic") {
                 return Err(NotPublished("no queue takes it".to_owned()));
             }
-            self.events.lock().expect("no panic").extend(batch);
+            self.events.lock().expect("no panic").extend(batch.events);
             Ok(0)
         })
     }
