@@ -13,6 +13,7 @@ check:
 	@scripts/install.sh test
 	@scripts/venv.sh test
 	@scripts/venv.sh judges
+	@scripts/venv.sh crm
 	@scripts/test.sh check
 
 # Everything: the steps of `check` first, then every other test. With REQUIRE_SERVICES=1 a missing service is a failure
@@ -21,6 +22,7 @@ test:
 	@scripts/install.sh test
 	@scripts/venv.sh test
 	@scripts/venv.sh judges
+	@scripts/venv.sh crm
 	@scripts/test.sh
 
 # The same on Debian 13, whose FFmpeg is 7.1 and whose RabbitMQ is 4: what is committed, in a root file system below target/.

@@ -9,6 +9,7 @@ mod cases;
 mod channels;
 mod cli;
 mod connecting;
+mod crm;
 mod docker;
 mod doctor;
 mod documents;

@@ -8,6 +8,7 @@ pub mod chromium;
 pub mod cluster;
 pub mod cmd;
 pub mod collector;
+pub mod crm;
 pub mod faults;
 pub mod files;
 pub mod gate;

@@ -1,0 +1,3 @@
+//! Fakes of CRMs, what they have to imitate, and the vendors' own and other people's clients as their judges.
+
+mod fakes;
