@@ -53,7 +53,9 @@ fn a_fake_tells_what_was_asked_and_what_it_has() {
     assert_eq!(crm.url(), format!("http://{}", crm.authority()));
     let contact = crm.act(json!({"act": "create", "type": "contacts", "properties": {"email": "ann@example.test"}}));
     assert_eq!(crm.state()["objects"]["contacts"][0]["id"], contact["id"]);
-    crm.faults(json!([{"fault": "hold-before", "path": "contacts"}, {"fault": "status", "status": 401, "path": "tickets"}]));
+    crm.faults(
+        json!([{"fault": "hold-before", "path": "contacts"}, {"fault": "status", "status": 401, "path": "tickets"}]),
+    );
     let authority = crm.authority().to_owned();
     let held = std::thread::spawn(move || ask(&authority, "contacts"));
     crm.wait_held();
@@ -61,7 +63,10 @@ fn a_fake_tells_what_was_asked_and_what_it_has() {
     crm.release();
     assert!(held.join().expect("an answer").starts_with("HTTP/1.1 401 "), "it has no key");
     let calls = crm.calls();
-    assert_eq!(calls.iter().map(|call| call.fault.as_deref()).collect::<Vec<_>>(), [Some("status"), Some("hold-before")]);
+    assert_eq!(
+        calls.iter().map(|call| call.fault.as_deref()).collect::<Vec<_>>(),
+        [Some("status"), Some("hold-before")]
+    );
     assert!(calls.iter().all(|call| (call.method.as_str(), call.status, call.units) == ("GET", 401, 1)));
     assert_eq!(calls[1].path, "/crm/objects/2026-03/contacts");
     crm.forget_calls();
