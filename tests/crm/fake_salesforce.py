@@ -128,7 +128,9 @@ class Salesforce(Fake):
         if claims.get("aud") not in (*AUDIENCES, self.url):
             return "invalid_grant", "audience is invalid"
         now = self.clock.now()
-        if not isinstance(claims.get("exp"), int) or not now < claims["exp"] <= now + 300:
+        # A number, or a number as text: the most used client sends the latter.
+        end = str(claims.get("exp"))
+        if not end.isdigit() or not now < int(end) <= now + 300:
             return "invalid_grant", "expired authorization code"
         return None if claims.get("sub") == USER else ("invalid_grant", "user hasn't approved this consumer")
 
