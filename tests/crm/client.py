@@ -50,7 +50,7 @@ class Client:
         self.server = Server(fake(name))
         self.fake = self.server.fake
         self.url = self.server.url
-        self.headers = {key.replace("_", "-"): value for key, value in headers.items()}
+        self.headers = headers
         self.opener = urllib.request.build_opener(NoRedirect)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
