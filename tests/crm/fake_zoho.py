@@ -67,6 +67,8 @@ class Zoho(Fake):
             return self.attachments.files(request)
         if path[0] == "org" and request.method == "GET":
             return Answer(200, {"org": [{"company_name": "Test", "id": "1"}]})
+        if path[0] == "users" and request.method == "GET":
+            return Answer(200, {"users": [{"id": "1", "email": "integration@example.test", "full_name": "Integration", "status": "active"}]})
         if path[0] not in self.records.fields:
             return error(400, "INVALID_MODULE", "the module name given seems to be invalid")
         if len(path) > 2 and path[2] == "Attachments":

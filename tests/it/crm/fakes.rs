@@ -46,6 +46,46 @@ fn hubspots_own_client_gets_along_with_the_fake() {
     is_judged("hubspot");
 }
 
+#[test]
+fn salesforce_has_its_quirks() {
+    has_its_quirks("salesforce");
+}
+
+#[test]
+fn simple_salesforce_gets_along_with_salesforces_fake() {
+    is_judged("salesforce");
+}
+
+#[test]
+fn zendesk_has_its_quirks() {
+    has_its_quirks("zendesk");
+}
+
+#[test]
+fn zdesk_gets_along_with_zendesks_fake() {
+    is_judged("zendesk");
+}
+
+#[test]
+fn zoho_has_its_quirks() {
+    has_its_quirks("zoho");
+}
+
+#[test]
+fn zohos_own_client_gets_along_with_the_fake() {
+    is_judged("zoho");
+}
+
+#[test]
+fn chatwoot_has_its_quirks() {
+    has_its_quirks("chatwoot");
+}
+
+#[test]
+fn chatwoot_sdk_gets_along_with_chatwoots_fake() {
+    is_judged("chatwoot");
+}
+
 /// What the tests of `deliver` stand on.
 #[test]
 fn a_fake_tells_what_was_asked_and_what_it_has() {
