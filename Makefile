@@ -1,4 +1,4 @@
-.PHONY: audit bench check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak test test-debian-13 upgrade
+.PHONY: audit bench check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak test test-debian-13 upgrade webhook-faults
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -55,6 +55,14 @@ savings:
 parity:
 	cargo build --release --locked --quiet
 	benches/parity.py target/release/mediamill $(or $(CORPUS),fixtures)
+
+# WEBHOOKS webhooks under each of thirteen faults: none is lost, no file comes twice. Prints a table; exit code 3 where a line does
+# not balance.
+webhook-faults:
+	@scripts/install.sh test
+	@scripts/venv.sh judges
+	cargo build --release --locked --quiet
+	target/venv-judges/bin/python scripts/webhook-faults.py target/release/mediamill --webhooks $(or $(WEBHOOKS),2000)
 
 # From signed webhooks to stored media, on this machine and without an account: RabbitMQ, a provider that is played, `mediamill up`
 # and a directory as store. The provider fails and mediamill is killed in between; the ledger balances or the run is void (3).

@@ -190,7 +190,7 @@ def stored(root, data):
 def leftovers(rabbit):
     connection = rabbit.connect()
     channel = connection.channel()
-    names = ["mediamill.audio", "mediamill.bulk", "mediamill.audio.later", "mediamill.bulk.later", "mediamill.dead"]
+    names = ["mediamill.urgent", "mediamill.audio", "mediamill.bulk", "mediamill.audio.later", "mediamill.bulk.later", "mediamill.dead"]
     left = {name: channel.queue_declare(name, passive=True).method.message_count for name in names}
     connection.close()
     return {name: count for name, count in left.items() if count}

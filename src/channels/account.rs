@@ -1,5 +1,7 @@
 //! What is configured of a channel account.
 
+use std::time::Duration;
+
 use super::{Keys, Scheme};
 use crate::config;
 
@@ -81,6 +83,8 @@ pub struct Account {
     pub history: bool,
     /// Whether its webhooks are passed on to others as they came.
     pub is_passed_on: bool,
+    /// How long the provider keeps files.
+    pub lifetime: Duration,
     /// How an account of a provider that is not built in is read.
     pub generic: Option<GenericRules>,
 }
@@ -105,6 +109,7 @@ impl Account {
             echoes: config.echoes,
             history: config.history,
             is_passed_on: !config.forward.is_empty(),
+            lifetime: Duration::from_secs(config.media_id_lifetime_s),
             generic: if provider == Provider::Generic { Some(GenericRules::new(config)?) } else { None },
         })
     }

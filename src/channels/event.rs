@@ -1,5 +1,7 @@
 //! Events of what a webhook tells of.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -7,11 +9,14 @@ use super::{Account, Carrier, Edit, Media, Undelivered, Update};
 use crate::error::Code;
 use crate::events::{
     EDITED_TYPE, Edited, Event, Kind, Origin, RECEIVED_TYPE, REJECTED_TYPE, REVOKED_TYPE, Received, Rejected, Revoked,
-    Stage, outcome_id, received_id, update_id,
+    Stage, URGENT_KEY, outcome_id, received_id, update_id,
 };
 
 /// `source` of every event: the same for every gateway, so that what two of them publish of one message is one event.
 const SOURCE: &str = "mediamill-gateway";
+
+/// A file that its provider keeps for no longer than this is urgent from the start: WhatsApp's *No Storage*.
+const SHORT_LIFE: Duration = Duration::from_secs(3600);
 
 /// An event, and where it goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,14 +69,22 @@ fn received(account: &Account, media: Media, now: Timestamp) -> serde_json::Resu
         context: None,
     };
     Ok(Outgoing {
-        routing_key: received_key(kind, is_history),
+        routing_key: received_key(kind, is_history, is_urgent(account.lifetime, sent_at, now)),
         event: event(account, &media_id, RECEIVED_TYPE, id, sent_at.unwrap_or(now), serde_json::to_value(data)?),
     })
 }
 
+/// Whether the last fifth of a file's life with its provider has begun, as with webhooks that come after days; or whether
+/// that life is so short that no lane may be in the way.
+fn is_urgent(lifetime: Duration, sent_at: Option<Timestamp>, now: Timestamp) -> bool {
+    let age = sent_at.and_then(|sent_at| Duration::try_from(now.duration_since(sent_at)).ok()).unwrap_or_default();
+    lifetime <= SHORT_LIFE || lifetime.saturating_sub(age) < lifetime / 5
+}
+
 /// Old chats wait behind all that is live: the key without a kind leads to the lane that is not audio's.
-fn received_key(kind: Option<Kind>, is_history: bool) -> String {
+fn received_key(kind: Option<Kind>, is_history: bool, is_urgent: bool) -> String {
     match kind {
+        _ if is_urgent && !is_history => URGENT_KEY.to_owned(),
         Some(kind) if !is_history => format!("media.received.{}", kind.as_str()),
         _ => "media.received".to_owned(),
     }

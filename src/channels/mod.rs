@@ -7,7 +7,9 @@
 //! A provider's id of a message may hold a phone number (WhatsApp's does, in base64). It stands in `message.message_id` and
 //! nowhere else: not in a key, an event's id, a log or a label. See [`Carrier::media_id`].
 
+pub mod check;
 pub mod fetch;
+pub mod missed;
 
 mod account;
 mod channel;

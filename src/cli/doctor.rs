@@ -76,7 +76,14 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
         report.say(&store(&config).await)?;
         let found = broker(&config).await;
         report.say(&found)?;
-        if found.state == State::Good { report.say(&unrouted(&config).await) } else { Ok(()) }
+        if found.state == State::Good {
+            report.say(&unrouted(&config).await)?;
+        }
+        #[cfg(feature = "gateway")]
+        for finding in accounts(&config).await {
+            report.say(&finding)?;
+        }
+        Ok::<(), io::Error>(())
     })?;
     Ok(ExitCode::from(if report.bad { EXIT_FAILED } else { 0 }))
 }
@@ -254,6 +261,23 @@ async fn unrouted(config: &Config) -> Finding {
             "see that RabbitMQ takes messages, and that the user may declare queues of the exchange's name".to_owned(),
         ),
     }
+}
+
+/// What the providers say of the channel accounts. An account that does not work is bad, one that cannot be asked is not.
+#[cfg(feature = "gateway")]
+async fn accounts(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for name in config.channels.keys() {
+        for line in super::channels::asked(config, name).await {
+            let text = format!("{name}: {}: {}", line.about, line.text);
+            findings.push(match line.word {
+                "ok" => good("channel", text),
+                "bad" => bad("channel", text, line.advice),
+                _ => Finding { what: "channel", state: State::Lacking, text, advice: line.advice.to_owned() },
+            });
+        }
+    }
+    findings
 }
 
 /// Without user and password.

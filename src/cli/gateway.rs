@@ -42,6 +42,7 @@ pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
 
 /// A gateway that listens.
 pub(super) struct Door {
+    config: Config,
     gateway: Gateway,
     service: Service<GatewayRole>,
     listener: TcpListener,
@@ -56,7 +57,7 @@ impl Door {
         let listener = listener.map_err(error)?;
         let address = listener.local_addr()?;
         tracing::info!(address = %address, accounts = config.channels.len(), "webhooks over HTTP");
-        Ok(Self { gateway, service, listener })
+        Ok(Self { config: config.clone(), gateway, service, listener })
     }
 
     pub(super) fn health(&self) -> Health {
@@ -65,10 +66,12 @@ impl Door {
 
     /// Takes webhooks until `shutdown`.
     pub(super) async fn run(self, shutdown: CancellationToken) -> Result<(), CliError> {
-        let Self { gateway, service, listener } = self;
+        let Self { config, gateway, service, listener } = self;
+        let reconciling = tokio::spawn(gateway::keep_reconciled(gateway.clone(), config, shutdown.clone()));
         let serving = tokio::spawn(gateway::serve(listener, gateway, shutdown.clone()));
         Box::pin(service.run(shutdown)).await?;
         serving.await.map_err(io::Error::other)?;
+        reconciling.await.map_err(io::Error::other)?;
         Ok(())
     }
 }

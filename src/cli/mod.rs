@@ -2,6 +2,8 @@
 
 #[cfg(feature = "media")]
 mod bench;
+#[cfg(feature = "gateway")]
+mod channels;
 #[cfg(feature = "media")]
 mod describe;
 #[cfg(feature = "media")]
@@ -11,6 +13,10 @@ mod fits;
 #[cfg(feature = "gateway")]
 mod gateway;
 mod health;
+#[cfg(feature = "gateway")]
+mod import;
+#[cfg(feature = "gateway")]
+mod init;
 #[cfg(all(feature = "media", not(feature = "gateway")))]
 mod no_gateway;
 #[cfg(feature = "media")]
@@ -20,6 +26,8 @@ mod probe;
 mod profiles;
 #[cfg(feature = "media")]
 mod publish;
+#[cfg(feature = "gateway")]
+mod reconcile;
 #[cfg(feature = "media")]
 mod replay;
 mod schema;
@@ -125,6 +133,15 @@ enum Command {
     /// Play a messaging provider on this machine: its media API, and signed webhooks for the files of a folder
     #[cfg(feature = "gateway")]
     Simulate(simulate::Args),
+    /// List the channel accounts, ask their providers whether they work, or publish what a provider did not send again
+    #[cfg(feature = "gateway")]
+    Channels(channels::Args),
+    /// Ask for the files of a folder, a bucket's prefix or an exported WhatsApp chat to be processed, behind everything live
+    #[cfg(feature = "gateway")]
+    Import(import::Args),
+    /// Write a configuration file: asks what is not given, and prints what to enter at the provider
+    #[cfg(feature = "gateway")]
+    Init(init::Args),
     /// Ask for one file to be processed
     #[cfg(feature = "media")]
     Publish(publish::Args),
@@ -239,6 +256,12 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Gateway(args) => gateway::run(args, global),
         #[cfg(feature = "gateway")]
         Command::Simulate(args) => simulate::run(args, global),
+        #[cfg(feature = "gateway")]
+        Command::Channels(args) => channels::run(args, global),
+        #[cfg(feature = "gateway")]
+        Command::Init(args) => init::run(args),
+        #[cfg(feature = "gateway")]
+        Command::Import(args) => import::run(args, global),
         #[cfg(feature = "media")]
         Command::Worker(args) => worker::run(args, global),
         #[cfg(feature = "media")]

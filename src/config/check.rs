@@ -271,6 +271,8 @@ mod tests {
             &[("gateway.publishes", "2047")],
             &[("gateway.account_memory_bytes", "1000000")],
             &[("gateway.forward_days", "31")],
+            &[("gateway.reconcile_s", "59")],
+            &[("gateway.reconcile_back_s", "0")],
             &[("gateway.forward_timeout_s", "0")],
             &[("gateway.forward_at_once", "0")],
             &[("gateway.forward_allow_hosts", "https://inbox")],

@@ -206,6 +206,8 @@ pub struct Gateway {
     pub forward_at_once: u16,
     pub forward_allow_plain: bool,
     pub forward_allow_hosts: Vec<String>,
+    pub reconcile_s: u64,
+    pub reconcile_back_s: u64,
 }
 
 /// `[traces]`

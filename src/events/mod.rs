@@ -23,7 +23,7 @@ pub use manifest::{MAX_REVISIONS, Manifest, ManifestError, StoredOutcome};
 pub use message::{Edited, Revoked};
 pub use normalized::{Asset, Decision, Normalized, Original, Timings, WorkerInfo};
 pub use peaks::Peaks;
-pub use received::{Declared, Message, Origin, Privacy, Received};
+pub use received::{Declared, Message, Origin, Privacy, Received, URGENT_KEY};
 pub use record::Record;
 pub use rejected::{Failed, Rejected, RejectedOriginal};
 pub use request::Incoming;

@@ -4,6 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+/// Routing key of requests whose file its provider keeps for a short time only.
+pub const URGENT_KEY: &str = "media.received.urgent";
+
 /// The data of a *media received* event. `(tenant, media_id)` names one file: it is fetched and normalized once, whatever
 /// number of events ask for it, unless one names another profile or asks to `renormalize`. The message as a whole has at
 /// most 1048576 bytes (`event.limit-bytes`). An optional field that is null counts as absent.

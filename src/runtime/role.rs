@@ -163,6 +163,8 @@ pub enum Verdict {
     PutOff(&'static str),
     /// As [`Verdict::PutOff`], after the shortest delay that is no shorter than this, or the longest one.
     PutOffFor(&'static str, Duration),
+    /// As [`Verdict::PutOffFor`], into another queue of the role, by its place in [`Role::queues`].
+    PutOffTo(&'static str, Duration, usize),
     /// Back to its queue, for another process. That does not count as a try.
     PutBack,
 }

@@ -35,8 +35,11 @@ impl Settler {
                 }
                 return acknowledge(delivery).await;
             }
-            Verdict::PutOff(why) => return self.put_off(delivery, why, Duration::ZERO).await,
-            Verdict::PutOffFor(why, wait) => return self.put_off(delivery, why, wait).await,
+            Verdict::PutOff(why) => return self.put_off(delivery, why, Duration::ZERO, delivery.queue()).await,
+            Verdict::PutOffFor(why, wait) => return self.put_off(delivery, why, wait, delivery.queue()).await,
+            Verdict::PutOffTo(why, wait, queue) => {
+                return self.put_off(delivery, why, wait, WorkQueue::plain(queue)).await;
+            }
             Verdict::PutBack => return self.put_back(delivery).await,
             Verdict::Failed(failure) => failure,
         };
@@ -85,11 +88,10 @@ impl Settler {
     /// Has a message come again later, its attempt not counted: after the shortest delay of the ladder that is long enough, or
     /// behind the others of its queue where there is no ladder. Published anew rather than put back: before RabbitMQ 4.3 each time that
     /// a message is put back counts towards its delivery limit.
-    async fn put_off(&self, delivery: &Delivery, why: &'static str, wait: Duration) {
-        let from = delivery.queue();
-        let step = step(0, Some(wait), &self.topology.spec(from).ladder.delays_s);
-        let queue = self.topology.retry_queue(from, step).map(|(queue, _delay_s)| queue);
-        let queue = queue.unwrap_or_else(|| self.topology.work_queue(WorkQueue::plain(from.index)));
+    async fn put_off(&self, delivery: &Delivery, why: &'static str, wait: Duration, to: WorkQueue) {
+        let step = step(0, Some(wait), &self.topology.spec(to).ladder.delays_s);
+        let queue = self.topology.retry_queue(to, step).map(|(queue, _delay_s)| queue);
+        let queue = queue.unwrap_or_else(|| self.topology.work_queue(WorkQueue::plain(to.index)));
         tracing::info!(why, queue, "a message is put off");
         self.metrics.put_off(self.label(delivery), why, 1);
         spans::ended("put-off", None);

@@ -16,7 +16,7 @@ use super::{Fetched, Peers, SourceError};
 use crate::channels::fetch::{Ask, Fetcher, Judgement, NOT_YET, NOT_YET_RETRY, Quota, Refused, Reply, Step, quota};
 use crate::config::{self, Config};
 use crate::egress::{
-    Breaker, Budget, CallOutcome, Egress, EgressError, OpenReason, Options, Permit, Redirects, Request, Response, Rules,
+    Breaker, Budget, CallOutcome, Egress, EgressError, OpenReason, Options, Permit, Redirects, Request, Response,
 };
 use crate::events::Declared;
 
@@ -93,6 +93,11 @@ impl Accounts {
         accounts.collect::<Result<_, _>>().map(Self)
     }
 
+    /// How long the provider of each account keeps files.
+    pub(super) fn lifetimes(&self) -> Vec<(String, Duration)> {
+        self.0.iter().map(|(name, account)| (name.clone(), account.lifetime)).collect()
+    }
+
     pub(super) fn lifetime(&self, account: &str) -> Option<Duration> {
         self.0.get(account).map(|account| account.lifetime)
     }
@@ -124,18 +129,8 @@ impl Account {
         source: &config::Source,
     ) -> Result<Self, crate::channels::AccountError> {
         let fetcher = Fetcher::new(channel)?;
-        // Hosts that the account names may have private addresses; those of a redirect, where `source` names them.
-        let bare = |host: &String| host.split_once("://").map_or(host.as_str(), |(_, rest)| rest).to_owned();
-        let configured = !channel.hosts.is_empty() || !channel.api_base.is_empty();
-        let own = fetcher.hosts().iter().filter(|_| configured).map(bare);
-        let hosts: Vec<String> = own.chain(source.http_allow_hosts.iter().cloned()).collect();
-        let plain = source.http_allow_plain || fetcher.hosts().iter().any(|host| host.starts_with("http://"));
-        let rules = Rules::strict()
-            .with_redirects(Redirects::Follow(REDIRECTS))
-            .with_plain(plain)
-            .with_hosts(&hosts, "source.http_allow_hosts");
         let egress = Egress::new(Options {
-            rules,
+            rules: fetcher.rules(channel, source).with_redirects(Redirects::Follow(REDIRECTS)),
             connect_timeout: Duration::from_secs(source.connect_timeout_s),
             read_timeout: Duration::from_secs(source.read_timeout_s),
             user_agent: channel.user_agent.clone(),

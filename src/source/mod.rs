@@ -137,6 +137,12 @@ impl Sources {
         }
     }
 
+    /// How long the provider of each channel account keeps files.
+    #[must_use]
+    pub fn lifetimes(&self) -> Vec<(String, Duration)> {
+        self.0.accounts.lifetimes()
+    }
+
     /// How long what an origin names can be fetched, counted from when it was sent; nothing where that is not known.
     #[must_use]
     pub fn lifetime(&self, origin: &Origin) -> Option<Duration> {

@@ -15,7 +15,7 @@ fn a_voice_note_does_not_wait_behind_videos() {
     let Some(rabbit) = calm() else { return };
     let rig = Rig::new(rabbit);
     let slots = slots(&rig.config().worker);
-    assert_eq!((slots.count(), slots.count_of(1)), (2, 1));
+    assert_eq!((slots.count(), slots.count_of(2)), (2, 1));
     let worker = rig.worker();
     rig.ask("video-1", &fixture("phone-portrait.mp4"));
     let child = worker.job_child();

@@ -25,6 +25,7 @@ mod hostile;
 mod https;
 mod lanes;
 mod letters;
+mod lifetimes;
 mod limits;
 mod links;
 mod logs;

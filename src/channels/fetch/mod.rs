@@ -14,7 +14,7 @@ pub use meta::{Resolved, quota};
 
 use super::{AccountError, Provider};
 use crate::config;
-use crate::egress::{Credential, Hosts};
+use crate::egress::{Credential, Hosts, Rules};
 
 /// A request for a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +109,30 @@ impl Fetcher {
         self.credential.as_ref()
     }
 
+    /// The address of the API, without a slash at its end.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The address of the API with the version that is part of its paths, where it is.
+    #[must_use]
+    pub fn api(&self) -> String {
+        if self.version.is_empty() { self.base.clone() } else { format!("{}/{}", self.base, self.version) }
+    }
+
+    /// Which URLs may be asked for. Hosts that the account names may have private addresses; those of a redirect, where
+    /// `source` names them.
+    #[must_use]
+    pub fn rules(&self, channel: &config::Channel, source: &config::Source) -> Rules {
+        let bare = |host: &String| host.split_once("://").map_or(host.as_str(), |(_, rest)| rest).to_owned();
+        let configured = !channel.hosts.is_empty() || !channel.api_base.is_empty();
+        let own = self.host_list.iter().filter(|_| configured).map(bare);
+        let hosts: Vec<String> = own.chain(source.http_allow_hosts.iter().cloned()).collect();
+        let plain = source.http_allow_plain || self.host_list.iter().any(|host| host.starts_with("http://"));
+        Rules::strict().with_plain(plain).with_hosts(&hosts, "source.http_allow_hosts")
+    }
+
     /// Hosts of the account that an operator or the provider's documentation names.
     #[must_use]
     pub fn hosts(&self) -> &[String] {
@@ -127,9 +151,7 @@ impl Fetcher {
     /// [`Refused`] where that is no id or URL of this account's.
     pub fn first(&self, media: &str) -> Result<Ask, Refused> {
         match self.provider {
-            Provider::WhatsappCloud => {
-                Ok(Ask::Resolve(format!("{}/{}/{}", self.base, self.version, place::id(media)?)))
-            }
+            Provider::WhatsappCloud => Ok(Ask::Resolve(format!("{}/{}", self.api(), place::id(media)?))),
             Provider::Dialog360 => Ok(Ask::Resolve(format!("{}/{}", self.base, place::id(media)?))),
             Provider::Twilio => Ok(Ask::Download(place::twilio(media, &self.hosts, &self.account_id)?)),
             Provider::Messagebird | Provider::BirdChannels | Provider::Bird | Provider::Generic => {

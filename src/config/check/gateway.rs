@@ -10,6 +10,9 @@ const MOST_CHANNELS: usize = 2000;
 /// Headers of a webhook that is passed on are headers of a message, which have to fit into a frame with all that the broker adds.
 const MOST_PASSED_ON: usize = 48 << 10;
 
+/// Thirty days: longer ago than anybody's webhook.
+const MOST_BACK_S: u64 = 30 * 24 * 3600;
+
 impl Checker<'_> {
     pub(super) fn gateway(&mut self, gateway: &Gateway) {
         let listen = &gateway.listen;
@@ -48,6 +51,10 @@ impl Checker<'_> {
         self.expect(publishes_ok, "gateway.publishes", &format!("must be 1 to {MOST_CHANNELS}"));
         self.expect((1..=30).contains(&gateway.forward_days), "gateway.forward_days", "must be 1 to 30");
         self.expect((1..=1000).contains(&gateway.forward_at_once), "gateway.forward_at_once", "must be 1 to 1000");
+        let every_ok = gateway.reconcile_s == 0 || (60..=MOST_BACK_S).contains(&gateway.reconcile_s);
+        self.expect(every_ok, "gateway.reconcile_s", &format!("must be 60 to {MOST_BACK_S}, or 0 for never"));
+        let back_ok = (60..=MOST_BACK_S).contains(&gateway.reconcile_back_s);
+        self.expect(back_ok, "gateway.reconcile_back_s", &format!("must be 60 to {MOST_BACK_S}"));
         let bare = |host: &String| !host.is_empty() && !host.contains(['/', '@', ' ']);
         let hosts_ok = gateway.forward_allow_hosts.iter().all(bare);
         let problem = "every entry is a name or name:port, without scheme or path";

@@ -17,8 +17,11 @@ use tokio::time::timeout;
 
 use super::body::{Memory, Unread, permits};
 use super::metrics::{Answer, Metrics};
+use super::taken::Taken;
 use super::{Batch, Options, Outlet, Webhook};
-use crate::channels::{Account, AccountError, Channel, Denied, Outgoing, Reply, Request, Update, open, outgoing};
+use crate::channels::{
+    Account, AccountError, Channel, Denied, Outgoing, Reply, Request, Update, missed, open, outgoing,
+};
 
 /// The time to publish is that of so many events; a webhook with more has more time.
 const EVENTS_IN_TIME: usize = 1000;
@@ -51,6 +54,7 @@ struct Inner {
     options: Options,
     outlet: Arc<dyn Outlet>,
     metrics: Metrics,
+    taken: Taken,
 }
 
 /// What one account can take at the same time.
@@ -69,13 +73,23 @@ impl Gateway {
             (entry.account.name.clone(), (entry, Share { requests: Semaphore::new(options.account_requests), memory }))
         };
         let entries = entries.into_iter().map(share).collect();
-        Self(Arc::new(Inner { entries, options, outlet, metrics }))
+        Self(Arc::new(Inner { entries, options, outlet, metrics, taken: Taken::default() }))
     }
 
     /// The limits.
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// What was taken by webhook.
+    pub(super) fn taken(&self) -> &Taken {
+        &self.0.taken
+    }
+
+    /// Where events go.
+    pub(super) fn outlet(&self) -> &dyn Outlet {
+        &*self.0.outlet
     }
 
     /// What was counted.
@@ -117,7 +131,14 @@ impl Gateway {
         })?;
         let events = self.events(&entry.account, updates, now)?;
         let webhook = entry.account.is_passed_on.then(|| head.webhook(bytes.into(), now));
-        self.publish(Batch { account: name.to_owned(), events, webhook }).await?;
+        let is_listed = missed::is_listed(entry.account.provider);
+        let listed = if is_listed { events.clone() } else { Vec::new() };
+        self.publish(Batch { account: name.to_owned(), events, webhook })
+            .await
+            .inspect_err(|_| self.0.taken.missed())?;
+        if is_listed {
+            self.0.taken.took(&listed);
+        }
         Ok((Answer::Taken, entry.channel.success()))
     }
 

@@ -15,14 +15,19 @@ mod forward;
 mod intake;
 mod metrics;
 mod outlet;
+mod provider;
+mod reconcile;
 mod role;
 mod server;
+mod taken;
 
 pub use forward::Webhook;
 pub use intake::{Entry, Gateway};
 pub use metrics::{METRICS, Metrics};
 pub use outlet::{Batch, Broker, NotPublished, Outlet};
-pub use role::{GatewayRole, SetupError, queues, service};
+pub use provider::{callback, check};
+pub use reconcile::{ReconcileError, Reconciled, keep_reconciled, reconcile};
+pub use role::{GatewayRole, SetupError, outlet, queues, service};
 pub use server::serve;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The gateway as a role: it takes messages from the queues of webhooks that are passed on, where there are any, and has
 //! connection, health, metrics and drain as every role.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -40,6 +41,16 @@ pub enum SetupError {
 #[must_use]
 pub fn queues(config: &Config) -> Vec<QueueSpec> {
     Targets::new(config).queues()
+}
+
+/// What publishes events and nothing else: no webhook is passed on.
+///
+/// # Errors
+/// [`BrokerError::Config`]
+pub fn outlet(config: &Config) -> Result<Broker, BrokerError> {
+    let topology = Topology::new(&config.broker, Vec::new())?;
+    let publisher = Publisher::new(&config.broker, topology.clone());
+    Ok(Broker::new(topology, publisher, config.gateway.publishes, HashMap::new()))
 }
 
 /// A gateway that has not connected yet, and what runs beside it.

@@ -1,7 +1,8 @@
-//! The worker's two lanes: audio, and everything else.
+//! The worker's lanes: what its provider soon forgets, audio, and everything else.
 
 use crate::broker::{Delivery, Ladder, QueueSpec};
 use crate::config;
+use crate::events::URGENT_KEY;
 use crate::runtime::Slots;
 
 /// Fetches that may be parked for each slot, where the configuration sets no number.
@@ -10,6 +11,8 @@ const FETCHES_PER_SLOT: usize = 4;
 /// One of the worker's queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {
+    /// Files whose provider keeps them for a short time only.
+    Urgent,
     /// Short sounds.
     Audio,
     /// Everything else, and requests that do not say what kind of file it is.
@@ -17,13 +20,14 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// Both, the more urgent one first.
-    pub const ALL: [Self; 2] = [Self::Audio, Self::Bulk];
+    /// All of them, the more urgent one first.
+    pub const ALL: [Self; 3] = [Self::Urgent, Self::Audio, Self::Bulk];
 
     /// The word used in queue names, headers, logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Urgent => "urgent",
             Self::Audio => "audio",
             Self::Bulk => "bulk",
         }
@@ -32,20 +36,26 @@ impl Lane {
     /// The lane that a message came through.
     #[must_use]
     pub const fn of(delivery: &Delivery) -> Self {
-        if delivery.queue().index == Self::Audio.index() { Self::Audio } else { Self::Bulk }
+        match delivery.queue().index {
+            0 => Self::Urgent,
+            1 => Self::Audio,
+            _ => Self::Bulk,
+        }
     }
 
     /// Its place in [`Lane::ALL`], and so among the queues of the role.
     pub(super) const fn index(self) -> usize {
         match self {
-            Self::Audio => 0,
-            Self::Bulk => 1,
+            Self::Urgent => 0,
+            Self::Audio => 1,
+            Self::Bulk => 2,
         }
     }
 
     /// Routing keys that lead here.
     const fn keys(self) -> &'static [&'static str] {
         match self {
+            Self::Urgent => &[URGENT_KEY],
             Self::Audio => &["media.received.audio"],
             Self::Bulk => {
                 &["media.received", "media.received.video", "media.received.image", "media.received.document"]
@@ -54,7 +64,7 @@ impl Lane {
     }
 }
 
-/// The queues of a worker: both lanes, with second queues, and dead letters that they share.
+/// The queues of a worker: its lanes, with second queues, and dead letters that they share.
 #[must_use]
 pub fn queues(config: &config::Broker) -> Vec<QueueSpec> {
     let spec = |lane: Lane| QueueSpec {
@@ -76,7 +86,7 @@ pub fn slots(config: &config::Worker) -> Slots {
     let count = if config.slots == 0 { cpus } else { config.slots };
     let count = u16::try_from(count).unwrap_or(u16::MAX);
     let audio_only = u16::try_from(config.audio_slots).unwrap_or(u16::MAX).min(count.saturating_sub(1));
-    Slots::new(count, &[count, count - audio_only], fetches(config, count))
+    Slots::new(count, &[count, count, count - audio_only], fetches(config, count))
 }
 
 /// Jobs that may wait for their origins without a slot.
@@ -120,6 +130,6 @@ mod tests {
         let config = config::load(None, [], &[]).expect("defaults").broker;
         let names: Vec<_> = queues(&config).into_iter().map(|spec| spec.name).collect();
         assert_eq!(names, Lane::ALL.map(Lane::as_str));
-        assert_eq!(Lane::ALL.map(Lane::index), [0, 1]);
+        assert_eq!(Lane::ALL.map(Lane::index), [0, 1, 2]);
     }
 }

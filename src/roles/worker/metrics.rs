@@ -1,8 +1,9 @@
 //! Metrics of the worker beside those of every role. The table of both in the documents is compared with [`METRICS`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -27,6 +28,10 @@ metrics! { Table, TABLE:
         "CPU time of confined children, as the kernel counted it";
     child_memory: Gauge, "mediamill_child_peak_memory_bytes", [],
         "Peak resident memory of the largest confined child since the worker started";
+    oldest: Gauge, "mediamill_channel_oldest_seconds", ["account"],
+        "Age of the oldest file of a channel account that this worker has begun with and that has no outcome yet; 0 where there is none";
+    lifetime: Gauge, "mediamill_channel_lifetime_seconds", ["account"],
+        "How long the provider of a channel account keeps files, as channels.<name>.media_id_lifetime_s says";
     scratch: Gauge, "mediamill_scratch_free_bytes", [],
         "Free space of the scratch file system";
     libav: Gauge, "mediamill_libav_info", ["libavcodec", "libavformat", "libavfilter", "libavutil"],
@@ -70,6 +75,15 @@ impl Metrics {
         table.libav.at(["libavcodec", "libavformat", "libavfilter", "libavutil"].map(version)).set(1);
         let SandboxStatus { mode, landlock, landlock_abi, seccomp } = sandbox.clone();
         table.sandbox.at([mode, landlock, landlock_abi.to_string(), seccomp.to_string()]).set(1);
+    }
+
+    /// How old the oldest file without an outcome is of each account, and how old it may become.
+    pub(super) fn unfetched(&self, lifetimes: &[(String, Duration)], oldest: &HashMap<String, Duration>) {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        for (account, lifetime) in lifetimes {
+            self.own.lifetime.at([account.clone()]).set(seconds(*lifetime));
+            self.own.oldest.at([account.clone()]).set(oldest.get(account).map_or(0, |age| seconds(*age)));
+        }
     }
 
     /// A file was normalized.

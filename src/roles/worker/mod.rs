@@ -12,6 +12,7 @@ mod fetch;
 mod intake;
 mod job;
 mod lane;
+mod lifetime;
 mod manifests;
 mod metrics;
 mod offline;
@@ -23,6 +24,7 @@ mod put_off;
 mod rejected;
 mod role;
 mod scratch;
+mod unfetched;
 mod upload;
 mod vet;
 

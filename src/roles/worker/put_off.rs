@@ -14,5 +14,8 @@ pub(super) const SLOT: &str = "slot";
 /// The channel account that has its file is left alone for a while.
 pub(super) const ACCOUNT: &str = "account";
 
+/// Its provider does not answer, and keeps the file for some time yet.
+pub(super) const SOURCE: &str = "source";
+
 /// All of them, and the one of the runtime.
-pub(super) const ALL: [&str; 6] = [SHARE, DUPLICATE, UNABLE, SCRATCH, SLOT, ACCOUNT];
+pub(super) const ALL: [&str; 7] = [SHARE, DUPLICATE, UNABLE, SCRATCH, SLOT, ACCOUNT, SOURCE];

@@ -12,15 +12,17 @@ use super::ability::Ability;
 use super::intake::{Reading, Request};
 use super::job::Job;
 use super::lane::{Lane, queues};
+use super::lifetime::Life;
 use super::one_job_per_media::{InFlight, Turn};
 use super::outcome::{Outcome, Subject};
 use super::pipeline::Pipeline;
 use super::publish_outcome::Outcomes;
 use super::put_off;
+use super::unfetched::Unfetched;
 use crate::broker::{BrokerError, Delivery, Note, Publisher, QueueSpec, Topology};
 use crate::config::{self, Config};
 use crate::error::{Code, Fault};
-use crate::events::Stage;
+use crate::events::{Origin, Stage};
 use crate::runtime::{
     Ending, Failure, Incoming, Intake, Lease, MessageInfo, Part, Role, Service, Settled, Slots, Verdict, spans,
 };
@@ -46,6 +48,7 @@ pub struct Worker {
     broker: config::Broker,
     /// How long after its receipt a message may go on waiting for the same file's job.
     turn_patience: Duration,
+    unfetched: Unfetched,
 }
 
 /// A worker that has not connected yet.
@@ -67,6 +70,7 @@ pub fn service(config: &Config, slots: Slots, pipeline: Pipeline) -> Result<Serv
         slots,
         broker: config.broker.clone(),
         turn_patience: Duration::from_secs(config.broker.ack_timeout_s) / 4,
+        unfetched: Unfetched::default(),
     };
     Service::new(&config.broker, Duration::from_secs(config.worker.grace_s), worker, publisher, runtime)
 }
@@ -127,6 +131,7 @@ impl Role for Worker {
             profile_version: request.profile_version.get().map_or("", String::as_str),
             attempts: note.attempts,
         };
+        self.unfetched.ended(&request.cause);
         match ending {
             Ending::Rejected => {
                 let outcome = subject.rejected(note.stage, note.code, &note.reason);
@@ -183,6 +188,8 @@ impl Role for Worker {
 
     fn measure(&self) {
         let free_bytes = self.pipeline.workspace().free_bytes().ok();
+        let oldest = self.unfetched.oldest(Timestamp::now());
+        self.outcomes.metrics.unfetched(&self.pipeline.sources().lifetimes(), &oldest);
         self.outcomes.metrics.used(self.pipeline.sandbox().totals(), free_bytes);
     }
 }
@@ -209,14 +216,26 @@ impl Worker {
                 None => Verdict::Failed(failure),
             };
         }
-        match self.work(&job).await {
+        self.begun(request);
+        let worked = self.work(&job).await;
+        if worked.is_ok() {
+            self.unfetched.ended(&request.cause);
+        }
+        let life = self.life(request);
+        if let Err(failure) = &worked
+            && let Some(verdict) = self.later(delivery, failure, life)
+        {
+            return verdict;
+        }
+        match worked {
             Ok(outcome) => self.published(delivery, request, &outcome).await,
             Err(Failure { fault: Fault::NoRoom { message }, .. }) => self.put_off_without_room(&message).await,
-            Err(Failure { fault: Fault::Paused { code, message, .. }, stage }) if self.is_over(request) => {
+            Err(Failure { fault: Fault::Paused { code, message, .. }, stage }) if life.is_some_and(Life::is_over) => {
+                self.unfetched.ended(&request.cause);
                 Verdict::Failed(Failure { stage, fault: Fault::transient(code, message) })
             }
             Err(Failure { fault: Fault::Paused { code, message, wait }, .. }) => {
-                self.put_off_paused(code, &message, wait).await
+                self.put_off_paused(code, &message, wait, self.lane_of(delivery, life)).await
             }
             Err(_) if lease.is_some_and(|lease| lease.is_late()) => Verdict::PutOff(put_off::SLOT),
             Err(failure) if self.ability.explains(&failure.fault).await => Verdict::PutOff(put_off::UNABLE),
@@ -242,24 +261,50 @@ impl Worker {
 
     /// Requests of the account that has the file are stopped for a while: no attempt of the message. It asks again after the shortest
     /// delay that is as long as the account waits.
-    async fn put_off_paused(&self, code: Code, reason: &str, wait: Duration) -> Verdict {
+    async fn put_off_paused(&self, code: Code, reason: &str, wait: Duration, lane: Lane) -> Verdict {
         tracing::warn!(%code, reason, "the job waits for its channel account and comes again; the attempt does not count");
         if self.broker.retry_delays_s.is_empty() {
             sleep(WITHOUT_LADDER).await;
         }
-        Verdict::PutOffFor(put_off::ACCOUNT, wait)
+        Verdict::PutOffTo(put_off::ACCOUNT, wait, lane.index())
     }
 
-    /// Whether the provider does not keep the file any longer, as the account's lifetime of ids says. From then on waiting for
-    /// the account counts as tries, so that the job ends.
-    fn is_over(&self, request: &Request) -> bool {
-        let received = &request.received;
-        let sent_at = received.message.as_ref().and_then(|message| message.sent_at.as_deref());
-        let sent_at = sent_at.and_then(|text| text.parse::<Timestamp>().ok());
-        let lifetime = self.pipeline.sources().lifetime(&received.origin);
-        sent_at.zip(lifetime).is_some_and(|(sent_at, lifetime)| {
-            Duration::try_from(Timestamp::now().duration_since(sent_at)).is_ok_and(|age| age > lifetime)
-        })
+    /// What is left of the file's life with the provider of a channel, as the account's lifetime of ids says. When it is over,
+    /// waiting for the account counts as tries, so that the job ends.
+    fn life(&self, request: &Request) -> Option<Life> {
+        let whole = self.pipeline.sources().lifetime(&request.received.origin)?;
+        Life::of(&request.received, request.asked_at, whole, Timestamp::now())
+    }
+
+    /// The lane that a message goes on in: the urgent one in the last fifth of its file's life.
+    fn lane_of(&self, delivery: &Delivery, life: Option<Life>) -> Lane {
+        if life.is_some_and(Life::is_urgent) { Lane::Urgent } else { Lane::of(delivery) }
+    }
+
+    /// What becomes of a message whose file a provider did not give, where the ladder is at its end or its next delay would be
+    /// too long: it comes again for as long as the provider keeps the file, the last time before that ends.
+    fn later(&self, delivery: &Delivery, failure: &Failure, life: Option<Life>) -> Option<Verdict> {
+        let Failure { stage: Stage::Fetch, fault: Fault::Transient { code, message, retry_after } } = failure else {
+            return None;
+        };
+        let wait = life?.longest_wait(&self.broker.retry_delays_s)?;
+        let tried = usize::try_from(delivery.tries().attempts).unwrap_or(usize::MAX);
+        let next = self.broker.retry_delays_s.get(tried).map(|seconds| Duration::from_secs(*seconds));
+        if next.is_some_and(|next| next.max(retry_after.unwrap_or_default()) <= wait) {
+            return None;
+        }
+        tracing::warn!(%code, reason = message, wait_s = wait.as_secs(), "the provider keeps the file for now: tried again");
+        Some(Verdict::PutOffTo(put_off::SOURCE, wait, self.lane_of(delivery, life).index()))
+    }
+
+    /// Remembers a file of a channel account until it has an outcome.
+    fn begun(&self, request: &Request) {
+        let Origin::Channel { account, .. } = &request.received.origin else { return };
+        let sent_at = request.received.message.as_ref().and_then(|message| message.sent_at.as_deref());
+        let since = sent_at.and_then(|text| text.parse().ok()).or(request.asked_at);
+        if let Some(since) = since {
+            self.unfetched.begun(&request.cause, account, since);
+        }
     }
 
     /// The turn of this message at its file. While another job is at it, this one waits without a slot. Where too many wait,
@@ -285,7 +330,7 @@ impl Worker {
     fn job(&self, message: &Incoming<Reading>, request: &Request) -> Job {
         let lane = Lane::of(&message.delivery);
         let nice = match lane {
-            Lane::Audio => 0,
+            Lane::Urgent | Lane::Audio => 0,
             Lane::Bulk => BULK_NICE,
         };
         let job = Job::new(request.cause.clone(), request.asked_at, request.received.clone(), nice);

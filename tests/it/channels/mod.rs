@@ -23,6 +23,7 @@ pub(crate) fn account(provider: Provider, key: &str) -> Account {
         echoes: false,
         history: false,
         is_passed_on: false,
+        lifetime: std::time::Duration::from_secs(7 * 24 * 3600),
         generic: None,
     }
 }

@@ -33,6 +33,13 @@ fn a_voice_note_is_an_event_with_its_id_and_no_url() {
     let update = one(AUDIO);
     let sent = outgoing(&whatsapp(), update.clone(), at(1_790_000_500)).expect("JSON").expect("an event");
     assert_eq!(sent.routing_key, "media.received.audio");
+    let after = |seconds: i64| {
+        outgoing(&whatsapp(), update.clone(), at(1_790_000_000 + seconds)).expect("JSON").expect("an event")
+    };
+    assert_eq!(after(5 * 24 * 3600).routing_key, "media.received.audio");
+    let late = after(6 * 24 * 3600);
+    assert_eq!(late.routing_key, "media.received.urgent", "Meta forgets it tomorrow");
+    assert_eq!(late.event, sent.event, "only the way differs");
     assert_eq!(sent.event.kind, RECEIVED_TYPE);
     assert_eq!(sent.event.time.as_deref(), Some("2026-09-21T14:13:20Z"));
     let id = sent.event.data["media_id"].as_str().expect("an id").to_owned();

@@ -17,7 +17,7 @@ use crate::channels::samples::{AUDIO, BIRD, BIRD_CHANNELS, MESSAGEBIRD, meta, tw
 const KEY: &str = "sesame";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-type Headers = Vec<(&'static str, String)>;
+pub(super) type Headers = Vec<(&'static str, String)>;
 
 /// Headers with the signature of a body, as the provider's documentation has it, of this age in seconds.
 type Sign = fn(body: &[u8], age_s: i64) -> Headers;
@@ -43,11 +43,16 @@ fn sent(age_s: i64) -> String {
 const URL: &str = "https://gw.example.test/v1/channels/support";
 
 fn sign_twilio(body: &[u8], _age_s: i64) -> Headers {
+    sign_twilio_at(URL, body)
+}
+
+/// The signature of a form that is posted to this URL.
+pub(super) fn sign_twilio_at(url: &str, body: &[u8]) -> Headers {
     let mut pairs: Vec<_> = url::form_urlencoded::parse(body).into_owned().collect();
     pairs.sort();
     let text: String = pairs.into_iter().map(|(name, value)| name + &value).collect();
     let mut hmac = Hmac::<Sha1>::new_from_slice(KEY.as_bytes()).expect("any length");
-    hmac.update(URL.as_bytes());
+    hmac.update(url.as_bytes());
     hmac.update(text.as_bytes());
     vec![("x-twilio-signature", STANDARD.encode(hmac.finalize().into_bytes())), ("content-type", FORM.to_owned())]
 }

@@ -1,8 +1,12 @@
 //! The gateway over real connections, with an outlet in place of the broker.
 
+mod accounts;
 mod answers;
+mod broker;
 mod connections;
+mod faults;
 mod forward;
+mod import;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

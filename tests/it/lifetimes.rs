@@ -1,0 +1,75 @@
+//! Files that a provider keeps for a time only: a worker tries again for as long, and what is about to end goes first.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::http::{Http, answer};
+use crate::support::processes::wait_until;
+use crate::support::rabbit::calm;
+use crate::support::rig::{Rig, SOON, event_from, letter};
+use crate::support::scrape::Scrape;
+
+/// A rig with an account of the WhatsApp Cloud API, which keeps files for so long.
+fn rig(rabbit: &crate::support::rabbit::Rabbit, api: &Http, lifetime_s: u64) -> Rig {
+    let mut rig = Rig::new(rabbit);
+    for (key, value) in [
+        ("PROVIDER", "whatsapp-cloud"),
+        ("TENANT", "acme"),
+        ("TOKEN", "t"),
+        ("API_BASE", &api.url("")),
+        ("MEDIA_ID_LIFETIME_S", &lifetime_s.to_string()),
+    ] {
+        rig.set(&format!("CHANNELS__SUPPORT__{key}"), value);
+    }
+    rig.set("HTTP_LISTEN", "127.0.0.1:0");
+    rig
+}
+
+/// A request for a file of the account that was sent so long ago.
+fn sent(media_id: &str, ago: Duration) -> Value {
+    let mut event = event_from(media_id, json!({ "kind": "channel", "account": "support", "media": "7" }));
+    event["data"]["message"] = json!({ "sent_at": (jiff::Timestamp::now() - ago).to_string() });
+    event
+}
+
+#[test]
+fn a_provider_that_does_not_answer_is_asked_beyond_the_ladder_and_for_the_last_time_before_the_end() {
+    let Some(rabbit) = calm() else { return };
+    let api = Http::start(|_| answer("503 Service Unavailable", &["content-length: 0"], ""));
+    let rig = rig(rabbit, &api, 45);
+    let worker = rig.worker();
+    let began = std::time::Instant::now();
+    rig.bus.publish(&letter(&sent("patient", Duration::ZERO)));
+    wait_until("tries beyond the ladder", || api.asked().len() > 5);
+    let outcome = rig.bus.ledger().wait("patient", SOON);
+    assert_eq!((outcome.word.as_str(), outcome.code()), ("failed", "source.unavailable"), "{:#}", outcome.event);
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(9) && took < Duration::from_secs(45), "{took:?}");
+    let scrape = Scrape::of(&worker);
+    assert!(scrape.value("mediamill_put_off_total", &[("lane", "bulk"), ("why", "source")]) > 2.0);
+    assert_eq!(scrape.value("mediamill_channel_lifetime_seconds", &[("account", "support")]), 45.0);
+    assert_eq!(scrape.value("mediamill_channel_oldest_seconds", &[("account", "support")]), 0.0, "it has an outcome");
+    worker.stops();
+}
+
+#[test]
+fn a_job_that_waits_for_its_account_goes_on_in_the_urgent_lane_and_ends_with_the_files_life() {
+    let Some(rabbit) = calm() else { return };
+    let refused = r#"{"error":{"message":"expired","code":190}}"#;
+    let api =
+        Http::start(move |_| answer("401 Unauthorized", &[&format!("content-length: {}", refused.len())], refused));
+    let rig = rig(rabbit, &api, 60);
+    let worker = rig.worker();
+    rig.bus.publish(&letter(&sent("last", Duration::from_secs(50))));
+    wait_until("the oldest file", || {
+        Scrape::of(&worker).get("mediamill_channel_oldest_seconds", &[("account", "support")]) >= Some(50.0)
+    });
+    wait_until("the urgent lane", || {
+        Scrape::of(&worker).get("mediamill_put_off_total", &[("lane", "urgent"), ("why", "account")]) > Some(0.0)
+    });
+    let outcome = rig.bus.ledger().wait("last", SOON);
+    assert_eq!((outcome.word.as_str(), outcome.code()), ("failed", "source.paused"), "{:#}", outcome.event);
+    assert!(api.asked().len() < 3, "a refused account is asked once a minute, not {} times", api.asked().len());
+    worker.stops();
+}
