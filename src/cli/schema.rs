@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::CliError;
 use crate::events::{
-    EDITED_TYPE, Edited, FAILED_TYPE, Failed, Kind, NORMALIZED_TYPE, Normalized, RECEIVED_TYPE, REJECTED_TYPE,
-    REVOKED_TYPE, Received, Rejected, Revoked,
+    CONSENT_KEY, CONSENT_TYPE, Consent, EDITED_TYPE, ERASE_KEY, ERASE_TYPE, ERASED_KEY, ERASED_TYPE, Edited, Erase,
+    Erased, FAILED_TYPE, Failed, HOLD_KEY, HOLD_TYPE, Hold, Kind, NORMALIZED_TYPE, Normalized, RECEIVED_TYPE,
+    REJECTED_TYPE, REVOKED_TYPE, Received, Rejected, Revoked, TRANSCRIBED_KEY, TRANSCRIBED_TYPE, Transcribed,
 };
 
 /// Media type of every message.
@@ -42,6 +43,16 @@ enum Document {
     Edited,
     /// JSON Schema of the event: a message was taken back
     Revoked,
+    /// JSON Schema of the event: nothing of a media is stored any more
+    Erased,
+    /// JSON Schema of the event that says what is said in a media
+    Transcribed,
+    /// JSON Schema of the event: a person has decided about purposes
+    Consent,
+    /// JSON Schema of the event that asks to delete for certain
+    Erase,
+    /// JSON Schema of the event: something must not be deleted, or may be again
+    Hold,
     /// All of them, with exchange and routing keys, as AsyncAPI 3
     Asyncapi,
 }
@@ -55,6 +66,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         Document::Failed => standalone(Message::Failed),
         Document::Edited => standalone(Message::Edited),
         Document::Revoked => standalone(Message::Revoked),
+        Document::Erased => standalone(Message::Erased),
+        Document::Transcribed => standalone(Message::Transcribed),
+        Document::Consent => standalone(Message::Consent),
+        Document::Erase => standalone(Message::Erase),
+        Document::Hold => standalone(Message::Hold),
     };
     writeln!(io::stdout().lock(), "{document:#}")?;
     Ok(ExitCode::SUCCESS)
@@ -68,11 +84,32 @@ enum Message {
     Failed,
     Edited,
     Revoked,
+    Erased,
+    Transcribed,
+    Consent,
+    Erase,
+    Hold,
 }
 
 impl Message {
-    const ALL: [Self; 6] =
-        [Self::Received, Self::Normalized, Self::Rejected, Self::Failed, Self::Edited, Self::Revoked];
+    const ALL: [Self; 11] = [
+        Self::Received,
+        Self::Normalized,
+        Self::Rejected,
+        Self::Failed,
+        Self::Edited,
+        Self::Revoked,
+        Self::Erased,
+        Self::Transcribed,
+        Self::Consent,
+        Self::Erase,
+        Self::Hold,
+    ];
+
+    /// Whether others write it and mediamill reads it.
+    const fn is_read(self) -> bool {
+        matches!(self, Self::Received | Self::Transcribed | Self::Consent | Self::Erase | Self::Hold)
+    }
 
     const fn name(self) -> &'static str {
         match self {
@@ -82,6 +119,11 @@ impl Message {
             Self::Failed => "failed",
             Self::Edited => "edited",
             Self::Revoked => "revoked",
+            Self::Erased => "erased",
+            Self::Transcribed => "transcribed",
+            Self::Consent => "consent",
+            Self::Erase => "erase",
+            Self::Hold => "hold",
         }
     }
 
@@ -93,6 +135,11 @@ impl Message {
             Self::Failed => FAILED_TYPE,
             Self::Edited => EDITED_TYPE,
             Self::Revoked => REVOKED_TYPE,
+            Self::Erased => ERASED_TYPE,
+            Self::Transcribed => TRANSCRIBED_TYPE,
+            Self::Consent => CONSENT_TYPE,
+            Self::Erase => ERASE_TYPE,
+            Self::Hold => HOLD_TYPE,
         }
     }
 
@@ -104,6 +151,11 @@ impl Message {
             Self::Failed => "Retries are spent or an operator is needed; `mediamill replay` tries again.",
             Self::Edited => "The text under a media was changed.",
             Self::Revoked => "A message was taken back by whoever sent it.",
+            Self::Erased => "Nothing of this media is stored any more.",
+            Self::Transcribed => "What is said in a media.",
+            Self::Consent => "A person has decided about purposes.",
+            Self::Erase => "Delete for certain, and prove it.",
+            Self::Hold => "Something must not be deleted, or may be again.",
         }
     }
 
@@ -116,6 +168,11 @@ impl Message {
             Self::Failed => "media.failed",
             Self::Edited => "message.edited",
             Self::Revoked => "message.revoked",
+            Self::Erased => ERASED_KEY,
+            Self::Transcribed => TRANSCRIBED_KEY,
+            Self::Consent => CONSENT_KEY,
+            Self::Erase => ERASE_KEY,
+            Self::Hold => HOLD_KEY,
         }
     }
 
@@ -128,6 +185,11 @@ impl Message {
             Self::Failed => generator.subschema_for::<Failed>(),
             Self::Edited => generator.subschema_for::<Edited>(),
             Self::Revoked => generator.subschema_for::<Revoked>(),
+            Self::Erased => generator.subschema_for::<Erased>(),
+            Self::Transcribed => generator.subschema_for::<Transcribed>(),
+            Self::Consent => generator.subschema_for::<Consent>(),
+            Self::Erase => generator.subschema_for::<Erase>(),
+            Self::Hold => generator.subschema_for::<Hold>(),
         }
     }
 
@@ -135,11 +197,10 @@ impl Message {
     fn generator(self, definitions_path: &'static str) -> SchemaGenerator {
         let settings =
             SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = definitions_path.into());
-        match self {
-            Self::Received => settings.for_deserialize().into_generator(),
-            Self::Normalized | Self::Rejected | Self::Failed | Self::Edited | Self::Revoked => {
-                settings.for_serialize().into_generator()
-            }
+        if self.is_read() {
+            settings.for_deserialize().into_generator()
+        } else {
+            settings.for_serialize().into_generator()
         }
     }
 }
@@ -197,7 +258,7 @@ fn asyncapi() -> Value {
         });
         messages.insert(name.to_owned(), message_object);
         channels.insert(name.to_owned(), channel(message));
-        let action = if message == Message::Received { "receive" } else { "send" };
+        let action = if message.is_read() { "receive" } else { "send" };
         let channel = json!({ "$ref": format!("#/channels/{name}") });
         operations
             .insert(name.to_owned(), json!({ "action": action, "channel": channel, "summary": message.summary() }));
@@ -207,8 +268,9 @@ fn asyncapi() -> Value {
         "info": {
             "title": "mediamill",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Seen from the worker: it receives *media received* and sends the outcomes. What is *edited* and *revoked* \
-                            comes from the gateway, or from whoever else receives the channel's webhooks.",
+            "description": "Seen from mediamill: the worker receives *media received* and sends the outcomes. What is *edited* and *revoked* \
+                            comes from the gateway, or from whoever else receives the channel's webhooks. The catalogue receives what \
+                            is *transcribed*, *consent*, *erase* and *hold*, and sends *erased*.",
         },
         "defaultContentType": CLOUD_EVENT,
         "channels": channels,
@@ -300,7 +362,7 @@ mod tests {
     fn the_asyncapi_document_is_complete_in_itself() {
         let document = asyncapi();
         assert_references_resolve(&document);
-        assert_eq!(document["channels"].as_object().map(Map::len), Some(6));
+        assert_eq!(document["channels"].as_object().map(Map::len), Some(11));
         assert_eq!(document["operations"]["received"]["action"], "receive");
         assert_eq!(document["operations"]["normalized"]["action"], "send");
     }

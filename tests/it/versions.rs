@@ -76,6 +76,11 @@ fn within_a_version_fields_are_only_ever_added() {
         ("failed", Way::Out),
         ("edited", Way::Out),
         ("revoked", Way::Out),
+        ("erased", Way::Out),
+        ("transcribed", Way::In),
+        ("consent", Way::In),
+        ("erase", Way::In),
+        ("hold", Way::In),
     ] {
         let found = broken(message, &published(message), &today(message), way);
         assert!(found.is_empty(), "{}", found.join("\n"));
