@@ -77,6 +77,9 @@ codes! {
     ForwardUnavailable = "forward.unavailable", "a target of webhooks that are passed on could not be reached or did not answer with success";
     ForwardDenied = "forward.denied", "a target's address or scheme is not allowed by the configuration, or its URL cannot be used";
     ForwardExpired = "forward.expired", "a webhook was dropped: its target has not taken it within gateway.forward_days";
+    PrivacyErased = "privacy.erased", "the media was erased, or an erasure covers whoever sent it: nothing is stored";
+    PrivacyDenied = "privacy.denied", "consent to storing media is denied or withdrawn: nothing is fetched or stored";
+    PrivacyNoConsent = "privacy.no-consent", "the tenant requires consent to storing media, and none is known: nothing is fetched";
     BrokerUnroutable = "broker.unroutable", "no queue is bound for the outcome event";
     BrokerUnavailable = "broker.unavailable", "the broker could not be reached or did not confirm";
     DatabaseUnavailable = "database.unavailable", "the database of a role could not be reached or cannot take more now";
@@ -218,7 +221,7 @@ mod tests {
 
     #[test]
     fn every_code_is_kebab_case_below_a_known_family_and_unique() {
-        let families = ["media", "source", "store", "event", "forward", "broker", "database", "worker"];
+        let families = ["media", "source", "store", "event", "forward", "privacy", "broker", "database", "worker"];
         for (n, code) in Code::ALL.iter().enumerate() {
             let (family, name) = code.as_str().split_once('.').expect("a family and a name");
             assert!(families.contains(&family), "{code}");

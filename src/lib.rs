@@ -23,6 +23,7 @@
 //! | [`profile`] | compression profiles, as written and as checked | |
 //! | [`vocabulary`] | words that events and decisions share: kinds, roles, streams, stages, ids | |
 //! | [`store`] | stores objects in S3 or a directory | the AWS SDK |
+//! | [`privacy`] | consent, retention, tombstones and erasing, over the store alone | how people are known |
 //! | [`config`] | configuration and profile files, from raw to validated | TOML, the environment |
 //! | [`error`] | every stable code, and what each fault means for a job | |
 //! | [`telemetry`] | logs and spans | OpenTelemetry |
@@ -55,6 +56,7 @@ pub mod events;
 #[cfg(any(feature = "catalog", feature = "deliver"))]
 pub mod links;
 pub mod plan;
+pub mod privacy;
 pub mod profile;
 #[cfg(feature = "media")]
 pub mod profile_lab;

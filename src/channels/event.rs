@@ -106,6 +106,7 @@ fn rejected(account: &Account, undelivered: Undelivered, now: Timestamp) -> serd
         explanation: why,
         attempts: 0,
         original: None,
+        expires_at: None,
         revision: None,
         message: Some(carrier.message),
         privacy: None,

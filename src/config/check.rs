@@ -39,6 +39,14 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
             checker.wrong(key, &problem);
         }
     }
+    for (key, problem) in config.privacy.problems() {
+        checker.wrong(&format!("privacy.{key}"), &problem);
+    }
+    for (name, tenant) in &config.tenants {
+        for (key, problem) in tenant.problems() {
+            checker.wrong(&format!("tenants.{name}.{key}"), &problem);
+        }
+    }
     if let Err(problem) = log_filter::check(&config.log.filter) {
         checker.wrong("log.filter", &problem);
     }
@@ -298,6 +306,15 @@ mod tests {
             &[("channels.a.max_errors", "10001")],
             &[("channels.a.error_window_s", "0")],
             &[("channels.a.error_pause_s", "604801")],
+            &[("privacy.key", "short")],
+            &[("privacy.key_previous", "0123456789012345678901234567890123456789")],
+            &[("privacy.consent", "")],
+            &[("privacy.consent_purposes", "anything")],
+            &[("privacy.retention_days", "99999")],
+            &[("privacy.cache_s", "9999")],
+            &[("privacy.audit_name", "a b")],
+            &[("tenants.a.consent_purposes", "anything")],
+            &[("tenants.a.retention_days", "99999")],
         ];
         for flags in wrong {
             let text = problem(flags);

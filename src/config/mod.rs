@@ -12,6 +12,7 @@ mod links;
 mod load;
 mod location;
 mod log_filter;
+mod privacy;
 mod profiles;
 mod raw;
 
@@ -23,6 +24,7 @@ pub use links::Links;
 pub use load::{Reloaded, listen, load, reload};
 pub use location::{Location, LocationError};
 pub use log_filter::current as current_filter;
+pub use privacy::{ConsentMode, Privacy, Tenant};
 pub use profiles::{LoadedProfile, Profiles};
 pub use raw::{Broker, Config, Gateway, Http, Log, LogFormat, Sandbox, Source, Store, Traces, Worker};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Channel, Links};
+use super::{Channel, Links, Privacy, Tenant};
 use crate::secrets::Secret;
 
 use crate::task::{Limits, SandboxMode};
@@ -32,6 +32,10 @@ pub struct Config {
     pub gateway: Gateway,
     /// Links that people and CRMs keep.
     pub links: Links,
+    /// Who is known how, what may be stored, and for how long.
+    pub privacy: Privacy,
+    /// What differs for a tenant, by name.
+    pub tenants: BTreeMap<String, Tenant>,
     /// Health and metrics.
     pub http: Http,
     /// Where spans go.
@@ -48,6 +52,9 @@ impl Config {
             ("broker.url", &self.broker.url),
             ("store.access_key_id", &self.store.access_key_id),
             ("store.secret_access_key", &self.store.secret_access_key),
+            ("privacy.key", &self.privacy.key),
+            ("privacy.key_previous", &self.privacy.key_previous),
+            ("privacy.audit_key", &self.privacy.audit_key),
         ];
         let sections = sections.into_iter().map(|(key, secret)| (key.to_owned(), secret));
         let channels = self.channels.iter().flat_map(|(name, channel)| {

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Normalized, Record, Rejected};
+use super::{Message, Normalized, Record, Rejected, tombstone};
 
 /// Most revisions of one media. Each takes a few kilobytes of its manifest, which is read whole for every request.
 pub const MAX_REVISIONS: u32 = 100;
@@ -72,6 +72,9 @@ pub enum ManifestError {
     /// Not what any version writes: damaged. Where is not told: the parser would quote what customers wrote.
     #[error("it is not a manifest that any version writes")]
     Damaged,
+    /// A tombstone: [`Tombstone::read`](super::Tombstone::read) reads it.
+    #[error("it says that the media was erased")]
+    Erased,
     /// In a state, or with data or revisions, that this version does not know.
     #[error("a worker of another version wrote it")]
     Foreign,
@@ -92,6 +95,9 @@ impl Manifest {
     /// [`ManifestError`]
     pub fn read(json: &[u8]) -> Result<Self, ManifestError> {
         let value: Value = serde_json::from_slice(json).map_err(|_| ManifestError::Damaged)?;
+        if value.get("state").and_then(Value::as_str) == Some(tombstone::STATE) {
+            return Err(ManifestError::Erased);
+        }
         // Before anything else: what stands in a manifest of an unknown state is not for this version to judge.
         if value.get("state").is_some_and(|state| State::deserialize(state).is_err()) {
             return Err(ManifestError::Foreign);
@@ -169,6 +175,14 @@ impl Manifest {
             }
         };
         assets.iter().map(|asset| asset.key.as_str()).chain(original)
+    }
+
+    /// The messages that carried the media, as its outcomes tell of them, the current one last.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        let (_, _, current) = self.current.parts();
+        let all = self.superseded.iter().filter_map(|entry| entry.data.as_ref()).chain([current]);
+        all.filter_map(|data| Message::deserialize(data.get("message")?).ok()).collect()
     }
 
     fn all_superseded(&self) -> Vec<Entry> {
@@ -340,8 +354,9 @@ mod tests {
         let mut other = written();
         other["data"]["kind"] = json!("hologram");
         assert!(matches!(read(&other), Err(ManifestError::Foreign)));
-        for tombstone in [json!({ "state": "erased" }), json!({ "state": 7, "data": null })] {
-            assert!(matches!(read(&tombstone), Err(ManifestError::Foreign)), "{tombstone}");
+        assert!(matches!(read(&json!({ "state": "erased" })), Err(ManifestError::Erased)));
+        for state in [json!({ "state": "archived" }), json!({ "state": 7, "data": null })] {
+            assert!(matches!(read(&state), Err(ManifestError::Foreign)), "{state}");
         }
         let mut later = written();
         later["revisions"] = json!([{ "number": 1, "state": "archived" }]);

@@ -16,6 +16,7 @@ mod record;
 mod rejected;
 mod request;
 mod sizes;
+mod tombstone;
 mod trace;
 mod transcript;
 
@@ -31,6 +32,7 @@ pub use record::Record;
 pub use rejected::{Failed, Rejected, RejectedOriginal};
 pub use request::Incoming;
 pub use sizes::{MAX_CONTEXT_BYTES, MAX_OUTCOME_BYTES, MAX_REQUEST_BYTES};
+pub use tombstone::Tombstone;
 pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};
 pub use transcript::{Segment, Transcribed};
 

@@ -45,6 +45,9 @@ pub struct Normalized {
     /// Echoed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Value>,
+    /// When the media is to be deleted (RFC 3339), by what the worker knew; the catalogue's answer counts. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
     /// Where the time went.
     pub timings_ms: Timings,
     /// Which worker did it, with which libraries, in which sandbox.

@@ -30,6 +30,9 @@ pub struct Rejected {
     /// Which of the media's outcomes this is, from 1, where its original is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
+    /// When its original is to be deleted (RFC 3339), where it is kept; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
     /// Echoed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,

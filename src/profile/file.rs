@@ -13,6 +13,10 @@ pub struct RawProfile {
     /// Whether the original is stored next to the assets. Always done where it is what people open.
     #[serde(default = "yes")]
     pub keep_original: bool,
+    /// After how many days media are to be deleted that neither event, contact nor tenant say otherwise of; 0 is as
+    /// `privacy.retention_days` says.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retention_days: u32,
     /// The playback asset may be so much larger than the original (in percent) before the original's streams win.
     #[serde(default = "default_tolerance")]
     pub larger_tolerance_percent: f64,
@@ -163,6 +167,11 @@ impl Default for RawWaveform {
 
 fn mp3() -> String {
     "mp3".to_owned()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(days: &u32) -> bool {
+    *days == 0
 }
 
 const fn yes() -> bool {

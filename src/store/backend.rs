@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Cursor, Folder, Head, Link, LinkOptions, Page, PutOptions, StoreError, Stored, Version};
+use super::{
+    Cursor, Folder, Head, Link, LinkOptions, Listed, MAX_PAGE, Page, Purged, PutOptions, StoreError, Stored, Version,
+};
 
 /// A kind of store. An object is there as a whole, with the SHA-256 that [`Stored`] gives, or it is not there.
 /// `tests/it/store/contract` puts every backend through the same suite.
@@ -100,6 +102,13 @@ pub trait Backend: Debug + Send + Sync {
     /// [`StoreError`]; then some may be left, and the call is to be repeated.
     async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError>;
 
+    /// Removes everything whose key begins with `prefix`, as [`Backend::delete_all_versions`] does with one object, and makes
+    /// sure that nothing is left. The object `keep` alone stays, in its current version only. What was removed.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then some may be left, and the call is to be repeated.
+    async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<Purged, StoreError>;
+
     /// How somebody without credentials gets an object. The object is not looked for.
     ///
     /// # Errors
@@ -116,6 +125,37 @@ pub trait Backend: Debug + Send + Sync {
 
     /// Waits until uploads whose future was dropped are aborted, for a limited time.
     async fn wait_for_aborts(&self) {}
+}
+
+/// Rounds of listing and removing until a list shows that nothing is left.
+const MAX_ROUNDS: usize = 100;
+
+/// [`Backend::purge`] for a store that keeps no versions, or whose `delete_all_versions` removes all of them.
+pub(super) async fn purge_listed(
+    backend: &dyn Backend,
+    prefix: &str,
+    keep: Option<&str>,
+) -> Result<Purged, StoreError> {
+    let mut purged = Purged::default();
+    for _ in 0..MAX_ROUNDS {
+        let (mut after, mut found) = (None, 0_usize);
+        loop {
+            let Page { objects, next } = backend.list(prefix, after.as_ref(), MAX_PAGE).await?;
+            for Listed { key, .. } in objects.into_iter().filter(|object| Some(object.key.as_str()) != keep) {
+                let versions = backend.delete_all_versions(&key).await?;
+                purged.add(key, versions);
+                found += 1;
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if found == 0 {
+            return Ok(purged);
+        }
+    }
+    Err(StoreError::unavailable("remove a folder of objects", "objects are written as fast as they are removed"))
 }
 
 /// An object that is being read. It is one object from the first byte to the last: where it is replaced meanwhile, the old

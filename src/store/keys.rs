@@ -84,9 +84,23 @@ pub(super) fn vet(key: &str) -> Result<(), StoreError> {
 /// Folder below the prefix for files that wait to be picked up. No tenant's folder starts with a dot.
 pub(crate) const INBOX: &str = ".inbox";
 
+/// Folder below the prefix for what manifests cannot give. No tenant's folder starts with a dot.
+const CATALOG: &str = ".catalog";
+
+/// Key of an object of the catalogue's own.
+pub(super) fn catalog(prefix: &str, parts: &[&str]) -> String {
+    let parts: Vec<String> = parts.iter().map(|part| segment(part)).collect();
+    below(prefix, &format!("{CATALOG}/{}", parts.join("/")))
+}
+
 /// Key of a file that waits to be picked up.
 pub(super) fn inbox(prefix: &str, id: &str, file_name: &str) -> String {
-    below(prefix, &format!("{INBOX}/{}/{}", segment(id), segment(file_name)))
+    format!("{}{}", inbox_folder(prefix, id), segment(file_name))
+}
+
+/// What the keys of all files begin with that wait under an id to be picked up.
+pub(super) fn inbox_folder(prefix: &str, id: &str) -> String {
+    below(prefix, &format!("{INBOX}/{}/", segment(id)))
 }
 
 /// Key of the object that shows whether the store works.
@@ -178,5 +192,7 @@ mod tests {
     fn no_tenant_can_reach_the_inbox() {
         assert_eq!(inbox("p", "1", "a b.ogg"), "p/.inbox/1/a%20b.ogg");
         assert!(!Folder::new("p", ".inbox", "1").as_str().starts_with("p/.inbox"));
+        assert_eq!(catalog("p", &["media", "a/b", "m"]), "p/.catalog/media/a%2Fb/m");
+        assert!(!Folder::new("", ".catalog", "1").as_str().starts_with(".catalog"));
     }
 }

@@ -23,7 +23,7 @@ use bytes::Bytes;
 pub use backend::{Account, Backend, ObjectReader};
 pub use error::StoreError;
 pub use keys::Folder;
-pub use types::{Cursor, Head, Link, LinkOptions, Listed, Page, PutOptions, SignedUrl, Stored, Version};
+pub use types::{Cursor, Head, Link, LinkOptions, Listed, Page, Purged, PutOptions, SignedUrl, Stored, Version};
 
 #[cfg(feature = "media")]
 pub(crate) use resolver::s3_account;
@@ -82,10 +82,23 @@ impl Store {
         Folder::new(self.location.prefix(), tenant, media_id)
     }
 
+    /// Key of an object that is no media: of what manifests cannot give, such as consent, holds and tombstones. Each part
+    /// becomes one segment of the key.
+    #[must_use]
+    pub fn catalog_key(&self, parts: &[&str]) -> String {
+        keys::catalog(self.location.prefix(), parts)
+    }
+
     /// The key for a file that is put here to be picked up as an origin.
     #[must_use]
     pub fn inbox_key(&self, id: &str, file_name: &str) -> String {
         keys::inbox(self.location.prefix(), id, file_name)
+    }
+
+    /// What the keys of all files begin with that wait under this id to be picked up.
+    #[must_use]
+    pub fn inbox_folder(&self, id: &str) -> String {
+        keys::inbox_folder(self.location.prefix(), id)
     }
 
     /// Stores a file. An object that was there is replaced as a whole.
@@ -249,6 +262,20 @@ impl Store {
     pub async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
         keys::vet(key)?;
         self.backend.delete_all_versions(key).await
+    }
+
+    /// Removes everything whose key begins with `prefix`, with all that a bucket with versions keeps of it, and makes sure that
+    /// nothing is left. The object `keep` alone stays, in its current version only. What was removed. The prefix ends with a
+    /// slash, as [`Folder::prefix`] does: it is a folder and no beginning of a name.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then some may be left, and the call is to be repeated. [`StoreError::Invalid`] for another prefix.
+    pub async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<Purged, StoreError> {
+        keys::vet(prefix)?;
+        if !prefix.ends_with('/') {
+            return Err(StoreError::invalid("remove a folder of objects", "its name must end with a slash"));
+        }
+        self.backend.purge(prefix, keep).await
     }
 
     /// How somebody without credentials gets an object for a while. The object is not looked for.

@@ -1,5 +1,6 @@
 //! Arguments and results of the functions of a store.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -62,6 +63,28 @@ pub struct Page {
     pub objects: Vec<Listed>,
     /// Where the next page begins; nothing where this one is the last.
     pub next: Option<Cursor>,
+}
+
+/// What [`Store::purge`](super::Store::purge) removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Purged(BTreeMap<String, u64>);
+
+impl Purged {
+    /// Adds versions and marks of an object.
+    pub(super) fn add(&mut self, key: String, versions: u64) {
+        *self.0.entry(key).or_default() += versions;
+    }
+
+    /// Keys of the objects of which anything was removed, with how many versions and marks that were.
+    pub fn objects(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(key, versions)| (key.as_str(), *versions))
+    }
+
+    /// How many versions and marks were removed, of all objects together.
+    #[must_use]
+    pub fn versions(&self) -> u64 {
+        self.0.values().sum()
+    }
 }
 
 /// A place in a list. It stays good while objects come and go, and may be written down and used later.

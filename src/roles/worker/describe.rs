@@ -55,6 +55,7 @@ pub(super) fn normalized(
         privacy: received.privacy.clone(),
         tags: received.tags.clone(),
         context: received.context.clone(),
+        expires_at: None,
         timings_ms,
         worker: WorkerInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),

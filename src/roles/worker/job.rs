@@ -12,6 +12,7 @@ use crate::broker::Tries;
 use crate::config::LoadedProfile;
 use crate::error::{Code, Fault};
 use crate::events::{Received, Stage};
+use crate::privacy::Permit;
 use crate::runtime::{At, Failure, Lease};
 use crate::store::Folder;
 
@@ -82,6 +83,8 @@ pub(super) struct Brief<'a> {
     pub(super) job: &'a Job,
     pub(super) profile: LoadedProfile,
     pub(super) folder: Folder,
+    /// What may be stored.
+    pub(super) permit: Permit,
     /// Every step has its own timeouts; this is the one above them, so that a job never outlives its delivery.
     pub(super) deadline: Instant,
 }

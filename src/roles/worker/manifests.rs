@@ -9,6 +9,7 @@ use super::outcome::Outcome;
 use super::pipeline::Pipeline;
 use crate::error::{Code, Fault};
 use crate::events::{Manifest, ManifestError, Stage, StoredOutcome};
+use crate::privacy::Refusal;
 use crate::runtime::{At, Failure};
 use crate::source::Fetched;
 use crate::store::{MAX_GET_BYTES, PutOptions};
@@ -30,7 +31,13 @@ impl Pipeline {
                 tracing::warn!(key, %error, "a manifest cannot be read and will be replaced");
                 Ok(Seen::Damaged(version))
             }
-            // It may name objects, or state that they were erased. A worker of another version wrote it and can read it.
+            Err(ManifestError::Erased) => {
+                // What another job had stored when the tombstone came is nobody's.
+                let prefix = brief.folder.prefix();
+                brief.within(Stage::Store, self.store().purge(&prefix, Some(&key))).await?;
+                Err(Failure { stage: Stage::Parse, fault: Refusal::Erased.into() })
+            }
+            // It may name objects. A worker of another version wrote it and can read it.
             Err(ManifestError::Foreign) => Err(Failure { stage: Stage::Parse, fault: outdated() }),
         }
     }
@@ -58,6 +65,8 @@ impl Pipeline {
             seen.accepts(fetched).at(Stage::Fetch)?;
             let manifest = Manifest::new(outcome.clone(), brief.profile.raw.name.clone(), before);
             if self.write(brief, &seen, &manifest).await? {
+                // An erasure that did not find this manifest had written its mark before; here it is read after.
+                self.still_allowed(brief).await?;
                 return Ok(Some(outcome.into()));
             }
             seen = self.look(brief).await?;

@@ -4,6 +4,7 @@
 //! last. `mediamill normalize` runs the same pipeline without a broker (`offline`).
 
 mod ability;
+mod allowed;
 mod answer;
 mod clock;
 mod describe;

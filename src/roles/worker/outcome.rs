@@ -108,8 +108,8 @@ pub struct Subject<'a> {
     pub attempts: u32,
 }
 
-/// A rejected file that is kept, and which of its media's revisions that makes.
-pub(super) type KeptOriginal = (RejectedOriginal, u32);
+/// A rejected file that is kept, which of its media's revisions that makes, and when it is to be deleted.
+pub(super) type KeptOriginal = (RejectedOriginal, u32, Option<Timestamp>);
 
 impl Subject<'_> {
     /// The file can never be processed.
@@ -144,7 +144,10 @@ impl Subject<'_> {
         kept: Option<KeptOriginal>,
     ) -> Record<Rejected> {
         let Self { cause, received, profile_version, attempts } = *self;
-        let (original, revision) = kept.unzip();
+        let (original, revision, expires_at) = match kept {
+            Some((original, revision, expires_at)) => (Some(original), Some(revision), expires_at),
+            None => (None, None, None),
+        };
         let data: Failed = Rejected {
             tenant: received.tenant.clone(),
             media_id: received.media_id.clone(),
@@ -155,6 +158,7 @@ impl Subject<'_> {
             attempts,
             original,
             revision,
+            expires_at: expires_at.map(|at| at.to_string()),
             message: received.message.clone(),
             privacy: received.privacy.clone(),
             tags: received.tags.clone(),

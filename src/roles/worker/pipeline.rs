@@ -19,6 +19,7 @@ use crate::config::{Config, Limits, LoadedProfile, Profiles};
 use crate::egress::Endpoints;
 use crate::error::{Code, Fault};
 use crate::events::{Received, Record, Stage, StoredOutcome, Timings};
+use crate::privacy::{Guard, Permit};
 use crate::runtime::{At, Failure, work_time};
 use crate::sandbox::Sandbox;
 use crate::source::{Fetched, Sources};
@@ -43,6 +44,7 @@ pub struct Pipeline {
     /// What a job may take that has no deadline of its own.
     work_time: Duration,
     metrics: Metrics,
+    guard: Guard,
 }
 
 /// What a pipeline is built from.
@@ -67,6 +69,7 @@ impl Pipeline {
         let Parts { sources, store, sandbox, profiles, workspace } = parts;
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
+            guard: Guard::new(config, &store),
             sources,
             store,
             sandbox,
@@ -92,9 +95,11 @@ impl Pipeline {
         let mut timings = Timings { queue: job.asked_at.map_or(0, waited_ms), ..Timings::default() };
         let brief = self.parse(job).at(Stage::Parse)?;
         let seen = if job.again { Seen::Nothing } else { self.look(&brief).await? };
+        self.not_erased(&brief).await?;
         if let Some(outcome) = seen.answer(job, &brief.profile.raw.name).at(Stage::Parse)? {
             return Ok(outcome);
         }
+        let brief = self.permitted(brief).await?;
         let scratch = self.claim(&job.received).at(Stage::Fetch)?;
         let mut clock = Clock { metrics: &self.metrics, lane: job.lane, timings: &mut timings };
         let fetch = async {
@@ -123,7 +128,8 @@ impl Pipeline {
         };
         let stored = clock.times(Stage::Store, self.store_assets(&brief, &scratch, &fetched, &report)).await?;
         timings.total = ms(started.elapsed());
-        let data = normalized(job, &brief.profile, fetched.clone(), report, stored, timings);
+        let mut data = normalized(job, &brief.profile, fetched.clone(), report, stored, timings);
+        data.expires_at = brief.permit.expires_at.map(|at| at.to_string());
         let (kind, decision) = (data.kind, data.decision.clone());
         let make = |revision| {
             let id = brief.about().normalized_id(revision);
@@ -187,6 +193,7 @@ impl Pipeline {
     pub(super) async fn done(&self, job: &Job) -> Option<Outcome> {
         let brief = self.parse(job).ok()?;
         let seen = self.look(&brief).await.ok()?;
+        self.not_erased(&brief).await.ok()?;
         seen.answer(job, &brief.profile.raw.name).ok()?
     }
 
@@ -198,6 +205,11 @@ impl Pipeline {
     /// Where assets go.
     pub(super) const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What may be stored.
+    pub(super) const fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Where libav runs.
@@ -243,7 +255,7 @@ impl Pipeline {
             .ok_or_else(|| Fault::rejected(Code::EventProfile, "this worker has no profile of that name"))?;
         let folder = self.store.folder(&received.tenant, &received.media_id);
         let deadline = job.deadline.unwrap_or_else(|| Instant::now() + self.work_time);
-        Ok(Brief { job, profile, folder, deadline })
+        Ok(Brief { job, profile, folder, permit: Permit::UNLIMITED, deadline })
     }
 
     fn claim(&self, received: &Received) -> Result<Scratch, Fault> {

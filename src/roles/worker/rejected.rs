@@ -43,7 +43,7 @@ impl Pipeline {
             attempts: job.tries.attempts.saturating_add(1),
         };
         let make = |revision| {
-            let kept = (original.clone(), revision);
+            let kept = (original.clone(), revision, brief.permit.expires_at);
             let record = subject.rejected_and_kept(failure.stage, code, failure.fault.message(), kept);
             Ok(StoredOutcome::Rejected(Box::new(record)))
         };

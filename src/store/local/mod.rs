@@ -20,8 +20,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::backend::{Backend, ObjectReader};
-use super::{Cursor, Folder, Head, Link, LinkOptions, Page, PutOptions, StoreError, Stored, Version};
+use super::backend::{Backend, ObjectReader, purge_listed};
+use super::{Cursor, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
 use lock::FolderLock;
 use write::{Existing, NewObject};
 
@@ -183,6 +183,10 @@ impl Backend for Local {
             Ok(u64::from(removed))
         })
         .await
+    }
+
+    async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<Purged, StoreError> {
+        purge_listed(self, prefix, keep).await
     }
 
     async fn signed_url(&self, _key: &str, _options: &LinkOptions<'_>) -> Result<Link, StoreError> {

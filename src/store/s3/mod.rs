@@ -27,8 +27,8 @@ use tokio_util::task::TaskTracker;
 
 pub(super) use client::Remote;
 
-use super::backend::{Account, Backend, ObjectReader};
-use super::{Cursor, Folder, Head, Link, LinkOptions, Page, PutOptions, StoreError, Stored, Version};
+use super::backend::{Account, Backend, ObjectReader, purge_listed};
+use super::{Cursor, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
 use classify::classify;
 use digest::Digests;
 use multipart::Family;
@@ -137,6 +137,13 @@ impl Backend for S3 {
 
     async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
         self.0.delete_all_versions(key).await
+    }
+
+    async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<Purged, StoreError> {
+        match self.0.purge(prefix, keep).await? {
+            Some(purged) => Ok(purged),
+            None => purge_listed(self, prefix, keep).await,
+        }
     }
 
     async fn signed_url(&self, key: &str, options: &LinkOptions<'_>) -> Result<Link, StoreError> {

@@ -47,21 +47,30 @@ pub(super) struct Family<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Scope {
     prefix: String,
-    suffix: String,
+    /// What stands behind the prefix in keys that are meant: nothing, anything (`None`), or what ends with this.
+    suffix: Option<String>,
 }
 
 impl Scope {
     pub(super) fn new(key: &str, family: Option<Family<'_>>) -> Self {
         match family {
-            Some(Family { folder, object }) => Self { prefix: format!("{folder}/"), suffix: format!("/{object}") },
-            None => Self { prefix: key.to_owned(), suffix: String::new() },
+            Some(Family { folder, object }) => {
+                Self { prefix: format!("{folder}/"), suffix: Some(format!("/{object}")) }
+            }
+            None => Self { prefix: key.to_owned(), suffix: Some(String::new()) },
         }
     }
 
+    /// All objects whose keys begin so.
+    pub(super) fn below(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), suffix: None }
+    }
+
     fn has(&self, key: &str) -> bool {
-        key.strip_prefix(&self.prefix).is_some_and(|rest| match self.suffix.as_str() {
-            "" => rest.is_empty(),
-            suffix => rest.ends_with(suffix),
+        key.strip_prefix(&self.prefix).is_some_and(|rest| match self.suffix.as_deref() {
+            None => true,
+            Some("") => rest.is_empty(),
+            Some(suffix) => rest.ends_with(suffix),
         })
     }
 }
@@ -309,11 +318,11 @@ impl Inner {
         clean_up(&self.aborts, runtime, named, false, attempt)
     }
 
-    /// Aborts all unfinished uploads of an object, and returns when the store lists none, or has no such list.
-    pub(super) async fn abort_all(&self, key: &str) -> Result<(), StoreError> {
-        let (scope, mut before) = (Scope::new(key, None), Vec::new());
+    /// Aborts all unfinished uploads of a scope, and returns when the store lists none, or has no such list.
+    pub(super) async fn abort_all(&self, scope: &Scope) -> Result<(), StoreError> {
+        let mut before = Vec::new();
         for _ in 0..MAX_PAGES {
-            let uploads = unfinished(&self.remote, &self.bucket, &scope).await?.unwrap_or_default();
+            let uploads = unfinished(&self.remote, &self.bucket, scope).await?.unwrap_or_default();
             if uploads.is_empty() {
                 return Ok(());
             }

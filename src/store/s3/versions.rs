@@ -9,7 +9,9 @@ use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::classify::{classify, is_unknown};
+use super::multipart::Scope;
 use super::{Inner, StoreError};
+use crate::store::Purged;
 
 const LIST: &str = "list the versions of an object";
 const REMOVE: &str = "remove a version of an object";
@@ -22,7 +24,7 @@ impl Inner {
     /// How many versions and markers were removed. Unfinished uploads of the object are aborted too, and not counted.
     pub(super) async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
         // First: an upload that is completed meanwhile is among the versions.
-        self.abort_all(key).await?;
+        self.abort_all(&Scope::new(key, None)).await?;
         let (mut removed, mut before) = (0, Vec::new());
         for _ in 0..MAX_PAGES {
             // Always the first page: what was on it is gone. The last request shows that nothing is left.
@@ -71,6 +73,68 @@ impl Inner {
     }
 }
 
+/// A version or a mark, by the key of its object and its id.
+type Named = (String, String);
+
+impl Inner {
+    /// Everything below a prefix; nothing where the server has no versions and so no list of them.
+    pub(super) async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<Option<Purged>, StoreError> {
+        self.abort_all(&Scope::below(prefix)).await?;
+        let (mut purged, mut before) = (Purged::default(), Vec::new());
+        for _ in 0..MAX_PAGES {
+            let Some(named) = self.removable(prefix, keep).await? else { return Ok(None) };
+            if named.is_empty() {
+                return Ok(Some(purged));
+            }
+            if named == before {
+                return Err(StoreError::unavailable(REMOVE, "the store goes on listing what it has removed"));
+            }
+            let removals: Vec<_> = named.iter().map(|(key, id)| self.remove_version(key, id)).collect();
+            stream::iter(removals).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+            named.iter().for_each(|(key, _)| purged.add(key.clone(), 1));
+            before = named;
+        }
+        Err(StoreError::unavailable(LIST, "versions are written as fast as they are removed"))
+    }
+
+    /// What is to be removed of the first page that has any of it.
+    async fn removable(&self, prefix: &str, keep: Option<&str>) -> Result<Option<Vec<Named>>, StoreError> {
+        let (mut key_marker, mut id_marker) = (None, None);
+        for _ in 0..MAX_PAGES {
+            let request = self.remote.client().list_object_versions().bucket(&self.bucket).prefix(prefix);
+            let request = request.set_key_marker(key_marker.clone()).set_version_id_marker(id_marker);
+            let listed = match request.send().await {
+                Ok(listed) => listed,
+                Err(err) if is_unknown(err.raw_response().map(|raw| raw.status().as_u16()), err.code()) => {
+                    return Ok(None);
+                }
+                Err(err) => return Err(classify(LIST, err)),
+            };
+            let found = removable(&listed, prefix, keep);
+            if !found.is_empty() || listed.is_truncated() != Some(true) {
+                return Ok(Some(found));
+            }
+            (key_marker, id_marker) = (listed.next_key_marker, listed.next_version_id_marker);
+            if key_marker.is_none() {
+                break;
+            }
+        }
+        Err(StoreError::unavailable(LIST, "the store has more versions to list, and does not tell how to go on"))
+    }
+}
+
+/// Versions and marks below the prefix, without the current version of `keep`.
+fn removable(listed: &ListObjectVersionsOutput, prefix: &str, keep: Option<&str>) -> Vec<Named> {
+    let stays = |key: &str, is_latest: Option<bool>| Some(key) == keep && is_latest == Some(true);
+    let versions = listed.versions().iter().filter_map(|version| {
+        let key = version.key()?;
+        (!stays(key, version.is_latest())).then(|| (key, version.version_id()))
+    });
+    let markers = listed.delete_markers().iter().filter_map(|marker| Some((marker.key()?, marker.version_id())));
+    let below = versions.chain(markers).filter(|(key, _)| key.starts_with(prefix));
+    below.map(|(key, id)| (key.to_owned(), id.unwrap_or("null").to_owned())).collect()
+}
+
 /// The ids of the key's versions and markers on a page. A list goes by the order of keys, and this key is the first of those
 /// that begin with it: a first page without it means that there is none.
 fn ids(listed: &ListObjectVersionsOutput, key: &str) -> Vec<String> {
@@ -98,6 +162,23 @@ mod tests {
         assert_eq!(ids(&listed, "k"), ["1", "null", "2"]);
         let others = ListObjectVersionsOutput::builder().versions(version("k0", "9")).build();
         assert_eq!(ids(&others, "k"), [""; 0]);
+    }
+
+    #[test]
+    fn of_a_folder_all_goes_but_the_current_version_of_one_object() {
+        let version = |key: &str, id: &str, is_latest: bool| {
+            ObjectVersion::builder().key(key).version_id(id).is_latest(is_latest).build()
+        };
+        let listed = ListObjectVersionsOutput::builder()
+            .versions(version("a/m", "2", true))
+            .versions(version("a/m", "1", false))
+            .versions(version("a/x", "3", true))
+            .versions(version("ab", "4", true))
+            .delete_markers(DeleteMarkerEntry::builder().key("a/y").version_id("5").is_latest(true).build())
+            .build();
+        let named = |keep| removable(&listed, "a/", keep).into_iter().map(|(key, id)| key + &id).collect::<Vec<_>>();
+        assert_eq!(named(Some("a/m")), ["a/m1", "a/x3", "a/y5"]);
+        assert_eq!(named(None), ["a/m2", "a/m1", "a/x3", "a/y5"]);
     }
 
     #[test]

@@ -32,6 +32,29 @@ async fn every_version_and_every_mark_goes() {
 }
 
 #[tokio::test]
+async fn of_a_folder_only_the_current_version_of_one_object_stays() {
+    for pages_of in [1000, 3] {
+        let Some(s3) = S3::moto_with_pages_of(pages_of).await else { return };
+        s3.keep_versions().await;
+        let store = Store::connect(&s3.store_config()).await.expect("a store");
+        for text in ["one", "two", "three"] {
+            for key in ["d/a", "d/manifest", "d/z", "e"] {
+                store.put_bytes(key, text.into(), JSON).await.expect("stored");
+            }
+            store.delete("d/a").await.expect("removed");
+        }
+        let purged = store.purge("d/", Some("d/manifest")).await.expect("removed");
+        assert_eq!(purged.objects().collect::<Vec<_>>(), [("d/a", 6), ("d/manifest", 2), ("d/z", 3)]);
+        assert_eq!(s3.versions("d/manifest").await, (1, 0));
+        assert_eq!(
+            (s3.versions("d/a").await, s3.versions("d/z").await, s3.versions("e").await),
+            ((0, 0), (0, 0), (3, 0))
+        );
+        assert_eq!(store.get("d/manifest").await.expect("an answer").as_deref(), Some(&b"three"[..]));
+    }
+}
+
+#[tokio::test]
 async fn more_versions_than_a_page_has_go() {
     let Some(s3) = S3::moto_with_pages_of(5).await else { return };
     s3.keep_versions().await;

@@ -104,6 +104,7 @@ pub(super) async fn run(store: &Store, server: &Server) {
     lists::is_listed_while_it_changes(store).await;
     lists::is_listed_by_media(store).await;
     removal::is_removed_for_good(store).await;
+    removal::is_purged_by_folder(store).await;
     links::is_read_by_a_link(store, server).await;
     store.check().await.expect("readable");
     store.check_write().await.expect("writable");

@@ -24,3 +24,25 @@ pub(super) async fn is_removed_for_good(store: &Store) {
     assert_eq!(store.get("d/k").await.expect("an answer").as_deref(), Some(&b"again"[..]));
     store.delete("d/k").await.expect("removed");
 }
+
+pub(super) async fn is_purged_by_folder(store: &Store) {
+    for key in ["f/a/manifest", "f/a/1/x", "f/a/2/y", "f/ab/x", "f/a0"] {
+        store.put_bytes(key, Bytes::from("x"), OGG).await.expect("stored");
+    }
+    let purged = store.purge("f/a/", Some("f/a/manifest")).await.expect("removed");
+    assert_eq!(purged.objects().map(|(key, _)| key).collect::<Vec<_>>(), ["f/a/1/x", "f/a/2/y"]);
+    let left = |page: mediamill::store::Page| {
+        let mut left: Vec<_> = page.objects.into_iter().map(|object| object.key).collect();
+        left.sort_unstable();
+        left
+    };
+    assert_eq!(
+        left(store.list("f/", None, 9).await.expect("a page")),
+        ["f/a/manifest", "f/a0", "f/ab/x"],
+        "others stay"
+    );
+    assert_eq!(store.purge("f/a/", Some("f/a/manifest")).await.expect("nothing is left").versions(), 0);
+    assert!(store.purge("f/a", None).await.is_err(), "a folder ends with a slash");
+    store.purge("f/", None).await.expect("removed");
+    assert!(store.list("f/", None, 9).await.expect("a page").objects.is_empty());
+}
