@@ -1,5 +1,7 @@
 //! The command line: one file for each command, and documented exit codes.
 
+#[cfg(feature = "catalog")]
+mod audit;
 #[cfg(feature = "media")]
 mod bench;
 #[cfg(feature = "gateway")]
@@ -8,6 +10,8 @@ mod channels;
 mod describe;
 #[cfg(feature = "media")]
 mod doctor;
+#[cfg(feature = "catalog")]
+mod erase;
 #[cfg(feature = "media")]
 mod fits;
 #[cfg(feature = "gateway")]
@@ -148,6 +152,12 @@ enum Command {
     /// Print what the worker declares at the broker
     #[cfg(feature = "media")]
     Topology(topology::Args),
+    /// Delete the media of a person, of a conversation, or one media, for certain, and print the certificate
+    #[cfg(feature = "catalog")]
+    Erase(erase::Args),
+    /// Verify or sign the audit log
+    #[cfg(feature = "catalog")]
+    Audit(audit::Args),
     /// Move dead letters, and requests that no lane is bound for, back to their lanes
     #[cfg(feature = "media")]
     Replay(replay::Args),
@@ -268,6 +278,10 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Publish(args) => publish::run(args, global),
         #[cfg(feature = "media")]
         Command::Topology(args) => topology::run(args, global),
+        #[cfg(feature = "catalog")]
+        Command::Erase(args) => erase::run(args, global),
+        #[cfg(feature = "catalog")]
+        Command::Audit(args) => audit::run(args, global),
         #[cfg(feature = "media")]
         Command::Replay(args) => replay::run(args, global),
     }

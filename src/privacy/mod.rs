@@ -25,6 +25,7 @@ mod policy;
 mod record;
 mod records;
 mod refusal;
+pub mod residue;
 mod tombstone;
 
 pub use contact::{ContactHash, ContactKey, IdKind, Sender};
