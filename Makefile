@@ -1,4 +1,4 @@
-.PHONY: audit bench check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak test test-debian-13 upgrade webhook-faults
+.PHONY: audit bench check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak test test-debian-13 upgrade webhook-faults erase-proof
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -104,3 +104,8 @@ check-docker:
 # Wants cargo-deny (`cargo install --locked cargo-deny`). Outside of CI, since what it finds changes without a change here.
 audit:
 	@scripts/audit.sh
+
+# CANARIES in everything that a person can put into a media or a message, one in ten erased: where they are found then, and
+# whether the others are whole.
+erase-proof:
+	@MEDIAMILL_CANARIES=$(or $(CANARIES),1000) REQUIRE_SERVICES=1 cargo test --quiet --locked --test it privacy::proof -- --nocapture

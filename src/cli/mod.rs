@@ -25,6 +25,8 @@ mod init;
 mod no_gateway;
 #[cfg(feature = "media")]
 mod normalize;
+#[cfg(feature = "catalog")]
+mod privacy;
 #[cfg(feature = "media")]
 mod probe;
 mod profiles;
@@ -37,8 +39,10 @@ mod replay;
 mod schema;
 #[cfg(feature = "gateway")]
 mod simulate;
-#[cfg(any(feature = "media", feature = "gateway"))]
+#[cfg(any(feature = "media", feature = "gateway", feature = "catalog"))]
 mod stop;
+#[cfg(feature = "catalog")]
+mod sweep;
 #[cfg(feature = "media")]
 mod topology;
 #[cfg(feature = "media")]
@@ -58,6 +62,8 @@ use crate::broker::BrokerError;
 use crate::config::{self, Config, ConfigErrors, Profiles};
 #[cfg(feature = "media")]
 use crate::profile_lab::BenchError;
+#[cfg(feature = "catalog")]
+use crate::roles::privacy::ConductError;
 #[cfg(feature = "media")]
 use crate::roles::worker::WorkspaceError;
 #[cfg(feature = "media")]
@@ -155,6 +161,12 @@ enum Command {
     /// Delete the media of a person, of a conversation, or one media, for certain, and print the certificate
     #[cfg(feature = "catalog")]
     Erase(erase::Args),
+    /// Remove what is overdue, and what nobody names
+    #[cfg(feature = "catalog")]
+    Sweep(sweep::Args),
+    /// Do what events of consent, erase and hold ask for, until SIGTERM
+    #[cfg(feature = "catalog")]
+    Privacy(privacy::Args),
     /// Verify or sign the audit log
     #[cfg(feature = "catalog")]
     Audit(audit::Args),
@@ -228,6 +240,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+#[cfg(feature = "catalog")]
+impl From<ConductError> for CliError {
+    fn from(error: ConductError) -> Self {
+        match error {
+            ConductError::Store(error) => Self::Store(error),
+            ConductError::Broker(error) => Self::Broker(error),
+            ConductError::Untold => Self::Io(io::Error::new(io::ErrorKind::TimedOut, error.to_string())),
+        }
+    }
+}
+
 impl CliError {
     fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
@@ -280,6 +303,10 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Topology(args) => topology::run(args, global),
         #[cfg(feature = "catalog")]
         Command::Erase(args) => erase::run(args, global),
+        #[cfg(feature = "catalog")]
+        Command::Sweep(args) => sweep::run(args, global),
+        #[cfg(feature = "catalog")]
+        Command::Privacy(args) => privacy::run(args, global),
         #[cfg(feature = "catalog")]
         Command::Audit(args) => audit::run(args, global),
         #[cfg(feature = "media")]

@@ -2,15 +2,18 @@
 //! worker with such a filter logs nothing at all.
 
 /// Our own modules, and the target of spans.
-const MODULES: [&str; 22] = [
+const MODULES: [&str; 25] = [
     "broker",
     "channels",
     "cli",
     "config",
+    "database",
     "egress",
     "error",
     "events",
+    "links",
     "plan",
+    "privacy",
     "profile",
     "profile_lab",
     "roles",

@@ -29,6 +29,7 @@ pub struct Privacy {
     pub consent_purposes: Vec<String>,
     pub retention_days: u32,
     pub cache_s: u64,
+    pub sweep_s: u64,
     pub audit_key: Secret,
     pub audit_name: String,
 }

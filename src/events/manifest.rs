@@ -5,6 +5,8 @@
 //! answered with the outcome that it had and not with a later one. Superseded revisions carry their data, the current
 //! one does not repeat it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -183,6 +185,35 @@ impl Manifest {
         let (_, _, current) = self.current.parts();
         let all = self.superseded.iter().filter_map(|entry| entry.data.as_ref()).chain([current]);
         all.filter_map(|data| Message::deserialize(data.get("message")?).ok()).collect()
+    }
+
+    /// Tenant and id of the media.
+    #[must_use]
+    pub fn media(&self) -> (&str, &str) {
+        match &self.current {
+            StoredOutcome::Normalized(record) => (&record.data.tenant, &record.data.media_id),
+            StoredOutcome::Rejected(record) => (&record.data.tenant, &record.data.media_id),
+        }
+    }
+
+    /// When the media is to be deleted, as the current outcome says.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<&str> {
+        match &self.current {
+            StoredOutcome::Normalized(record) => record.data.expires_at.as_deref(),
+            StoredOutcome::Rejected(record) => record.data.expires_at.as_deref(),
+        }
+    }
+
+    /// Keys of all objects that any of its outcomes names, also those that are superseded.
+    #[must_use]
+    pub fn named_keys(&self) -> BTreeSet<String> {
+        let key = |object: &Value| object.get("key").and_then(Value::as_str).map(str::to_owned);
+        let superseded = self.superseded.iter().filter_map(|entry| entry.data.as_ref()).flat_map(|data| {
+            let assets = data.get("assets").and_then(Value::as_array).into_iter().flatten();
+            assets.chain(data.get("original")).filter_map(key)
+        });
+        self.keys().map(str::to_owned).chain(superseded).collect()
     }
 
     fn all_superseded(&self) -> Vec<Entry> {

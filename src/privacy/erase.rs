@@ -10,99 +10,26 @@
 //! 4. The caller tells others ([`Tombstone::event`](crate::events::Tombstone::event)).
 //! 5. [`Eraser::certify`] writes the certificate and removes the erasure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::find::Find;
 use super::{
     Certificate, ContactHash, ContactKey, Erasure, ErasureMark, Place, PlannedMedia, Record, Records, RefusedMedia,
-    Sender, Wiped, wipe,
+    Request, Selector, SelectorError, Sender, Wiped, wipe,
 };
 use crate::config::Config;
-use crate::events::{Erase, Erased, ErasedBecause, Residue, Tombstone};
+use crate::events::{Erase, Erased, Residue, Tombstone};
 use crate::store::{MAX_PAGE, PutOptions, Store, StoreError};
 
 /// Media that are erased at the same time.
 const AT_ONCE: usize = 4;
 const OPTIONS: PutOptions<'static> = PutOptions::of("application/json");
-
-/// What is to be erased. People and conversations are hashes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "by", rename_all = "kebab-case")]
-pub enum Selector {
-    /// One media.
-    Media {
-        /// Its id.
-        media_id: String,
-    },
-    /// A person's media.
-    Contact {
-        /// Hashes of the person's identifiers.
-        known_as: Vec<ContactHash>,
-    },
-    /// A conversation's media.
-    Conversation {
-        /// Hashes of its id.
-        known_as: Vec<ContactHash>,
-    },
-}
-
-impl Selector {
-    /// The word for it in certificates.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Media { .. } => "media",
-            Self::Contact { .. } => "contact",
-            Self::Conversation { .. } => "conversation",
-        }
-    }
-
-    /// Hashes of whom it means.
-    #[must_use]
-    pub fn known_as(&self) -> &[ContactHash] {
-        match self {
-            Self::Media { .. } => &[],
-            Self::Contact { known_as } | Self::Conversation { known_as } => known_as,
-        }
-    }
-}
-
-/// Why a request cannot be understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SelectorError {
-    /// None, or several.
-    #[error("exactly one of media_id, contact and conversation_id says what is meant")]
-    NotOne,
-    /// An identifier with nothing in it.
-    #[error("the contact or conversation has no identifier in it")]
-    Nobody,
-    /// People are known by nothing.
-    #[error("privacy.key is empty, so that contacts and conversations are not known by anything")]
-    NoKey,
-}
-
-/// What somebody asks for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Request {
-    /// Names the erasure: the id of the event, or one of the caller's own. Asking twice under one number is asking once.
-    pub number: String,
-    /// Whose media.
-    pub tenant: String,
-    /// Which.
-    pub selector: Selector,
-    /// Why.
-    pub because: ErasedBecause,
-    /// Why, in the words of whoever asks.
-    pub reason: Option<String>,
-    /// Up to when what was sent is covered.
-    pub erased_at: Timestamp,
-}
 
 /// What was carried out.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -219,12 +146,25 @@ impl Eraser {
         }
         let found = find.find(&erasure.tenant, &erasure.selector, erasure.erased_at).await?;
         self.mark(erasure, &found.aliases).await?;
-        let planned = found.media.iter().map(|(media_id, sender)| self.planned(&erasure.tenant, media_id, sender));
+        self.plan_these(erasure, &found.media, found.unreadable).await
+    }
+
+    /// As [`Eraser::plan`], for media that somebody has found already. `unreadable` is how many manifests could not be read.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn plan_these(
+        &self,
+        erasure: &mut Erasure,
+        media: &BTreeMap<String, Sender>,
+        unreadable: u64,
+    ) -> Result<(), StoreError> {
+        let planned = media.iter().map(|(media_id, sender)| self.planned(&erasure.tenant, media_id, sender));
         let planned: Vec<_> = planned.collect();
         let mut plan: Vec<PlannedMedia> = stream::iter(planned).buffer_unordered(AT_ONCE).try_collect().await?;
         plan.sort_by(|a, b| a.media_id.cmp(&b.media_id));
         erasure.plan = Some(plan);
-        erasure.unreadable_manifests = found.unreadable;
+        erasure.unreadable_manifests = unreadable;
         let key = self.erasure_key(&erasure.number);
         self.store.put_bytes(&key, json(erasure)?, OPTIONS).await.map(drop)
     }
@@ -304,7 +244,7 @@ impl Eraser {
         let change = Record { erased: Some(mark), ..Record::default() };
         match selector {
             // Its own mark is written once it is known that nothing holds it.
-            Selector::Media { .. } => {}
+            Selector::Media { .. } | Selector::Due => {}
             Selector::Contact { known_as } => {
                 let all = [known_as.as_slice(), aliases].concat();
                 self.records.join_person(tenant, &all, &change).await?;
@@ -383,7 +323,7 @@ impl Eraser {
             residues: residues.to_vec(),
         };
         let (tombstone, mut wiped) = wipe(&self.store, erased).await?;
-        let transcript = self.store.catalog_key(&["transcripts", tenant, media_id]) + ".json";
+        let transcript = self.store.catalog_key(&["transcripts", tenant, &format!("{media_id}.json")]);
         wiped.versions += self.store.delete_all_versions(&transcript).await?;
         // Copies that `mediamill publish` put there to be fetched.
         let inbox = self.store.inbox_folder(media_id);

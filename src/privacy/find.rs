@@ -102,6 +102,12 @@ impl Scan {
         Ok((readable, unreadable))
     }
 
+    /// Who sent a media, by all messages that its manifest tells of.
+    #[must_use]
+    pub fn sender_of(&self, tenant: &str, manifest: &Manifest) -> Sender {
+        self.sender(tenant, &Read::of(manifest))
+    }
+
     fn sender(&self, tenant: &str, read: &Read) -> Sender {
         let mut all = Sender::default();
         let Some(key) = &self.key else { return all };
@@ -125,6 +131,9 @@ impl Find for Scan {
             found.media.insert(media_id.clone(), sender);
             return Ok(found);
         }
+        if matches!(selector, Selector::Due) {
+            return Ok(found);
+        }
         let (reads, unreadable) = self.read_all(tenant).await?;
         found.unreadable = unreadable;
         let with_sender = |read: Read| {
@@ -141,7 +150,7 @@ impl Find for Scan {
             let is_meant = match selector {
                 Selector::Contact { .. } => sender.contacts().any(|hash| known.contains(hash)),
                 Selector::Conversation { .. } => sender.conversation.iter().any(|hash| known.contains(hash)),
-                Selector::Media { .. } => false,
+                Selector::Media { .. } | Selector::Due => false,
             };
             if is_meant && read.sent_at().is_none_or(|sent_at| sent_at <= until) {
                 found.media.insert(read.media_id, sender);

@@ -26,10 +26,11 @@ mod record;
 mod records;
 mod refusal;
 pub mod residue;
+mod selector;
 mod tombstone;
 
 pub use contact::{ContactHash, ContactKey, IdKind, Sender};
-pub use erase::{CarriedOut, Eraser, Request, Selector, SelectorError};
+pub use erase::{CarriedOut, Eraser};
 pub use find::{Find, Found, Scan};
 pub use guard::Guard;
 pub use policy::{Permit, Policy, TenantPolicy, Terms};
@@ -38,4 +39,5 @@ pub use record::{
 };
 pub use records::{Place, Records};
 pub use refusal::Refusal;
+pub use selector::{Request, Selector, SelectorError};
 pub use tombstone::{Wiped, wipe};

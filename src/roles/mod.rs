@@ -3,5 +3,7 @@
 
 #[cfg(feature = "gateway")]
 pub mod gateway;
+#[cfg(feature = "catalog")]
+pub mod privacy;
 #[cfg(feature = "media")]
 pub mod worker;

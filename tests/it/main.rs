@@ -47,6 +47,7 @@ mod outcomes;
 mod pipeline;
 mod playback;
 mod priority;
+mod privacy;
 mod publishing;
 mod references;
 mod regressions;

@@ -40,7 +40,7 @@ fn is_of(received: &Received, erasure: &Erasure, key: Option<&ContactKey>) -> bo
     let sender = key.sender(&received.tenant, message);
     let is_meant = |hash: &ContactHash| erasure.selector.known_as().contains(hash);
     match &erasure.selector {
-        Selector::Media { .. } => false,
+        Selector::Media { .. } | Selector::Due => false,
         Selector::Contact { .. } => sender.contacts().any(is_meant),
         Selector::Conversation { .. } => sender.conversation.iter().any(is_meant),
     }

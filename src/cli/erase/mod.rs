@@ -6,25 +6,20 @@ mod letters;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{CliError, EXIT_FAILED, Global, runtime};
-use crate::broker::{BrokerError, Message, Publisher, Topology};
+use crate::broker::{Publisher, Topology};
 use crate::config::Config;
-use crate::events::{ERASED_KEY, Erase, ErasedBecause, Tombstone};
-use crate::privacy::audit::{Action, AuditLog, Entry};
-use crate::privacy::{Certificate, ContactKey, Eraser, Erasure, Request, Scan, residue};
+use crate::events::{Erase, ErasedBecause};
+use crate::privacy::{Certificate, ContactKey, Erasure, Request};
+use crate::roles::privacy::Conduct;
 use crate::store::Store;
 use crate::telemetry;
 
-pub(super) use identity::{Identity, read as read_identity};
-
-/// How long the broker may take to confirm that others are told of one media.
-const TELL: Duration = Duration::from_secs(30);
+use identity::{Identity, read as read_identity};
 
 /// Options of `erase`.
 #[derive(Debug, clap::Args)]
@@ -84,123 +79,61 @@ fn asked(args: &Args) -> Result<Erase, CliError> {
 
 async fn erase_all(args: &Args, erase: Option<Erase>, config: &Config) -> Result<Vec<Certificate>, CliError> {
     let store = Store::connect(&config.store).await?;
-    let log = AuditLog::new(&config.privacy, &store).map_err(|error| CliError::Usage(error.to_string()))?;
-    let work = Work {
-        config,
-        eraser: Eraser::new(config, &store),
-        scan: Scan::new(store.clone(), ContactKey::new(&config.privacy)),
-        broker: if args.offline { None } else { Some(Broker::new(config)?) },
-        log,
-        actor: format!("uid {}", rustix::process::getuid().as_raw()),
+    let publisher = if args.offline {
+        None
+    } else {
+        let topology = Topology::new(&config.broker, Vec::new())?;
+        Some((Publisher::new(&config.broker, topology.clone()), topology))
     };
+    let actor = format!("uid {}", rustix::process::getuid().as_raw());
+    let conduct =
+        Conduct::new(config, &store, publisher, &actor).map_err(|error| CliError::Usage(error.to_string()))?;
     let begun = match erase {
-        Some(erase) => vec![work.begin(&erase, args.sent_until).await?],
-        None => work.eraser.begun().await?,
+        Some(erase) => conduct.begin(request(&conduct, erase, args.sent_until)?).await?.into_iter().collect(),
+        None => conduct.eraser().begun().await?,
     };
     let mut certificates = Vec::new();
-    for erasure in begun {
-        certificates.push(work.finish(erasure).await?);
+    for mut erasure in begun {
+        let wiped = conduct.carry_out(&mut erasure).await?;
+        let dead_letters =
+            if args.offline { None } else { discard_dead_letters(config, &erasure, conduct.eraser().key()).await? };
+        certificates.push(conduct.certify(erasure, wiped, dead_letters).await?);
     }
-    if let Some(log) = work.log.as_ref().filter(|_| !certificates.is_empty()) {
-        log.checkpoint().await?;
+    if !certificates.is_empty() {
+        conduct.checkpoint().await?;
     }
     Ok(certificates)
 }
 
-/// Tells others.
-struct Broker {
-    publisher: Publisher,
-    topology: Topology,
+fn request(conduct: &Conduct, erase: Erase, until: Option<Timestamp>) -> Result<Request, CliError> {
+    let selector = conduct.eraser().selector(&erase).map_err(|error| CliError::Usage(error.to_string()))?;
+    Ok(Request {
+        number: Uuid::now_v7().to_string(),
+        tenant: erase.tenant,
+        selector,
+        because: ErasedBecause::Request,
+        reason: erase.reason,
+        erased_at: until.unwrap_or_else(Timestamp::now),
+    })
 }
 
-impl Broker {
-    fn new(config: &Config) -> Result<Self, CliError> {
-        let topology = Topology::new(&config.broker, Vec::new())?;
-        Ok(Self { publisher: Publisher::new(&config.broker, topology.clone()), topology })
-    }
-
-    async fn tell(&self, tombstone: &Tombstone, source: &str) -> Result<(), CliError> {
-        let message = Message::event(&self.topology, ERASED_KEY, &tombstone.event(source));
-        match timeout(TELL, self.publisher.publish(&message)).await {
-            // Nobody wants to know.
-            Ok(Ok(()) | Err(BrokerError::Unroutable { .. })) => Ok(()),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_elapsed) => {
-                let text = "the broker does not confirm that others are told: the erasure was begun, and erase --resume ends it";
-                Err(CliError::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
-            }
-        }
-    }
+/// Throws away what waits in the dead-letter queue and would bring an erased media back. How many; nothing where this program does
+/// not know the queue.
+#[cfg(feature = "media")]
+async fn discard_dead_letters(
+    config: &Config,
+    erasure: &Erasure,
+    key: Option<&ContactKey>,
+) -> Result<Option<u64>, CliError> {
+    letters::discard(config, erasure, key).await.map(Some)
 }
 
-struct Work<'a> {
-    config: &'a Config,
-    eraser: Eraser,
-    scan: Scan,
-    broker: Option<Broker>,
-    log: Option<AuditLog>,
-    actor: String,
-}
-
-impl Work<'_> {
-    async fn begin(&self, erase: &Erase, until: Option<Timestamp>) -> Result<Erasure, CliError> {
-        let selector = self.eraser.selector(erase).map_err(|error| CliError::Usage(error.to_string()))?;
-        let request = Request {
-            number: Uuid::now_v7().to_string(),
-            tenant: erase.tenant.clone(),
-            selector,
-            because: ErasedBecause::Request,
-            reason: erase.reason.clone(),
-            erased_at: until.unwrap_or_else(Timestamp::now),
-        };
-        let erasure = self.eraser.begin(request).await?;
-        self.note(Action::EraseBegun, &erasure).await?;
-        Ok(erasure)
-    }
-
-    async fn finish(&self, mut erasure: Erasure) -> Result<Certificate, CliError> {
-        self.eraser.plan(&mut erasure, &self.scan).await?;
-        let mut residues = residue::residues(self.config, Timestamp::now());
-        let done = self.eraser.carry_out(&erasure, &residues).await?;
-        let dead_letters = match &self.broker {
-            Some(broker) => {
-                for tombstone in &done.tombstones {
-                    broker.tell(tombstone, &self.config.worker.event_source).await?;
-                }
-                self.discard_dead_letters(&erasure).await?
-            }
-            None => {
-                residues.push(residue::untold());
-                None
-            }
-        };
-        if dead_letters.is_none() {
-            residues.push(residue::dead_letters());
-        }
-        self.note(Action::EraseDone, &erasure).await?;
-        Ok(self.eraser.certify(erasure, done.wiped, dead_letters.unwrap_or(0), residues).await?)
-    }
-
-    /// Throws away what waits in the dead-letter queue and would bring an erased media back. How many; nothing where this program
-    /// does not know the queue.
-    #[cfg(feature = "media")]
-    async fn discard_dead_letters(&self, erasure: &Erasure) -> Result<Option<u64>, CliError> {
-        letters::discard(self.config, erasure, self.eraser.key()).await.map(Some)
-    }
-
-    #[cfg(not(feature = "media"))]
-    #[expect(clippy::unused_async, reason = "as with the worker's queues")]
-    async fn discard_dead_letters(&self, _erasure: &Erasure) -> Result<Option<u64>, CliError> {
-        Ok(None)
-    }
-
-    async fn note(&self, action: Action, erasure: &Erasure) -> Result<(), CliError> {
-        let Some(log) = &self.log else { return Ok(()) };
-        let entry = Entry {
-            contact: erasure.selector.known_as().to_vec(),
-            about: Some(erasure.number.clone()),
-            ..Entry::now(&self.actor, action, &erasure.tenant)
-        };
-        Ok(log.append(&[entry]).await?)
-    }
+#[cfg(not(feature = "media"))]
+#[expect(clippy::unused_async, reason = "as with the worker's queues")]
+async fn discard_dead_letters(
+    _config: &Config,
+    _erasure: &Erasure,
+    _key: Option<&ContactKey>,
+) -> Result<Option<u64>, CliError> {
+    Ok(None)
 }

@@ -1,0 +1,8 @@
+//! What may be stored, what is deleted for certain, and that it stays deleted.
+
+mod audit;
+mod consent;
+mod proof;
+mod resurrection;
+mod steps;
+mod world;

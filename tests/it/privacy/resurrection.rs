@@ -1,0 +1,101 @@
+//! Once erased, always erased: whatever brings a message again.
+
+use serde_json::{Value, json};
+
+use super::world::{ask, erase, known, message, objects, sent, state};
+use crate::support::cmd::Run;
+use crate::support::processes::wait_until;
+use crate::support::rabbit::calm;
+use crate::support::rig::{Rig, SOON, event, fixture, letter};
+
+const PHONE: &str = "+5511999990000";
+/// Media of the person who asks to be erased.
+const MEDIA: usize = 12;
+
+#[test]
+fn nothing_that_was_erased_comes_back_and_what_is_sent_later_does() {
+    let Some(rabbit) = calm() else { return };
+    let mut rig = Rig::new(rabbit);
+    known(&mut rig);
+    rig.bus.bind_queue("told", "media.erased");
+    let worker = rig.worker();
+    let store = rig.dir.path().join("store");
+    let events: Vec<Value> = (0..MEDIA).map(|n| sent(&format!("m{n}"), message(PHONE, &format!("c{n}")))).collect();
+    let other = sent("other", message("+5511999990001", "other"));
+    events.iter().chain([&other]).for_each(|event| ask(&rig, event));
+    rig.bus.ledger().wait_for_files(MEDIA + 1, SOON);
+    // What waits for an operator when the erasure comes, and one that comes after.
+    let late = sent("late", message(PHONE, "late"));
+    rig.bus.put("dead", &letter(&events[0]));
+    rig.bus.put("dead", &letter(&other));
+
+    let certificate = erase(&rig, &format!("phone={PHONE}\n"));
+    assert_eq!((&certificate["media"], &certificate["dead_letters"]), (&json!(MEDIA), &json!(1)), "{certificate:#}");
+    assert_eq!(rig.bus.depth("dead").ready, 1, "the other person's stays");
+    let told = rig.bus.take_all("told");
+    assert_eq!(told.len(), MEDIA);
+    for found in &told {
+        let said: Value = serde_json::from_slice(&found.body).expect("JSON");
+        assert_eq!((&said["type"], &said["data"]["because"]), (&json!("mediamill.media.erased.v1"), &json!("request")));
+        assert_eq!(said["data"]["certificate"], certificate["number"]);
+    }
+
+    // Redelivery, a dead letter that is replayed, a second webhook, another event, renormalize, another profile.
+    rig.bus.take_all("dead");
+    for (n, first) in events.iter().enumerate() {
+        let mut second = first.clone();
+        second["id"] = json!(format!("again-{n}"));
+        let mut forced = first.clone();
+        (forced["id"], forced["data"]["renormalize"]) = (json!(format!("forced-{n}")), json!(true));
+        let mut profile = first.clone();
+        (profile["id"], profile["data"]["profile"]) = (json!(format!("profile-{n}")), json!("archive"));
+        [first, &second, &forced, &profile].into_iter().for_each(|event| ask(&rig, event));
+        rig.bus.put("dead", &letter(first));
+    }
+    ask(&rig, &late);
+    Run::of(&mut rig.command(&["replay"])).exits(0);
+    for n in 0..MEDIA {
+        let all = rig.bus.ledger().wait_for(&format!("m{n}"), 6, SOON);
+        for outcome in &all[1..] {
+            assert_eq!((outcome.word.as_str(), outcome.code()), ("rejected", "privacy.erased"), "{:#}", outcome.event);
+        }
+    }
+    rig.vouch(&rig.bus.ledger().wait("late", SOON));
+    for n in 0..MEDIA {
+        assert_eq!(objects(&store, &format!("m{n}")), ["manifest.json"], "m{n}");
+        assert_eq!(state(&store, &format!("m{n}")), "erased");
+    }
+    assert_eq!(state(&store, "other"), "normalized");
+
+    // A media of the person that nobody had seen when the erasure came: by user id alone, and sent before.
+    let mut unseen = sent("unseen", json!({ "user_id": "user-c3", "sent_at": "2020-01-01T00:00:00Z" }));
+    ask(&rig, &unseen);
+    assert_eq!(rig.bus.ledger().wait("unseen", SOON).code(), "privacy.erased", "the user id is the same person's");
+    assert_eq!(objects(&store, "unseen"), [""; 0]);
+    unseen["data"]["media_id"] = json!("newer");
+    unseen["data"]["message"]["sent_at"] = json!(jiff::Timestamp::now().to_string());
+    ask(&rig, &unseen);
+    rig.vouch(&rig.bus.ledger().wait("newer", SOON));
+    worker.stops();
+}
+
+#[test]
+fn what_a_worker_is_at_when_the_erasure_comes_is_removed_by_it() {
+    let Some(rabbit) = calm() else { return };
+    let mut rig = Rig::new(rabbit);
+    known(&mut rig);
+    let worker = rig.worker();
+    let mut film = event("film", &fixture("phone-portrait.mp4"));
+    film["data"]["message"] = message(PHONE, "film");
+    ask(&rig, &film);
+    wait_until("a child at work", || !worker.job_children().is_empty());
+    worker.pause();
+    let certificate = erase(&rig, &format!("phone={PHONE}\n"));
+    assert_eq!(certificate["media"], json!(0), "it has no manifest yet: {certificate:#}");
+    worker.resume();
+    let outcome = rig.bus.ledger().wait("film", SOON);
+    assert_eq!(outcome.code(), "privacy.erased", "{:#}", outcome.event);
+    let store = rig.dir.path().join("store");
+    assert!(["manifest.json"].starts_with(&objects(&store, "film").iter().map(String::as_str).collect::<Vec<_>>()));
+    worker.stops();
+}
