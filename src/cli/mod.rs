@@ -42,6 +42,8 @@ mod simulate;
 #[cfg(any(feature = "media", feature = "gateway", feature = "catalog"))]
 mod stop;
 #[cfg(feature = "catalog")]
+mod subject;
+#[cfg(feature = "catalog")]
 mod sweep;
 #[cfg(feature = "media")]
 mod topology;
@@ -161,6 +163,9 @@ enum Command {
     /// Delete the media of a person, of a conversation, or one media, for certain, and print the certificate
     #[cfg(feature = "catalog")]
     Erase(erase::Args),
+    /// Say what is held of a person, and make a copy of it
+    #[cfg(feature = "catalog")]
+    Subject(subject::Args),
     /// Remove what is overdue, and what nobody names
     #[cfg(feature = "catalog")]
     Sweep(sweep::Args),
@@ -303,6 +308,8 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Topology(args) => topology::run(args, global),
         #[cfg(feature = "catalog")]
         Command::Erase(args) => erase::run(args, global),
+        #[cfg(feature = "catalog")]
+        Command::Subject(args) => subject::run(args, global),
         #[cfg(feature = "catalog")]
         Command::Sweep(args) => sweep::run(args, global),
         #[cfg(feature = "catalog")]

@@ -10,15 +10,15 @@ const MAX_BYTES: u64 = 16 << 10;
 
 /// Who is meant.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(in crate::cli) struct Identity {
     /// A person.
-    pub(super) contact: Option<ContactIds>,
+    pub(in crate::cli) contact: Option<ContactIds>,
     /// A conversation.
-    pub(super) conversation_id: Option<String>,
+    pub(in crate::cli) conversation_id: Option<String>,
 }
 
 /// Reads `name=value` lines. Values are in no error text.
-pub(super) fn read(input: impl BufRead) -> Result<Identity, CliError> {
+pub(in crate::cli) fn read(input: impl BufRead) -> Result<Identity, CliError> {
     let mut identity = Identity::default();
     for line in io::Read::take(input, MAX_BYTES).lines() {
         let line = line?;

@@ -19,7 +19,7 @@ use crate::roles::privacy::Conduct;
 use crate::store::Store;
 use crate::telemetry;
 
-use identity::{Identity, read as read_identity};
+pub(super) use identity::{Identity, read as read_identity};
 
 /// Options of `erase`.
 #[derive(Debug, clap::Args)]

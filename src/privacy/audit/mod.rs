@@ -105,6 +105,21 @@ impl AuditLog {
     }
 }
 
+/// All entries, in order.
+///
+/// # Errors
+/// [`StoreError`]; a line that is no entry is [`StoreError::Invalid`].
+pub async fn entries(store: &Store) -> Result<Vec<Entry>, StoreError> {
+    let mut entries = Vec::new();
+    for key in keys(store, ENTRIES).await? {
+        let lines = store.get(&key).await?.unwrap_or_default();
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            entries.push(serde_json::from_slice(line).map_err(|_| unreadable())?);
+        }
+    }
+    Ok(entries)
+}
+
 fn segment_key(store: &Store, first: u64) -> String {
     store.catalog_key(&["audit", ENTRIES, &format!("{first:016}.jsonl")])
 }

@@ -136,6 +136,8 @@ impl PrivacyRole {
                     known.join(&self.records().join(tenant, Place::Conversation(hash), change).await?);
                 }
             }
+            // Nobody asks for it by an event.
+            Selector::Due => {}
         }
         Ok(known)
     }

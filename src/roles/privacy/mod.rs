@@ -1,13 +1,17 @@
 //! What people ask for: consent, erasing, holds. It has no database: everything it knows is below `.catalog/` of the store.
 //!
 //! `role` takes the events, `act` does what they say, `conduct` takes an erasure from its beginning to its certificate, and `sweep`
-//! removes what is overdue and what nobody names.
+//! removes what is overdue and what nobody names. `subject` says what is held of a person, and `export` makes a copy of it.
 
 mod act;
 mod conduct;
+mod export;
 mod role;
+mod subject;
 mod sweep;
 
 pub use conduct::{Conduct, ConductError};
+pub use export::{ExportError, export};
 pub use role::{Asked, PrivacyRole, QUEUE, SetupError, service};
+pub use subject::{Subject, subject};
 pub use sweep::{Swept, sweep};

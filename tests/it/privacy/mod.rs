@@ -2,6 +2,7 @@
 
 mod audit;
 mod consent;
+mod office;
 mod proof;
 mod resurrection;
 mod steps;
