@@ -102,10 +102,11 @@ impl Scan {
         Ok((readable, unreadable))
     }
 
-    /// Who sent a media, by all messages that its manifest tells of.
+    /// Who sent a media, by all messages that its manifest tells of, and when, where that is known.
     #[must_use]
-    pub fn sender_of(&self, tenant: &str, manifest: &Manifest) -> Sender {
-        self.sender(tenant, &Read::of(manifest))
+    pub fn sender_of(&self, tenant: &str, manifest: &Manifest) -> (Sender, Option<Timestamp>) {
+        let read = Read::of(manifest);
+        (self.sender(tenant, &read), read.sent_at())
     }
 
     fn sender(&self, tenant: &str, read: &Read) -> Sender {

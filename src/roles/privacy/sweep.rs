@@ -3,7 +3,7 @@
 //!
 //! | found | becomes of it |
 //! |---|---|
-//! | a media whose `expires_at` is over, and that nothing holds | erased, with a certificate for each tenant and [`BATCH`] media |
+//! | a media whose `expires_at` is over, or whose sender was erased, and that nothing holds | erased, with a certificate for each tenant and [`BATCH`] media |
 //! | objects beside a tombstone | removed |
 //! | objects that no manifest names, a day old or older | removed: what jobs left that did not get to their manifest |
 
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{Conduct, ConductError};
 use crate::events::{ErasedBecause, Manifest, ManifestError};
-use crate::privacy::{Request, Selector, Sender};
+use crate::privacy::{Place, Request, Selector, Sender};
 use crate::store::{Listed, MAX_PAGE};
 
 /// Most media of one certificate.
@@ -28,7 +28,7 @@ const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 pub struct Swept {
     /// Media that were looked at.
     pub media: u64,
-    /// Media whose time is over.
+    /// Media whose time is over, or whose sender was erased.
     pub due: u64,
     /// Of these, media that are held for a case and stay.
     pub held: u64,
@@ -48,7 +48,7 @@ pub struct Swept {
 /// [`ConductError`]; what was done until then is done.
 pub async fn sweep(conduct: &Conduct, dry: bool) -> Result<Swept, ConductError> {
     let now = Timestamp::now();
-    let mut sweep = Sweep { conduct, dry, now, swept: Swept::default(), due: BTreeMap::new() };
+    let mut sweep = Sweep { conduct, dry, now, swept: Swept::default(), due: BTreeMap::new(), marks: BTreeMap::new() };
     let (mut folder, mut objects, mut after) = (String::new(), Vec::new(), None);
     loop {
         let page = conduct.store().list("", after.as_ref(), MAX_PAGE).await?;
@@ -93,6 +93,8 @@ struct Sweep<'a> {
     now: Timestamp,
     swept: Swept,
     due: BTreeMap<String, BTreeMap<String, Sender>>,
+    /// Up to when an erasure covers what somebody sent, by the key of the record: read once a sweep.
+    marks: BTreeMap<String, Option<Timestamp>>,
 }
 
 impl Sweep<'_> {
@@ -141,13 +143,14 @@ impl Sweep<'_> {
 
     /// Notes a media whose time is over.
     async fn judge(&mut self, manifest: &Manifest) -> Result<(), ConductError> {
+        let (tenant, media_id) = manifest.media();
+        let (sender, sent_at) = self.conduct.scan().sender_of(tenant, manifest);
         let expires_at = manifest.expires_at().and_then(|text| text.parse::<Timestamp>().ok());
-        if expires_at.is_none_or(|expires_at| expires_at > self.now) {
+        let is_over = expires_at.is_some_and(|expires_at| expires_at <= self.now);
+        if !is_over && !self.is_covered(tenant, &sender, sent_at).await? {
             return Ok(());
         }
         self.swept.due += 1;
-        let (tenant, media_id) = manifest.media();
-        let sender = self.conduct.scan().sender_of(tenant, manifest);
         if !self.conduct.eraser().held_for(tenant, media_id, &sender).await?.is_empty() {
             self.swept.held += 1;
             return Ok(());
@@ -158,6 +161,32 @@ impl Sweep<'_> {
             self.erase_due().await?;
         }
         Ok(())
+    }
+
+    /// Whether an erasure of its sender covers a media that is there all the same: a worker of a version before marks stored it.
+    async fn is_covered(
+        &mut self,
+        tenant: &str,
+        sender: &Sender,
+        sent_at: Option<Timestamp>,
+    ) -> Result<bool, ConductError> {
+        let records = self.conduct.eraser().records();
+        let contacts = sender.contacts().map(Place::Contact);
+        for place in contacts.chain(sender.conversation.iter().map(Place::Conversation)) {
+            let key = records.key(tenant, place);
+            let mark = match self.marks.get(&key) {
+                Some(mark) => *mark,
+                None => {
+                    let mark = records.read(tenant, place).await?.and_then(|record| record.erased).map(|mark| mark.at);
+                    self.marks.insert(key, mark);
+                    mark
+                }
+            };
+            if mark.is_some_and(|mark| sent_at.is_none_or(|sent_at| sent_at <= mark)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn erase_due(&mut self) -> Result<(), ConductError> {

@@ -12,6 +12,21 @@ const PHONE: &str = "+5511999990000";
 /// Media of the person who asks to be erased.
 const MEDIA: usize = 12;
 
+/// Redelivery, a dead letter to be replayed, a second webhook, another event, renormalize, another profile.
+fn bring_back(rig: &Rig, events: &[Value]) {
+    rig.bus.take_all("dead");
+    for (n, first) in events.iter().enumerate() {
+        let mut second = first.clone();
+        second["id"] = json!(format!("again-{n}"));
+        let mut forced = first.clone();
+        (forced["id"], forced["data"]["renormalize"]) = (json!(format!("forced-{n}")), json!(true));
+        let mut profile = first.clone();
+        (profile["id"], profile["data"]["profile"]) = (json!(format!("profile-{n}")), json!("archive"));
+        [first, &second, &forced, &profile].into_iter().for_each(|event| ask(rig, event));
+        rig.bus.put("dead", &letter(first));
+    }
+}
+
 #[test]
 fn nothing_that_was_erased_comes_back_and_what_is_sent_later_does() {
     let Some(rabbit) = calm() else { return };
@@ -24,8 +39,7 @@ fn nothing_that_was_erased_comes_back_and_what_is_sent_later_does() {
     let other = sent("other", message("+5511999990001", "other"));
     events.iter().chain([&other]).for_each(|event| ask(&rig, event));
     rig.bus.ledger().wait_for_files(MEDIA + 1, SOON);
-    // What waits for an operator when the erasure comes, and one that comes after.
-    let late = sent("late", message(PHONE, "late"));
+    // What waits for an operator when the erasure comes.
     rig.bus.put("dead", &letter(&events[0]));
     rig.bus.put("dead", &letter(&other));
 
@@ -40,19 +54,8 @@ fn nothing_that_was_erased_comes_back_and_what_is_sent_later_does() {
         assert_eq!(said["data"]["certificate"], certificate["number"]);
     }
 
-    // Redelivery, a dead letter that is replayed, a second webhook, another event, renormalize, another profile.
-    rig.bus.take_all("dead");
-    for (n, first) in events.iter().enumerate() {
-        let mut second = first.clone();
-        second["id"] = json!(format!("again-{n}"));
-        let mut forced = first.clone();
-        (forced["id"], forced["data"]["renormalize"]) = (json!(format!("forced-{n}")), json!(true));
-        let mut profile = first.clone();
-        (profile["id"], profile["data"]["profile"]) = (json!(format!("profile-{n}")), json!("archive"));
-        [first, &second, &forced, &profile].into_iter().for_each(|event| ask(&rig, event));
-        rig.bus.put("dead", &letter(first));
-    }
-    ask(&rig, &late);
+    bring_back(&rig, &events);
+    ask(&rig, &sent("late", message(PHONE, "late")));
     Run::of(&mut rig.command(&["replay"])).exits(0);
     for n in 0..MEDIA {
         let all = rig.bus.ledger().wait_for(&format!("m{n}"), 6, SOON);
