@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `entries/<number of its first entry, 16 digits>.jsonl` | entries, one JSON object a line |
 //! | `checkpoints/<number of entries, 16 digits>` | a signed checkpoint |
+//! | `frontier.json` | the right edge of the tree at the last checkpoint, which saves reading all entries again |
 
 mod entry;
 mod note;
@@ -72,6 +73,7 @@ impl AuditLog {
         }
         let lines = Bytes::from(lines);
         let mut seen = self.seen.lock().await;
+        begin_at_frontier(&self.store, &mut seen).await?;
         for _ in 0..MAX_RACES {
             if self.store.put_new(&segment_key(&self.store, seen.size()), lines.clone(), JSON_LINES).await? {
                 add_lines(&mut seen, &lines);
@@ -90,10 +92,13 @@ impl AuditLog {
     /// [`StoreError`]
     pub async fn checkpoint(&self) -> Result<String, StoreError> {
         let mut seen = self.seen.lock().await;
+        begin_at_frontier(&self.store, &mut seen).await?;
         read_on(&self.store, &mut seen).await?;
         let note = self.signer.checkpoint(seen.size(), &seen.root());
         let key = self.store.catalog_key(&["audit", CHECKPOINTS, &format!("{:016}", seen.size())]);
         self.store.put_new(&key, Bytes::from(note.clone()), TEXT).await?;
+        let frontier = serde_json::to_vec(&*seen).map_err(|_| unreadable())?;
+        self.store.put_bytes(&frontier_key(&self.store), Bytes::from(frontier), TEXT).await?;
         tracing::info!(entries = seen.size(), root = hex::encode(seen.root()), "audit log: a checkpoint is signed");
         Ok(note)
     }
@@ -122,6 +127,21 @@ pub async fn entries(store: &Store) -> Result<Vec<Entry>, StoreError> {
 
 fn segment_key(store: &Store, first: u64) -> String {
     store.catalog_key(&["audit", ENTRIES, &format!("{first:016}.jsonl")])
+}
+
+fn frontier_key(store: &Store) -> String {
+    store.catalog_key(&["audit", "frontier.json"])
+}
+
+/// Where nothing was seen yet: the tree as the last checkpoint left it, so that not every entry is read to add one. Whoever changes
+/// that object spoils the checkpoints that come after, which `verify` finds; it reads every entry.
+async fn begin_at_frontier(store: &Store, tree: &mut Tree) -> Result<(), StoreError> {
+    if tree.size() == 0
+        && let Some(bytes) = store.get(&frontier_key(store)).await?
+    {
+        *tree = serde_json::from_slice(&bytes).map_err(|_| unreadable())?;
+    }
+    Ok(())
 }
 
 /// Adds what stands behind the part that was seen.

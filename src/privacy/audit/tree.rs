@@ -1,13 +1,14 @@
 //! The Merkle tree of RFC 6962 section 2.1 over a list that only grows. What is kept is the hash of each complete subtree on the
 //! right edge: as many as the number of entries has ones in binary.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// SHA-256.
 pub(super) type Hash = [u8; 32];
 
 /// The tree over the entries so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Tree {
     size: u64,
     /// Roots of complete subtrees, the largest first.

@@ -78,8 +78,8 @@ fn events_of_consent_erase_hold_and_revoke_are_acted_upon_once() {
     ask(&rig, &again);
     assert_eq!(rig.bus.ledger().wait("again", SOON).code(), "privacy.denied", "the later word counts");
     publish(&rig, "nobody", "erase", &json!({ "tenant": "acme" }));
-    wait_until("a dead letter", || rig.bus.depth("dead").ready == 1);
-    let dead = rig.bus.take_all("dead").remove(0);
+    wait_until("a dead letter", || rig.bus.depth("privacy.dead").ready == 1);
+    let dead = rig.bus.take_all("privacy.dead").remove(0);
     assert_eq!(dead.header("x-mediamill-code").as_deref(), Some("event.invalid"));
     wait_until("the last certificate", || certificates() == 5);
     let log = office.stops();

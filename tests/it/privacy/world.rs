@@ -69,7 +69,9 @@ pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
 pub(super) fn objects(store: &Path, media_id: &str) -> Vec<String> {
     let folder = store.join("acme").join(media_id);
     let named = |path: &PathBuf| path.strip_prefix(&folder).expect("below it").display().to_string();
-    let mut names: Vec<_> = files(&folder).iter().map(named).collect();
+    // What a killed process had half written begins so; no reader sees it, and the store sweeps it.
+    let is_half = |name: &String| name.rsplit('/').next().is_some_and(|file| file.starts_with(".~"));
+    let mut names: Vec<_> = files(&folder).iter().map(named).filter(|name| !is_half(name)).collect();
     names.sort_unstable();
     names
 }
