@@ -159,22 +159,21 @@ fn what_another_version_did_is_left_alone_where_it_cannot_be_read() {
 #[test]
 fn a_manifest_in_an_unknown_state_is_never_overwritten() {
     let Some(rabbit) = calm() else { return };
-    let tombstone = json!({ "state": "erased", "time": "2026-11-22T10:00:01Z", "data": { "certificate": "c-1" } });
-    let (rig, _) = done_elsewhere(rabbit, "tombstone", |_| {});
-    let path = rig.dir.path().join("store/acme/tombstone/manifest.json");
-    std::fs::write(path, tombstone.to_string()).expect("written");
+    let unknown = json!({ "state": "archived", "time": "2026-11-22T10:00:01Z", "data": { "since": "c-1" } });
+    let (rig, _) = done_elsewhere(rabbit, "unknown", |_| {});
+    let path = rig.dir.path().join("store/acme/unknown/manifest.json");
+    std::fs::write(path, unknown.to_string()).expect("written");
     let worker = rig.worker();
-    for (id, change) in [("ask-tombstone", json!({})), ("other", json!({})), ("again", json!({ "renormalize": true }))]
-    {
-        let mut event = event("tombstone", &fixture("voice-note.ogg"));
+    for (id, change) in [("ask-unknown", json!({})), ("other", json!({})), ("again", json!({ "renormalize": true }))] {
+        let mut event = event("unknown", &fixture("voice-note.ogg"));
         event["id"] = json!(id);
         event["data"].as_object_mut().expect("data").extend(change.as_object().expect("fields").clone());
         rig.bus.publish(&letter(&event));
     }
-    for outcome in &rig.bus.ledger().wait_for("tombstone", 4, SOON)[1..] {
+    for outcome in &rig.bus.ledger().wait_for("unknown", 4, SOON)[1..] {
         assert_eq!((outcome.word.as_str(), outcome.code()), ("failed", "worker.outdated"), "{:#}", outcome.event);
     }
-    assert_eq!(rig.object("acme/tombstone/manifest.json"), tombstone.to_string().into_bytes());
+    assert_eq!(rig.object("acme/unknown/manifest.json"), unknown.to_string().into_bytes());
     worker.stops();
 }
 
