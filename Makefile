@@ -1,4 +1,4 @@
-.PHONY: audit bench check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak test test-debian-13 upgrade webhook-faults erase-proof
+.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak test test-debian-13 upgrade webhook-faults erase-proof
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -14,6 +14,7 @@ check:
 	@scripts/venv.sh test
 	@scripts/venv.sh judges
 	@scripts/venv.sh crm
+	@scripts/venv.sh api
 	@scripts/test.sh check
 
 # Everything: the steps of `check` first, then every other test. With REQUIRE_SERVICES=1 a missing service is a failure
@@ -23,6 +24,7 @@ test:
 	@scripts/venv.sh test
 	@scripts/venv.sh judges
 	@scripts/venv.sh crm
+	@scripts/venv.sh api
 	@scripts/test.sh
 
 # The same on Debian 13, whose FFmpeg is 7.1 and whose RabbitMQ is 4: what is committed, in a root file system below target/.
@@ -72,6 +74,12 @@ journey:
 	cargo build --locked --quiet
 	@for provider in whatsapp-cloud 360dialog twilio; do \
 	  target/venv-judges/bin/python scripts/journey.py target/debug/mediamill --provider $$provider || exit $$?; done
+
+# The index with more and more tenants, up to ROWS media, on SQLite and PostgreSQL: rows stored a second, and how long searches take.
+# Fails where the slowest twentieth of a kind of search takes twice as long as with 10,000 media.
+catalog-scale:
+	@scripts/install.sh test
+	@ROWS=$(or $(ROWS),100000) REQUIRE_SERVICES=1 cargo test --release --quiet --locked --test it catalog::scale -- --ignored --nocapture
 
 # The fault tests in their long form, JOBS jobs a fault, and the table of what came of them.
 faults:
