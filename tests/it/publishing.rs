@@ -97,7 +97,7 @@ fn publish_says_what_it_waits_for_and_gives_up_in_time() {
     rabbit.memory_alarm(true);
     let run = Run::of(&mut rig.command(&["publish", "https://files.example/a.ogg", "--timeout", "8"])).exits(1);
     rabbit.memory_alarm(false);
-    assert!(run.stderr.contains("RabbitMQ takes no messages, for want of memory or disk"), "{}", run.stderr);
+    assert!(run.stderr.contains("RabbitMQ is short of memory or disk and accepts no messages"), "{}", run.stderr);
     assert!(run.stderr.contains("no message within 8 s: it is short of memory or disk"), "{}", run.stderr);
 }
 
