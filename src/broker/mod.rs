@@ -1,11 +1,11 @@
 //! RabbitMQ. Only this module uses lapin.
 //!
 //! - [`Connection`](connection): one connection with time limits for opening and closing. lapin's own recovery stays
-//! off: it gives up after 16 attempts, and it does not restore consumers that the server cancelled.
+//!   off: it gives up after 16 attempts, and it does not restore consumers that the server cancelled.
 //! - [`QueueSpec`]: a queue as a role specifies it; [`Topology`]: the names of all queues, and their declaration.
 //! - [`Publisher`]: publishes mandatory, persistent, confirmed messages, and reconnects by itself.
 //! - [`Subscription`]: the queues of a role, an [`Inlet`] each. When it ends with an error, the caller opens another
-//! one.
+//!   one.
 //! - [`Mover`]: moves messages from queue to queue, many at a time.
 //! - [`QueueDepths`]: how many messages wait, counted over the same connection, for health and metrics.
 //! - [`DeadLetters`]: reads the queues of messages that wait for an operator.

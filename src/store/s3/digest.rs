@@ -1,4 +1,4 @@
-//! One pass over a file: its SHA-256, and those of the parts that it is sent in.
+//! Reads a file once and computes its SHA-256 and the checksums of its upload parts.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::StoreError;
 use super::answer::Sent;
 
-/// S3's most parts of one upload.
+/// The most parts that S3 allows in one upload.
 const MAX_PARTS: u64 = 10_000;
 const CHUNK_BYTES: u64 = 256 << 10;
 
@@ -21,11 +21,11 @@ const CHUNK_BYTES: u64 = 256 << 10;
 pub(super) struct Digests {
     pub(super) size_bytes: u64,
     pub(super) sha256: [u8; 32],
-    /// At least one.
+    /// At least one part.
     pub(super) parts: Vec<Part>,
 }
 
-/// A stretch of the file.
+/// A range of the file with its checksums.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) offset: u64,
@@ -35,12 +35,12 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// SHA-256 as it stands in S3's headers.
+    /// The SHA-256 as S3's headers have it (base64).
     pub(super) fn sha256(&self) -> String {
         STANDARD.encode(self.sha256)
     }
 
-    /// `Content-MD5`.
+    /// The value of `Content-MD5`.
     pub(super) fn content_md5(&self) -> String {
         STANDARD.encode(self.md5)
     }
@@ -62,13 +62,13 @@ impl Digests {
         Self { size_bytes: part.size_bytes, sha256: part.sha256, parts: vec![part] }
     }
 
-    /// Checksums that a server may return for the object after one PUT.
+    /// The checksums that a server may return for the object after a single PUT.
     pub(super) fn sent_whole(&self) -> Sent {
         let part = &self.parts[0];
         Sent { size_bytes: self.size_bytes, sha256: vec![self.whole_sha256()], e_tag: part.e_tag() }
     }
 
-    /// Checksums that a server may return for the object after a multipart upload.
+    /// The checksums that a server may return for the object after a multipart upload.
     pub(super) fn sent_in_parts(&self) -> Sent {
         let composite = self.composite_sha256();
         let numbered = format!("{composite}-{}", self.parts.len());
@@ -79,19 +79,20 @@ impl Digests {
         }
     }
 
-    /// SHA-256 as it stands in S3's headers, of an object that was put whole.
+    /// The SHA-256 of an object that was uploaded by a single PUT, as S3's headers have it.
     pub(super) fn whole_sha256(&self) -> String {
         STANDARD.encode(self.sha256)
     }
 
-    /// SHA-256 of an object that was put in parts: the hash of the parts' hashes. S3 adds a hyphen and their number.
+    /// The composite SHA-256 of a multipart object: the hash of the parts' hashes. S3 adds a hyphen and the number of
+    /// parts.
     pub(super) fn composite_sha256(&self) -> String {
         let mut hash = Sha256::new();
         self.parts.iter().for_each(|part| hash.update(part.sha256));
         STANDARD.encode(hash.finalize())
     }
 
-    /// The ETag of such an object.
+    /// The ETag of a multipart object.
     pub(super) fn composite_e_tag(&self) -> String {
         let mut hash = Md5::new();
         self.parts.iter().for_each(|part| hash.update(part.md5));
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_cover_the_file_and_composites_are_as_aws_computes_them() {
+    fn parts_cover_the_file_and_composite_checksums_are_those_of_aws() {
         let digests = read(&b"hello, parts"[..], 12, 5).expect("read");
         let sizes: Vec<_> = digests.parts.iter().map(|part| (part.offset, part.size_bytes)).collect();
         assert_eq!(sizes, [(0, 5), (5, 5), (10, 2)]);
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_any_size_has_no_more_parts_than_s3_takes() {
+    fn a_file_of_any_size_has_no_more_parts_than_s3_allows() {
         let digests = read(io::repeat(0), 10_001, 1).expect("read");
         assert_eq!((digests.parts.len(), digests.parts[0].size_bytes), (5001, 2));
     }
