@@ -1,4 +1,4 @@
-//! From packets of the input to packets of H.264: frames, encoded, and a poster on the way.
+//! Decodes a picture, encodes it as H.264, and picks the poster.
 
 use ffmpeg_next as ff;
 
@@ -17,7 +17,7 @@ pub(in crate::transcode) struct PictureEncoder {
     coder: Coder,
 }
 
-/// Everything behind the frames.
+/// The steps behind the frames.
 struct Coder {
     settings: VideoSettings,
     frame_rate: f64,
@@ -53,7 +53,7 @@ impl PictureEncoder {
         ms
     }
 
-    /// How far it has come, in ms.
+    /// The time that it has reached, in ms.
     pub(in crate::transcode) fn end_ms(&self) -> i64 {
         self.reader.end_ms()
     }
@@ -111,7 +111,7 @@ impl Coder {
     }
 }
 
-/// x264 gives no duration; without one the last frame would have none.
+/// x264 sets no duration. Without one the last frame would not be shown.
 fn keep(packets: &mut PacketSpool, mut packet: ff::Packet, duration: i64) -> Result<(), Trouble> {
     if packet.duration() == 0 {
         packet.set_duration(duration);

@@ -1,4 +1,4 @@
-//! The two streams of a film, each encoded or kept as it is.
+//! The two streams of a video, each encoded or copied.
 
 use ffmpeg_next as ff;
 
@@ -15,7 +15,7 @@ use crate::transcode::pass::packets::PacketSpool;
 use crate::transcode::pass::sound::{SoundReader, SoundSource};
 use crate::transcode::read::probe::check_duration;
 
-/// The picture of a film.
+/// The picture stream of a video.
 pub(in crate::transcode) enum PictureTrack {
     Encode(Box<PictureEncoder>),
     Copy(Box<CopyTrack>),
@@ -38,7 +38,7 @@ impl PictureTrack {
         Ok(Self::Copy(Box::new(CopyTrack::new(&stream, offset_ms, "video.part"))))
     }
 
-    /// Length of one frame, rounded up.
+    /// The duration of one frame, rounded up.
     pub(in crate::transcode) fn frame_ms(&self, facts: &Facts) -> u64 {
         match self {
             Self::Encode(encoder) => encoder.frame_ms(),
@@ -56,7 +56,7 @@ impl PictureTrack {
         }
     }
 
-    /// How far it has come, in ms.
+    /// The time that it has reached, in ms.
     pub(in crate::transcode) fn end_ms(&self) -> i64 {
         match self {
             Self::Encode(encoder) => encoder.end_ms(),
@@ -84,7 +84,7 @@ impl PictureTrack {
     }
 }
 
-/// The sound of a film.
+/// The sound stream of a video.
 pub(in crate::transcode) struct SoundTrack {
     pub(in crate::transcode) index: usize,
     way: Way,
@@ -95,7 +95,7 @@ enum Way {
     Copy(Box<CopyTrack>),
 }
 
-/// Sound that is done.
+/// A finished sound stream.
 pub(in crate::transcode) struct FinishedSound {
     pub(in crate::transcode) track: Waiting,
     pub(in crate::transcode) duration_ms: u64,
@@ -139,7 +139,7 @@ impl SoundTrack {
         }
     }
 
-    /// None where the file declares sound but has none. A long sound is decoded once more for its encoder.
+    /// `None` if the file declares sound but has none. A long sound is decoded again for the encoder.
     pub(in crate::transcode) fn finish(
         self,
         plan: &Plan,
