@@ -1,6 +1,6 @@
 //! Everything that uses libav. Runs only in the confined child, with the scratch directory as its working directory.
 //!
-//! The steps for a file: sniff → open with the recognised demuxer → facts → plan → decode once and write the outputs →
+//! The steps for a file: sniff → open with the recognised demuxer → facts → plan → decode once and write outputs →
 //! check them → report.
 
 /// A named stage of the work, for listeners: `make bench` adds up how long each takes. In a child nothing listens.

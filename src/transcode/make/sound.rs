@@ -162,9 +162,7 @@ fn encode_sound(
     write_sound(sound, &settings, facts, Some(&mut peaks))?;
     let size = size_of(ENCODED)?;
     if let Some(most) = preferred.filter(|most| size > *most) {
-        let text = format!(
-            "the output has {size} bytes, more than the wanted {most}, but a lower bit rate would make speech hard to understand"
-        );
+        let text = format!("{size} bytes, wanted are at most {most}: a lower bit rate would spoil speech");
         plan.reasons.push(note("encode", "above-preferred", text));
     }
     if let Some(max_bytes) = job.profile.max_bytes.filter(|max| size > *max) {
