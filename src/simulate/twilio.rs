@@ -1,4 +1,4 @@
-//! Twilio's media resource and webhooks.
+//! Simulates Twilio's media resource and webhooks.
 //!
 //! Sources: <https://www.twilio.com/docs/messaging/api/media-resource>, <https://www.twilio.com/docs/messaging/guides/webhook-request>.
 
@@ -12,7 +12,7 @@ use super::Fault;
 use super::URL_LIFETIME;
 use super::played::{Answer, Asked, Delivered, Played, Webhook, unix_now};
 
-/// Below it are files, for whoever has the signed URL; a request that is authorized in another way as well is refused.
+/// The path of files with signed URLs. A request that also has an Authorization header is refused.
 const CDN: &str = "/cdn/";
 
 fn sid(prefix: &str, n: usize) -> String {
@@ -99,7 +99,7 @@ pub(super) fn answer(played: &Played, asked: &Asked) -> Answer {
     }
     let until =
         if played.strikes(Fault::Expired, &n, 1) { unix_now() - 1 } else { unix_now() + URL_LIFETIME.as_secs() };
-    // Another origin than the API's, as it is in life.
+    // Another origin than the API's, as with the real Twilio.
     let host = played.address.to_string().replace("127.0.0.1", "localhost");
     Answer::Redirect(307, format!("http://{host}{CDN}{n}?Expires={until}&Signature=x&Key-Pair-Id=y"))
 }
