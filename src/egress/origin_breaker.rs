@@ -26,7 +26,8 @@ const REST: Duration = Duration::from_secs(60);
 const MAX_ENDPOINTS: usize = 1024;
 /// At most this many addresses of one name are checked; a client tries them in this order.
 const MAX_ADDRESSES: usize = 8;
-const RESTS: &str = "the origin took 60 s of this tenant's jobs and gave no file; it is not asked for 60 s";
+const RESTS: &str =
+    "the origin used 60 s of job time of this tenant without delivering a file: it gets no requests for 60 s";
 
 /// The endpoints that failed lately, at most 1024, by tenant. Cheap to clone.
 #[derive(Debug, Clone, Default)]

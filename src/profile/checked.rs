@@ -257,14 +257,14 @@ impl Checks {
         let vbr = audio.mode == "vbr";
         let opus = audio.codec == "opus";
         self.ensure(opus || audio.codec == "mp3", "audio.codec", "is neither \"mp3\" nor \"opus\"");
-        self.ensure(!opus || audio.max_channels == 1, "audio.max_channels", "is 1 for Opus");
+        self.ensure(!opus || audio.max_channels == 1, "audio.max_channels", "must be 1 for Opus");
         self.ensure(
             opus || audio.preferred_max_bytes == 0,
             "audio.preferred_max_bytes",
-            "goes with codec = \"opus\" only",
+            "is only possible with codec = \"opus\"",
         );
         self.ensure(vbr || audio.mode == "cbr", "audio.mode", "is neither \"cbr\" nor \"vbr\"");
-        self.ensure(vbr || audio.vbr_quality.is_none(), "audio.vbr_quality", "goes with mode = \"vbr\" only");
+        self.ensure(vbr || audio.vbr_quality.is_none(), "audio.vbr_quality", "is only possible with mode = \"vbr\"");
         self.range(audio.vbr_quality.unwrap_or(0), 0..=9, "audio.vbr_quality");
         self.range(audio.compression_level, 0..=9, "audio.compression_level");
         self.range(audio.max_channels, 1..=2, "audio.max_channels");

@@ -196,7 +196,10 @@ impl<M> Incoming<M> {
         let delivered = self.delivery.delivered_in_all().saturating_add(1);
         (delivered >= delivery_limit).then(|| Failure {
             stage: Stage::Parse,
-            fault: Fault::broken(Code::WorkerBroken, format!("delivered {delivered} times without an outcome")),
+            fault: Fault::broken(
+                Code::WorkerBroken,
+                format!("the message was delivered {delivered} times without an outcome"),
+            ),
         })
     }
 }

@@ -296,7 +296,11 @@ impl Account {
             // Reached after a second round. The id in the event still names the file, so the job is tried again.
             Judgement::Again => Round::Again(self.unavailable("its URL has expired, or the answer is not a file")),
             Judgement::Throttled(wait) => {
-                tracing::warn!(account = self.name, wait_s = wait.as_secs(), "the provider asks for a pause");
+                tracing::warn!(
+                    account = self.name,
+                    wait_s = wait.as_secs(),
+                    "the provider asked for a pause: jobs with files of the account wait"
+                );
                 Round::Ends(self.paused("the provider asked for a pause", wait))
             }
             Judgement::Refused => {

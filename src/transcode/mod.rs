@@ -75,7 +75,8 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
         return Err(Fault::rejected(Code::MediaEmpty, "the file has no bytes"));
     }
     if size_bytes > job.limits.input_bytes {
-        let text = format!("{size_bytes} bytes, at most {}", job.limits.input_bytes);
+        let text =
+            format!("the file has {size_bytes} bytes, more than limits.input_bytes ({})", job.limits.input_bytes);
         return Err(Fault::rejected(Code::LimitBytes, text));
     }
     let sniffed = stage!("sniff").in_scope(|| read::sniff::sniff(&mut file)).map_err(scratch)?;

@@ -60,7 +60,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let (config, profiles) = global.load_with_profiles()?;
     if let Some(name) = args.profile.as_deref().filter(|name| profiles.get(name).is_none()) {
         let known: Vec<_> = profiles.iter().map(|profile| profile.raw.name.as_str()).collect();
-        return Err(CliError::Usage(format!("--profile: there is no {name:?}, but {}", known.join(", "))));
+        return Err(CliError::Usage(format!(
+            "--profile: there is no profile {name:?}; known are {}",
+            known.join(", ")
+        )));
     }
     telemetry::init(&quiet(&config.log));
     std::fs::create_dir_all(&args.out).map_err(at(&args.out))?;

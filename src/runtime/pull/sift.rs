@@ -83,7 +83,12 @@ impl<R: Role> Taker<'_, R> {
                 break;
             }
         }
-        tracing::debug!(lane = self.label(lane), seen, startable = sorted.startable.len(), "looked behind the front");
+        tracing::debug!(
+            lane = self.label(lane),
+            seen,
+            startable = sorted.startable.len(),
+            "searched a lane for messages of other tenants"
+        );
         let Sorted { mut startable, .. } = sorted;
         if self.runner.tenants.shares(lane).is_one_slot(view.room) {
             // The sort is stable: messages of the last tenant go to the end, the others keep their order.

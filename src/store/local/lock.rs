@@ -101,7 +101,10 @@ fn lock(file: &File, until: Instant) -> io::Result<()> {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::INTR) => {}
             Err(Errno::WOULDBLOCK) if Instant::now() >= until => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "another process has the lock of the folder"));
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "another process held the lock of the folder for too long",
+                ));
             }
             Err(Errno::WOULDBLOCK) => {
                 sleep(pause);

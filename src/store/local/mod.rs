@@ -44,7 +44,7 @@ impl Local {
         if key.split('/').all(is_file_name) {
             return Ok(self.root.join(key));
         }
-        Err(StoreError::invalid("use an object key", "in a directory no part of a key is empty or begins with .~"))
+        Err(StoreError::invalid("use an object key", "in a directory, no part of a key may be empty or begin with .~"))
     }
 
     async fn put<R: io::Read>(

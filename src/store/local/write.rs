@@ -108,7 +108,7 @@ fn temporary_file(root: &Path, folder: &Path) -> Result<(NamedTempFile, Vec<Path
             Err(err) => return Err(failed(ACTION)(err)),
         }
     }
-    Err(StoreError::unavailable(ACTION, "the folder is gone"))
+    Err(StoreError::unavailable(ACTION, "other processes removed the folder before the object was in it"))
 }
 
 /// Creates the folders between the root and this one. Returns the parents that gained an entry.

@@ -213,7 +213,8 @@ impl Keeper<'_> {
         }
         self.samples += samples.len() as u64;
         if self.samples / u64::from(self.channels) > self.max_frames {
-            let text = format!("more than {} s of sound", self.max_frames / u64::from(self.rate));
+            let text =
+                format!("the sound is longer than limits.duration_s ({})", self.max_frames / u64::from(self.rate));
             return Err(Fault::rejected(Code::LimitDuration, text));
         }
         Ok(())

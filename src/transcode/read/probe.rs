@@ -46,7 +46,8 @@ pub(in crate::transcode) fn facts(
     limits: &Limits,
 ) -> Result<Facts, Fault> {
     if input.stream_count() > limits.streams as usize {
-        let text = format!("{} streams, at most {}", input.stream_count(), limits.streams);
+        let text =
+            format!("the file has {} streams, more than limits.streams ({})", input.stream_count(), limits.streams);
         return Err(Fault::rejected(Code::LimitStreams, text));
     }
     let layout = if container.is_iso() { iso_layout(file).unwrap_or_default() } else { IsoLayout::default() };
@@ -101,7 +102,8 @@ pub(in crate::transcode) fn check_duration(duration_ms: u64, limits: &Limits) ->
     if duration_ms / 1000 <= limits.duration_s {
         return Ok(());
     }
-    let text = format!("{} s, at most {}", duration_ms / 1000, limits.duration_s);
+    let text =
+        format!("the file lasts {} s, longer than limits.duration_s ({})", duration_ms / 1000, limits.duration_s);
     Err(Fault::rejected(Code::LimitDuration, text))
 }
 
@@ -120,7 +122,10 @@ pub(in crate::transcode) fn check_size(width: u32, height: u32, limits: &Limits)
     if u64::from(width) * u64::from(height) <= limits.pixels {
         return Ok(());
     }
-    Err(Fault::rejected(Code::LimitPixels, format!("{width}x{height}, at most {} pixels", limits.pixels)))
+    Err(Fault::rejected(
+        Code::LimitPixels,
+        format!("a picture has {width}x{height}, more than limits.pixels ({})", limits.pixels),
+    ))
 }
 
 fn kind_of(facts: &Facts) -> Result<Kind, Fault> {
