@@ -73,7 +73,7 @@ where
 
 /// The protocol that a port speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spoken {
+enum PortProtocol {
     Amqp,
     Tls,
     Http,
@@ -82,25 +82,25 @@ enum Spoken {
 /// A hint for the operator when the port speaks another protocol than the URL's scheme says, which is why the
 /// connection failed. Asks the port over a connection of its own.
 pub(super) async fn hint(scheme: AMQPScheme, address: SocketAddr) -> Option<&'static str> {
-    let spoken = spoken(address).await.ok()??;
+    let spoken = port_protocol(address).await.ok()??;
     match (scheme, spoken) {
-        (AMQPScheme::AMQPS, Spoken::Amqp) => Some(
+        (AMQPScheme::AMQPS, PortProtocol::Amqp) => Some(
             "this port has no TLS: broker.url needs the port of RabbitMQ's TLS listener (5671 by default), or amqp://",
         ),
-        (AMQPScheme::AMQP, Spoken::Tls) => Some(
+        (AMQPScheme::AMQP, PortProtocol::Tls) => Some(
             "this port speaks TLS: broker.url needs amqps://, or the port of RabbitMQ's plain listener (5672 by default)",
         ),
-        (_, Spoken::Http) => Some(
+        (_, PortProtocol::Http) => Some(
             "this port speaks HTTP: broker.url needs RabbitMQ's AMQP port (5672, or 5671 with TLS), not that of its \
              management",
         ),
-        (AMQPScheme::AMQP, Spoken::Amqp) | (AMQPScheme::AMQPS, Spoken::Tls) => None,
+        (AMQPScheme::AMQP, PortProtocol::Amqp) | (AMQPScheme::AMQPS, PortProtocol::Tls) => None,
     }
 }
 
 /// Sends the greeting of an AMQP client and, if the port does not answer it, that of a TLS client. The first bytes of
 /// the answer tell the protocol.
-async fn spoken(address: SocketAddr) -> io::Result<Option<Spoken>> {
+async fn port_protocol(address: SocketAddr) -> io::Result<Option<PortProtocol>> {
     match answer_to(address, AMQP_GREETING).await {
         Ok(first) => Ok(recognise(first)),
         // The node accepts connections but hangs: a second greeting would not be answered either.
@@ -118,13 +118,13 @@ async fn answer_to(address: SocketAddr, greeting: &[u8]) -> io::Result<[u8; 5]> 
     Ok(first)
 }
 
-fn recognise(first: [u8; 5]) -> Option<Spoken> {
+fn recognise(first: [u8; 5]) -> Option<PortProtocol> {
     match first {
         // AMQP: a method frame on channel 0 (Connection.Start).
-        [1, 0, 0, ..] => Some(Spoken::Amqp),
+        [1, 0, 0, ..] => Some(PortProtocol::Amqp),
         // TLS: record type alert (21) or handshake (22), then the major version, which is 3 in every TLS version.
-        [21 | 22, 3, ..] => Some(Spoken::Tls),
-        [b'H', b'T', b'T', b'P', b'/'] => Some(Spoken::Http),
+        [21 | 22, 3, ..] => Some(PortProtocol::Tls),
+        [b'H', b'T', b'T', b'P', b'/'] => Some(PortProtocol::Http),
         _ => None,
     }
 }

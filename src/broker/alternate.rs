@@ -73,7 +73,7 @@ async fn probe(
         }),
         Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Ok(AlternateExchange::Missing),
         Confirmation::Nack(None) | Confirmation::NotRequested => {
-            Err(BrokerError::gone("publishing", "the broker refused the message (basic.nack)"))
+            Err(BrokerError::unavailable("publishing", "the broker refused the message (basic.nack)"))
         }
     }
 }

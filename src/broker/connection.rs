@@ -35,7 +35,7 @@ impl Connection {
         // connection.
         let first = rand::rng().random_range(0..uris.len());
         uris.rotate_left(first);
-        let mut opened = Err(BrokerError::gone("connecting", "the configuration names no node"));
+        let mut opened = Err(BrokerError::unavailable("connecting", "the configuration names no node"));
         for uri in uris {
             opened = Self::open_node(config, uri, purpose).await;
             // A refusal (credentials, permissions) is the same on every node, so the others are not tried.
@@ -53,8 +53,8 @@ impl Connection {
         let wait = Duration::from_secs(config.connect_timeout_s);
         let resolved = timeout(wait, addresses::resolve(&uri)).await;
         let resolved =
-            resolved.map_err(|_elapsed| BrokerError::gone(ACTION, "the host name was not resolved in time"))?;
-        let mut left = resolved.map_err(|err| BrokerError::gone(ACTION, &err.to_string()))?;
+            resolved.map_err(|_elapsed| BrokerError::unavailable(ACTION, "the host name was not resolved in time"))?;
+        let mut left = resolved.map_err(|err| BrokerError::unavailable(ACTION, &err.to_string()))?;
         let share = addresses::share(wait, left.len());
         loop {
             let socket = Socket::default();

@@ -145,7 +145,7 @@ impl OutcomeQueue {
         match self.consumer.next().await {
             Some(Ok(inner)) => Ok(OutcomeMessage { connection: &self.connection, inner }),
             Some(Err(err)) => Err(BrokerError::lapin("consuming")(err)),
-            None => Err(BrokerError::gone("consuming", "the broker ended the consumer")),
+            None => Err(BrokerError::unavailable("consuming", "the broker ended the consumer")),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{BrokerError, QueueSpec, Topology, WorkQueue};
 
 /// RabbitMQ 4 gives every quorum queue a delivery limit of 20 by default, and drops or dead-letters a message beyond
 /// it. Each reading of a dead-letter queue counts as a delivery, so its limit is set this high.
-const LETTERS_DELIVERY_LIMIT: i64 = 1_000_000;
+const HIGH_DELIVERY_LIMIT: i64 = 1_000_000;
 /// Requests, and messages that customers have revoked. An outcome that no queue is bound for must be returned to the
 /// worker that published it.
 const UNROUTED_KEYS: &[&str] = &["media.received.#", "message.revoked"];
@@ -88,7 +88,7 @@ impl Topology {
     /// What a queue that messages are taken from has as arguments. Where messages have a lifetime, all that ends them is that.
     fn work_arguments(&self, spec: &QueueSpec) -> Vec<(&'static str, Argument)> {
         let mut arguments = quorum();
-        let limit = if spec.lifetime_s.is_some() { LETTERS_DELIVERY_LIMIT } else { self.delivery_limit.into() };
+        let limit = if spec.lifetime_s.is_some() { HIGH_DELIVERY_LIMIT } else { self.delivery_limit.into() };
         arguments.push(("x-delivery-limit", Argument::Number(limit)));
         match spec.lifetime_s {
             Some(lifetime_s) => arguments.push(time_to_live(lifetime_s)),
@@ -113,7 +113,7 @@ impl Topology {
             queues.push(Queue { name, exchange: self.exchange.clone(), keys: Vec::new(), arguments });
         }
         let mut arguments = quorum();
-        arguments.push(("x-delivery-limit", Argument::Number(LETTERS_DELIVERY_LIMIT)));
+        arguments.push(("x-delivery-limit", Argument::Number(HIGH_DELIVERY_LIMIT)));
         let letters = |name, exchange, keys| Queue { name, exchange, keys, arguments: arguments.clone() };
         for name in self.dead_letter_names() {
             queues.push(letters(self.dead_letters(name), self.exchange.clone(), Vec::new()));

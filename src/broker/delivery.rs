@@ -210,7 +210,7 @@ impl Delivery {
     ) -> Result<(), BrokerError> {
         match timeout(ACK_TIMEOUT, answer).await {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(BrokerError::gone(action, "the delivery's channel is closed")),
+            Ok(Ok(false)) => Err(BrokerError::unavailable(action, "the delivery's channel is closed")),
             Ok(Err(err)) => Err(BrokerError::lapin(action)(err)),
             Err(_elapsed) => Err(BrokerError::Timeout { action }),
         }

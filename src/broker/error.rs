@@ -63,7 +63,7 @@ impl BrokerError {
         }
     }
 
-    pub(super) fn gone(action: &'static str, detail: &str) -> Self {
+    pub(super) fn unavailable(action: &'static str, detail: &str) -> Self {
         Self::Unavailable { action, detail: detail.to_owned() }
     }
 

@@ -211,7 +211,7 @@ fn received(queue: WorkQueue, next: Option<lapin::Result<lapin::message::Deliver
     match next {
         Some(Ok(delivery)) => Ok(Delivery::new(queue, delivery)),
         Some(Err(err)) => Err(BrokerError::lapin("consuming")(err)),
-        None => Err(BrokerError::gone("consuming", "the broker ended the consumer")),
+        None => Err(BrokerError::unavailable("consuming", "the broker ended the consumer")),
     }
 }
 

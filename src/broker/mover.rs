@@ -74,7 +74,7 @@ impl Mover {
         let patience = Duration::from_secs(self.config.confirm_timeout_s);
         let (connection, channel) = self.channel().await?;
         if connection.is_blocked() {
-            return Err(BrokerError::gone("moving messages", "the broker is short of memory or disk"));
+            return Err(BrokerError::unavailable("moving messages", "the broker is short of memory or disk"));
         }
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let mut confirms = Vec::with_capacity(deliveries.len());
@@ -104,7 +104,7 @@ impl Mover {
             connection.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
             self.open = Some((connection, channel));
         }
-        self.open.as_ref().ok_or_else(|| BrokerError::gone("moving messages", "there is no connection"))
+        self.open.as_ref().ok_or_else(|| BrokerError::unavailable("moving messages", "there is no connection"))
     }
 }
 

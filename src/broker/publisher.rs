@@ -214,7 +214,9 @@ impl Session {
             // RabbitMQ also confirms a message that it has returned.
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Err(BrokerError::Unroutable { routing_key }),
             Confirmation::Nack(None) => Err(BrokerError::NotTaken { routing_key }),
-            Confirmation::NotRequested => Err(BrokerError::gone("publishing", "the channel is not in confirm mode")),
+            Confirmation::NotRequested => {
+                Err(BrokerError::unavailable("publishing", "the channel is not in confirm mode"))
+            }
         };
         self.keep(channel);
         result

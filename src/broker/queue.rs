@@ -5,7 +5,7 @@ use rand::Rng;
 /// The end of the name of a second queue.
 pub(super) const LATER: &str = ".later";
 /// How many delay queues a step has when the ladder has jitter.
-const SPREAD: u64 = 4;
+const QUEUES_PER_STEP: u64 = 4;
 
 /// A queue that a role consumes, with its bindings, retry queues and dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +64,9 @@ impl Ladder {
             return vec![delay_s];
         }
         let longest_s = delay_s.saturating_mul(self.jitter_percent.into()) / 100;
-        let mut delays: Vec<_> =
-            (0..SPREAD).map(|n| delay_s.saturating_add(longest_s.saturating_mul(n) / (SPREAD - 1))).collect();
+        let mut delays: Vec<_> = (0..QUEUES_PER_STEP)
+            .map(|n| delay_s.saturating_add(longest_s.saturating_mul(n) / (QUEUES_PER_STEP - 1)))
+            .collect();
         delays.dedup();
         delays
     }

@@ -78,7 +78,7 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 /// network of 64 bits.
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match unwrapped(address) {
-        IpAddr::V6(v6) => match meant(v6) {
+        IpAddr::V6(v6) => match machine_behind(v6) {
             Some(v4) => v4.into(),
             None => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
         },
@@ -95,7 +95,7 @@ fn unwrapped(address: IpAddr) -> IpAddr {
 }
 
 /// The IPv4 address of the machine behind an address that is not public, or that can be read in several ways.
-fn meant(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+fn machine_behind(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let within = |(network, bits)| within_v6(v6, network, bits);
     if within(LOCAL_NAT64) {
         return local_readings(v6).first().copied();

@@ -18,20 +18,20 @@ use crate::error::{Code, Fault};
 use crate::events::Origin;
 
 /// How much time in slots an endpoint may use up without delivering a file.
-const WASTE: Duration = Duration::from_secs(60);
+const MAX_WASTED: Duration = Duration::from_secs(60);
 /// How long it then gets no requests. After that, one job at a time tries it until one receives its file.
-const REST: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(60);
 /// At most this many endpoints are remembered. Those whose pause is over are forgotten first, then those that failed
 /// longest ago.
 const MAX_ENDPOINTS: usize = 1024;
 /// At most this many addresses of one name are checked; a client tries them in this order.
 const MAX_ADDRESSES: usize = 8;
-const RESTS: &str =
+const PAUSED: &str =
     "the origin used 60 s of job time of this tenant without delivering a file: it gets no requests for 60 s";
 
 /// The endpoints that failed lately, at most 1024, by tenant. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Endpoints(Arc<Mutex<HashMap<Endpoint, Trouble>>>);
+pub struct Endpoints(Arc<Mutex<HashMap<Endpoint, Failures>>>);
 
 /// What fails as a unit, for one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,10 +51,10 @@ enum Place {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Trouble {
+struct Failures {
     wasted: Duration,
     last: Instant,
-    rests_until: Option<Instant>,
+    paused_until: Option<Instant>,
     /// One job is trying whether the endpoint works again.
     on_trial: bool,
 }
@@ -64,12 +64,12 @@ struct Trouble {
 pub struct Visit {
     endpoints: Endpoints,
     tenant: String,
-    at: Mutex<At>,
+    at: Mutex<Position>,
 }
 
 /// The place that a fetch has reached.
 #[derive(Debug)]
-struct At {
+struct Position {
     /// One endpoint for each address of the name; empty for a file on this machine.
     endpoints: Vec<Endpoint>,
     since: Instant,
@@ -96,39 +96,39 @@ impl Endpoints {
         };
         let endpoints: Vec<_> = place.map(|place| Endpoint { tenant: tenant.to_owned(), place }).into_iter().collect();
         if !admit(&mut self.map(), &endpoints, now) {
-            return Err(Fault::transient(Code::SourceUnavailable, RESTS));
+            return Err(Fault::transient(Code::SourceUnavailable, PAUSED));
         }
-        let at = Mutex::new(At { endpoints, since: now });
+        let at = Mutex::new(Position { endpoints, since: now });
         Ok(Visit { endpoints: self.clone(), tenant: tenant.to_owned(), at })
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<Endpoint, Trouble>> {
+    fn map(&self) -> MutexGuard<'_, HashMap<Endpoint, Failures>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whether a job may use these endpoints. Either all are admitted or none.
-fn admit(map: &mut HashMap<Endpoint, Trouble>, endpoints: &[Endpoint], now: Instant) -> bool {
-    let rests = |endpoint| map.get(endpoint).is_some_and(|trouble| trouble.rests(now));
-    if endpoints.iter().any(rests) {
+fn admit(map: &mut HashMap<Endpoint, Failures>, endpoints: &[Endpoint], now: Instant) -> bool {
+    let is_paused = |endpoint| map.get(endpoint).is_some_and(|failures| failures.is_paused(now));
+    if endpoints.iter().any(is_paused) {
         return false;
     }
     for endpoint in endpoints {
-        if let Some(trouble) = map.get_mut(endpoint) {
-            trouble.on_trial = trouble.rests_until.is_some();
+        if let Some(failures) = map.get_mut(endpoint) {
+            failures.on_trial = failures.paused_until.is_some();
         }
     }
     true
 }
 
-impl Trouble {
+impl Failures {
     /// Whether no job may use the endpoint now.
-    fn rests(&self, now: Instant) -> bool {
-        self.rests_until.is_some_and(|until| now < until || self.on_trial)
+    fn is_paused(&self, now: Instant) -> bool {
+        self.paused_until.is_some_and(|until| now < until || self.on_trial)
     }
 
     fn is_over(&self, now: Instant) -> bool {
-        !self.on_trial && self.rests_until.is_none_or(|until| until <= now)
+        !self.on_trial && self.paused_until.is_none_or(|until| until <= now)
     }
 }
 
@@ -140,7 +140,7 @@ impl Visit {
     }
 
     fn ends_at(self, to_blame: bool, now: Instant) {
-        let At { endpoints, since } = &mut *self.at();
+        let Position { endpoints, since } = &mut *self.at();
         let endpoints = std::mem::take(endpoints);
         let mut map = self.endpoints.map();
         for endpoint in endpoints {
@@ -160,13 +160,13 @@ impl Visit {
         let mut endpoints: Vec<_> = networks.iter().take(MAX_ADDRESSES).map(place).collect();
         endpoints.dedup();
         if !admit(&mut map, &endpoints, now) {
-            return Err(EgressError::Unavailable(RESTS.to_owned()));
+            return Err(EgressError::Unavailable(PAUSED.to_owned()));
         }
-        *at = At { endpoints, since: now };
+        *at = Position { endpoints, since: now };
         Ok(())
     }
 
-    fn at(&self) -> MutexGuard<'_, At> {
+    fn at(&self) -> MutexGuard<'_, Position> {
         self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -182,8 +182,8 @@ impl Drop for Visit {
         // The fetch was abandoned: that says nothing about the endpoint.
         let endpoints = std::mem::take(&mut self.at().endpoints);
         for endpoint in endpoints {
-            if let Some(trouble) = self.endpoints.map().get_mut(&endpoint) {
-                trouble.on_trial = false;
+            if let Some(failures) = self.endpoints.map().get_mut(&endpoint) {
+                failures.on_trial = false;
             }
         }
     }
@@ -191,31 +191,31 @@ impl Drop for Visit {
 
 /// The fetch continues at another place, so these endpoints have answered. A redirect is not a file, so what was
 /// counted against them stays.
-fn leave(map: &mut HashMap<Endpoint, Trouble>, endpoints: &[Endpoint]) {
+fn leave(map: &mut HashMap<Endpoint, Failures>, endpoints: &[Endpoint]) {
     for endpoint in endpoints {
         if endpoint.place == Place::Names {
             map.remove(endpoint);
-        } else if let Some(trouble) = map.get_mut(endpoint) {
-            trouble.on_trial = false;
+        } else if let Some(failures) = map.get_mut(endpoint) {
+            failures.on_trial = false;
         }
     }
 }
 
 /// Adds time that an endpoint used up without delivering a file.
-fn blame(map: &mut HashMap<Endpoint, Trouble>, endpoint: Endpoint, wasted: Duration, now: Instant) {
+fn blame(map: &mut HashMap<Endpoint, Failures>, endpoint: Endpoint, wasted: Duration, now: Instant) {
     if map.len() >= MAX_ENDPOINTS && !map.contains_key(&endpoint) {
-        map.retain(|_, trouble| !trouble.is_over(now));
+        map.retain(|_, failures| !failures.is_over(now));
         if map.len() >= MAX_ENDPOINTS {
-            let oldest = map.iter().min_by_key(|(_, trouble)| trouble.last).map(|(oldest, _)| oldest.clone());
+            let oldest = map.iter().min_by_key(|(_, failures)| failures.last).map(|(oldest, _)| oldest.clone());
             oldest.and_then(|oldest| map.remove(&oldest));
         }
     }
-    let new = Trouble { wasted: Duration::ZERO, last: now, rests_until: None, on_trial: false };
-    let trouble = map.entry(endpoint).or_insert(new);
-    trouble.wasted += wasted;
-    trouble.last = now;
-    if trouble.wasted >= WASTE {
-        (trouble.rests_until, trouble.on_trial) = (Some(now + REST), false);
+    let new = Failures { wasted: Duration::ZERO, last: now, paused_until: None, on_trial: false };
+    let failures = map.entry(endpoint).or_insert(new);
+    failures.wasted += wasted;
+    failures.last = now;
+    if failures.wasted >= MAX_WASTED {
+        (failures.paused_until, failures.on_trial) = (Some(now + PAUSE), false);
     }
 }
 

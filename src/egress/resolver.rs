@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::address::is_public;
 
 /// Simultaneous fetches from a name share a look-up that is not older than this.
-const FRESH: Duration = Duration::from_secs(10);
+const SHARED_FOR: Duration = Duration::from_secs(10);
 
 /// The name exists but has no public address.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ impl Names {
 
     /// Looks a name up. Until the returned value is dropped, all connections to that name use these addresses.
     pub(super) async fn pin(&self, name: &str) -> Result<Pinned, Box<dyn std::error::Error + Send + Sync>> {
-        let fresh = |pin: &Pin| pin.looked_up.elapsed() < FRESH;
+        let fresh = |pin: &Pin| pin.looked_up.elapsed() < SHARED_FOR;
         let known = self.map().get(name).filter(|pin| fresh(pin)).map(|pin| pin.addresses.clone());
         let (addresses, looked_up) = match known {
             Some(addresses) => (addresses, None),

@@ -82,7 +82,7 @@ fn film() -> Facts {
 }
 
 /// The decisions in one line: `0:copy:conforms 1:drop:data`.
-fn said(plan: &Plan) -> String {
+fn decisions(plan: &Plan) -> String {
     let entry = |reason: &Reason| {
         let stream = reason.stream.map_or_else(|| "file".to_owned(), |index| index.to_string());
         format!("{stream}:{}:{}", reason.verdict, reason.reason)
@@ -240,7 +240,7 @@ fn films() {
     ];
     for (name, facts, action, reasons) in cases {
         let plan = plan(&facts, &profile());
-        assert_eq!((plan.action, said(&plan).as_str(), plan.output), (action, reasons, Output::Mp4), "{name}");
+        assert_eq!((plan.action, decisions(&plan).as_str(), plan.output), (action, reasons, Output::Mp4), "{name}");
     }
 }
 
@@ -271,7 +271,7 @@ fn sounds() {
     ];
     for (name, facts, action, reasons) in cases {
         let plan = plan(&facts, &profile());
-        assert_eq!((plan.action, said(&plan).as_str(), plan.output), (action, reasons, Output::Mp3), "{name}");
+        assert_eq!((plan.action, decisions(&plan).as_str(), plan.output), (action, reasons, Output::Mp3), "{name}");
     }
 }
 
@@ -288,7 +288,7 @@ fn a_cover_is_dropped_and_a_codec_that_is_not_accepted_too() {
         ],
     );
     let plan = plan(&song, &profile());
-    assert_eq!(said(&plan), "0:encode:bit-rate 1:drop:cover-art 2:drop:unsupported-codec");
+    assert_eq!(decisions(&plan), "0:encode:bit-rate 1:drop:cover-art 2:drop:unsupported-codec");
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn the_never_larger_rule_keeps_playable_streams() {
         stream.bit_rate = Some(100_000);
     });
     let plan = remux_plan(&large, &profile).expect("a player opens it as it is");
-    assert_eq!((plan.action, said(&plan).as_str()), (Action::Copied, "0:copy:never-larger 1:copy:never-larger"));
+    assert_eq!((plan.action, decisions(&plan).as_str()), (Action::Copied, "0:copy:never-larger 1:copy:never-larger"));
     let hevc = changed(film(), |stream, _| stream.codec = "hevc".to_owned());
     assert_eq!(remux_plan(&hevc, &profile), None);
     let opus = facts(Container::Ogg, Kind::Audio, vec![sound(0, "opus", 16_000, 48_000, 1)]);
@@ -371,7 +371,7 @@ fn the_never_larger_rule_keeps_playable_streams() {
 #[test]
 fn a_failed_copy_is_encoded_and_says_why() {
     let plan = encode_plan(&film(), &profile(), ("proof", "a keyframe cannot be decoded"));
-    assert_eq!((plan.action, said(&plan).as_str()), (Action::Encoded, "0:encode:proof 1:encode:proof"));
+    assert_eq!((plan.action, decisions(&plan).as_str()), (Action::Encoded, "0:encode:proof 1:encode:proof"));
     assert!(plan.video.as_ref().and_then(Track::settings).is_some());
     assert!(plan.reasons.iter().all(|reason| reason.detail.as_deref() == Some("a keyframe cannot be decoded")));
 }

@@ -227,14 +227,14 @@ mod tests {
         let acme: Vec<_> = (0..16)
             .map(|_| {
                 let job = lease(&slots, BULK, "acme");
-                assert!(!slots.waits_enough("acme") && job.park());
+                assert!(!slots.has_max_parked("acme") && job.park());
                 job
             })
             .collect();
         let more = lease(&slots, BULK, "acme");
-        assert!(slots.waits_enough("acme") && !more.park(), "it keeps its slot");
+        assert!(slots.has_max_parked("acme") && !more.park(), "it keeps its slot");
         assert!(lease(&slots, BULK, "other").park());
         drop(acme);
-        assert!(!slots.waits_enough("acme") && more.park());
+        assert!(!slots.has_max_parked("acme") && more.park());
     }
 }

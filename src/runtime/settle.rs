@@ -103,7 +103,7 @@ impl Settler {
     /// counts towards the message's delivery limit, so once half of that is used up, the message is published to the
     /// end of its queue as a new one instead.
     pub(super) async fn put_back(&self, delivery: &Delivery) {
-        if !is_worn(delivery, self.topology.delivery_limit()) {
+        if !is_half_used(delivery, self.topology.delivery_limit()) {
             return put_back(delivery).await;
         }
         let queue = self.topology.work_queue(delivery.queue());
@@ -145,13 +145,13 @@ impl Settler {
 }
 
 /// Whether at least half of a message's delivery limit is used up.
-pub(super) fn is_worn(delivery: &Delivery, delivery_limit: u32) -> bool {
+pub(super) fn is_half_used(delivery: &Delivery, delivery_limit: u32) -> bool {
     delivery.delivered_before() >= delivery_limit / 2
 }
 
 /// As [`Settler::put_back`], for a message that was not begun, over the mover's connection.
 pub(super) async fn give_back(mover: &mut Mover, delivery: &Delivery, delivery_limit: u32) {
-    if !is_worn(delivery, delivery_limit) {
+    if !is_half_used(delivery, delivery_limit) {
         return put_back(delivery).await;
     }
     if let Err(error) = mover.renew(delivery).await {
@@ -160,15 +160,15 @@ pub(super) async fn give_back(mover: &mut Mover, delivery: &Delivery, delivery_l
 }
 
 async fn acknowledge(delivery: &Delivery) {
-    unsettled(delivery.ack().await);
+    log_unsettled(delivery.ack().await);
 }
 
 /// Has the broker requeue the message, which may count towards its delivery limit.
 async fn put_back(delivery: &Delivery) {
-    unsettled(delivery.requeue().await);
+    log_unsettled(delivery.requeue().await);
 }
 
-fn unsettled(result: Result<(), BrokerError>) {
+fn log_unsettled(result: Result<(), BrokerError>) {
     if let Err(error) = result {
         tracing::info!(%error, "the broker delivers a message again");
     }

@@ -133,7 +133,7 @@ impl Slots {
     }
 
     /// Whether this tenant has as many parked messages as it may have. Then no more of its messages are taken.
-    pub(super) fn waits_enough(&self, tenant: &str) -> bool {
+    pub(super) fn has_max_parked(&self, tenant: &str) -> bool {
         self.parked.of(tenant) >= self.parked.limit_of_tenant
     }
 

@@ -70,13 +70,13 @@ impl Faults {
 
 /// How often each fault has occurred for each file.
 #[derive(Debug, Default)]
-pub(super) struct Struck(Mutex<HashMap<(Fault, String), u32>>);
+pub(super) struct Occurrences(Mutex<HashMap<(Fault, String), u32>>);
 
-impl Struck {
+impl Occurrences {
     /// Whether the fault occurs now: `times` times for each file, and never again.
-    pub(super) fn strikes(&self, fault: Fault, id: &str, times: u32) -> bool {
-        let mut struck = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = struck.entry((fault, id.to_owned())).or_default();
+    pub(super) fn occurs(&self, fault: Fault, id: &str, times: u32) -> bool {
+        let mut occurrences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = occurrences.entry((fault, id.to_owned())).or_default();
         *count += 1;
         *count <= times
     }

@@ -116,16 +116,16 @@ fn resolve(played: &Played, asked: &Asked) -> Answer {
     let Some((n, sample)) = known.and_then(|n| played.sample(&n).map(|sample| (n.clone(), sample))) else {
         return graph_error(400, 100, Some(33), "Unsupported get request. Object does not exist");
     };
-    if played.strikes(Fault::Throttled, &n, 1) {
+    if played.occurs(Fault::Throttled, &n, 1) {
         return match played.options.provider {
             Provider::Dialog360 => Answer::Json(400, json!({ "error": "You have exceeded the endpoint rate limit." })),
             _ => graph_error(400, 80_007, None, "Rate limit issues"),
         };
     }
-    if played.strikes(Fault::Unavailable, &n, 2) {
+    if played.occurs(Fault::Unavailable, &n, 2) {
         return graph_error(503, 2, None, "Service temporarily unavailable");
     }
-    let is_expired = played.strikes(Fault::Expired, &n, 1);
+    let is_expired = played.occurs(Fault::Expired, &n, 1);
     let until = if is_expired { unix_now() - 1 } else { unix_now() + URL_LIFETIME.as_secs() };
     // 360dialog returns URLs with Meta's host, which only Meta's own tokens can request.
     let host = match played.options.provider {
@@ -144,7 +144,7 @@ fn resolve(played: &Played, asked: &Asked) -> Answer {
 fn attachment(played: &Played, asked: &Asked) -> Answer {
     let until: u64 = asked.parameter("ext").and_then(|text| text.parse().ok()).unwrap_or_default();
     let id = asked.parameter("mid").unwrap_or_default().to_owned();
-    if until < unix_now() || played.strikes(Fault::NotYet, &id, 2) {
+    if until < unix_now() || played.occurs(Fault::NotYet, &id, 2) {
         return Answer::Json(404, json!({ "error": "not found" }));
     }
     Answer::File(id)

@@ -9,7 +9,7 @@ use axum::http::Request;
 use axum::http::header::AUTHORIZATION;
 use serde_json::Value;
 
-use super::faults::Struck;
+use super::faults::Occurrences;
 use super::files::{Files, Sample};
 use super::{Fault, Options};
 
@@ -43,7 +43,7 @@ pub(super) struct Played {
     pub(super) options: Options,
     pub(super) files: Arc<Files>,
     pub(super) address: SocketAddr,
-    struck: Struck,
+    occurrences: Occurrences,
 }
 
 /// An answer of the media API.
@@ -84,7 +84,7 @@ impl Asked {
 
 impl Played {
     pub(super) fn new(options: Options, files: Arc<Files>, address: SocketAddr) -> Self {
-        Self { options, files, address, struck: Struck::default() }
+        Self { options, files, address, occurrences: Occurrences::default() }
     }
 
     /// The file of a message, by the number in its id.
@@ -94,8 +94,8 @@ impl Played {
     }
 
     /// Whether this fault is enabled and occurs for this file now.
-    pub(super) fn strikes(&self, fault: Fault, id: &str, times: u32) -> bool {
-        self.options.faults.has(fault) && self.struck.strikes(fault, id, times)
+    pub(super) fn occurs(&self, fault: Fault, id: &str, times: u32) -> bool {
+        self.options.faults.has(fault) && self.occurrences.occurs(fault, id, times)
     }
 }
 

@@ -46,11 +46,11 @@ async fn answer(State(played): State<Arc<Played>>, request: Request<Body>) -> Re
 async fn file(played: &Played, id: &str) -> Response {
     let gone = || respond(404, "text/plain", Bytes::new());
     let Some(sample) = played.sample(id) else { return gone() };
-    if played.strikes(Fault::Html, id, 1) {
+    if played.occurs(Fault::Html, id, 1) {
         return respond(200, "text/html", Bytes::from_static(b"<!doctype html><title>Sorry</title>"));
     }
     let Ok(mut bytes) = tokio::fs::read(&sample.path).await else { return gone() };
-    if !played.strikes(Fault::Cut, id, 1) {
+    if !played.occurs(Fault::Cut, id, 1) {
         return respond(200, &sample.mime_type, bytes.into());
     }
     // Sends fewer bytes than announced, so the connection ends in the middle of the file.

@@ -17,7 +17,7 @@ use crate::store::keys::INBOX;
 
 const CHUNK_BYTES: usize = 256 << 10;
 /// `openat2` fails when directories are moved while it resolves a path. The next attempt is likely to succeed.
-const MAX_LOOKS: u32 = 16;
+const MAX_ATTEMPTS: u32 = 16;
 const ORIGIN: &str = "the directory";
 
 /// The directories below which events may name files.
@@ -79,7 +79,7 @@ fn open_below(root: &Path, below: &Path) -> Result<rustix::fd::OwnedFd, SourceEr
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let look = || openat2(directory.as_fd(), below, reading(), Mode::empty(), resolve);
     let mut result = look();
-    for _ in 1..MAX_LOOKS {
+    for _ in 1..MAX_ATTEMPTS {
         if !matches!(result, Err(Errno::AGAIN | Errno::INTR)) {
             break;
         }

@@ -237,7 +237,7 @@ impl<'a, R: Role> Taker<'a, R> {
         if later {
             self.runner.tenants.shares(lane).taken_later(incoming.tenant());
         }
-        if self.slots.waits_enough(incoming.tenant()) && self.has_shares_for(&incoming.delivery) {
+        if self.slots.has_max_parked(incoming.tenant()) && self.has_shares_for(&incoming.delivery) {
             self.pause(lane, incoming.tenant());
             return self.put_off(lane, vec![incoming], later).await;
         }
@@ -314,7 +314,7 @@ impl<'a, R: Role> Taker<'a, R> {
         if !self.has_shares_for(&incoming.delivery) {
             return Turn::Now;
         }
-        if self.slots.waits_enough(incoming.tenant()) {
+        if self.slots.has_max_parked(incoming.tenant()) {
             return Turn::Later;
         }
         self.runner.tenants.shares(incoming.delivery.queue().index).turn(incoming.tenant(), view, Instant::now())

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::super::jobs::Taken;
 use super::super::role::Role;
-use super::super::settle::is_worn;
+use super::super::settle::is_half_used;
 use super::{SHARE, Taker};
 use crate::broker::{Delivery, WorkQueue};
 
@@ -39,7 +39,7 @@ impl<R: Role> Taker<'_, R> {
         let has_second = self.runner.settler.topology.spec(delivery.queue()).has_later;
         has_second
             && self.has_shares()
-            && !(self.without_shares.has_begun() && is_worn(delivery, self.runner.delivery_limit))
+            && !(self.without_shares.has_begun() && is_half_used(delivery, self.runner.delivery_limit))
     }
 
     /// Does not look at a lane's second queue for a while, or until a job of this tenant continues.
@@ -49,6 +49,6 @@ impl<R: Role> Taker<'_, R> {
 
     pub(super) fn is_paused(&self, queue: WorkQueue) -> bool {
         let pause = self.pauses[queue.index].now(Instant::now());
-        queue.later && pause.is_some_and(|(_, tenant)| self.slots.waits_enough(tenant))
+        queue.later && pause.is_some_and(|(_, tenant)| self.slots.has_max_parked(tenant))
     }
 }

@@ -115,9 +115,9 @@ impl<R: Role> Taker<'_, R> {
         };
         let front = self.runner.read(delivery);
         self.runner.tenants.shares(lane).taken_later(front.tenant());
-        let waits_enough = self.slots.waits_enough(front.tenant());
+        let has_max_parked = self.slots.has_max_parked(front.tenant());
         let gives_way = behind > 0 && self.runner.tenants.shares(lane).gives_way(front.tenant(), view.room);
-        if !self.has_shares_for(&front.delivery) || !(waits_enough || gives_way) {
+        if !self.has_shares_for(&front.delivery) || !(has_max_parked || gives_way) {
             return Ok(self.start_in(front, slot));
         }
         let (batch, is_more) =
@@ -126,7 +126,7 @@ impl<R: Role> Taker<'_, R> {
         let mut first = None;
         for incoming in batch.into_iter().map(|delivery| self.runner.read(delivery)).collect::<Vec<_>>() {
             self.runner.tenants.shares(lane).taken_later(incoming.tenant());
-            let may = !self.slots.waits_enough(incoming.tenant())
+            let may = !self.slots.has_max_parked(incoming.tenant())
                 && incoming.tenant() != passed[0].tenant()
                 && !self.runner.tenants.shares(lane).gives_way(incoming.tenant(), view.room);
             if first.is_none() && may { first = Some(incoming) } else { passed.push(incoming) }
@@ -135,7 +135,7 @@ impl<R: Role> Taker<'_, R> {
         if first.is_none() && !is_more {
             self.runner.tenants.shares(lane).only_waits(passed[0].tenant());
         }
-        if first.is_none() && !waits_enough {
+        if first.is_none() && !has_max_parked {
             first = Some(passed.remove(0));
         }
         let waiting = passed.first().map_or("", Taken::tenant).to_owned();

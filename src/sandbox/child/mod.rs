@@ -77,7 +77,7 @@ pub(super) fn arrange(descriptors: Descriptors) -> io::Result<()> {
 }
 
 /// Everything after the descriptors are arranged, up to the end of the process.
-pub(super) fn live(setup: &Setup) -> ! {
+pub(super) fn run_to_end(setup: &Setup) -> ! {
     unmap_libraries::exit_at_once();
     std::panic::set_hook(Box::new(|panic| {
         // Only the source location: the panic message may quote the file's content.

@@ -53,7 +53,7 @@ pub fn maybe_fork_server(work: Work) -> Option<ExitCode> {
     let Start { mode, escape_probes, limits, .. } = start;
     let setup = |parent| Setup { work, mode, filters, escape_probes, limits, parent };
     match start.role {
-        Role::JobChild => child::live(&setup(start.parent)),
+        Role::JobChild => child::run_to_end(&setup(start.parent)),
         Role::ForkServer => Some(match serve(setup(std::process::id()), start) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
@@ -142,9 +142,9 @@ impl ForkServer {
                 let end = watched.excess.map_or(end, |excess| end.exceeded(excess));
                 // Dropped first: when the worker learns of the end, nothing of the child is left here.
                 drop((pidfd, watched));
-                self.tell(job, end)?;
+                self.send_end(job, end)?;
             }
-            if orders && !self.obey()? {
+            if orders && !self.execute_order()? {
                 break;
             }
             self.check_children();
@@ -157,7 +157,7 @@ impl ForkServer {
 
     /// Kills every child that exceeds a bound.
     fn check_children(&mut self) {
-        if self.checked_at.elapsed() < watch::EVERY {
+        if self.checked_at.elapsed() < watch::CHECK_INTERVAL {
             return;
         }
         for child in &mut self.children {
@@ -177,7 +177,7 @@ impl ForkServer {
         let pause = if self.children.is_empty() {
             None
         } else {
-            Some(Timespec::try_from(watch::EVERY).map_err(io::Error::other)?)
+            Some(Timespec::try_from(watch::CHECK_INTERVAL).map_err(io::Error::other)?)
         };
         rustix::io::retry_on_intr(|| poll(&mut watched, pause.as_ref()))?;
         let ready: Vec<bool> = watched.iter().map(|fd| !fd.revents().is_empty()).collect();
@@ -186,14 +186,14 @@ impl ForkServer {
     }
 
     /// Executes an order; `false` if the worker has ended.
-    fn obey(&mut self) -> io::Result<bool> {
+    fn execute_order(&mut self) -> io::Result<bool> {
         let Some((order, descriptors)) = control_socket::receive::<Order>(&self.control)? else {
             return Ok(false);
         };
         match order {
             Order::Launch { job, scratch_bytes } => match self.launch(job, scratch_bytes, descriptors) {
                 Ok(child) => self.children.push(child),
-                Err(error) => self.tell(job, ChildEnd::NotForked { errno: error.raw_os_error().unwrap_or(0) })?,
+                Err(error) => self.send_end(job, ChildEnd::NotForked { errno: error.raw_os_error().unwrap_or(0) })?,
             },
             Order::Kill { job } => {
                 for child in self.children.iter().filter(|child| child.job == job) {
@@ -204,7 +204,7 @@ impl ForkServer {
         Ok(true)
     }
 
-    fn tell(&self, job: u64, end: ChildEnd) -> io::Result<()> {
+    fn send_end(&self, job: u64, end: ChildEnd) -> io::Result<()> {
         control_socket::send(&self.control, &Notice::Ended { job, end }, &[], true)
     }
 
@@ -231,7 +231,7 @@ impl ForkServer {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).ok();
         if child::arrange(descriptors).is_ok() {
             match self.start.launcher {
-                Launcher::Fork => child::live(&self.setup),
+                Launcher::Fork => child::run_to_end(&self.setup),
                 Launcher::ReExec => {
                     let start = Start { role: Role::JobChild, parent: self.setup.parent, ..self.start };
                     // Returns only if it failed.

@@ -1,5 +1,5 @@
 //! Watches what no resource limit of a single process bounds: the bytes and the number of all files in a child's
-//! scratch directory, and its threads. The fork server checks this every [`EVERY`], and once more when the child has
+//! scratch directory, and its threads. The fork server checks this every [`CHECK_INTERVAL`], and once more when the child has
 //! ended.
 //!
 //! `RLIMIT_FSIZE` bounds the size of each file but not their number, and `RLIMIT_NPROC` counts the processes of a user
@@ -17,7 +17,7 @@ use rustix::process::Pid;
 use crate::sandbox::wire::messages::Excess;
 
 /// Pause between two checks of running children.
-pub(in crate::sandbox) const EVERY: Duration = Duration::from_millis(50);
+pub(in crate::sandbox) const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// Most files in a scratch directory. A job creates fewer than ten.
 pub(crate) const MAX_FILES: usize = 64;
 /// Most threads of a child. A decoder, an encoder, its lookahead and a filter graph have at most sixteen each.

@@ -131,7 +131,7 @@ mod tests {
     }
 
     const USED: Usage = Usage { cpu_us: 1, peak_memory_bytes: 1 };
-    const WELL: ChildEnd = ChildEnd::Exited { code: 0, used: USED };
+    const EXIT_0: ChildEnd = ChildEnd::Exited { code: 0, used: USED };
 
     #[test]
     fn only_codes_about_the_file_and_the_scratch_directory_are_accepted() {
@@ -145,7 +145,7 @@ mod tests {
             (Verdict::Transient, "media.unreadable", false),
             (Verdict::Transient, "no.code", false),
         ] {
-            let error = ends(refused(verdict, code), WELL);
+            let error = ends(refused(verdict, code), EXIT_0);
             let answered = matches!(&error, SandboxError::Answered(fault) if fault.code() == Code::parse(code));
             assert_eq!(answered, believed, "{verdict:?} {code}: {error:?}");
             assert!(believed || matches!(error, SandboxError::Protocol(_)), "{error:?}");
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_broken_child_counts_as_a_broken_sandbox_whatever_code_it_reports() {
-        let error = ends(refused(Verdict::Broken, "store.forbidden"), WELL);
+        let error = ends(refused(Verdict::Broken, "store.forbidden"), EXIT_0);
         let SandboxError::Answered(fault) = error else { panic!("{error:?}") };
         assert_eq!(fault, Fault::broken(Code::WorkerSandbox, "why"));
     }

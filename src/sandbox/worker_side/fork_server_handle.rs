@@ -72,8 +72,8 @@ impl ForkServerHandle {
             .stdout(Stdio::null())
             .spawn()
             .map_err(SandboxError::Server)?;
-        let greeted = greet(&control, &child);
-        match greeted {
+        let ready = receive_ready(&control, &child);
+        match ready {
             Ok((server, status, libav)) => {
                 let waiting = Mutex::new(Waiting { jobs: Some(HashMap::new()), retiring: false });
                 let (next_job, pid) = (AtomicU64::new(1), child.id());
@@ -195,7 +195,7 @@ impl Waiting {
     }
 }
 
-fn greet(control: &OwnedFd, child: &Child) -> Result<(OwnedFd, SandboxStatus, Libav), SandboxError> {
+fn receive_ready(control: &OwnedFd, child: &Child) -> Result<(OwnedFd, SandboxStatus, Libav), SandboxError> {
     let server = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(SandboxError::Lost)?;
     let server = pidfd_open(server, PidfdFlags::empty()).map_err(|error| SandboxError::Server(error.into()))?;
     let patience = |time| set_socket_timeout(control, Timeout::Recv, time).map_err(|e| SandboxError::Server(e.into()));

@@ -87,7 +87,7 @@ pub(in crate::sandbox) async fn run(
 }
 
 /// Sends the job to the child and receives until it has answered. `None` if it ended without an answer.
-async fn converse(
+async fn exchange(
     socket: &mut UnixStream,
     spec: &JobSpec,
     mut on_progress: impl FnMut(f32) + Send,
@@ -188,12 +188,12 @@ impl Running {
         spec: &JobSpec,
         on_progress: impl FnMut(f32) + Send,
     ) -> Option<Heard> {
-        let conversation = timeout(deadline, converse(&mut self.socket, spec, on_progress));
-        tokio::pin!(conversation);
+        let exchange = timeout(deadline, exchange(&mut self.socket, spec, on_progress));
+        tokio::pin!(exchange);
         let heard = loop {
             tokio::select! {
                 biased;
-                heard = &mut conversation => break heard,
+                heard = &mut exchange => break heard,
                 end = &mut self.end, if self.known.is_none() => match end {
                     Ok(end) => self.known = Some(end),
                     Err(_) => {

@@ -27,7 +27,7 @@ const RENEW_PAUSE: Duration = Duration::from_secs(1);
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// A fork server that has lived this long did not end because of a failed start.
-const SETTLED: Duration = Duration::from_secs(10);
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// Whether a fork server takes jobs.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ impl Keeper {
         };
         while !known.is_over() {
             if let Some(event) = self.next(&mut known) {
-                self.hear(event, &mut known);
+                self.handle(event, &mut known);
             }
         }
     }
@@ -120,7 +120,7 @@ impl Keeper {
         }
     }
 
-    fn hear(&self, event: Event, known: &mut Known) {
+    fn handle(&self, event: Event, known: &mut Known) {
         match event {
             Event::Ready(link) => self.ready(link, known),
             Event::NotReady(error) => {
@@ -140,7 +140,7 @@ impl Keeper {
             Event::Ended { link, status } => {
                 known.alive.retain(|other| !Arc::ptr_eq(other, &link));
                 if known.current.take_if(|current| Arc::ptr_eq(current, &link)).is_some() {
-                    take_down(&self.state, &link);
+                    withdraw(&self.state, &link);
                     if !known.closing {
                         tracing::warn!(?status, "the fork server ended; starting another one");
                         known.start_after_a_pause();
@@ -186,7 +186,7 @@ impl Known {
 
     fn start_after_a_pause(&mut self) {
         let now = Instant::now();
-        if now.saturating_duration_since(self.last_start) > SETTLED {
+        if now.saturating_duration_since(self.last_start) > STABLE_AFTER {
             self.backoff = BACKOFF_MIN;
         }
         self.start_at = Some(now + self.backoff);
@@ -205,7 +205,7 @@ fn serve(options: &SandboxOptions, state: &watch::Sender<State>, events: &mpsc::
     link.listen();
     // It may have closed its socket without ending.
     link.abandon();
-    take_down(state, &link);
+    withdraw(state, &link);
     // Only now, so that a job that was lost does not find the same fork server again.
     link.forget();
     let status = process.wait().ok();
@@ -213,7 +213,7 @@ fn serve(options: &SandboxOptions, state: &watch::Sender<State>, events: &mpsc::
 }
 
 /// If this fork server is the one that takes jobs, none takes jobs from now on.
-fn take_down(state: &watch::Sender<State>, link: &Arc<ForkServerHandle>) {
+fn withdraw(state: &watch::Sender<State>, link: &Arc<ForkServerHandle>) {
     state.send_if_modified(|state| {
         let ours = matches!(state, State::Up(current) if Arc::ptr_eq(current, link));
         if ours {

@@ -26,7 +26,7 @@ impl Inner {
                 .set_continuation_token(token.clone());
             let answer = request.send().await.map_err(|err| classify(ACTION, err))?;
             let objects: Vec<Listed> = answer.contents().iter().filter_map(listed).collect();
-            let next = goes_on(answer.is_truncated(), answer.next_continuation_token, token)?;
+            let next = next_token(answer.is_truncated(), answer.next_continuation_token, token)?;
             // A server may return an empty page that is not the last one.
             if !objects.is_empty() || next.is_none() {
                 return Ok(Page { objects, next: next.map(Cursor::new) });
@@ -38,7 +38,7 @@ impl Inner {
 
 /// The token of the next page; `None` if this is the last one. An answer that claims more objects without a usable
 /// token is an error, because the rest of the list would be missing.
-fn goes_on(
+fn next_token(
     is_truncated: Option<bool>,
     next: Option<String>,
     before: Option<String>,
@@ -64,11 +64,11 @@ mod tests {
     #[test]
     fn a_list_ends_or_continues_or_is_an_error() {
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(goes_on(Some(false), some("x"), None).expect("the end"), None);
-        assert_eq!(goes_on(None, None, None).expect("the end"), None);
-        assert_eq!(goes_on(Some(true), some("x"), some("w")).expect("more"), some("x"));
+        assert_eq!(next_token(Some(false), some("x"), None).expect("the end"), None);
+        assert_eq!(next_token(None, None, None).expect("the end"), None);
+        assert_eq!(next_token(Some(true), some("x"), some("w")).expect("more"), some("x"));
         for next in [None, some(""), some("x")] {
-            assert!(goes_on(Some(true), next.clone(), some("x")).is_err(), "{next:?}");
+            assert!(next_token(Some(true), next.clone(), some("x")).is_err(), "{next:?}");
         }
     }
 }

@@ -35,10 +35,10 @@ pub(in crate::transcode) fn is_described_anew(packet: &ff::Packet, parameters: &
 
 /// Whether the decoder replaced a part of the picture that it could not decode.
 pub(in crate::transcode) fn is_concealed(frame: &ff::frame::Video) -> bool {
-    const MADE_UP: i32 = ffi::FF_DECODE_ERROR_INVALID_BITSTREAM
+    const CONCEALED: i32 = ffi::FF_DECODE_ERROR_INVALID_BITSTREAM
         | ffi::FF_DECODE_ERROR_CONCEALMENT_ACTIVE
         | ffi::FF_DECODE_ERROR_DECODE_SLICES;
     // SAFETY: the frame is allocated.
     let flags = unsafe { (*frame.as_ptr()).decode_error_flags };
-    flags & MADE_UP != 0
+    flags & CONCEALED != 0
 }

@@ -7,7 +7,7 @@ const BACK_US: i64 = 100_000;
 /// A larger gap means another clock, as for the `ffmpeg` program (`dts_delta_threshold`).
 const AHEAD_US: i64 = 10_000_000;
 /// Joined streams end within this time of each other.
-const RAGGED_US: i64 = 1_000_000;
+const JOINT_TOLERANCE_US: i64 = 1_000_000;
 
 /// The offsets that are added to each stream's timestamps, so that they continue where they were.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl Timeline {
             if !(-BACK_US..=AHEAD_US).contains(&leap(track.offset_us)) {
                 // The first stream that jumps sets the offset of the new clock, and the others keep their distance to
                 // it. A stream that is already on the newest clock has reached another one.
-                if track.offset_us == self.newest_us || leap(self.newest_us).abs() > RAGGED_US {
+                if track.offset_us == self.newest_us || leap(self.newest_us).abs() > JOINT_TOLERANCE_US {
                     self.newest_us = next_us.saturating_sub(dts_us);
                 }
                 track.offset_us = self.newest_us;

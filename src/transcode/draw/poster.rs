@@ -15,7 +15,7 @@ const PACKETS: usize = 400;
 /// with sound.
 const MOST_PACKETS: usize = 10_000;
 /// A time after all those at which the sampled keyframes were offered.
-const LOOKED_MS: i64 = 10_000;
+const AFTER_SAMPLES_MS: i64 = 10_000;
 
 /// The best of a few keyframes, upright; `None` if none can be decoded.
 ///
@@ -54,13 +54,13 @@ pub(in crate::transcode) fn poster_of(
     }
     if !picker.shows_something() && input.seek_ms(0).is_ok() {
         decoder.flush();
-        look_through(input, (index, source), &mut decoder, &mut picker)?;
+        search_from_start(input, (index, source), &mut decoder, &mut picker)?;
     }
     Ok(picker.into_frame())
 }
 
 /// Decodes a video from its start until a frame shows something. Used when its keyframes show nothing.
-fn look_through(
+fn search_from_start(
     input: &mut Input,
     (index, source): (usize, &Picture),
     decoder: &mut Decoder<ff::frame::Video>,
@@ -81,7 +81,7 @@ fn look_through(
                     next_ms = ms.saturating_add(250);
                     let frame = std::mem::replace(frame, ff::frame::Video::empty());
                     if let Ok(frame) = show(frame, source) {
-                        picker.offer(&frame, ms.max(1000).saturating_add(LOOKED_MS));
+                        picker.offer(&frame, ms.max(1000).saturating_add(AFTER_SAMPLES_MS));
                     }
                 }
                 Ok(())

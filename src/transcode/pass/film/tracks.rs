@@ -87,10 +87,10 @@ impl PictureTrack {
 /// The sound stream of a video.
 pub(in crate::transcode) struct SoundTrack {
     pub(in crate::transcode) index: usize,
-    way: Way,
+    source: TrackSource,
 }
 
-enum Way {
+enum TrackSource {
     Encode(Box<SoundReader<'static>>),
     Copy(Box<CopyTrack>),
 }
@@ -125,17 +125,17 @@ impl SoundTrack {
                     max_duration_s: job.limits.duration_s,
                     until_ms: None,
                 };
-                Way::Encode(Box::new(SoundReader::open(input, source)?))
+                TrackSource::Encode(Box::new(SoundReader::open(input, source)?))
             }
-            None => Way::Copy(Box::new(CopyTrack::new(&stream, offset_ms, "sound.part"))),
+            None => TrackSource::Copy(Box::new(CopyTrack::new(&stream, offset_ms, "sound.part"))),
         };
-        Ok(Self { index: track.index, way })
+        Ok(Self { index: track.index, source: way })
     }
 
     pub(in crate::transcode) fn push(&mut self, packet: &ff::Packet) -> Result<(), Fault> {
-        match &mut self.way {
-            Way::Encode(reader) => reader.push(Some(packet)),
-            Way::Copy(copy) => copy.push(packet),
+        match &mut self.source {
+            TrackSource::Encode(reader) => reader.push(Some(packet)),
+            TrackSource::Copy(copy) => copy.push(packet),
         }
     }
 
@@ -146,15 +146,15 @@ impl SoundTrack {
         job: &Job<'_>,
         findings: &mut Findings,
     ) -> Result<Option<FinishedSound>, Fault> {
-        match self.way {
-            Way::Copy(copy) => {
+        match self.source {
+            TrackSource::Copy(copy) => {
                 findings.damage.packets += copy.len() + copy.corrupt;
                 findings.damage.bad_packets += copy.corrupt;
                 let duration_ms = u64::try_from(copy.end_ms()).unwrap_or(0);
                 check_duration(duration_ms, job.limits)?;
                 Ok((copy.len() > 0).then(|| FinishedSound { track: copy.finish(), duration_ms }))
             }
-            Way::Encode(reader) => {
+            TrackSource::Encode(reader) => {
                 let Some(settings) = plan.audio.as_ref().and_then(Track::settings) else { return Ok(None) };
                 let sound = reader.finish(job.profile.audio.loudness)?;
                 findings.damage.packets += sound.packets;
