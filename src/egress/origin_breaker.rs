@@ -52,6 +52,7 @@ enum Place {
 
 #[derive(Debug, Clone, Copy)]
 struct Failures {
+    /// Job time that was used up without a file since the last success.
     wasted: Duration,
     last: Instant,
     paused_until: Option<Instant>,

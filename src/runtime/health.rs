@@ -59,7 +59,7 @@ impl Health {
         }))
     }
 
-    /// How long the loop has not run, if that is longer than [`HANG_AFTER`].
+    /// How long the loop has not run, if that is longer than `HANG_AFTER`.
     #[must_use]
     pub fn hangs_for(&self) -> Option<Duration> {
         let last = Duration::from_millis(self.0.last_beat_ms.load(Ordering::Relaxed));

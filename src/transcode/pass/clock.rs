@@ -56,7 +56,7 @@ impl Timeline {
         Some(Self { clock, origin_ns, next_ns: 0, end_ns: i64::MAX })
     }
 
-    /// Where a frame begins. Returns how much silence to insert before it, and how much of it to cut off, in ns.
+    /// Where a frame begins. Returns how much silence to insert before it, and how much of its start to cut off, in ns.
     /// `room_ns` is how much silence the length limit still allows; a timestamp beyond it is not plausible.
     pub(in crate::transcode) fn place(&mut self, stamp_ns: Option<i64>, length_ns: i64, room_ns: i64) -> (i64, i64) {
         let (silence_ns, skip_ns) = match (self.clock, stamp_ns) {

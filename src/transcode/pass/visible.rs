@@ -17,7 +17,7 @@ pub(in crate::transcode) struct Visible {
     broken: bool,
     /// Hidden packets behind the first shown one. They are left out unless a shown packet follows.
     waiting: Vec<ff::Packet>,
-    /// The time at which the first hidden packet would be shown. No shown packet may have a later time.
+    /// The time at which the first hidden packet would be shown. No shown packet may have this time or a later one.
     hidden_from: i64,
 }
 
