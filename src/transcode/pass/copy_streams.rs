@@ -160,7 +160,7 @@ impl Copier {
 /// Starts an MP3 with the tags in [`Facts::tags`]; without a tag block if there are none.
 ///
 /// # Errors
-/// This machine's trouble.
+/// Failures of this machine.
 pub(in crate::transcode) fn create_mp3(file: &str, stream: OutputStream, facts: &Facts) -> Result<Muxer, Fault> {
     let tags: Vec<(&str, &str)> = facts.tags.iter().map(|(key, value)| (*key, value.as_str())).collect();
     // The Xing header makes length and seeking exact. Every player reads ID3v2.3.

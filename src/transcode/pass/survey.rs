@@ -22,7 +22,7 @@ struct Counted {
 /// missing.
 ///
 /// # Errors
-/// This machine's trouble.
+/// Failures of this machine.
 pub(in crate::transcode) fn complete_rates(facts: &mut Facts, plan: &Plan) -> Result<bool, Fault> {
     let kept = plan.audio.iter().filter(|t| t.settings().is_none()).map(|t| t.index);
     let wanted = plan.video.iter().map(|t| t.index).chain(kept);
