@@ -85,7 +85,8 @@ impl Topology {
         Ok(())
     }
 
-    /// What a queue that messages are taken from has as arguments. Where messages have a lifetime, all that ends them is that.
+    /// The arguments of a queue that a role consumes. If its messages have a lifetime, only that ends them: they are
+    /// neither dead-lettered nor given up after a number of deliveries.
     fn work_arguments(&self, spec: &QueueSpec) -> Vec<(&'static str, Argument)> {
         let mut arguments = quorum();
         let limit = if spec.lifetime_s.is_some() { HIGH_DELIVERY_LIMIT } else { self.delivery_limit.into() };
@@ -199,7 +200,11 @@ mod tests {
         assert_eq!(target(&queues, "mm.forward.a"), None);
         assert_eq!(target(&queues, "mm.retry.forward.a.60s").as_deref(), Some("mm.forward.a"));
         assert!(queues[0].arguments.contains(&("x-message-ttl", Argument::Number(600_000))), "{:?}", queues[0]);
-        assert_eq!((queues.len(), queues[0].keys.len()), (3, 0), "its delay, and what no lane is bound for");
+        assert_eq!(
+            (queues.len(), queues[0].keys.len()),
+            (3, 0),
+            "the queue, its delay queue, and the queue of unrouted requests"
+        );
     }
 
     #[test]

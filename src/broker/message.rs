@@ -61,8 +61,8 @@ impl Message {
         }
     }
 
-    /// Bytes for a queue of the topology, past the topic exchange, so that no other queue can be bound for them. Headers have
-    /// raw bytes as values; all of them together have to be shorter than an AMQP frame (128 KiB).
+    /// Bytes for one queue of the topology. They do not go through the topic exchange, so no other queue can receive them.
+    /// The values of headers are raw bytes; all headers together must fit into one AMQP frame (128 KiB).
     #[must_use]
     pub fn direct(topology: &Topology, queue: WorkQueue, headers: &[(&str, &[u8])], body: Bytes) -> Self {
         let mut table = FieldTable::default();

@@ -22,8 +22,8 @@ pub struct QueueSpec {
     /// Whether there is a second queue `<name>.later` without bindings. It holds messages of tenants that already use
     /// more than their share of the slots.
     pub has_later: bool,
-    /// After so many seconds in the queue RabbitMQ drops a message: for what may not be kept for longer. Such a queue has no
-    /// dead letters, and `dead_letters` is empty.
+    /// After this many seconds in the queue RabbitMQ drops a message: for messages that may not be kept longer. Such a
+    /// queue has no dead letters, and `dead_letters` is empty.
     pub lifetime_s: Option<u64>,
 }
 
@@ -37,7 +37,7 @@ impl QueueSpec {
         Self { name, keys, ladder, dead_letters, has_later: false, lifetime_s: None }
     }
 
-    /// A queue that is bound to no key and whose messages are dropped after `lifetime_s` seconds.
+    /// A queue without bindings, whose messages are dropped after `lifetime_s` seconds.
     #[must_use]
     pub fn passing(name: impl Into<String>, ladder: Ladder, lifetime_s: u64) -> Self {
         Self { dead_letters: String::new(), lifetime_s: Some(lifetime_s), ..Self::new(name, &[], ladder) }
