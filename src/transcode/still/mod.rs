@@ -1,5 +1,4 @@
-//! Still pictures: facts, an upright thumbnail, and a rendition if programs do not show the original. The original is
-//! kept.
+//! Still pictures: facts, an upright thumbnail, a rendition if programs do not show the original. The original is kept.
 
 mod bmp;
 mod cursor;
@@ -91,8 +90,7 @@ impl From<Fault> for NoFrame {
     }
 }
 
-/// Maps an error of libav. For some files libav says that it does not support them, for most only that the data is
-/// invalid.
+/// Maps an error of libav. For a few files it says that it does not support them, for most that the data is invalid.
 fn refused(doing: &'static str) -> impl Fn(ff::Error) -> NoFrame {
     move |error| match (av::machine_fault(error, doing), error) {
         (Some(fault), _) => NoFrame::Fault(fault),
@@ -249,8 +247,7 @@ fn render(still: &Still, raster: &Raster, wanted: Rendition, job: &Job<'_>) -> R
         Rendition::Draw => rendition::draw(raster, job).map(Some),
         Rendition::Strip => match rendition::stripped(still.facts.container, source.displayed(), source.orientation)? {
             Some(stripped) => Ok(Some(stripped)),
-            // The file violates its format, so metadata cannot be removed from it. A picture encoded anew has none
-            // either.
+            // The file violates its format, so it is encoded again, which also leaves out the metadata.
             None => rendition::draw(raster, job).map(Some),
         },
     }
