@@ -95,6 +95,22 @@ codes! {
     CatalogTimeout = "catalog.timeout", "working on the answer took longer than catalog.request_timeout_s";
     CatalogNoKeys = "catalog.no-keys", "the key set that tokens are signed with cannot be read";
     CatalogBroken = "catalog.broken", "the catalogue cannot make an answer, which is a bug";
+    DeliverNoRecord = "deliver.no-record", "the destination has no record that the map's match leads to";
+    DeliverAmbiguous = "deliver.ambiguous", "the destination has several records that the map's match leads to";
+    DeliverMapping = "deliver.mapping", "the map cannot be evaluated for this event, or the destination refuses what it makes";
+    DeliverRefused = "deliver.refused", "the destination refuses the request, and would refuse it again";
+    DeliverAborted = "deliver.aborted", "the webhook's receiver asks for no further attempts for this event";
+    DeliverUnavailable = "deliver.unavailable", "the destination could not be reached, was too slow, or answered with a temporary error";
+    DeliverThrottled = "deliver.throttled", "the destination asks for fewer requests, or its quota is used up";
+    DeliverLocked = "deliver.locked", "somebody else is changing the record at the destination, or holds it in a process";
+    DeliverForbidden = "deliver.forbidden", "the destination refuses the credential or its rights; it is stopped";
+    DeliverGone = "deliver.gone", "the destination says that it is gone for good (status 410); it is stopped";
+    DeliverDenied = "deliver.denied", "the destination's address is not allowed by the configuration; it is stopped";
+    DeliverDisabled = "deliver.disabled", "the destination has failed for disable_after_s without one success; it is stopped";
+    DeliverExpired = "deliver.expired", "the event has waited for the destination longer than max_age_s";
+    DeliverLimitBytes = "deliver.limit-bytes", "the event has more bytes than body_bytes of the destination";
+    DeliverLedger = "deliver.ledger", "the ledger could not be read or written";
+    DeliverNoFile = "deliver.no-file", "the object store no longer has a file that is to be attached";
     WorkerSandbox = "worker.sandbox", "the confined child could not be started, broke the protocol between worker and child, or reported that it cannot work";
     WorkerKilled = "worker.killed", "the confined child was killed by something other than the worker; the kernel does so when the machine is short of memory";
     WorkerScratch = "worker.scratch", "the scratch directory is full or cannot be written";
@@ -232,8 +248,10 @@ mod tests {
 
     #[test]
     fn every_code_is_kebab_case_below_a_known_family_and_unique() {
-        let families =
-            ["media", "source", "store", "event", "forward", "privacy", "broker", "catalog", "database", "worker"];
+        let families = [
+            "media", "source", "store", "event", "forward", "privacy", "broker", "catalog", "database", "deliver",
+            "worker",
+        ];
         for (n, code) in Code::ALL.iter().enumerate() {
             let (family, name) = code.as_str().split_once('.').expect("a family and a name");
             assert!(families.contains(&family), "{code}");

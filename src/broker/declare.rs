@@ -21,6 +21,8 @@ struct Queue {
     /// The exchange that `keys` bind the queue to.
     exchange: String,
     keys: Vec<String>,
+    /// Whether a fanout exchange of the queue's own name leads to it.
+    has_fanout: bool,
     arguments: Vec<(&'static str, Argument)>,
 }
 
@@ -37,11 +39,16 @@ impl Topology {
         let exchanges = [self.exchange.clone(), self.unrouted()];
         let mut lines: Vec<_> = exchanges.iter().map(|exchange| format!("exchange {exchange} topic durable")).collect();
         for queue in self.declared() {
+            if queue.has_fanout {
+                lines.push(format!("exchange {} fanout durable", queue.name));
+            }
             let arguments = queue.arguments.iter().map(|(name, value)| match value {
                 Argument::Text(text) => format!(" {name}={text:?}"),
                 Argument::Number(number) => format!(" {name}={number}"),
             });
             lines.push(format!("queue {} durable{}", queue.name, arguments.collect::<String>()));
+            let any = queue.has_fanout.then(|| format!("binding {0} --any--> {0}", queue.name));
+            lines.extend(any);
             let bindings = queue.keys.iter().map(|key| format!("binding {} --{key}--> {}", queue.exchange, queue.name));
             lines.extend(bindings);
         }
@@ -66,6 +73,11 @@ impl Topology {
 
     async fn declare_queue(&self, connection: &Connection, channel: &Channel, queue: Queue) -> Result<(), BrokerError> {
         let name: ShortString = queue.name.as_str().into();
+        if queue.has_fanout {
+            let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+            let declared = channel.exchange_declare(name.clone(), ExchangeKind::Fanout, durable, FieldTable::default());
+            connection.answer("declaring an exchange", declared).await?;
+        }
         let mut arguments = FieldTable::default();
         for (key, value) in queue.arguments {
             let value = match value {
@@ -76,8 +88,9 @@ impl Topology {
         }
         let declared = channel.queue_declare(name.clone(), QueueDeclareOptions::durable(), arguments);
         connection.answer("declaring a queue", declared).await?;
-        for key in &queue.keys {
-            let exchange: ShortString = queue.exchange.as_str().into();
+        let fanout = queue.has_fanout.then(|| (&queue.name, String::new()));
+        for (exchange, key) in queue.keys.iter().map(|key| (&queue.exchange, key.clone())).chain(fanout) {
+            let exchange: ShortString = exchange.as_str().into();
             let options = QueueBindOptions::default();
             let bound = channel.queue_bind(name.clone(), exchange, key.as_str().into(), options, FieldTable::default());
             connection.answer("binding a queue", bound).await?;
@@ -105,17 +118,22 @@ impl Topology {
             let arguments = self.work_arguments(spec);
             // A second queue has no bindings: only roles publish to it, by name through the default exchange.
             let keys = if queue.later { Vec::new() } else { spec.keys.clone() };
-            queues.push(Queue { name: self.work_queue(queue), exchange: self.exchange.clone(), keys, arguments });
+            let name = self.work_queue(queue);
+            queues.push(Queue { name, exchange: self.exchange.clone(), keys, has_fanout: false, arguments });
         }
         for (name, delay_s, index) in self.delay_queues() {
             let mut arguments = quorum();
             arguments.push(time_to_live(delay_s));
-            arguments.extend(dead_letter_to(self.work_queue(WorkQueue::plain(index))));
-            queues.push(Queue { name, exchange: self.exchange.clone(), keys: Vec::new(), arguments });
+            let has_fanout = self.queues[index].shares_delays;
+            let back = dead_letter_to(self.work_queue(WorkQueue::plain(index)));
+            // Without a routing key to replace it, a message keeps its own: the name of the queue that it came from.
+            arguments.extend(back.into_iter().filter(|(key, _)| !has_fanout || *key != "x-dead-letter-routing-key"));
+            queues.push(Queue { name, exchange: self.exchange.clone(), keys: Vec::new(), has_fanout, arguments });
         }
         let mut arguments = quorum();
         arguments.push(("x-delivery-limit", Argument::Number(HIGH_DELIVERY_LIMIT)));
-        let letters = |name, exchange, keys| Queue { name, exchange, keys, arguments: arguments.clone() };
+        let letters =
+            |name, exchange, keys| Queue { name, exchange, keys, has_fanout: false, arguments: arguments.clone() };
         for name in self.dead_letter_names() {
             queues.push(letters(self.dead_letters(name), self.exchange.clone(), Vec::new()));
         }
@@ -172,7 +190,7 @@ mod tests {
         }
         assert_eq!(queues.len(), 4 + 4 + 2);
         assert_eq!(
-            Topology::example().retry_queue(WorkQueue::later(0), 1),
+            Topology::example().retry_queue(WorkQueue::later(0), 1).map(|delay| (delay.queue, delay.delay_s)),
             Some(("mm.retry.audio.60s".to_owned(), 60))
         );
         assert_eq!(Topology::example().retry_queue(WorkQueue::plain(0), 2), None);
@@ -205,6 +223,23 @@ mod tests {
             (3, 0),
             "the queue, its delay queue, and the queue of unrouted requests"
         );
+    }
+
+    #[test]
+    fn queues_that_share_their_delays_go_through_one_exchange_and_come_back_by_their_names() {
+        let ladder = Ladder { delays_s: vec![60], jitter_percent: 0 };
+        let spec =
+            |name: &str| QueueSpec { shares_delays: true, ..QueueSpec::new(name, &["media.rejected"], ladder.clone()) };
+        let mut topology = Topology::example();
+        topology.queues = vec![spec("deliver.one"), spec("deliver.two")];
+        let queues = topology.declared();
+        let delay: Vec<_> = queues.iter().filter(|queue| queue.has_fanout).collect();
+        assert_eq!(delay.iter().map(|queue| queue.name.as_str()).collect::<Vec<_>>(), ["mm.delay.60s"]);
+        assert_eq!(target(&queues, "mm.delay.60s"), None);
+        let two = topology.retry_queue(WorkQueue::plain(1), 0).expect("a step");
+        assert_eq!((two.exchange.as_str(), two.routing_key.as_str()), ("mm.delay.60s", "mm.deliver.two"));
+        assert_eq!(queues.len(), 2 + 1 + 2 + 1);
+        assert!(topology.describe().contains(&"binding mm.delay.60s --any--> mm.delay.60s".to_owned()));
     }
 
     #[test]

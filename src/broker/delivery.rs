@@ -68,7 +68,13 @@ impl Delivery {
         self.inner.properties.message_id().as_ref().map(lapin::types::ShortString::as_str)
     }
 
-    /// The message's body.
+    /// When its sender says that it was published, in seconds of Unix time.
+    #[must_use]
+    pub fn published_at(&self) -> Option<u64> {
+        *self.inner.properties.timestamp()
+    }
+
+    /// Its bytes.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.inner.data

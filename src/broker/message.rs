@@ -5,7 +5,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::headers::{ATTEMPTS, CODE, DELIVERIES, LANE, OURS, REASON, STAGE, SUSPICIONS};
-use super::{Delivery, Topology, WorkQueue};
+use super::{Delay, Delivery, Topology, WorkQueue};
 use crate::error::Code;
 use crate::events::{Event, STRUCTURED, Stage, TraceContext};
 
@@ -77,8 +77,8 @@ impl Message {
     /// no such step.
     #[must_use]
     pub fn retry(topology: &Topology, step: usize, delivery: &Delivery, note: &Note) -> Option<(Self, u64)> {
-        let (queue, delay_s) = topology.retry_queue(delivery.queue(), step)?;
-        Some((Self::noted(topology, queue, delivery, note), delay_s))
+        let Delay { delay_s, exchange, routing_key, .. } = topology.retry_queue(delivery.queue(), step)?;
+        Some((Self { exchange, ..Self::noted(topology, routing_key, delivery, note) }, delay_s))
     }
 
     /// A delivery that goes to its dead-letter queue.
@@ -96,8 +96,22 @@ impl Message {
         Self::passed_on(queue, delivery, delivery.delivered_in_all())
     }
 
-    /// As [`Message::moved`], for a message that roles returned often without having begun work on it: the deliveries
-    /// that the broker counted in this queue are not counted any more.
+    /// The same, by way of a delay queue.
+    #[must_use]
+    pub fn delayed(delay: Delay, delivery: &Delivery) -> Self {
+        Self { exchange: delay.exchange, ..Self::moved(delay.routing_key, delivery) }
+    }
+
+    /// An event for one queue of the role alone, as if it had just been published for it.
+    #[must_use]
+    pub fn event_for(topology: &Topology, queue: WorkQueue, event: &Event) -> Self {
+        let message = Self::event(topology, &topology.work_queue(queue), event);
+        let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0);
+        Self { exchange: String::new(), properties: message.properties.with_timestamp(now), ..message }
+    }
+
+    /// The same for a message that roles gave back often without having begun: what the broker counted in this queue is
+    /// forgotten.
     #[must_use]
     pub fn renewed(queue: String, delivery: &Delivery) -> Self {
         Self::passed_on(queue, delivery, delivery.delivered_elsewhere())
@@ -145,9 +159,9 @@ impl Message {
         &self.routing_key
     }
 
-    /// Whether the message goes through the default exchange to a queue of this topology.
-    pub(super) fn is_for_own_queue(&self) -> bool {
-        self.exchange.is_empty()
+    /// Whether it goes to a queue of this topology, and not to whoever is bound to the topic exchange.
+    pub(super) fn is_for_own_queue(&self, topology: &Topology) -> bool {
+        self.exchange != topology.exchange
     }
 
     fn noted(topology: &Topology, queue: String, delivery: &Delivery, note: &Note) -> Self {

@@ -41,6 +41,6 @@ pub use inlet::{Inlet, Window};
 pub use message::{Message, Note};
 pub use mover::Mover;
 pub use publisher::Publisher;
-pub use queue::{Ladder, QueueSpec, WorkQueue};
+pub use queue::{Delay, Ladder, QueueSpec, WorkQueue};
 pub use queue_depths::QueueDepths;
 pub use topology::Topology;

@@ -111,7 +111,7 @@ impl Publisher {
                 Err(error) => error,
             };
             not_taken += u32::from(matches!(error, BrokerError::NotTaken { .. }));
-            if is_final(&error, not_taken, message.is_for_own_queue()) {
+            if is_final(&error, not_taken, message.is_for_own_queue(&self.0.topology)) {
                 return Err(error);
             }
             tracing::warn!(%error, "a message was not published: publishing again");
@@ -131,7 +131,7 @@ impl Publisher {
     async fn attempt(&self, message: &Message, wanted: &(impl Fn() -> bool + Sync)) -> Result<(), BrokerError> {
         let session = self.session().await?;
         let result = session.publish(message, Duration::from_secs(self.0.config.confirm_timeout_s), wanted).await;
-        let ours = message.is_for_own_queue();
+        let ours = message.is_for_own_queue(&self.0.topology);
         if result.as_ref().is_err_and(|error| *error != BrokerError::Unwanted && (!error.is_answer() || ours)) {
             self.discard(&session).await;
         }

@@ -25,6 +25,10 @@ pub struct QueueSpec {
     /// After this many seconds in the queue RabbitMQ drops a message: for messages that may not be kept longer. Such a
     /// queue has no dead letters, and `dead_letters` is empty.
     pub lifetime_s: Option<u64>,
+    /// Whether its delay queues are those that all queues with this mark use together, in all roles of the exchange: for roles
+    /// with many queues and long ladders. A message waits in one by way of an exchange of the delay's own, with the name of its
+    /// queue as routing key, which leads it back.
+    pub shares_delays: bool,
 }
 
 impl QueueSpec {
@@ -34,7 +38,7 @@ impl QueueSpec {
         let name = name.into();
         let dead_letters = format!("{name}.dead");
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-        Self { name, keys, ladder, dead_letters, has_later: false, lifetime_s: None }
+        Self { name, keys, ladder, dead_letters, has_later: false, lifetime_s: None, shares_delays: false }
     }
 
     /// A queue without bindings, whose messages are dropped after `lifetime_s` seconds.
@@ -81,7 +85,20 @@ impl Ladder {
     }
 }
 
-/// A queue that a role consumes: the first or the second one of a [`QueueSpec`].
+/// Where a message waits before it comes back to its queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delay {
+    /// The delay queue.
+    pub queue: String,
+    /// For how long, in seconds.
+    pub delay_s: u64,
+    /// The exchange that leads there; empty for the default one.
+    pub(super) exchange: String,
+    /// With this routing key.
+    pub(super) routing_key: String,
+}
+
+/// One of the queues that a role takes messages from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WorkQueue {
     /// Index of the [`QueueSpec`] among those of the role.

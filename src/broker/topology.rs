@@ -19,14 +19,19 @@
 //! A queue may have a second one, `<queue>.later`, which is bound to no key. A role moves messages of tenants there
 //! that already use more than their share of the slots, and consumes from it while the first one is empty.
 //!
-//! All queues are quorum queues that dead-letter at least once, which requires the overflow behaviour `reject-publish`.
-//! Retry queues are not shared: their messages return through the default exchange to one queue, and not to every queue
-//! that is bound to the topic exchange for the same key.
+//! All queues are quorum queues that dead-letter at least once, which needs the overflow behaviour `reject-publish`. Retry
+//! queues are not shared: their messages go back through the default exchange to one queue, and not to every queue that is
+//! bound to the topic exchange for the same key.
+//!
+//! A role with many queues and a long ladder would need hundreds of them. Its queues share delay queues
+//! ([`QueueSpec::shares_delays`]): `<exchange>.delay.<delay>s` is a fanout exchange and the queue behind it. A message comes
+//! there with the name of its own queue as routing key. It keeps that key when it expires, and the default exchange leads it
+//! back.
 
 use lapin::uri::AMQPUri;
 
 use super::queue::LATER;
-use super::{BrokerError, QueueSpec, WorkQueue};
+use super::{BrokerError, Delay, QueueSpec, WorkQueue};
 use crate::config::Broker;
 
 /// Longest name of the exchange: AMQP's limit of 255 bytes less room for the rest of a queue name.
@@ -118,13 +123,18 @@ impl Topology {
         if queue.later { format!("{plain}{LATER}") } else { plain }
     }
 
-    /// The name of a retry queue of this step (from 0) for messages of the queue `from`, and its delay in seconds. The
-    /// delay is part of the name, so messages in the queues of an older configuration keep their delay.
+    /// A retry queue of this step, from 0, of the queue that a message came from. The delay is part of the name, so that
+    /// messages that wait in the queues of an older configuration come back in their own time.
     #[must_use]
-    pub fn retry_queue(&self, from: WorkQueue, step: usize) -> Option<(String, u64)> {
+    pub fn retry_queue(&self, from: WorkQueue, step: usize) -> Option<Delay> {
         let spec = self.spec(from);
         let delay_s = spec.ladder.draw(step)?;
-        Some((self.delay_queue(spec, delay_s), delay_s))
+        let queue = self.delay_queue(spec, delay_s);
+        let (exchange, routing_key) = match spec.shares_delays {
+            true => (queue.clone(), self.work_queue(WorkQueue::plain(from.index))),
+            false => (String::new(), queue.clone()),
+        };
+        Some(Delay { queue, delay_s, exchange, routing_key })
     }
 
     /// The names of all retry queues.
@@ -158,6 +168,9 @@ impl Topology {
     }
 
     fn delay_queue(&self, spec: &QueueSpec, delay_s: u64) -> String {
+        if spec.shares_delays {
+            return format!("{}.delay.{delay_s}s", self.exchange);
+        }
         format!("{}.retry.{}.{delay_s}s", self.exchange, spec.name)
     }
 

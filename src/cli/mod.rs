@@ -8,6 +8,8 @@ mod bench;
 mod catalog;
 #[cfg(feature = "gateway")]
 mod channels;
+#[cfg(feature = "deliver")]
+mod deliver;
 #[cfg(feature = "media")]
 mod describe;
 #[cfg(feature = "media")]
@@ -46,7 +48,7 @@ mod replay;
 mod schema;
 #[cfg(feature = "gateway")]
 mod simulate;
-#[cfg(any(feature = "media", feature = "gateway", feature = "catalog"))]
+#[cfg(any(feature = "media", feature = "gateway", feature = "catalog", feature = "deliver"))]
 mod stop;
 #[cfg(feature = "catalog")]
 mod subject;
@@ -144,6 +146,9 @@ enum Command {
     /// Take webhooks of messaging providers until SIGTERM, and publish what they tell of
     #[cfg(feature = "gateway")]
     Gateway(gateway::Args),
+    /// Pass outcomes on to webhooks and CRMs until SIGTERM; or check a map, let a stopped destination go on, deliver again
+    #[cfg(feature = "deliver")]
+    Deliver(deliver::Args),
     /// Take jobs from the broker until SIGTERM
     #[cfg(feature = "media")]
     Worker(worker::Args),
@@ -323,6 +328,8 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Init(args) => init::run(args),
         #[cfg(feature = "gateway")]
         Command::Import(args) => import::run(args, global),
+        #[cfg(feature = "deliver")]
+        Command::Deliver(args) => deliver::run(args, global),
         #[cfg(feature = "media")]
         Command::Worker(args) => worker::run(args, global),
         #[cfg(feature = "media")]
@@ -348,6 +355,12 @@ impl Global {
     /// The configuration of this invocation.
     pub(crate) fn load(&self) -> Result<Config, CliError> {
         Ok(config::load(self.config.as_deref(), std::env::vars_os(), &self.set)?)
+    }
+
+    /// With further keys, over all others.
+    #[cfg(feature = "deliver")]
+    pub(crate) fn with(&self, settings: &[(String, String)]) -> Self {
+        Self { set: self.set.iter().chain(settings).cloned().collect(), ..self.clone() }
     }
 
     /// Reads the configuration again, as at SIGHUP, gives the secrets of `running` their new values and logs their keys.

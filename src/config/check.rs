@@ -53,6 +53,17 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
             checker.wrong(&format!("access.{name}.{key}"), &problem);
         }
     }
+    for (key, problem) in config.ledger.problems() {
+        checker.wrong(&format!("ledger.{key}"), &problem);
+    }
+    for (name, destination) in &config.deliver {
+        for (key, problem) in destination.problems() {
+            let key = format!("deliver.{name}.{key}");
+            if !checker.errors.concern(&key) {
+                checker.wrong(&key, &problem);
+            }
+        }
+    }
     if let Err(problem) = log_filter::check(&config.log.filter) {
         checker.wrong("log.filter", &problem);
     }
@@ -313,6 +324,17 @@ mod tests {
                 "channels.a.forward",
                 "http://1,http://2,http://3,http://4,http://5,http://6,http://7,http://8,http://9",
             )],
+            &[("ledger.url", "mysql://ledger")],
+            &[("ledger.retry_delays_s", "0")],
+            &[("deliver.a.kind", "")],
+            &[("deliver.a.url", "ftp://crm.example"), ("deliver.a.kind", "webhook")],
+            &[("deliver.a.url", ""), ("deliver.a.kind", "webhook")],
+            &[("deliver.a.outcomes", "received"), ("deliver.a.kind", "hubspot")],
+            &[("deliver.a.headers", "host=other"), ("deliver.a.kind", "hubspot")],
+            &[("deliver.a.headers", "webhook-id=1"), ("deliver.a.kind", "hubspot")],
+            &[("deliver.a.concurrency", "0"), ("deliver.a.kind", "hubspot")],
+            &[("deliver.a.region", "br"), ("deliver.a.kind", "hubspot")],
+            &[("deliver.a.body_bytes", "10"), ("deliver.a.kind", "hubspot")],
             &[("channels.a.signature", "md5"), ("channels.a.provider", "generic")],
             &[("channels.a.at_id", ""), ("channels.a.provider", "generic")],
             &[("channels.a.at_url", "media.url")],

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Access, Catalog, Channel, Links, Privacy, Tenant};
+use super::{Access, Catalog, Channel, Destination, Ledger, Links, Privacy, Tenant};
 use crate::secrets::Secret;
 
 use crate::task::{Limits, SandboxMode};
@@ -40,6 +40,10 @@ pub struct Config {
     pub privacy: Privacy,
     /// What differs for a tenant, by name.
     pub tenants: BTreeMap<String, Tenant>,
+    /// What was sent where.
+    pub ledger: Ledger,
+    /// Where outcomes go, by name.
+    pub deliver: BTreeMap<String, Destination>,
     /// Health and metrics.
     pub http: Http,
     /// Where spans go.
@@ -59,6 +63,7 @@ impl Config {
             ("privacy.key", &self.privacy.key),
             ("privacy.key_previous", &self.privacy.key_previous),
             ("privacy.audit_key", &self.privacy.audit_key),
+            ("ledger.url", &self.ledger.url),
         ];
         let sections = sections.into_iter().map(|(key, secret)| (key.to_owned(), secret));
         let channels = self.channels.iter().flat_map(|(name, channel)| {
@@ -70,7 +75,10 @@ impl Config {
             .into_iter()
             .chain(self.catalog.secrets())
             .map(|(key, secret)| (key.to_owned(), secret));
-        sections.chain(channels).chain(links).collect()
+        let destinations = self.deliver.iter().flat_map(|(name, destination)| {
+            destination.secrets().into_iter().map(move |(key, secret)| (format!("deliver.{name}.{key}"), secret))
+        });
+        sections.chain(channels).chain(links).chain(destinations).collect()
     }
 
     /// Keys whose values differ, and named tables that only one of the two has. Where only secrets differ, it is not told

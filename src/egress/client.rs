@@ -89,7 +89,7 @@ impl Egress {
         }
         let follow = match (rules.redirects, request.method) {
             (Redirects::Follow(most), Method::Get) => Some(most),
-            (Redirects::Follow(_), Method::Post | Method::Patch | Method::Put | Method::Delete)
+            (Redirects::Follow(_), Method::Post | Method::Patch | Method::Put | Method::Delete | Method::Options)
             | (Redirects::Return, _) => None,
         };
         for _ in 0..=follow.unwrap_or(0) {
@@ -205,6 +205,7 @@ impl From<Method> for reqwest::Method {
             Method::Patch => Self::PATCH,
             Method::Put => Self::PUT,
             Method::Delete => Self::DELETE,
+            Method::Options => Self::OPTIONS,
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Method {
     Put,
     /// DELETE.
     Delete,
+    /// A question for what is allowed.
+    Options,
 }
 
 /// A request. Its headers are sent to the first server only: after a redirect to another scheme, host or port they are

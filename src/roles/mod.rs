@@ -3,6 +3,8 @@
 
 #[cfg(feature = "catalog")]
 pub mod catalog;
+#[cfg(feature = "deliver")]
+pub mod deliver;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 #[cfg(feature = "catalog")]

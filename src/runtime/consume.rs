@@ -72,7 +72,8 @@ impl<R: Role> Batches<'_, R> {
             if let Some(until) = self.paused_until(inlet.queue().index) {
                 select! {
                     () = stop.cancelled() => break,
-                    () = sleep_until(until) => continue,
+                    // The pause may end sooner than it was to: an operator lets the queue go on.
+                    () = sleep_until(until.min(Instant::now() + LOOK)) => continue,
                 }
             }
             for delivery in self.while_open(inlet, prefetch, &running, stop).await? {

@@ -91,12 +91,17 @@ impl Settler {
     /// RabbitMQ 4.3 each requeue counts towards the delivery limit.
     async fn put_off(&self, delivery: &Delivery, why: &'static str, wait: Duration, to: WorkQueue) {
         let step = step(0, Some(wait), &self.topology.spec(to).ladder.delays_s);
-        let queue = self.topology.retry_queue(to, step).map(|(queue, _delay_s)| queue);
-        let queue = queue.unwrap_or_else(|| self.topology.work_queue(WorkQueue::plain(to.index)));
+        let (queue, message) = match self.topology.retry_queue(to, step) {
+            Some(delay) => (delay.queue.clone(), Message::delayed(delay, delivery)),
+            None => {
+                let queue = self.topology.work_queue(WorkQueue::plain(to.index));
+                (queue.clone(), Message::moved(queue, delivery))
+            }
+        };
         tracing::info!(why, queue, "a message is postponed");
         self.metrics.put_off(self.label(delivery), why, 1);
         spans::ended("put-off", None);
-        self.pass_on(delivery, &Message::moved(queue, delivery)).await;
+        self.pass_on(delivery, &message).await;
     }
 
     /// Returns a message to its queue for any consumer, without counting the attempt. Before RabbitMQ 4.3 a requeue

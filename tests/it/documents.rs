@@ -85,6 +85,13 @@ fn every_code_is_there_with_its_meaning() {
 }
 
 #[test]
+fn every_code_of_a_delivery_is_there_with_its_action() {
+    let actions = mediamill::roles::deliver::codes::ACTIONS;
+    let expected: Vec<String> = actions.iter().map(|(code, action)| format!("| `{code}` | {action} |")).collect();
+    assert_table("docs/deliver/README.md", "Codes", &expected);
+}
+
+#[test]
 fn every_container_and_codec_is_there() {
     let containers = ACCEPTED.iter().map(|row| {
         let reader = match row.reader {
@@ -135,6 +142,7 @@ fn every_metric_is_there() {
     let expected: Vec<String> = METRICS
         .iter()
         .chain(mediamill::roles::gateway::METRICS.iter())
+        .chain(mediamill::roles::deliver::METRICS.iter())
         .map(|metric| {
             let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
             let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };

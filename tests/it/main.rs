@@ -11,6 +11,7 @@ mod channels;
 mod cli;
 mod connecting;
 mod crm;
+mod deliver;
 mod docker;
 mod doctor;
 mod documents;
