@@ -73,7 +73,7 @@ impl<R: Role> Batches<'_, R> {
                 select! {
                     () = stop.cancelled() => break,
                     // The pause may end sooner than it was to: an operator lets the queue go on.
-                    () = sleep_until(until.min(Instant::now() + LOOK)) => continue,
+                    () = sleep_until(until.min(Instant::now() + PAUSE_POLL)) => continue,
                 }
             }
             for delivery in self.while_open(inlet, prefetch, &running, stop).await? {
