@@ -70,7 +70,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::broker::BrokerError;
-use crate::config::{self, Config, ConfigErrors, Profiles};
+use crate::config::{self, Config, ConfigErrors};
 #[cfg(feature = "media")]
 use crate::profile_lab::BenchError;
 #[cfg(feature = "catalog")]
@@ -357,12 +357,6 @@ impl Global {
         Ok(config::load(self.config.as_deref(), std::env::vars_os(), &self.set)?)
     }
 
-    /// With further keys, over all others.
-    #[cfg(feature = "deliver")]
-    pub(crate) fn with(&self, settings: &[(String, String)]) -> Self {
-        Self { set: self.set.iter().chain(settings).cloned().collect(), ..self.clone() }
-    }
-
     /// Reads the configuration again, as at SIGHUP, gives the secrets of `running` their new values and logs their keys.
     pub(crate) fn reload(&self, running: &Config) -> Result<Config, ConfigErrors> {
         let reloaded = config::reload(running, self.config.as_deref(), std::env::vars_os(), &self.set);
@@ -378,22 +372,6 @@ impl Global {
     /// Where a worker with this configuration listens, whatever else is wrong with it: it may run with what it was before.
     pub(crate) fn listen(&self) -> Result<String, CliError> {
         Ok(config::listen(self.config.as_deref(), std::env::vars_os(), &self.set)?)
-    }
-
-    /// The configuration, and its profiles.
-    pub(crate) fn load_with_profiles(&self) -> Result<(Config, Profiles), CliError> {
-        let config = self.load()?;
-        let profiles = Profiles::load(&config.worker.profiles_dir)?;
-        if profiles.get(&config.worker.profile).is_none() {
-            return Err(CliError::Usage(format!("worker.profile: there is no profile {:?}", config.worker.profile)));
-        }
-        for (name, channel) in &config.channels {
-            if !channel.profile.is_empty() && profiles.get(&channel.profile).is_none() {
-                let text = format!("channels.{name}.profile: there is no profile {:?}", channel.profile);
-                return Err(CliError::Usage(text));
-            }
-        }
-        Ok((config, profiles))
     }
 }
 

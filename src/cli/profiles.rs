@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{CliError, Global};
-use crate::config::LoadedProfile;
+use crate::config::{Config, LoadedProfile, Profiles};
 
 /// List the compression profiles.
 #[derive(Debug, clap::Args)]
@@ -38,6 +38,24 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Global {
+    /// The configuration, and its profiles.
+    pub(crate) fn load_with_profiles(&self) -> Result<(Config, Profiles), CliError> {
+        let config = self.load()?;
+        let profiles = Profiles::load(&config.worker.profiles_dir)?;
+        if profiles.get(&config.worker.profile).is_none() {
+            return Err(CliError::Usage(format!("worker.profile: there is no profile {:?}", config.worker.profile)));
+        }
+        for (name, channel) in &config.channels {
+            if !channel.profile.is_empty() && profiles.get(&channel.profile).is_none() {
+                let text = format!("channels.{name}.profile: there is no profile {:?}", channel.profile);
+                return Err(CliError::Usage(text));
+            }
+        }
+        Ok((config, profiles))
+    }
 }
 
 fn as_json(profile: &LoadedProfile) -> serde_json::Value {

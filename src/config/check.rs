@@ -330,8 +330,6 @@ mod tests {
             &[("deliver.a.url", "ftp://crm.example"), ("deliver.a.kind", "webhook")],
             &[("deliver.a.url", ""), ("deliver.a.kind", "webhook")],
             &[("deliver.a.outcomes", "received"), ("deliver.a.kind", "hubspot")],
-            &[("deliver.a.headers", "host=other"), ("deliver.a.kind", "hubspot")],
-            &[("deliver.a.headers", "webhook-id=1"), ("deliver.a.kind", "hubspot")],
             &[("deliver.a.concurrency", "0"), ("deliver.a.kind", "hubspot")],
             &[("deliver.a.region", "br"), ("deliver.a.kind", "hubspot")],
             &[("deliver.a.body_bytes", "10"), ("deliver.a.kind", "hubspot")],

@@ -226,3 +226,23 @@ fn is_endpoint(text: &str) -> bool {
         matches!(url.scheme(), "http" | "https") && url.has_host() && bare
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load;
+
+    #[test]
+    fn headers_that_a_request_has_by_itself_are_refused() {
+        let refused = |header: &str| {
+            let flags = [("kind", "hubspot"), ("headers", header)];
+            let flags = flags.map(|(key, value)| (format!("deliver.a.{key}"), value.to_owned()));
+            load(None, [], &flags).is_err_and(|errors| errors.to_string().contains("deliver.a.headers"))
+        };
+        for header in
+            ["host=other", "webhook-id=1", "content-type=x", "ce-id=1", "authorization=x", "X-Upper=1", "x=\u{fc}"]
+        {
+            assert!(refused(header), "{header}");
+        }
+        assert!(!refused("x-team=media"));
+    }
+}

@@ -135,6 +135,13 @@ fn pick(config: &Config, name: Option<&str>, is_trial: bool) -> Result<Site, Cli
     Ok(sites.swap_remove(place))
 }
 
+impl Global {
+    /// With further keys, over all others.
+    fn with(&self, settings: &[(String, String)]) -> Self {
+        Self { set: self.set.iter().chain(settings).cloned().collect(), ..self.clone() }
+    }
+}
+
 /// Settings of a destination that is tried without being configured: what a kind cannot be without.
 fn trial(kind: &str) -> Vec<(String, String)> {
     let set = |key: &str, value: &str| (format!("deliver.{TRIAL}.{key}"), value.to_owned());
