@@ -16,6 +16,7 @@ mod describe;
 mod doctor;
 #[cfg(feature = "catalog")]
 mod erase;
+#[cfg(feature = "catalog")]
 mod find;
 #[cfg(feature = "media")]
 mod fits;
