@@ -141,7 +141,7 @@ class Chatwoot(Fake):
 
     def conversation_shown(self, item):
         shown = {key: value for key, value in item.items() if key not in ("last", "contact_id")}
-        return {**shown, "meta": {"sender": self.contacts[item["contact_id"]]}, "can_reply": True, "messages": []}
+        return {**shown, "last_activity_at": item["last"], "meta": {"sender": self.contacts[item["contact_id"]]}, "can_reply": True, "messages": []}
 
     def inbox_list(self, request, rest):
         """GET /inboxes."""

@@ -7,7 +7,7 @@ rule that matches and is not used up works. Faults:
     delay         waits `seconds` first
     drop-before   the connection ends, nothing is written
     drop-after    all is written, the connection ends without an answer
-    hold-before   waits for a release (or the end of the connection) before anything is written
+    hold-before   waits for a release before anything is written; where the client is gone by then, nothing is
     hold-after    all is written, the answer waits for a release
     slow-body     the answer's body comes byte by byte over `seconds`
     expire        the access token that the request carries has ended just before

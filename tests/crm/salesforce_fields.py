@@ -21,7 +21,7 @@ PERSON = {"FirstName": text(40), "LastName": text(80, required=True), "Email": t
           "Description": text(32000), "OwnerId": REFERENCE}
 FIELDS = {
     "Account": {"Name": text(required=True), "Phone": text(40)},
-    "Contact": {**PERSON, "AccountId": REFERENCE, "Department": text(80)},
+    "Contact": {**PERSON, "HomePhone": text(40), "OtherPhone": text(40), "AccountId": REFERENCE, "Department": text(80)},
     "Lead": {**PERSON, "Company": text(required=True), "IsConverted": FLAG},
     "Opportunity": {"Name": text(120, required=True), "StageName": text(required=True), "CloseDate": {**DATE, "required": True},
                     "AccountId": REFERENCE},

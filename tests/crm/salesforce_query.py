@@ -104,7 +104,8 @@ class Queries:
         if set(bare) & (RESERVED - set("*")):
             raise malformed("No reserved character without a backslash", "MALFORMED_SEARCH")
         term = re.sub(r"\\(.)", r"\1", query["term"])
-        if len(term.strip("*")) < 2:
+        terms = term.split(" OR ")
+        if any(len(word.strip("*")) < 2 for word in terms):
             raise malformed("search term must be longer than one character", "MALFORMED_SEARCH")
         found = []
         for name, inner in re.findall(r"(\w+)\(([^)]*)\)", query["objects"] or "Contact(Id)"):
@@ -114,14 +115,14 @@ class Queries:
             test = self.where(name, where)
             wanted = [field.strip() for field in fields.split(",")]
             for record in self.objects.live(name):
-                if self.objects.org.seen_by_search(record) and test(record) and matches(record, query["where"].upper(), term):
+                if self.objects.org.seen_by_search(record) and test(record) and any(matches(record, query["where"].upper(), word) for word in terms):
                     found.append(self.objects.shown(name, record, wanted))
         return Answer(200, {"searchRecords": found})
 
 
 def matches(record, where, term):
     """Phones match across formats, by their last digits."""
-    phones = [digits(record.get(key, "")) for key in ("Phone", "MobilePhone")]
+    phones = [digits(record.get(key, "")) for key in ("Phone", "MobilePhone", "HomePhone", "OtherPhone")]
     texts = [str(record.get(key, "")).lower() for key in ("Email", "FirstName", "LastName", "Name", "Subject")]
     by_phone = len(digits(term)) > 3 and any(phone.endswith(digits(term)) for phone in phones)
     return by_phone if where == "PHONE" else by_phone or any(term.strip("*").lower() in text for text in texts)

@@ -11,6 +11,7 @@
 
 import http.server
 import json
+import select
 import socket
 import struct
 import threading
@@ -134,6 +135,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(rule.seconds)
         if fault == "hold-before":
             self.server.plan.hold()
+            if self.client_is_gone():
+                # Who asked has died: the request never arrived.
+                self.note(request, 0, fault)
+                return self.drop()
         if fault == "drop-before":
             self.note(request, 0, fault)
             return self.drop()
@@ -165,6 +170,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for byte in answer.body:
             self.wfile.write(bytes([byte]))
             time.sleep(seconds / max(len(answer.body), 1))
+
+    def client_is_gone(self):
+        # Readable without a byte to read is the end; a socket with a timeout would wait for the byte.
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        try:
+            return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+        except OSError:
+            return True
 
     def drop(self):
         """Resets the connection, so that the client sees an error instead of an empty answer."""

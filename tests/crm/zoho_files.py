@@ -73,7 +73,7 @@ class Attachments:
         if any(len(part.body) > self.crm.settings["file_bytes"] for part in parts):
             return fake_zoho.error(415, "FILE_SIZE_MORE_THAN_ALLOWED_SIZE", "please check if the size of the file is within the limit")
         data = [{"code": "SUCCESS", "details": {"name": part.filename, "id": f"file-{next(self.crm.numbers)}"},
-                 "message": f"{part.filename} uploaded Succesfully", "status": "success"} for part in parts]
+                 "message": f"{part.filename} uploaded successfully", "status": "success"} for part in parts]
         return Answer(200, {"data": data})
 
     def shown(self, item):

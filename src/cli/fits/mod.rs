@@ -22,7 +22,8 @@ use crate::telemetry;
 /// Options of `fits`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Destinations, separated by commas: whatsapp, salesforce, salesforce-channel, hubspot, zoho, zendesk, zapier, make, n8n
+    /// Destinations, separated by commas: whatsapp, salesforce, salesforce-channel, hubspot, zoho, zendesk, chatwoot, zapier, make,
+    /// n8n
     #[arg(long = "for", value_name = "NAMES", value_delimiter = ',', required = true)]
     destinations: Vec<String>,
     /// Files, and folders with all their subfolders

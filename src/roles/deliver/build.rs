@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::api::Api;
+use super::chatwoot::Chatwoot;
 use super::destination::Destination;
 use super::engine::{Engine, now_s};
 use super::gate::Gate;
@@ -16,8 +17,11 @@ use super::ledger::{Ledger, LedgerError};
 use super::map::{Map, MapError};
 use super::metrics::Metrics;
 use super::role::{Deliver, ladder, queues};
+use super::salesforce::Salesforce;
 use super::site::Site;
 use super::webhook::Webhook;
+use super::zendesk::Zendesk;
+use super::zoho::Zoho;
 use crate::broker::{BrokerError, Publisher, Topology};
 use crate::config::{self, Config, DestinationKind};
 use crate::links::Links;
@@ -73,13 +77,11 @@ fn site(
     let (destination, map): (Arc<dyn Destination>, _) = match table.kind {
         DestinationKind::Webhook => (Arc::new(Webhook::new(table.clone(), api).map_err(wrong)?), None),
         DestinationKind::Hubspot => (Arc::new(Hubspot::new(table, api).map_err(wrong)?), map()?),
-        DestinationKind::Unset
-        | DestinationKind::Salesforce
-        | DestinationKind::Zoho
-        | DestinationKind::Zendesk
-        | DestinationKind::Chatwoot => {
-            return Err(wrong(format!("kind: {} is not there in this version", table.kind.as_str())));
-        }
+        DestinationKind::Salesforce => (Arc::new(Salesforce::new(name, table, api, ledger).map_err(wrong)?), map()?),
+        DestinationKind::Zendesk => (Arc::new(Zendesk::new(name, table, api, ledger).map_err(wrong)?), map()?),
+        DestinationKind::Zoho => (Arc::new(Zoho::new(name, table, api, ledger).map_err(wrong)?), map()?),
+        DestinationKind::Chatwoot => (Arc::new(Chatwoot::new(table, api).map_err(wrong)?), map()?),
+        DestinationKind::Unset => return Err(wrong("kind: it names no destination".to_owned())),
     };
     Ok(Site { name: name.to_owned(), config: table.clone(), destination, map, gate })
 }

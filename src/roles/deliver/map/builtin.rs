@@ -7,11 +7,10 @@ use crate::config::DestinationKind;
 pub const fn builtin(kind: DestinationKind) -> Option<&'static str> {
     match kind {
         DestinationKind::Hubspot => Some(include_str!("hubspot.toml")),
-        DestinationKind::Unset
-        | DestinationKind::Webhook
-        | DestinationKind::Salesforce
-        | DestinationKind::Zoho
-        | DestinationKind::Zendesk
-        | DestinationKind::Chatwoot => None,
+        DestinationKind::Salesforce => Some(include_str!("salesforce.toml")),
+        DestinationKind::Zendesk => Some(include_str!("zendesk.toml")),
+        DestinationKind::Zoho => Some(include_str!("zoho.toml")),
+        DestinationKind::Chatwoot => Some(include_str!("chatwoot.toml")),
+        DestinationKind::Unset | DestinationKind::Webhook => None,
     }
 }

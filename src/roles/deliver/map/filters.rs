@@ -31,7 +31,8 @@ fn maybe(text: Option<String>) -> Value {
 }
 
 /// At most so many UTF-16 code units, which is what Salesforce and HubSpot are believed to count; with an ellipsis where it is cut.
-pub(super) fn take(text: &str, most: usize) -> String {
+#[must_use]
+pub fn take(text: &str, most: usize) -> String {
     let units = text.encode_utf16().count();
     if units <= most {
         return text.to_owned();

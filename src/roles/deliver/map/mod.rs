@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 pub use builtin::builtin;
 pub use context::{context, file_stem, media_key};
 pub use file::{By, Format, How, Missing};
+pub use filters::take;
 pub use prepared::{Activity, Attachment, Match, Prepared};
 
 use file::File;

@@ -1,0 +1,170 @@
+//! One CRM with a deliverer, which is killed and started again.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::vendors::{Counts, Vendor, has};
+use crate::deliver::{deliverer, destination, normalized, rig, sent};
+use crate::support::crm::Crm;
+use crate::support::processes::wait_until;
+use crate::support::rig::{Rig, sha256};
+use crate::support::worker::Worker;
+
+/// The bytes of every file here.
+const SOUND: &[u8] = b"ID3 not much of a sound";
+
+/// A CRM, a rig, and what was sent.
+pub(crate) struct Trial {
+    /// First: it goes before its folder.
+    pub(crate) deliverer: Option<Worker>,
+    pub(crate) vendor: Vendor,
+    pub(crate) crm: Crm,
+    pub(crate) rig: Rig,
+    pub(crate) context: Value,
+    pub(crate) events: Vec<Value>,
+}
+
+impl Trial {
+    pub(crate) fn start(vendor: Vendor) -> Option<Self> {
+        let crm = Crm::start(vendor.name);
+        Self::with(vendor, crm)
+    }
+
+    /// With a fake that is prepared, for keys that need it.
+    pub(crate) fn with(vendor: Vendor, crm: Crm) -> Option<Self> {
+        Some(Self::in_rig(vendor, crm, rig()?))
+    }
+
+    /// In a rig that is prepared.
+    pub(crate) fn in_rig(vendor: Vendor, crm: Crm, mut rig: Rig) -> Self {
+        let mut keys = vec![
+            ("kind", vendor.name.to_owned()),
+            ("url", crm.url().to_owned()),
+            ("allow_private", "true".to_owned()),
+            ("read_back_lag_s", "0".to_owned()),
+            ("region", "BR".to_owned()),
+        ];
+        keys.extend(vendor.keys.clone());
+        let keys: Vec<(&str, &str)> = keys.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        destination(&mut rig, "crm", &keys);
+        let context = (vendor.set_up)(&crm);
+        let mut trial = Self { vendor, crm, rig, context, events: Vec::new(), deliverer: None };
+        trial.deliverer = Some(deliverer(&trial.rig));
+        trial
+    }
+
+    /// Publishes a normalized event of a new media, whose file is in the store.
+    pub(crate) fn publish(&mut self) {
+        self.publish_with("media.normalized.audio", |_| ());
+    }
+
+    /// The same after a change.
+    pub(crate) fn publish_with(&mut self, key: &str, change: impl FnOnce(&mut Value)) {
+        let media_id = format!("m{}", self.events.len());
+        let object = format!("acme/{media_id}/{:.32}/audio.mp3", sha256(SOUND));
+        let path = self.rig.dir.path().join("store").join(&object);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        std::fs::write(&path, SOUND).expect("a file");
+        let mut event = normalized("m");
+        event["data"]["media_id"] = json!(media_id);
+        event["id"] = json!(Uuid::new_v4().to_string());
+        event["data"]["context"] = self.context.clone();
+        if let Some(phone) = self.context.get("phone") {
+            event["data"]["message"]["phone"] = phone.clone();
+        }
+        event["data"]["assets"] = json!([{
+            "role": "playback", "key": object, "mime_type": "audio/mpeg", "size_bytes": SOUND.len(), "sha256": sha256(SOUND),
+        }]);
+        change(&mut event);
+        self.rig.bus.publish(&sent(key, &event));
+        self.events.push(event);
+    }
+
+    pub(crate) fn marker(&self, n: usize) -> String {
+        let id = self.events[n]["id"].as_str().expect("text").replace('-', "");
+        format!("mediamill {}", &id[..12])
+    }
+
+    pub(crate) fn counts(&self, marker: &str) -> Counts {
+        (self.vendor.counts)(&self.crm.state(), marker)
+    }
+
+    /// Waits until nothing is asked any more, and everything that was sent is there once.
+    #[track_caller]
+    pub(crate) fn settled(&self) {
+        let deadline = Instant::now() + Duration::from_secs(40);
+        loop {
+            let before = self.crm.calls().len();
+            std::thread::sleep(Duration::from_millis(250));
+            let marker = self.marker(self.events.len() - 1);
+            let counts = self.counts(&marker);
+            let is_quiet = self.crm.calls().len() == before && self.rig.bus.depth("deliver.crm").ready == 0;
+            if is_quiet && counts.notes >= 1 && counts.links >= self.events.len() {
+                return;
+            }
+            let log = self.deliverer.as_ref().map(Worker::log).unwrap_or_default();
+            assert!(Instant::now() < deadline, "{counts:?}\n{:#?}\n{log}", self.crm.calls());
+        }
+    }
+
+    /// The process is killed while its call of this number is held by the fault.
+    pub(crate) fn killed(&mut self, fault: &str, skip: usize) {
+        self.crm.faults(json!([{"fault": fault, "skip": skip}]));
+        self.publish();
+        self.crm.wait_held();
+        self.deliverer.take().expect("one that runs").kill();
+        self.crm.faults(json!([]));
+        self.crm.release();
+        self.deliverer = Some(deliverer(&self.rig));
+        self.settled();
+    }
+
+    /// Everything once: no duplicates, nothing missing, no mail to a customer.
+    #[track_caller]
+    pub(crate) fn balances(&self, what: &str) {
+        let (all, state) = (self.events.len(), self.crm.state());
+        for n in 0..all {
+            let counts = (self.vendor.counts)(&state, &self.marker(n));
+            let expected = Counts { notes: 1, all_notes: all, files: all, links: all, mails: 0 };
+            assert_eq!(counts, expected, "{what}, event {n}:\n{:#?}", self.crm.calls());
+        }
+    }
+
+    /// All events come three times more: nothing is asked.
+    pub(crate) fn redelivered(&self) {
+        self.crm.forget_calls();
+        for event in &self.events {
+            let again = [(); 3].map(|()| sent("media.normalized.audio", event));
+            self.rig.bus.publish_all(&again);
+        }
+        wait_until("an empty queue", || self.rig.bus.depth("deliver.crm").ready == 0);
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(self.crm.calls(), []);
+    }
+
+    /// The media is erased: nothing of it is left where people see it.
+    pub(crate) fn erased(&mut self) {
+        let media_id = self.events[0]["data"]["media_id"].clone();
+        let mut event = self.events[0].clone();
+        event["id"] = json!(Uuid::new_v4().to_string());
+        event["type"] = json!("mediamill.media.erased.v1");
+        event["data"] = json!({ "tenant": "acme", "media_id": media_id });
+        let marker = self.marker(0);
+        let before = self.counts(&marker);
+        assert_eq!(before.notes, 1);
+        self.rig.bus.publish(&sent("media.erased", &event));
+        wait_until("the note is gone", || self.counts(&marker).notes == 0);
+        wait_until("the file is gone", || {
+            let state = self.crm.state();
+            let redacted = has(&state, "redacted.txt");
+            redacted || self.counts(&marker).files < before.files
+        });
+        // Afterwards nothing brings it back.
+        self.rig.bus.publish(&sent("media.normalized.audio", &self.events[0].clone()));
+        wait_until("an empty queue", || self.rig.bus.depth("deliver.crm").ready == 0);
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(self.counts(&marker).notes, 0);
+    }
+}
