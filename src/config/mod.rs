@@ -15,6 +15,7 @@ mod log_filter;
 mod privacy;
 mod profiles;
 mod raw;
+mod store;
 
 pub use channels::{Channel, Provider};
 pub use defaults::DEFAULT_TOML;

@@ -1,0 +1,64 @@
+//! Removing an object for good.
+//!
+//! A plain DELETE in a bucket that keeps versions makes the live generation a noncurrent one. So it comes first, and then every
+//! generation is listed and removed by its number, which leaves none. It takes `storage.objects.list` and
+//! `storage.objects.delete`. A bucket with a soft delete policy (Google's default: 7 days) keeps what was removed for that time,
+//! and nobody can make it shorter afterwards.
+
+use std::collections::BTreeSet;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{Ask, Inner, Method, REMOVE, StoreError, missing, resource};
+
+const LIST: &str = "list the generations of an object";
+/// Requests on their way at the same time.
+const AT_ONCE: usize = 8;
+/// A million generations; more are written as fast as they are removed.
+const MAX_PAGES: usize = 1000;
+
+impl Inner {
+    /// Removes the live object, or one generation for good. Whether there was one.
+    pub(super) async fn delete(&self, key: &str, generation: Option<&str>) -> Result<bool, StoreError> {
+        let mut url = self.dialect.address.object(&self.bucket, key);
+        if let Some(generation) = generation {
+            url.query_pairs_mut().append_pair("generation", generation);
+        }
+        match self.rest.done(REMOVE, &Ask::new(Method::DELETE, url)).await {
+            Ok(_) => Ok(true),
+            // Somebody else has removed it, or an attempt whose answer was lost.
+            Err(StoreError::NotFound { .. }) => self.is_known(REMOVE).await.map(|()| false),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// How many generations were removed.
+    pub(super) async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
+        let was_there = self.delete(key, None).await?;
+        let (mut removed, mut before) = (BTreeSet::new(), Vec::new());
+        for _ in 0..MAX_PAGES {
+            let generations = self.generations(key).await?;
+            if generations.is_empty() {
+                // A bucket without versions lists nothing of what a plain DELETE has removed.
+                return Ok((removed.len() as u64).max(u64::from(was_there)));
+            }
+            if generations == before {
+                return Err(StoreError::unavailable(REMOVE, "the store goes on listing what it has removed"));
+            }
+            let removals: Vec<_> = generations.iter().map(|generation| self.delete(key, Some(generation))).collect();
+            stream::iter(removals).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?;
+            removed.extend(generations.iter().cloned());
+            before = generations;
+        }
+        Err(StoreError::unavailable(LIST, "generations are written as fast as they are removed"))
+    }
+
+    /// Those of the first page that has any, live and noncurrent.
+    async fn generations(&self, key: &str) -> Result<Vec<String>, StoreError> {
+        let mut url = self.dialect.address.objects(&self.bucket);
+        // Keys that begin with this one come after it.
+        url.query_pairs_mut().append_pair("versions", "true").append_pair("prefix", key);
+        let answer = self.rest.done(LIST, &Ask::new(Method::GET, url)).await.map_err(missing)?;
+        Ok(resource::generations(&resource::parse(LIST, &answer)?, key))
+    }
+}
