@@ -45,6 +45,7 @@ mod stop;
 mod subject;
 #[cfg(feature = "catalog")]
 mod sweep;
+mod store;
 #[cfg(feature = "media")]
 mod topology;
 #[cfg(feature = "media")]
@@ -175,6 +176,8 @@ enum Command {
     /// Verify or sign the audit log
     #[cfg(feature = "catalog")]
     Audit(audit::Args),
+    /// Move everything to another store
+    Store(store::Args),
     /// Move dead letters, and requests that no lane is bound for, back to their lanes
     #[cfg(feature = "media")]
     Replay(replay::Args),
@@ -316,6 +319,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Privacy(args) => privacy::run(args, global),
         #[cfg(feature = "catalog")]
         Command::Audit(args) => audit::run(args, global),
+        Command::Store(args) => store::run(args, global),
         #[cfg(feature = "media")]
         Command::Replay(args) => replay::run(args, global),
     }

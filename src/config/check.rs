@@ -5,6 +5,7 @@ mod gateway;
 use url::Url;
 
 use super::layer::{Place, Places};
+use super::store::is_http;
 use super::{Broker, Config, ConfigErrors, Limits, Source, Store, Worker, log_filter};
 
 /// Fewest deliveries before a message counts as one that kills workers.
@@ -187,10 +188,6 @@ impl Checker<'_> {
 fn is_host_and_port(url: &Url) -> bool {
     let more = [url.path(), url.username(), url.query().unwrap_or_default(), url.fragment().unwrap_or_default()];
     url.has_host() && url.port().is_some() && url.password().is_none() && more.iter().all(|part| part.is_empty())
-}
-
-pub(super) fn is_http(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// An address that more can be put behind, and that may be shown.

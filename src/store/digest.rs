@@ -20,6 +20,7 @@ const CHUNK_BYTES: u64 = 256 << 10;
 pub(super) struct Digests {
     pub(super) size_bytes: u64,
     pub(super) sha256: [u8; 32],
+    pub(super) md5: [u8; 16],
     /// At least one.
     pub(super) parts: Vec<Part>,
 }
@@ -41,6 +42,11 @@ impl Part {
 }
 
 impl Digests {
+    /// MD5 of the whole as it stands in headers.
+    pub(super) fn content_md5(&self) -> String {
+        STANDARD.encode(self.md5)
+    }
+
     pub(super) fn of_bytes(bytes: &[u8]) -> Self {
         let part = Part {
             offset: 0,
@@ -48,7 +54,7 @@ impl Digests {
             sha256: Sha256::digest(bytes).into(),
             md5: Md5::digest(bytes).into(),
         };
-        Self { size_bytes: part.size_bytes, sha256: part.sha256, parts: vec![part] }
+        Self { size_bytes: part.size_bytes, sha256: part.sha256, md5: part.md5, parts: vec![part] }
     }
 
     /// The result for the caller, once the bytes are stored.
@@ -83,7 +89,7 @@ pub(super) async fn of_file(path: &Path, part_bytes: u64) -> Result<Digests, Sto
 
 fn read(mut from: impl Read, size_bytes: u64, part_bytes: u64) -> io::Result<Digests> {
     let part_bytes = part_bytes.max(size_bytes.div_ceil(MAX_PARTS));
-    let mut whole = Sha256::new();
+    let (mut whole, mut whole_md5) = (Sha256::new(), Md5::new());
     let mut parts = Vec::new();
     let mut offset = 0;
     let mut chunk = vec![0; usize::try_from(CHUNK_BYTES).unwrap_or(0)];
@@ -95,6 +101,10 @@ fn read(mut from: impl Read, size_bytes: u64, part_bytes: u64) -> io::Result<Dig
             let n = usize::try_from(left.min(CHUNK_BYTES)).unwrap_or(chunk.len());
             from.read_exact(&mut chunk[..n])?;
             whole.update(&chunk[..n]);
+            // That of a single part is the same.
+            if part_size < size_bytes {
+                whole_md5.update(&chunk[..n]);
+            }
             sha256.update(&chunk[..n]);
             md5.update(&chunk[..n]);
             left -= n as u64;
@@ -103,7 +113,8 @@ fn read(mut from: impl Read, size_bytes: u64, part_bytes: u64) -> io::Result<Dig
         parts.push(Part { offset, size_bytes: part_size, sha256, md5 });
         offset += part_size;
     }
-    Ok(Digests { size_bytes, sha256: whole.finalize().into(), parts })
+    let md5 = if parts.len() == 1 { parts[0].md5 } else { whole_md5.finalize().into() };
+    Ok(Digests { size_bytes, sha256: whole.finalize().into(), md5, parts })
 }
 
 #[cfg(test)]
@@ -115,7 +126,8 @@ mod tests {
         let digests = read(&b"hello, parts"[..], 12, 5).expect("read");
         let sizes: Vec<_> = digests.parts.iter().map(|part| (part.offset, part.size_bytes)).collect();
         assert_eq!(sizes, [(0, 5), (5, 5), (10, 2)]);
-        assert_eq!(digests.sha256, Digests::of_bytes(b"hello, parts").sha256);
+        let whole = Digests::of_bytes(b"hello, parts");
+        assert_eq!((digests.sha256, digests.md5), (whole.sha256, whole.md5));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 #[cfg(feature = "azure")]
 mod azure;
 mod backend;
+mod copy;
 mod digest;
 mod error;
 #[cfg(feature = "gcp")]
@@ -28,6 +29,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use backend::{Account, Backend, ObjectReader};
+pub use copy::{Copied, Copy};
 pub use error::StoreError;
 pub use keys::Folder;
 pub use types::{Cursor, Head, Link, LinkOptions, Listed, Page, Purged, PutOptions, SignedUrl, Stored, Version};

@@ -45,6 +45,10 @@ pub struct Head {
     pub size_bytes: u64,
     /// When it was written, by the store's clock, where the store tells.
     pub modified: Option<SystemTime>,
+    /// Its MIME type; nothing in a directory, which keeps none.
+    pub content_type: Option<String>,
+    /// Its `Content-Disposition`, where it has one.
+    pub content_disposition: Option<String>,
 }
 
 /// An object in a list.

@@ -55,6 +55,11 @@ class Handler(BaseHTTPRequestHandler):
         self.body = self.rfile.read(int(self.headers.get("content-length") or 0))
         parts = unquote(url.path).lstrip("/").split("/", 2)
         try:
+            if parts[0] == "make":
+                # Of the tests, which have no client of their own to make one with.
+                with LOCK:
+                    CONTAINERS.setdefault(parts[1], Container())
+                return self.answer(201, {}, b"")
             self.check_access(url)
             if parts[0] != ACCOUNT:
                 raise Refused("AuthenticationFailed")
@@ -71,6 +76,9 @@ class Handler(BaseHTTPRequestHandler):
             text = f'\ufeff<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>No.</Message></Error>'
             status, body = CODES[code], text.encode()
             headers = {"x-ms-error-code": code, "content-type": "application/xml"}
+        self.answer(status, headers, body)
+
+    def answer(self, status, headers, body):
         self.send_response_only(status)
         self.send_header("date", format_datetime(datetime.now(timezone.utc), usegmt=True))
         for name, value in headers.items():

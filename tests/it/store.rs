@@ -4,6 +4,8 @@ mod address;
 #[cfg(feature = "azure")]
 mod azure;
 mod contract;
+#[cfg(feature = "gcp")]
+mod copy;
 mod faults;
 #[cfg(feature = "gcp")]
 mod gcs;

@@ -50,6 +50,11 @@ impl Inner {
             Ok(ids) => self.put_list(&url, &ids, digests, options).await,
             Err(err) => Err(err),
         };
+        let result = match result {
+            // The answer to the list may be what was lost.
+            Err(StoreError::Unavailable { .. }) if self.is_there(key, digests).await => Ok(()),
+            result => result,
+        };
         upload.finished = true;
         if result.is_err() {
             // In a task of its own, which goes on where this one is dropped.
@@ -81,7 +86,9 @@ impl Inner {
         options: PutOptions<'_>,
     ) -> Result<(), StoreError> {
         let latest: String = ids.iter().map(|id| format!("<Latest>{id}</Latest>")).collect();
-        let ask = Ask::new(Method::PUT, list_url(url)).body(list_of(&latest));
+        // Of the object, for those who read it; the service does not compare it.
+        let ask = Ask::new(Method::PUT, list_url(url)).header("x-ms-blob-content-md5", &digests.content_md5())?;
+        let ask = ask.body(list_of(&latest));
         let ask = Condition::None.add_to(self.terms.add_to(ask, digests, options)?)?;
         self.rest.done(WRITE, &ask).await.map_err(missing).map(drop)
     }

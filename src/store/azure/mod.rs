@@ -308,11 +308,7 @@ impl Inner {
     /// Whether the object exists with these bytes. `false` also where the request fails.
     async fn is_there(&self, key: &str, digests: &Digests) -> bool {
         let found = self.look_up(key).await;
-        found.is_ok_and(|found| {
-            let size_ok = found.head.size_bytes == digests.size_bytes;
-            // An object in blocks says what its writer said of it; its key has its SHA-256.
-            size_ok && found.md5.is_some_and(|md5| digests.parts.len() > 1 || md5 == digests.parts[0].content_md5())
-        })
+        found.is_ok_and(|found| found.head.size_bytes == digests.size_bytes && found.md5 == Some(digests.content_md5()))
     }
 
     async fn look_up(&self, key: &str) -> Result<LookedUp, StoreError> {
@@ -321,7 +317,10 @@ impl Inner {
         let text = |name| header(&answer.headers, name);
         let size_bytes = text("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         let modified = text("last-modified").and_then(|text| httpdate::parse_http_date(text).ok());
-        Ok(LookedUp { head: Head { size_bytes, modified }, md5: text("content-md5").map(str::to_owned) })
+        let owned = |name| text(name).map(str::to_owned);
+        let (content_type, content_disposition) = (owned("content-type"), owned("content-disposition"));
+        let head = Head { size_bytes, modified, content_type, content_disposition };
+        Ok(LookedUp { head, md5: owned("content-md5") })
     }
 
     /// Asks for an archived object to be brought back, which takes hours. Fine where that was asked for before.

@@ -103,7 +103,13 @@ fn size(resource: &Value) -> Option<u64> {
 }
 
 pub(super) fn head(resource: &Value) -> Head {
-    Head { size_bytes: size(resource).unwrap_or(0), modified: modified(resource) }
+    let text = |name: &str| resource[name].as_str().map(str::to_owned);
+    Head {
+        size_bytes: size(resource).unwrap_or(0),
+        modified: modified(resource),
+        content_type: text("contentType"),
+        content_disposition: text("contentDisposition"),
+    }
 }
 
 /// The objects of a page of a list, and the token of the next page.

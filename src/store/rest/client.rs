@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Request, Response, Url};
+use reqwest::{Client, Method, Request, Response};
 use tokio::time::{sleep, timeout};
 
-use super::{Answer, Body, Dialect};
+use super::{Answer, Ask, Dialect};
 use crate::store::StoreError;
 
 const USER_AGENT: &str = concat!("mediamill/", env!("CARGO_PKG_VERSION"));
@@ -19,34 +19,6 @@ const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The longest answer that is read into memory: a page of a list has a thousand entries of 2 KiB.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
-
-/// A request that can be sent more than once.
-#[derive(Debug, Clone)]
-pub(in crate::store) struct Ask<'a> {
-    pub(in crate::store) method: Method,
-    pub(in crate::store) url: Url,
-    pub(in crate::store) headers: HeaderMap,
-    pub(in crate::store) body: Body<'a>,
-}
-
-impl<'a> Ask<'a> {
-    pub(in crate::store) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Body::default() }
-    }
-
-    /// With a header. A value that no header can have is left out by nobody: it is an error.
-    pub(in crate::store) fn header(mut self, name: &'static str, value: &str) -> Result<Self, StoreError> {
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| StoreError::Config(format!("{name}: a header cannot have this value")))?;
-        self.headers.insert(name, value);
-        Ok(self)
-    }
-
-    pub(in crate::store) fn body(mut self, body: Body<'a>) -> Self {
-        self.body = body;
-        self
-    }
-}
 
 /// A client of one server. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -6,14 +6,16 @@
 //! streamed from disk, and no address is judged.
 
 mod answer;
+mod ask;
 mod body;
 mod client;
 mod dialect;
 mod reader;
 
 pub(super) use answer::{Answer, header};
+pub(super) use ask::Ask;
 pub(super) use body::Body;
-pub(super) use client::{Ask, Rest, pause};
+pub(super) use client::{Rest, pause};
 pub(super) use dialect::Dialect;
 pub(super) use reader::open;
 pub(super) use reqwest::header::{HeaderMap, HeaderName, HeaderValue};

@@ -206,7 +206,7 @@ impl Inner {
 
     async fn find(&self, key: &str) -> Result<Option<Head>, StoreError> {
         match self.look_up(key).await {
-            Ok(seen) => Ok(Some(Head { size_bytes: seen.size_bytes, modified: seen.modified })),
+            Ok(seen) => Ok(Some(seen.head())),
             Err(StoreError::NotFound { .. }) => self.bucket_is_there().await.map(|()| None),
             Err(err) => Err(err),
         }

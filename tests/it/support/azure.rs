@@ -15,6 +15,7 @@ use super::say::no_service;
 /// The account and the key of the public emulator, which everybody has.
 const ACCOUNT: &str = "devstoreaccount1";
 const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+const CONTAINER: &str = "media";
 const START: Duration = Duration::from_secs(30);
 
 /// A running server without a container.
@@ -42,12 +43,19 @@ impl Azure {
         Some(azure)
     }
 
+    /// Makes the container of the configuration.
+    pub async fn has_container(&self) {
+        let url = format!("{}/make/{CONTAINER}", self.url);
+        let made = reqwest::Client::new().put(url).body("").send().await.expect("an answer");
+        assert!(made.status().is_success(), "no container: {made:?}");
+    }
+
     /// Its address, as a URL.
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// Runs the vendor's client against it, which also makes a container. What it says.
+    /// Runs the vendor's client against it. What it says.
     pub fn judged(&self, keeps_versions: bool) -> String {
         let python = python().expect("it runs the server");
         let mut command = Command::new(python);
@@ -69,11 +77,11 @@ impl Drop for Azure {
     }
 }
 
-/// The configuration of a store in a container that the judge makes, at any address.
+/// The configuration of a store, at any address.
 pub fn store_config_at(url: &str) -> config::Store {
     let endpoint = format!("{url}/{ACCOUNT}");
     let env = [
-        ("URL", "az://judged/assets"),
+        ("URL", "az://media/assets"),
         ("ENDPOINT", &endpoint),
         ("AZURE_ACCOUNT", ACCOUNT),
         ("AZURE_KEY", KEY),

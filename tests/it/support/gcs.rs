@@ -77,17 +77,13 @@ impl Gcs {
 
     /// As a store's configuration, with timeouts for tests; at another address: through a proxy.
     pub fn store_config_at(&self, endpoint: &str) -> config::Store {
-        let env = [
-            ("URL", "gs://media/assets"),
-            ("ENDPOINT", endpoint),
-            ("GCS_CREDENTIALS", "anonymous"),
-            ("MULTIPART_BYTES", "5242880"),
-            ("CONNECT_TIMEOUT_S", "2"),
-            ("ATTEMPT_TIMEOUT_S", "5"),
-            ("OPERATION_TIMEOUT_S", "20"),
-        ];
-        let env = env.map(|(key, value)| (format!("MEDIAMILL_STORE_{key}").into(), value.to_owned().into()));
+        let env = env_at(endpoint).into_iter().map(|(name, value)| (name.into(), value.into()));
         load(None, env, &[]).unwrap_or_else(|err| panic!("{err}")).store
+    }
+
+    /// As the environment of the program.
+    pub fn env(&self) -> Vec<(String, String)> {
+        env_at(&self.endpoint)
     }
 
     /// As a store's configuration, with timeouts for tests.
@@ -108,6 +104,20 @@ impl Drop for Gcs {
     fn drop(&mut self) {
         keeper::end(&mut self.process);
     }
+}
+
+fn env_at(endpoint: &str) -> Vec<(String, String)> {
+    [
+        ("URL", "gs://media/assets"),
+        ("ENDPOINT", endpoint),
+        ("GCS_CREDENTIALS", "anonymous"),
+        ("MULTIPART_BYTES", "5242880"),
+        ("CONNECT_TIMEOUT_S", "2"),
+        ("ATTEMPT_TIMEOUT_S", "5"),
+        ("OPERATION_TIMEOUT_S", "20"),
+    ]
+    .map(|(key, value)| (format!("MEDIAMILL_STORE_{key}"), value.to_owned()))
+    .to_vec()
 }
 
 /// Where the packages of the virtual environment are.

@@ -22,7 +22,10 @@ const LARGE_BYTES: usize = (10 << 20) + 1;
 /// A store on a server with which the vendor's client agrees.
 async fn judged(keeps_versions: bool) -> Option<Azure> {
     let azure = Azure::start(keeps_versions).await?;
-    assert_eq!(azure.judged(keeps_versions), "agreed");
+    // Once in this process is enough: it is the same server.
+    static JUDGED: [std::sync::OnceLock<()>; 2] = [const { std::sync::OnceLock::new() }; 2];
+    JUDGED[usize::from(keeps_versions)].get_or_init(|| assert_eq!(azure.judged(keeps_versions), "agreed"));
+    azure.has_container().await;
     Some(azure)
 }
 
@@ -139,9 +142,12 @@ async fn bytes_that_change_on_their_way_are_noticed() {
 
 #[tokio::test]
 async fn reading_goes_on_where_a_connection_broke() {
-    let decide = |seen: Seen<'_>| if (seen.method, seen.nth) == ("GET", 0) { Act::CutAnswer(3) } else { Act::Pass };
+    let decide =
+        |seen: Seen<'_>| if (seen.method, seen.nth) == ("GET", 0) { Act::CutAnswer(1 << 20) } else { Act::Pass };
     let Some(world) = Behind::new(decide).await else { return };
-    assert_eq!(world.store.get("k").await.expect("an answer").expect("is there"), "before");
+    let bytes = noise(3 << 20);
+    world.direct.put_bytes("long", bytes.clone().into(), OPTIONS).await.expect("stored");
+    assert!(world.store.get("long").await.expect("an answer").expect("is there") == bytes, "other bytes");
     assert_eq!(world.gate.log().len(), 2);
 }
 
@@ -152,7 +158,10 @@ async fn a_large_file_is_whole_or_not_there_and_leaves_no_blocks() {
     for act in [Act::Answer(403, ACCESS_DENIED), Act::Answer(503, SLOW_DOWN), Act::LoseAnswer] {
         for at_the_end in [false, true] {
             let decide = move |seen: Seen<'_>| {
-                let hit = if at_the_end { is_list(&seen) && seen.nth < 5 } else { seen.path.contains("LTAwMDAwM") };
+                // The third block by its id; the list comes after three blocks, and is tried twice where that may help.
+                let tries = if matches!(act, Act::Answer(403, _)) { 1 } else { 2 };
+                let is_third = seen.path.contains("MDAwMDAy");
+                let hit = if at_the_end { is_list(&seen) && seen.nth < 3 + tries } else { is_third };
                 if hit { act } else { Act::Pass }
             };
             let Some(world) = Behind::new(decide).await else { return };
