@@ -4,8 +4,8 @@ mod gateway;
 
 use url::Url;
 
+use super::http_address::is_bare_http;
 use super::layer::{Place, Places};
-use super::store::is_http;
 use super::{Broker, Config, ConfigErrors, Limits, Source, Store, Worker, log_filter};
 
 /// Fewest deliveries before a message counts as one that kills workers.
@@ -188,12 +188,6 @@ impl Checker<'_> {
 fn is_host_and_port(url: &Url) -> bool {
     let more = [url.path(), url.username(), url.query().unwrap_or_default(), url.fragment().unwrap_or_default()];
     url.has_host() && url.port().is_some() && url.password().is_none() && more.iter().all(|part| part.is_empty())
-}
-
-/// An address that more can be put behind, and that may be shown.
-pub(super) fn is_bare_http(text: &str) -> bool {
-    let bare = |url: &Url| url.username().is_empty() && url.password().is_none();
-    is_http(text) && Url::parse(text).is_ok_and(|url| bare(&url) && url.query().is_none() && url.fragment().is_none())
 }
 
 #[cfg(test)]

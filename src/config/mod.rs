@@ -7,6 +7,7 @@ mod check;
 mod defaults;
 mod env;
 mod error;
+mod http_address;
 mod layer;
 mod links;
 mod load;

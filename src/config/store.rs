@@ -1,17 +1,12 @@
 //! Checks the keys of `[store]`, and which go together.
 
-use url::Url;
-
+use super::http_address::is_http;
 use super::{Location, Store};
 
 /// S3's smallest part, but for the last one of an upload.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 /// S3's and Azure's most tags on an object.
 const MAX_TAGS: usize = 10;
-
-pub(super) fn is_http(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-}
 
 /// Keys, and what is wrong with them. The first key names the mistake.
 pub(super) fn problems(store: &Store) -> Vec<(&'static [&'static str], String)> {
