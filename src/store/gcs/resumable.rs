@@ -133,7 +133,12 @@ impl Inner {
 
     async fn ask_how_far(&self, url: &Url, size_bytes: u64) -> Result<Progress, StoreError> {
         let ask = Ask::new(Method::PUT, url.clone()).header("content-range", &format!("bytes */{size_bytes}"))?;
-        self.progress(self.rest.call(WRITE, &ask).await?)
+        let answer = self.rest.call(WRITE, &ask).await?;
+        if answer.status == 400 {
+            // Of an upload that is over, as one emulator says it.
+            return Err(StoreError::unavailable(WRITE, "the store has forgotten the upload"));
+        }
+        self.progress(answer)
     }
 
     fn progress(&self, answer: Answer) -> Result<Progress, StoreError> {

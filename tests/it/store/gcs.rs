@@ -145,7 +145,7 @@ async fn reading_goes_on_where_a_connection_broke() {
 #[tokio::test]
 async fn a_large_file_goes_on_where_a_chunk_failed() {
     let bytes = noise(LARGE_BYTES);
-    for (chunk, act) in [(0, Act::Close), (1, Act::Answer(503, SLOW_DOWN)), (1, Act::LoseAnswer), (2, Act::LoseAnswer)]
+    for (chunk, act) in [(1, Act::Close), (1, Act::Answer(503, SLOW_DOWN)), (1, Act::LoseAnswer), (2, Act::LoseAnswer)]
     {
         let Some(gcs) = Gcs::gcp_storage_emulator().await else { return };
         let decide = move |seen: Seen<'_>| match (seen.method, seen.nth) {
