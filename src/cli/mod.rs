@@ -41,11 +41,11 @@ mod schema;
 mod simulate;
 #[cfg(any(feature = "media", feature = "gateway", feature = "catalog"))]
 mod stop;
+mod store;
 #[cfg(feature = "catalog")]
 mod subject;
 #[cfg(feature = "catalog")]
 mod sweep;
-mod store;
 #[cfg(feature = "media")]
 mod topology;
 #[cfg(feature = "media")]

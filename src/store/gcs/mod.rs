@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 use super::backend::{Account, Backend, ObjectReader};
 use super::digest::{Digests, of_file};
 use super::rest::{self, Answer, Ask, Body, HeaderMap, Method, Rest, header};
-use super::{Cursor, Folder, Head, Link, LinkOptions, Page, PutOptions, StoreError, Stored, Version};
+use super::{Cursor, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
 use address::Address;
 use login::Login;
 use resource::Terms;
@@ -214,6 +214,10 @@ impl Backend for Gcs {
 
     async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
         self.0.delete_all_versions(key).await
+    }
+
+    async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<Purged, StoreError> {
+        self.0.purge(prefix, keep).await
     }
 
     async fn signed_url(&self, key: &str, options: &LinkOptions<'_>) -> Result<Link, StoreError> {

@@ -130,6 +130,16 @@ pub(super) fn generations(listed: &Value, key: &str) -> Vec<String> {
     own.filter_map(|item| item["generation"].as_str().map(str::to_owned)).collect()
 }
 
+/// Keys and generations on a page of versions, and whether each is the live one.
+pub(super) fn all_generations(listed: &Value) -> impl Iterator<Item = (String, String, bool)> {
+    let items = listed["items"].as_array().map_or(&[][..], Vec::as_slice);
+    items.iter().filter_map(|item| {
+        let (key, generation) = (item["name"].as_str()?, item["generation"].as_str()?);
+        // What was removed or replaced says when.
+        Some((key.to_owned(), generation.to_owned(), item["timeDeleted"].is_null()))
+    })
+}
+
 /// When the object's bytes were written. `updated` would also be when its metadata changed.
 fn modified(resource: &Value) -> Option<SystemTime> {
     resource["timeCreated"].as_str()?.parse::<Timestamp>().ok().map(SystemTime::from)

@@ -5,11 +5,12 @@
 //! `storage.objects.delete`. A bucket with a soft delete policy (Google's default: 7 days) keeps what was removed for that time,
 //! and nobody can make it shorter afterwards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{Ask, Inner, Method, REMOVE, StoreError, missing, resource};
+use super::{Ask, Cursor, Inner, Method, Purged, REMOVE, StoreError, missing, resource};
+use crate::store::MAX_PAGE;
 
 const LIST: &str = "list the generations of an object";
 /// Requests on their way at the same time.
@@ -51,6 +52,60 @@ impl Inner {
             before = generations;
         }
         Err(StoreError::unavailable(LIST, "generations are written as fast as they are removed"))
+    }
+
+    /// Removes everything below a prefix, in every generation, but for the live object of one key.
+    pub(super) async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<Purged, StoreError> {
+        let mut purged = Purged::default();
+        for _ in 0..MAX_PAGES {
+            let mut found = self.all_below(prefix).await?;
+            if let Some((keep, generations)) = keep.and_then(|keep| Some((keep, found.remove(keep)?))) {
+                for (generation, _) in generations.iter().filter(|(_, is_live)| !is_live) {
+                    let removed = self.delete(keep, Some(generation)).await?;
+                    purged.add(keep.to_owned(), u64::from(removed));
+                }
+            }
+            if found.is_empty() {
+                return Ok(purged);
+            }
+            for key in found.into_keys() {
+                let removed = self.delete_all_versions(&key).await?;
+                purged.add(key, removed);
+            }
+        }
+        Err(StoreError::unavailable(LIST, "objects are written as fast as they are removed"))
+    }
+
+    /// Every key that begins with a prefix, with its generations, and whether each is live.
+    async fn all_below(&self, prefix: &str) -> Result<BTreeMap<String, Vec<(String, bool)>>, StoreError> {
+        // One emulator has no list of versions.
+        let (mut all, mut at) = (BTreeMap::<String, Vec<(String, bool)>>::new(), None::<Cursor>);
+        loop {
+            let page = self.list(prefix, at.as_ref(), MAX_PAGE).await?;
+            page.objects.into_iter().for_each(|object| drop(all.entry(object.key).or_default()));
+            at = page.next;
+            if at.is_none() {
+                break;
+            }
+        }
+        let mut token: Option<String> = None;
+        loop {
+            let mut url = self.dialect.address.objects(&self.bucket);
+            url.query_pairs_mut().append_pair("versions", "true").append_pair("prefix", prefix);
+            if let Some(token) = &token {
+                url.query_pairs_mut().append_pair("pageToken", token);
+            }
+            let answer = self.rest.done(LIST, &Ask::new(Method::GET, url)).await.map_err(missing)?;
+            let listed = resource::parse(LIST, &answer)?;
+            for (key, generation, is_live) in resource::all_generations(&listed) {
+                all.entry(key).or_default().push((generation, is_live));
+            }
+            let (_, next) = resource::page(&listed);
+            if next.is_none() || next == token {
+                return Ok(all);
+            }
+            token = next;
+        }
     }
 
     /// Those of the first page that has any, live and noncurrent.
