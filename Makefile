@@ -1,4 +1,4 @@
-.PHONY: audit bench check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak store-live test test-debian-13 upgrade webhook-faults erase-proof
+.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak store-live test test-debian-13 upgrade webhook-faults erase-proof
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -14,6 +14,7 @@ check:
 	@scripts/venv.sh test
 	@scripts/venv.sh judges
 	@scripts/venv.sh crm
+	@scripts/venv.sh api
 	@scripts/test.sh check
 
 # Everything: the steps of `check` first, then every other test. With REQUIRE_SERVICES=1 a missing service is a failure
@@ -23,6 +24,7 @@ test:
 	@scripts/venv.sh test
 	@scripts/venv.sh judges
 	@scripts/venv.sh crm
+	@scripts/venv.sh api
 	@scripts/test.sh
 
 # The same on Debian 13, whose FFmpeg is 7.1 and whose RabbitMQ is 4: what is committed, in a root file system below target/.
@@ -78,6 +80,12 @@ journey:
 store-live:
 	@MEDIAMILL_STORE_URL=$(or $(STORE),$(error STORE is the address of a bucket)) \
 	  cargo test --quiet --locked --test it store::contract::a_real_store_keeps_the_contract -- --exact --ignored --nocapture
+
+# The index with more and more tenants, up to ROWS media, on SQLite and PostgreSQL: rows stored a second, and how long searches take.
+# Fails where the slowest twentieth of a kind of search takes twice as long as with 10,000 media.
+catalog-scale:
+	@scripts/install.sh test
+	@ROWS=$(or $(ROWS),100000) REQUIRE_SERVICES=1 cargo test --release --quiet --locked --test it catalog::scale -- --ignored --nocapture
 
 # The fault tests in their long form, JOBS jobs a fault, and the table of what came of them.
 faults:

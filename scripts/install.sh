@@ -4,7 +4,7 @@ set -euo pipefail
 
 build="build-essential pkg-config clang libclang-dev libavcodec-dev libavformat-dev libavfilter-dev libavutil-dev
        libswscale-dev libswresample-dev"
-test="ffmpeg libheif-examples openssl rabbitmq-server chromium python3-venv golang-go golang-golang-x-mod-dev"
+test="ffmpeg libheif-examples openssl rabbitmq-server postgresql chromium python3-venv golang-go golang-golang-x-mod-dev"
 case "${1:-}" in
   demo) wanted=$build ;;
   test) wanted="$build $test" ;;

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Python packages in a virtual environment below target/; silent when they are there. For `test` servers of stores that are
 # not ours (moto, seaweedfs; fake-gcs-server and gcp-storage-emulator for Google's), Azure's own client library, a client of
-# RabbitMQ for the example in Python (pika) and a spelling checker (typos); for `judges` the messaging providers' own SDKs and
-# the client of RabbitMQ; for `crm` clients of CRMs that are not ours; for `bench` another binding of libav (PyAV).
+# RabbitMQ for the example in Python (pika) and a spelling checker (typos); for `judges` the messaging providers' own SDKs,
+# the client of RabbitMQ, and the maker of key sets for tokens; for `crm` clients of CRMs that are not ours; for `api` a fuzzer
+# of HTTP APIs; for `bench` another binding of libav (PyAV).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-}" in
@@ -11,12 +12,13 @@ case "${1:-}" in
       azure-storage-blob==12.31.1 pika==1.4.4 typos==1.52.0) ;;
   judges)
     venv=target/venv-judges
-    wanted=(messagebird==2.2.0 pika==1.4.4 PyJWT==2.15.1 pywa==4.5.0 standardwebhooks==1.1.0 twilio==9.13.0) ;;
+    wanted=(cryptography==50.0.2 messagebird==2.2.0 pika==1.4.4 PyJWT==2.15.1 pywa==4.5.0 standardwebhooks==1.1.0 twilio==9.13.0) ;;
   crm)
     venv=target/venv-crm
     wanted=(chatwoot-sdk==0.2.0 hubspot-api-client==12.0.0 simple-salesforce==1.12.10 zdesk==2.8.1 zohocrmsdk8_0==7.0.0) ;;
+  api) venv=target/venv-api wanted=(schemathesis==4.32.5) ;;
   bench) venv=target/venv-bench wanted=(av==18.1.0 numpy==2.4.6) ;;
-  *) echo "usage: $0 test|judges|crm|bench" >&2; exit 2 ;;
+  *) echo "usage: $0 test|judges|crm|api|bench" >&2; exit 2 ;;
 esac
 [ "$(cat "$venv/.installed" 2>/dev/null)" = "${wanted[*]}" ] && exit 0
 echo "installing into $venv: ${wanted[*]}"

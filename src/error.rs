@@ -85,6 +85,17 @@ codes! {
     BrokerUnavailable = "broker.unavailable", "the broker could not be reached or did not confirm";
     DatabaseUnavailable = "database.unavailable", "the database of a role could not be reached or cannot take more now";
     DatabaseRefused = "database.refused", "the database of a role refuses what was asked for, or its tables are of another version";
+    CatalogUnauthorized = "catalog.unauthorized", "nobody known asks: there is no valid token, no trusted proxy and no genuine link";
+    CatalogForbidden = "catalog.forbidden", "the roles of whoever asks are not for this";
+    CatalogNotFound = "catalog.not-found", "there is no such thing, or it is not theirs who ask";
+    CatalogErased = "catalog.erased", "the media was erased";
+    CatalogExpired = "catalog.expired", "the time of the media is over";
+    CatalogInvalid = "catalog.invalid", "the request to the catalogue cannot be understood";
+    CatalogRange = "catalog.range", "nothing of the range that is asked for is there";
+    CatalogLimitRows = "catalog.limit-rows", "more rows are asked for than catalog.page_rows";
+    CatalogTimeout = "catalog.timeout", "working on the answer took longer than catalog.request_timeout_s";
+    CatalogNoKeys = "catalog.no-keys", "the key set that tokens are signed with cannot be read";
+    CatalogBroken = "catalog.broken", "the catalogue cannot make an answer, which is a bug";
     WorkerSandbox = "worker.sandbox", "the confined child could not be started, broke the protocol between worker and child, or reported that it cannot work";
     WorkerKilled = "worker.killed", "the confined child was killed by something other than the worker; the kernel does so when the machine is short of memory";
     WorkerScratch = "worker.scratch", "the scratch directory is full or cannot be written";
@@ -222,7 +233,8 @@ mod tests {
 
     #[test]
     fn every_code_is_kebab_case_below_a_known_family_and_unique() {
-        let families = ["media", "source", "store", "event", "forward", "privacy", "broker", "database", "worker"];
+        let families =
+            ["media", "source", "store", "event", "forward", "privacy", "broker", "catalog", "database", "worker"];
         for (n, code) in Code::ALL.iter().enumerate() {
             let (family, name) = code.as_str().split_once('.').expect("a family and a name");
             assert!(families.contains(&family), "{code}");

@@ -1,5 +1,5 @@
-//! From a node's name to a socket: a name may have several addresses, and any of them may not answer or may not be
-//! RabbitMQ.
+//! Connects to a node by its name. A name may have several addresses, and any of them may be silent or may speak
+//! something else than AMQP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,19 +13,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-/// How long an address is waited for before the next one is tried beside it (RFC 8305 section 5).
+/// How long one address may be silent before the next one is tried in parallel (RFC 8305 section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// An address that has accepted a connection has at least so long for the handshake, however many others there are.
+/// The shortest time for connection and handshake that each address gets, however many addresses share the total time.
 const MIN_HANDSHAKE: Duration = Duration::from_secs(5);
-/// How long a port has to answer the question what it speaks.
+/// How long a port may take to answer the greeting that finds out which protocol it speaks.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-/// What a client of AMQP 0-9-1 begins with (section 4.2.2), and what has a server of HTTP refuse it at once.
+/// The first bytes of an AMQP 0-9-1 client (section 4.2.2). The two line ends make an HTTP server refuse them at once.
 const AMQP_GREETING: &[u8] = b"AMQP\0\0\x09\x01\r\n\r\n";
-/// A record of TLS with the beginning of a ClientHello that has no contents (RFC 8446 sections 4 and 5.1): enough for an
-/// alert.
+/// A TLS record with the beginning of an empty ClientHello (RFC 8446 sections 4 and 5.1): enough for a TLS server to
+/// answer with an alert.
 const TLS_GREETING: &[u8] = &[22, 3, 1, 0, 5, 1, 0, 0, 1, 3];
 
-/// The addresses of a node, beginning with any of them: a resolver gives the same one first every time.
+/// The addresses of a node, rotated by a random number, because a resolver returns the same one first every time.
 pub(super) async fn resolve(uri: &AMQPUri) -> io::Result<Vec<SocketAddr>> {
     let place = (uri.authority.host.as_str(), uri.authority.port);
     let mut addresses: Vec<_> = tokio::net::lookup_host(place).await?.collect();
@@ -36,14 +36,14 @@ pub(super) async fn resolve(uri: &AMQPUri) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// The time that one of so many addresses has for a connection and its handshake, of the time for all.
+/// The time for connection and handshake of one address, when `addresses` of them share the time `all`.
 pub(super) fn share(all: Duration, addresses: usize) -> Duration {
     let equal = all / u32::try_from(addresses.max(1)).unwrap_or(u32::MAX);
     equal.max(MIN_HANDSHAKE.min(all))
 }
 
-/// Connects to the address that answers first. Each is tried as soon as the one before it has failed or has been silent
-/// for a moment, so that an address behind which nothing is costs a moment and not the whole time.
+/// Connects to the address that answers first. The next address is tried as soon as the one before it has failed, or
+/// has been silent for [`ATTEMPT_DELAY`], so that a dead address costs that delay and not the whole time.
 pub(super) async fn first_connected<T, F>(
     addresses: &[SocketAddr],
     connect: impl Fn(SocketAddr) -> F,
@@ -71,40 +71,41 @@ where
     }
 }
 
-/// What a port was found to speak.
+/// The protocol that a port speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spoken {
+enum PortProtocol {
     Amqp,
     Tls,
     Http,
 }
 
-/// Why a connection to a port that accepts one may fail all the same, where the port can be seen to speak something else
-/// than the URL's scheme says. Asks it over a connection of its own.
+/// A hint for the operator when the port speaks another protocol than the URL's scheme says, which is why the
+/// connection failed. Asks the port over a connection of its own.
 pub(super) async fn hint(scheme: AMQPScheme, address: SocketAddr) -> Option<&'static str> {
-    let spoken = spoken(address).await.ok()??;
+    let spoken = port_protocol(address).await.ok()??;
     match (scheme, spoken) {
-        (AMQPScheme::AMQPS, Spoken::Amqp) => Some(
+        (AMQPScheme::AMQPS, PortProtocol::Amqp) => Some(
             "this port has no TLS: broker.url needs the port of RabbitMQ's TLS listener (5671 by default), or amqp://",
         ),
-        (AMQPScheme::AMQP, Spoken::Tls) => Some(
+        (AMQPScheme::AMQP, PortProtocol::Tls) => Some(
             "this port speaks TLS: broker.url needs amqps://, or the port of RabbitMQ's plain listener (5672 by default)",
         ),
-        (_, Spoken::Http) => Some(
+        (_, PortProtocol::Http) => Some(
             "this port speaks HTTP: broker.url needs RabbitMQ's AMQP port (5672, or 5671 with TLS), not that of its \
              management",
         ),
-        (AMQPScheme::AMQP, Spoken::Amqp) | (AMQPScheme::AMQPS, Spoken::Tls) => None,
+        (AMQPScheme::AMQP, PortProtocol::Amqp) | (AMQPScheme::AMQPS, PortProtocol::Tls) => None,
     }
 }
 
-/// Greets as a client of AMQP does and, where that is not answered, as one of TLS, and looks at how the answer begins.
-async fn spoken(address: SocketAddr) -> io::Result<Option<Spoken>> {
+/// Sends the greeting of an AMQP client and, if the port does not answer it, that of a TLS client. The first bytes of
+/// the answer tell the protocol.
+async fn port_protocol(address: SocketAddr) -> io::Result<Option<PortProtocol>> {
     match answer_to(address, AMQP_GREETING).await {
         Ok(first) => Ok(recognise(first)),
-        // A node that is frozen.
+        // The node accepts connections but hangs: a second greeting would not be answered either.
         Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(None),
-        // Many servers of TLS close without a word what does not look like TLS.
+        // Many TLS servers close the connection without an answer when the first bytes are not TLS.
         Err(_closed) => answer_to(address, TLS_GREETING).await.map(recognise),
     }
 }
@@ -117,13 +118,13 @@ async fn answer_to(address: SocketAddr, greeting: &[u8]) -> io::Result<[u8; 5]> 
     Ok(first)
 }
 
-fn recognise(first: [u8; 5]) -> Option<Spoken> {
+fn recognise(first: [u8; 5]) -> Option<PortProtocol> {
     match first {
-        // A method frame on channel 0: Connection.Start.
-        [1, 0, 0, ..] => Some(Spoken::Amqp),
-        // An alert (21) or a handshake (22), and the major version of every TLS.
-        [21 | 22, 3, ..] => Some(Spoken::Tls),
-        [b'H', b'T', b'T', b'P', b'/'] => Some(Spoken::Http),
+        // AMQP: a method frame on channel 0 (Connection.Start).
+        [1, 0, 0, ..] => Some(PortProtocol::Amqp),
+        // TLS: record type alert (21) or handshake (22), then the major version, which is 3 in every TLS version.
+        [21 | 22, 3, ..] => Some(PortProtocol::Tls),
+        [b'H', b'T', b'T', b'P', b'/'] => Some(PortProtocol::Http),
         _ => None,
     }
 }
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_failure_is_told_where_none_connects() {
+    async fn the_last_failure_is_returned_when_no_address_connects() {
         let refused = first_connected(&addresses(4)[2..3], connect).await.expect_err("refused");
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         let none = first_connected(&[], connect).await.expect_err("no address");

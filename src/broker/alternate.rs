@@ -1,5 +1,5 @@
-//! Tests over AMQP whether the alternate exchange is in force. A client cannot read policies, so it observes their
-//! effect.
+//! Tests over AMQP whether the alternate exchange is in force. A client cannot read policies, so this module publishes
+//! a message and observes where it goes.
 
 use std::time::Duration;
 
@@ -16,22 +16,23 @@ use super::connection::Connection;
 use super::{BrokerError, Topology};
 use crate::config::Broker;
 
-/// How long a message that was routed may take to be delivered.
+/// How long a routed message may take to be delivered.
 const DELIVERY: Duration = Duration::from_secs(5);
 
-/// What becomes of a message that no queue is bound for.
+/// What RabbitMQ does with a message whose routing key no queue is bound for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlternateExchange {
-    /// It goes to the alternate exchange.
+    /// The message goes to the alternate exchange.
     InForce,
-    /// It is returned to a sender who asks for that, and dropped otherwise.
+    /// The message is returned if the sender asked for that with `mandatory`, and dropped otherwise.
     Missing,
-    /// There is none: a queue is bound for every key.
+    /// No such message exists: some queue is bound for every key.
     Shadowed,
 }
 
-/// Publishes a message that expires by itself, with a key of its own, which only a queue of this connection is bound for,
-/// and that at the alternate exchange. Nothing of it is left when the connection is closed.
+/// Publishes a message with a unique routing key to the topic exchange. Only a queue of this connection is bound for
+/// that key, at the alternate exchange. The message expires by itself, and queue and binding end with the connection,
+/// so nothing is left behind.
 ///
 /// # Errors
 /// [`BrokerError`]
@@ -49,7 +50,8 @@ async fn probe(
     channel: &Channel,
     topology: &Topology,
 ) -> Result<AlternateExchange, BrokerError> {
-    // No key of a request or of an outcome; and a name that the user's rights on the other queues extend to.
+    // The key is not one of a request or an outcome. It is also the queue's name, with a prefix that the user's
+    // permissions on the other queues cover.
     let key: ShortString = format!("mediamill.doctor.{}", Uuid::now_v7()).into();
     let queue: ShortString = format!("{}.doctor.{}", topology.exchange(), Uuid::now_v7()).into();
     let (options, table) = (QueueDeclareOptions::exclusive(), FieldTable::default());
@@ -71,7 +73,7 @@ async fn probe(
         }),
         Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Ok(AlternateExchange::Missing),
         Confirmation::Nack(None) | Confirmation::NotRequested => {
-            Err(BrokerError::gone("publishing", "the broker did not take a message"))
+            Err(BrokerError::unavailable("publishing", "the broker refused the message (basic.nack)"))
         }
     }
 }

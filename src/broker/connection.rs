@@ -1,4 +1,4 @@
-//! One connection, opened and given up with deadlines, and the pauses between attempts.
+//! One connection to the broker with time limits for opening and closing, and the pauses between attempts.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,28 +15,30 @@ use tokio::time::timeout;
 use super::{BrokerError, addresses};
 use crate::config::Broker;
 
-/// An open connection. Dropping it closes the socket under it, so that no thread of lapin waits for a peer that is gone.
+/// An open connection. Dropping it closes the socket below lapin, so that lapin's thread does not wait for a peer that
+/// is gone.
 pub(super) struct Connection {
     connection: lapin::Connection,
     socket: Socket,
     timeout: Duration,
 }
 
-/// A second descriptor of the connection's socket, and the address at its other end, once there is one.
+/// A second descriptor of the connection's socket and the peer's address; nothing until the socket is connected.
 #[derive(Clone, Default)]
 struct Socket(Arc<Mutex<(Option<OwnedFd>, Option<SocketAddr>)>>);
 
 impl Connection {
-    /// Connects to one of the broker's nodes, with `purpose` as the name that the broker's operator sees.
+    /// Connects to one of the broker's nodes. `purpose` is part of the connection's name in RabbitMQ's management.
     pub(super) async fn open(config: &Broker, purpose: &str) -> Result<Self, BrokerError> {
         let mut uris = uris(config)?;
-        // Any of them may be first, so that workers spread, and a node that hangs does not hold up every connection.
+        // Begin with a random node, so that workers spread over the nodes and one hanging node does not delay every
+        // connection.
         let first = rand::rng().random_range(0..uris.len());
         uris.rotate_left(first);
-        let mut opened = Err(BrokerError::gone("connecting", "there is no node"));
+        let mut opened = Err(BrokerError::unavailable("connecting", "the configuration names no node"));
         for uri in uris {
             opened = Self::open_node(config, uri, purpose).await;
-            // What one node refuses the others refuse as well.
+            // A refusal (credentials, permissions) is the same on every node, so the others are not tried.
             if !opened.as_ref().is_err_and(BrokerError::is_passing) {
                 break;
             }
@@ -44,14 +46,15 @@ impl Connection {
         opened
     }
 
-    /// Connects to one of the addresses that a node's name has. One that accepts the connection and fails at the handshake
-    /// is left out, and the others are tried again.
+    /// Connects to one of the addresses of a node's name. An address that accepts the connection but fails in the
+    /// handshake is removed, and the remaining ones are tried again.
     async fn open_node(config: &Broker, uri: AMQPUri, purpose: &str) -> Result<Self, BrokerError> {
         const ACTION: &str = "connecting";
         let wait = Duration::from_secs(config.connect_timeout_s);
         let resolved = timeout(wait, addresses::resolve(&uri)).await;
-        let resolved = resolved.map_err(|_elapsed| BrokerError::gone(ACTION, "the name is not resolved in time"))?;
-        let mut left = resolved.map_err(|err| BrokerError::gone(ACTION, &err.to_string()))?;
+        let resolved =
+            resolved.map_err(|_elapsed| BrokerError::unavailable(ACTION, "the host name was not resolved in time"))?;
+        let mut left = resolved.map_err(|err| BrokerError::unavailable(ACTION, &err.to_string()))?;
         let share = addresses::share(wait, left.len());
         loop {
             let socket = Socket::default();
@@ -105,7 +108,7 @@ impl Connection {
         self.answer("opening a channel", self.connection.create_channel()).await
     }
 
-    /// Waits for an answer of the broker, for at most the configured time.
+    /// Waits for the broker's answer, for at most the configured time.
     pub(super) async fn answer<T>(
         &self,
         action: &'static str,
@@ -117,17 +120,17 @@ impl Connection {
         }
     }
 
-    /// Whether it is open.
+    /// Whether the connection is open.
     pub(super) fn is_open(&self) -> bool {
         self.connection.status().connected()
     }
 
-    /// Whether the broker has stopped reading from it, for want of memory or disk.
+    /// Whether the broker has stopped reading from this connection because it is short of memory or disk.
     pub(super) fn is_blocked(&self) -> bool {
         self.connection.status().blocked()
     }
 
-    /// Closes the connection. Messages that were not acknowledged go back to their queues.
+    /// Closes the connection. The broker returns unacknowledged messages to their queues.
     pub(super) async fn close(&self) {
         let close = self.connection.close(200, "done".into());
         if let Ok(Err(err)) = timeout(Duration::from_secs(2), close).await {
@@ -136,10 +139,13 @@ impl Connection {
     }
 }
 
-/// Where each node of the broker is.
+/// The URL of each node of the broker.
 fn uris(config: &Broker) -> Result<Vec<AMQPUri>, BrokerError> {
-    let mut uri: AMQPUri =
-        config.url.expose().parse().map_err(|_| BrokerError::Config("broker.url cannot be read".to_owned()))?;
+    let mut uri: AMQPUri = config
+        .url
+        .expose()
+        .parse()
+        .map_err(|_| BrokerError::Config("broker.url is not a valid AMQP URL".to_owned()))?;
     uri.query.heartbeat = uri.query.heartbeat.or(Some(config.heartbeat_s));
     let mut uris = vec![uri.clone()];
     for node in &config.nodes {
@@ -167,12 +173,12 @@ impl Socket {
         self.lock().1
     }
 
-    /// Ends the connection for both sides of our own process: lapin's thread reads the end of the stream and stops.
+    /// Shuts down the socket for lapin as well: its thread reads the end of the stream and stops.
     fn shut(&self) {
         if let Some(fd) = self.lock().0.take()
             && let Err(err) = rustix::net::shutdown(&fd, Shutdown::Both)
         {
-            tracing::trace!(%err, "the socket was closed before");
+            tracing::trace!(%err, "the broker's socket was already closed");
         }
     }
 
@@ -181,8 +187,8 @@ impl Socket {
     }
 }
 
-/// Pauses between attempts: doubling from the least to the most, each with jitter, so that many processes do not
-/// connect again in the same moment.
+/// Pauses between attempts. Each pause is twice the one before, up to a maximum, and has jitter, so that many processes
+/// do not reconnect in the same moment.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     least: Duration,
@@ -191,19 +197,19 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Starts with the least.
+    /// Starts with the shortest pause.
     #[must_use]
     pub fn new(config: &Broker) -> Self {
         let least = Duration::from_millis(config.reconnect_min_ms);
         Self { least, most: Duration::from_millis(config.reconnect_max_ms).max(least), next: least }
     }
 
-    /// An attempt succeeded: the next pause is the least again.
+    /// Call after a successful attempt: the next pause is the shortest again.
     pub fn reset(&mut self) {
         self.next = self.least;
     }
 
-    /// Waits: between half of the next pause and all of it.
+    /// Waits for a random time between half of the next pause and all of it.
     pub async fn pause(&mut self) {
         let pause = self.next.mul_f64(rand::rng().random_range(0.5..=1.0));
         self.next = self.next.saturating_mul(2).min(self.most);

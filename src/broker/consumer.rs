@@ -1,4 +1,4 @@
-//! Taking messages: the queues of a role, and a queue of its own for a command that waits for an outcome.
+//! Receives messages: from the queues of a role, and from a temporary queue for a command that waits for an outcome.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -13,8 +13,9 @@ use super::inlet::Inlet;
 use super::{BrokerError, Delivery, QueueDepths, Topology, WorkQueue};
 use crate::config::Broker;
 
-/// The queues of a role over one connection, with a channel each. Nothing is delivered that is not asked for: one message
-/// ([`Inlet::get`]), the next one to come ([`Inlet::watch`]), or a window on the front of the queue ([`Inlet::look`]).
+/// The queues of a role over one connection, with one channel each. The broker delivers only what is asked for: one
+/// message ([`Inlet::get`]), the next message to arrive ([`Inlet::watch`]), or several at the front of the queue
+/// ([`Inlet::look`]).
 pub struct Subscription {
     /// In the order of [`Topology::work_queues`].
     inlets: Vec<Inlet>,
@@ -40,13 +41,13 @@ impl Subscription {
         Ok(Self { inlets, connection, depths })
     }
 
-    /// Whether deliveries can still be acknowledged.
+    /// Whether the connection is open, so that deliveries can still be acknowledged.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.connection.is_open() && self.inlets.iter().all(|inlet| inlet.channel().status().connected())
     }
 
-    /// How many messages wait, for health and metrics.
+    /// Counts waiting messages, for health and metrics.
     #[must_use]
     pub fn depths(&self) -> QueueDepths {
         self.depths.clone()
@@ -57,7 +58,7 @@ impl Subscription {
         &mut self.inlets
     }
 
-    /// One of the queues.
+    /// The inlet of this queue.
     ///
     /// # Errors
     /// [`BrokerError::Config`] where the topology has no such queue.
@@ -65,7 +66,7 @@ impl Subscription {
         self.inlets.iter_mut().find(|inlet| inlet.queue() == queue).ok_or_else(|| not_declared(queue))
     }
 
-    /// How many messages wait in a queue; 0 where the topology has no such queue.
+    /// How many messages wait in this queue; 0 if the topology has no such queue.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -76,11 +77,11 @@ impl Subscription {
         }
     }
 
-    /// The next message to come to one of the queues that are watched. Nothing is lost where the future is dropped.
+    /// The next message that arrives in one of the watched queues. Dropping the future loses no message.
     ///
     /// # Errors
-    /// [`BrokerError`] at the end of a stream: the connection or the channel is gone, the queue was deleted, or the
-    /// server cancelled the consumer. None of these ends by itself.
+    /// [`BrokerError`] when a consumer's stream ends: connection or channel are lost, the queue was deleted, or the
+    /// server cancelled the consumer. None of these recovers without a new subscription.
     pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
         future::poll_fn(|context| {
             for inlet in &mut self.inlets {
@@ -93,13 +94,13 @@ impl Subscription {
         .await
     }
 
-    /// Watches no queue any more. What came in that moment is given back to its queue; what is being worked on can still
-    /// be acknowledged.
+    /// Ends all watches. Messages that arrive in that moment are returned to their queues. Messages that are being
+    /// handled can still be acknowledged.
     pub async fn stop(&mut self) {
         future::join_all(self.inlets.iter_mut().map(Inlet::stop)).await;
     }
 
-    /// Ends the connection; RabbitMQ puts back whatever was not acknowledged.
+    /// Closes the connection. RabbitMQ requeues everything that was not acknowledged.
     pub async fn close(self) {
         let Self { inlets, connection, depths } = self;
         drop((inlets, depths));
@@ -107,7 +108,7 @@ impl Subscription {
     }
 }
 
-/// Outcome events of all media, from now on, in a queue that ends with the connection.
+/// Outcome events of all media from now on, in a queue that is deleted with the connection.
 pub struct OutcomeQueue {
     connection: Connection,
     consumer: Consumer,
@@ -115,7 +116,7 @@ pub struct OutcomeQueue {
 }
 
 impl OutcomeQueue {
-    /// Binds to all outcomes.
+    /// Connects and binds a temporary queue to the routing keys of all outcomes.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -136,15 +137,15 @@ impl OutcomeQueue {
         Ok(Self { connection, consumer, _channel: channel })
     }
 
-    /// The next event.
+    /// Waits for the next event.
     ///
     /// # Errors
-    /// [`BrokerError`] at the end of the stream.
+    /// [`BrokerError`] when the consumer's stream ends.
     pub async fn next(&mut self) -> Result<OutcomeMessage<'_>, BrokerError> {
         match self.consumer.next().await {
             Some(Ok(inner)) => Ok(OutcomeMessage { connection: &self.connection, inner }),
             Some(Err(err)) => Err(BrokerError::lapin("consuming")(err)),
-            None => Err(BrokerError::gone("consuming", "the broker ended the consumer")),
+            None => Err(BrokerError::unavailable("consuming", "the broker ended the consumer")),
         }
     }
 }
@@ -156,13 +157,13 @@ pub struct OutcomeMessage<'a> {
 }
 
 impl OutcomeMessage<'_> {
-    /// Its bytes.
+    /// The message's body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.inner.data
     }
 
-    /// Takes it off the queue, once it has been looked at.
+    /// Acknowledges the message, which removes it from the queue. Call this after the event has been read.
     ///
     /// # Errors
     /// [`BrokerError`]

@@ -1,4 +1,4 @@
-//! Queues of messages that wait for an operator, read message by message: dead letters, and unrouted requests.
+//! Reads queues whose messages wait for an operator, one message after the other: dead letters and unrouted requests.
 
 use lapin::Channel;
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
@@ -8,28 +8,30 @@ use super::connection::Connection;
 use super::{BrokerError, Delivery, Topology};
 use crate::config::Broker;
 
-/// Which of these queues.
+/// Which queue to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Letters {
-    /// Messages that were given up, of the dead-letter queue of this name in [`QueueSpec::dead_letters`](super::QueueSpec).
+    /// Messages that were given up, in the dead-letter queue of this name
+    /// ([`QueueSpec::dead_letters`](super::QueueSpec)).
     Dead(String),
-    /// Requests whose routing key leads to no queue.
+    /// Requests whose routing key no queue is bound for.
     Unrouted,
 }
 
-/// Messages that wait for an operator. What is taken and not acknowledged is back in the queue when this is closed.
+/// Messages that wait for an operator. Messages that were taken and not acknowledged return to the queue when this is
+/// closed.
 pub struct DeadLetters {
     connection: Connection,
     channel: Channel,
     topology: Topology,
     queue: String,
     letters: Letters,
-    /// How many there were when it was opened.
+    /// Messages in the queue when it was opened.
     count: u32,
 }
 
 impl DeadLetters {
-    /// Connects, and counts.
+    /// Connects and counts the messages.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -47,13 +49,13 @@ impl DeadLetters {
         Ok(Self { connection, channel, topology: topology.clone(), queue, letters, count })
     }
 
-    /// How many there were when it was opened.
+    /// How many messages were in the queue when it was opened.
     #[must_use]
     pub const fn count(&self) -> u32 {
         self.count
     }
 
-    /// The next one; nothing where there is none.
+    /// The next message; `None` if the queue is empty.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -66,7 +68,7 @@ impl DeadLetters {
         }))
     }
 
-    /// Puts back what was not acknowledged.
+    /// Closes the connection, which returns unacknowledged messages to the queue.
     pub async fn close(self) {
         self.connection.close().await;
     }

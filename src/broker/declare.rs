@@ -1,4 +1,4 @@
-//! Declares the exchange and the queues of a role.
+//! Declares the exchanges, queues and bindings of a role.
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -7,16 +7,18 @@ use lapin::{Channel, ExchangeKind};
 use super::connection::Connection;
 use super::{BrokerError, QueueSpec, Topology, WorkQueue};
 
-/// RabbitMQ 4 gives every quorum queue a delivery limit of 20; looking into a queue of letters must not empty it.
-const LETTERS_DELIVERY_LIMIT: i64 = 1_000_000;
-/// Requests, and messages that customers have taken back. An outcome that no queue is bound for has to come back to the worker.
+/// RabbitMQ 4 gives every quorum queue a delivery limit of 20 by default, and drops or dead-letters a message beyond
+/// it. Each reading of a dead-letter queue counts as a delivery, so its limit is set this high.
+const HIGH_DELIVERY_LIMIT: i64 = 1_000_000;
+/// Requests, and messages that customers have revoked. An outcome that no queue is bound for must be returned to the
+/// worker that published it.
 const UNROUTED_KEYS: &[&str] = &["media.received.#", "message.revoked"];
 
-/// A queue as it is declared.
+/// A queue with the arguments and bindings that it is declared with.
 #[derive(Debug, Clone, PartialEq)]
 struct Queue {
     name: String,
-    /// The exchange that it is bound to by its keys.
+    /// The exchange that `keys` bind the queue to.
     exchange: String,
     keys: Vec<String>,
     arguments: Vec<(&'static str, Argument)>,
@@ -29,7 +31,7 @@ enum Argument {
 }
 
 impl Topology {
-    /// A line for each exchange, queue and binding, and one for the policy that a broker's operator has to set.
+    /// One line for each exchange, queue and binding, and one for the policy that the broker's operator has to set.
     #[must_use]
     pub fn describe(&self) -> Vec<String> {
         let exchanges = [self.exchange.clone(), self.unrouted()];
@@ -47,7 +49,7 @@ impl Topology {
         lines
     }
 
-    /// Declares everything. Changes nothing that is there and the same; refused where it is there and different.
+    /// Declares everything. An equal declaration changes nothing; RabbitMQ refuses one that differs from what exists.
     pub(super) async fn declare(&self, connection: &Connection) -> Result<(), BrokerError> {
         let channel = connection.channel().await?;
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
@@ -83,10 +85,11 @@ impl Topology {
         Ok(())
     }
 
-    /// What a queue that messages are taken from has as arguments. Where messages have a lifetime, all that ends them is that.
+    /// The arguments of a queue that a role consumes. If its messages have a lifetime, only that ends them: they are
+    /// neither dead-lettered nor given up after a number of deliveries.
     fn work_arguments(&self, spec: &QueueSpec) -> Vec<(&'static str, Argument)> {
         let mut arguments = quorum();
-        let limit = if spec.lifetime_s.is_some() { LETTERS_DELIVERY_LIMIT } else { self.delivery_limit.into() };
+        let limit = if spec.lifetime_s.is_some() { HIGH_DELIVERY_LIMIT } else { self.delivery_limit.into() };
         arguments.push(("x-delivery-limit", Argument::Number(limit)));
         match spec.lifetime_s {
             Some(lifetime_s) => arguments.push(time_to_live(lifetime_s)),
@@ -100,7 +103,7 @@ impl Topology {
         for queue in self.work_queues() {
             let spec = self.spec(queue);
             let arguments = self.work_arguments(spec);
-            // A second queue is not bound: only roles publish to it, through the default exchange.
+            // A second queue has no bindings: only roles publish to it, by name through the default exchange.
             let keys = if queue.later { Vec::new() } else { spec.keys.clone() };
             queues.push(Queue { name: self.work_queue(queue), exchange: self.exchange.clone(), keys, arguments });
         }
@@ -111,7 +114,7 @@ impl Topology {
             queues.push(Queue { name, exchange: self.exchange.clone(), keys: Vec::new(), arguments });
         }
         let mut arguments = quorum();
-        arguments.push(("x-delivery-limit", Argument::Number(LETTERS_DELIVERY_LIMIT)));
+        arguments.push(("x-delivery-limit", Argument::Number(HIGH_DELIVERY_LIMIT)));
         let letters = |name, exchange, keys| Queue { name, exchange, keys, arguments: arguments.clone() };
         for name in self.dead_letter_names() {
             queues.push(letters(self.dead_letters(name), self.exchange.clone(), Vec::new()));
@@ -130,7 +133,8 @@ fn time_to_live(seconds: u64) -> (&'static str, Argument) {
     ("x-message-ttl", Argument::Number(i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX)))
 }
 
-/// Through the default exchange to one queue, at least once: the broker keeps the message until that queue has it.
+/// Dead-letters to one queue through the default exchange, at least once: the broker keeps the message until that queue
+/// has it.
 fn dead_letter_to(queue: String) -> [(&'static str, Argument); 4] {
     [
         ("x-dead-letter-exchange", Argument::Text(String::new())),
@@ -196,7 +200,11 @@ mod tests {
         assert_eq!(target(&queues, "mm.forward.a"), None);
         assert_eq!(target(&queues, "mm.retry.forward.a.60s").as_deref(), Some("mm.forward.a"));
         assert!(queues[0].arguments.contains(&("x-message-ttl", Argument::Number(600_000))), "{:?}", queues[0]);
-        assert_eq!((queues.len(), queues[0].keys.len()), (3, 0), "its delay, and what no lane is bound for");
+        assert_eq!(
+            (queues.len(), queues[0].keys.len()),
+            (3, 0),
+            "the queue, its delay queue, and the queue of unrouted requests"
+        );
     }
 
     #[test]

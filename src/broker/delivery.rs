@@ -1,4 +1,4 @@
-//! One message that was delivered and waits for its acknowledgement.
+//! A message that was delivered and waits for its acknowledgement.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{BrokerError, Topology, WorkQueue};
 use crate::error::Code;
 use crate::events::Headers;
 
-/// How long an acknowledgement may take to be written.
+/// How long writing an acknowledgement to the connection may take.
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A delivered message.
@@ -24,12 +24,12 @@ pub struct Delivery {
     inner: lapin::message::Delivery,
 }
 
-/// How often a message was tried before, by its own headers.
+/// How often a message was tried before, read from the headers that roles write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tries {
-    /// Tries that ended in trouble.
+    /// Tries that failed.
     pub attempts: u32,
-    /// Those among them in which the file or the machine was to blame.
+    /// Those of the failed tries for which the file or the machine may have been the cause.
     pub suspicions: u32,
 }
 
@@ -38,56 +38,56 @@ impl Delivery {
         Self { queue, received_at: Instant::now(), inner }
     }
 
-    /// The queue that it came from. For a message of a dead-letter queue, the one that it goes back to.
+    /// The queue that the message came from. For a dead letter: the queue that a replay returns it to.
     #[must_use]
     pub const fn queue(&self) -> WorkQueue {
         self.queue
     }
 
-    /// When it came. The broker's time limit for its acknowledgement counts from then.
+    /// When the message was received. The broker's time limit for the acknowledgement is counted from this moment.
     #[must_use]
     pub const fn received_at(&self) -> Instant {
         self.received_at
     }
 
-    /// The exchange that it was published to; empty for the default one, which retries come back through.
+    /// The exchange that the message was published to; empty for the default exchange, which retries use.
     #[must_use]
     pub fn exchange(&self) -> &str {
         self.inner.exchange.as_str()
     }
 
-    /// The routing key that it was published with.
+    /// The routing key that the message was published with.
     #[must_use]
     pub fn routing_key(&self) -> &str {
         self.inner.routing_key.as_str()
     }
 
-    /// The id that its sender gave to the message, which need not be that of the event in it.
+    /// The AMQP `message-id` that the sender set. It may differ from the id of the event in the body.
     #[must_use]
     pub fn message_id(&self) -> Option<&str> {
         self.inner.properties.message_id().as_ref().map(lapin::types::ShortString::as_str)
     }
 
-    /// Its bytes.
+    /// The message's body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.inner.data
     }
 
-    /// The content type that its sender gave.
+    /// The AMQP `content-type` that the sender set.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
         self.inner.properties.content_type().as_ref().map(lapin::types::ShortString::as_str)
     }
 
-    /// Headers whose value is text or can be written as text.
+    /// The headers whose value is text or can be written as text.
     #[must_use]
     pub fn headers(&self) -> Headers {
         let Some(headers) = self.inner.properties.headers() else { return Headers::new() };
         headers.into_iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), as_text(value)?))).collect()
     }
 
-    /// The raw bytes of a header that its sender wrote as text.
+    /// The raw bytes of a header with a text value.
     #[must_use]
     pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
         match self.value(name)? {
@@ -96,8 +96,9 @@ impl Delivery {
         }
     }
 
-    /// How often it was tried before, by the headers that a role wrote. They are read only from messages that came through
-    /// the default exchange: a sender could write anything into the headers of an event for the topic exchange.
+    /// How often the message was tried before, read from the headers that roles write. Only a message that came through
+    /// the default exchange has such headers: in a message for the topic exchange the sender could have written
+    /// anything.
     #[must_use]
     pub fn tries(&self) -> Tries {
         if !self.is_passed_on() {
@@ -107,46 +108,49 @@ impl Delivery {
         Tries { attempts: count(ATTEMPTS), suspicions: count(SUSPICIONS) }
     }
 
-    /// Whether it came through the default exchange, as retries, messages that were put off, and replayed ones do.
+    /// Whether a role published the message through the default exchange, as it does with retries, postponed messages
+    /// and replays.
     pub(super) fn is_passed_on(&self) -> bool {
         self.inner.exchange.as_str().is_empty()
     }
 
-    /// How often RabbitMQ delivered it before, to any consumer. From 4.3 on, RabbitMQ counts a delivery whose consumer was too
-    /// slow to acknowledge it as acquired only, and not as delivered.
+    /// How often RabbitMQ delivered the message before, to any consumer. From version 4.3 on, a delivery that ended
+    /// because the consumer acknowledged too late is counted as acquired but not as delivered.
     #[must_use]
     pub fn delivered_before(&self) -> u32 {
         let count = |name| self.number(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
         count("x-delivery-count").max(count("x-acquired-count"))
     }
 
-    /// How often it was delivered before in the queues that it was moved from, as the worker that moved it wrote.
+    /// How often the message was delivered in the queues that it was moved from, as written by the worker that moved
+    /// it.
     #[must_use]
     pub fn delivered_elsewhere(&self) -> u32 {
         let count = || self.number(DELIVERIES).and_then(|number| u32::try_from(number).ok());
         if self.is_passed_on() { count().unwrap_or(0) } else { 0 }
     }
 
-    /// How often it was delivered before in this queue and in those that it was moved from.
+    /// How often the message was delivered before, in this queue and in those that it was moved from.
     #[must_use]
     pub fn delivered_in_all(&self) -> u32 {
         self.delivered_before().saturating_add(self.delivered_elsewhere())
     }
 
-    /// Why it is in a dead-letter queue, where a role put it there.
+    /// The code with which a role put the message into a dead-letter queue, if this version knows it.
     #[must_use]
     pub fn dead_code(&self) -> Option<Code> {
         Code::parse(&self.text(CODE)?)
     }
 
-    /// Whether a role wrote a code when it put the message into a dead-letter queue, be it one of a later version.
+    /// Whether a role wrote a code when it put the message into a dead-letter queue, including codes of later versions
+    /// that this version does not know.
     #[must_use]
     pub fn has_dead_code(&self) -> bool {
         self.value(CODE).is_some()
     }
 
-    /// A message of a dead-letter queue: it goes back to the queue that a role wrote into its headers, or else to the one
-    /// that RabbitMQ names, or else to the last of those that share these dead letters.
+    /// A message of a dead-letter queue. A replay returns it to the queue that a role wrote into its headers, or else
+    /// to the one that RabbitMQ names in its own headers, or else to the last queue that shares these dead letters.
     pub(super) fn dead_letter(topology: &Topology, name: &str, inner: lapin::message::Delivery) -> Self {
         let mut delivery = Self::new(WorkQueue::plain(0), inner);
         let origin = delivery.text(LANE).or_else(|| delivery.text("x-first-death-queue")).unwrap_or_default();
@@ -159,7 +163,8 @@ impl Delivery {
         delivery
     }
 
-    /// A request that no queue is bound for: it goes to the queue whose routing key it extends, the longest of them.
+    /// A request that no queue is bound for. A replay sends it to the queue with the longest routing key that is a
+    /// prefix of the request's.
     pub(super) fn unrouted(topology: &Topology, inner: lapin::message::Delivery) -> Self {
         let routing_key = inner.routing_key.as_str();
         let extends = |key: &&String| routing_key.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with('.'));
@@ -170,24 +175,25 @@ impl Delivery {
         Self::new(WorkQueue::plain(index), inner)
     }
 
-    /// Whether it can no longer be acknowledged: its channel is closed, and RabbitMQ delivers the message again.
+    /// Whether the channel of this delivery is closed. Then the message can no longer be acknowledged, and RabbitMQ
+    /// delivers it again.
     #[must_use]
     pub fn is_void(&self) -> bool {
         !self.inner.acker.usable()
     }
 
-    /// Takes the message off its queue.
+    /// Acknowledges the message, which removes it from its queue.
     ///
     /// # Errors
-    /// [`BrokerError`]; then it is delivered again.
+    /// [`BrokerError`]; then RabbitMQ delivers the message again.
     pub async fn ack(&self) -> Result<(), BrokerError> {
         self.settled("acknowledging", self.inner.acker.ack(BasicAckOptions::default())).await
     }
 
-    /// Puts the message back, for anybody to take it.
+    /// Returns the message to its queue, where any consumer may receive it.
     ///
     /// # Errors
-    /// [`BrokerError`]; then it is delivered again in any case.
+    /// [`BrokerError`]; then RabbitMQ delivers the message again as well.
     pub async fn requeue(&self) -> Result<(), BrokerError> {
         let options = BasicNackOptions { requeue: true, multiple: false };
         self.settled("requeueing", self.inner.acker.nack(options)).await
@@ -204,7 +210,7 @@ impl Delivery {
     ) -> Result<(), BrokerError> {
         match timeout(ACK_TIMEOUT, answer).await {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(BrokerError::gone(action, "the channel of the delivery is gone")),
+            Ok(Ok(false)) => Err(BrokerError::unavailable(action, "the delivery's channel is closed")),
             Ok(Err(err)) => Err(BrokerError::lapin(action)(err)),
             Err(_elapsed) => Err(BrokerError::Timeout { action }),
         }
@@ -265,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_believed_of_workers_and_not_of_senders() {
+    fn attempts_are_read_from_headers_of_workers_and_not_of_senders() {
         let headers = [(ATTEMPTS, 99), (SUSPICIONS, 1)];
         assert_eq!(delivery("mediamill", &headers).tries(), Tries::default());
         assert_eq!(delivery("", &headers).tries(), Tries { attempts: 99, suspicions: 1 });
@@ -279,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_are_counted_on_in_the_next_queue() {
+    fn the_count_of_deliveries_continues_in_the_next_queue() {
         let headers = [("x-delivery-count", 3), (DELIVERIES, 4)];
         let of = |message: Message| {
             let inner = lapin::message::Delivery::mock(1, "".into(), "key".into(), false, Vec::new());
@@ -290,17 +296,17 @@ mod tests {
         assert_eq!(
             of(Message::moved(String::new(), &delivery("mediamill", &headers))),
             3,
-            "a sender's is not believed"
+            "a header of the sender is not used"
         );
         assert_eq!(
             of(Message::renewed(String::new(), &delivery("", &headers))),
             4,
-            "those that nobody began are forgotten"
+            "deliveries that were not begun are not counted"
         );
         assert_eq!(of(Message::moved(String::new(), &delivery("", &[]))), 0);
     }
     #[test]
-    fn a_dead_letter_goes_back_to_the_queue_that_it_was_in() {
+    fn a_dead_letter_returns_to_the_queue_that_it_came_from() {
         let topology = Topology::example();
         let index = |header: &str, queue: &str| {
             let mut table = FieldTable::default();
@@ -315,7 +321,7 @@ mod tests {
         for queue in ["mm.audio", "mm.audio.later", "older.audio"] {
             assert_eq!(index("x-first-death-queue", queue), WorkQueue::plain(0), "{queue}");
         }
-        assert_eq!(index("x-first-death-queue", "mm.video"), WorkQueue::plain(1), "a queue that is not known");
+        assert_eq!(index("x-first-death-queue", "mm.video"), WorkQueue::plain(1), "an unknown queue");
     }
 
     #[test]

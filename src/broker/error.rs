@@ -1,24 +1,25 @@
-//! What can go wrong with the broker, and what that means for a job.
+//! Errors of the broker, and what each means for the message that is being handled.
 
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
 use crate::error::{Code, Fault};
 
-/// An error of the broker. Texts carry RabbitMQ's own words, never a URL or a message.
+/// An error of the broker. The texts contain RabbitMQ's own reply texts, never a URL or a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
-    /// The `[broker]` configuration cannot work.
+    /// The `[broker]` configuration is invalid.
     #[error("{0}")]
     Config(String),
-    /// The broker refuses us: wrong credentials, a missing permission or virtual host, a queue declared differently.
+    /// RabbitMQ refuses the request: wrong credentials, a missing permission or virtual host, or a queue declared with
+    /// other arguments.
     #[error("{action}: the broker refused it ({detail})")]
     Refused {
         /// What was being done.
         action: &'static str,
-        /// The broker's own words.
+        /// RabbitMQ's reply text.
         detail: String,
     },
-    /// No connection, or one that has ended.
+    /// There is no connection, or it was lost.
     #[error("{action}: {detail}")]
     Unavailable {
         /// What was being done.
@@ -26,25 +27,25 @@ pub enum BrokerError {
         /// What happened.
         detail: String,
     },
-    /// No answer in time.
+    /// RabbitMQ did not answer within the time limit.
     #[error("{action}: the broker did not answer in time")]
     Timeout {
         /// What was being done.
         action: &'static str,
     },
-    /// The message was returned: no queue is bound for it.
+    /// The message was returned: no queue is bound for its routing key.
     #[error("no queue is bound for {routing_key}")]
     Unroutable {
-        /// Where it should have gone.
+        /// The routing key of the message.
         routing_key: String,
     },
-    /// A queue that the message was for did not take it.
-    #[error("a queue did not take a message for {routing_key}")]
+    /// A queue refused the message (`basic.nack`).
+    #[error("a queue refused a message for {routing_key}")]
     NotTaken {
-        /// Where it should have gone.
+        /// The routing key of the message.
         routing_key: String,
     },
-    /// Given up: the delivery that the message is about was lost before the broker could be reached.
+    /// Publishing was given up: the delivery that the message is about was lost before the broker could be reached.
     #[error("not published: the delivery was lost while the broker was unreachable, and RabbitMQ delivers it again")]
     Unwanted,
 }
@@ -55,24 +56,23 @@ impl BrokerError {
         move |err| {
             let mut detail = err.to_string();
             if matches!(err.kind(), lapin::ErrorKind::ParsingError(_)) {
-                detail.push_str(
-                    "; what answers does not speak AMQP 0-9-1: broker.url may name the port of something else",
-                );
+                detail
+                    .push_str("; the port does not speak AMQP 0-9-1: broker.url may name the port of another service");
             }
             if refuses(&err) { Self::Refused { action, detail } } else { Self::Unavailable { action, detail } }
         }
     }
 
-    pub(super) fn gone(action: &'static str, detail: &str) -> Self {
+    pub(super) fn unavailable(action: &'static str, detail: &str) -> Self {
         Self::Unavailable { action, detail: detail.to_owned() }
     }
 
-    /// Whether another node, or the same one later, may do better.
+    /// Whether another node, or the same node later, may succeed.
     pub(super) const fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Timeout { .. })
     }
 
-    /// The same with what may be wrong, for people.
+    /// The same error with a hint for the operator about what may be wrong.
     pub(super) fn with_hint(self, hint: Option<&str>) -> Self {
         let Some(hint) = hint else { return self };
         match self {
@@ -82,7 +82,8 @@ impl BrokerError {
         }
     }
 
-    /// Whether the broker has seen the message and given an answer that another try soon will not change.
+    /// Whether the broker has received the message and answered it, so that publishing again soon would get the same
+    /// answer.
     pub(super) const fn is_answer(&self) -> bool {
         matches!(self, Self::Unroutable { .. } | Self::NotTaken { .. } | Self::Config(_))
     }

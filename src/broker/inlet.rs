@@ -1,11 +1,11 @@
 //! Takes messages from one queue of a role.
 //!
-//! A consumer with a prefetch of one message for each slot would have the broker send messages that no slot is free
-//! for: they would wait in a busy worker's buffer while another worker is idle. A quorum queue takes the prefetch of a
-//! consumer only when that begins, and none for a whole channel, so that no prefetch follows the free slots of a worker
-//! with four queues. So a worker that has a free slot *pulls* (`basic.get`) while something waits, and *watches* (a
-//! consumer with a prefetch of one) while nothing does: it is idle then, and whatever comes is there within a round
-//! trip. RabbitMQ 3.10 and 4.x do the same in all of this.
+//! A consumer with a prefetch of one message per slot would receive messages while no slot is free. They would wait in
+//! the buffer of a busy worker while another worker is idle. The prefetch cannot follow the number of free slots
+//! either: a quorum queue reads it only when a consumer begins, and does not support one for a whole channel. So a
+//! worker with a free slot *pulls* (`basic.get`) while messages wait. While none waits it *watches* (a consumer with a
+//! prefetch of one) and receives the next message within one round trip. RabbitMQ 3.10 and 4.x behave the same in this
+//! respect.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::{BrokerError, Delivery, Topology, WorkQueue};
 
-/// A queue, with a channel of its own.
+/// A queue with a channel of its own.
 pub struct Inlet {
     queue: WorkQueue,
     name: String,
@@ -34,15 +34,15 @@ pub struct Inlet {
 /// A consumer that waits for one message.
 struct Watch {
     consumer: Consumer,
-    /// It has given its message, and gets no other one before that is acknowledged.
+    /// The consumer has received its message. It receives no other one until that is acknowledged.
     spent: bool,
 }
 
-/// The front of a queue: as many messages as were asked for. The caller acknowledges them or gives them back.
+/// The front of a queue: at most the requested number of messages. The caller acknowledges each or returns it.
 pub struct Window<'a> {
     inlet: &'a mut Inlet,
     consumer: Consumer,
-    /// Received and not gathered.
+    /// Messages that were received and not yet returned by [`Window::gather`].
     here: VecDeque<Delivery>,
 }
 
@@ -56,7 +56,7 @@ impl Inlet {
         Ok(Self { queue, name: topology.work_queue(queue), connection, channel, prefetch: None, watch: None })
     }
 
-    /// Which of the queues it is.
+    /// Which queue this is.
     #[must_use]
     pub const fn queue(&self) -> WorkQueue {
         self.queue
@@ -66,7 +66,7 @@ impl Inlet {
         &self.channel
     }
 
-    /// How many messages wait. The queue's leader answers without writing anything.
+    /// How many messages wait. The queue's leader answers this from memory.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -76,7 +76,7 @@ impl Inlet {
         Ok(self.connection.answer("counting messages", declare).await?.message_count())
     }
 
-    /// The message at the front, and how many wait behind it.
+    /// Takes the message at the front. Also returns how many wait behind it.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -86,13 +86,14 @@ impl Inlet {
         Ok(got.map(|got| (Delivery::new(self.queue, got.delivery), got.message_count)))
     }
 
-    /// Whether the next message to come will be delivered by itself.
+    /// Whether the queue has a consumer that will receive the next message.
     #[must_use]
     pub fn is_watched(&self) -> bool {
         self.watch.as_ref().is_some_and(|watch| !watch.spent)
     }
 
-    /// Has the next message to come delivered. Returns a message that the watch before had received meanwhile.
+    /// Starts a consumer for the next message. Returns the message that the consumer before it received meanwhile, if
+    /// any.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -105,7 +106,7 @@ impl Inlet {
         Ok(delivery)
     }
 
-    /// Ends the watch. Returns the message that was delivered in that moment, where there is one.
+    /// Ends the consumer. Returns the message that it received and nobody took, if any.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -114,7 +115,7 @@ impl Inlet {
         Ok(self.cancel(watch.consumer).await?.pop())
     }
 
-    /// A window on so many messages at the front.
+    /// Opens a window of at most this many messages at the front of the queue.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -130,7 +131,7 @@ impl Inlet {
         Poll::Ready(received(self.queue, delivery))
     }
 
-    /// As [`Inlet::unwatch`], when no more messages are taken at all: a message that comes in that moment is put back.
+    /// As [`Inlet::unwatch`], for the end of consuming: a message that arrives in that moment is returned to its queue.
     pub(super) async fn stop(&mut self) {
         let given_back = match self.unwatch().await {
             Ok(Some(delivery)) => delivery.requeue().await,
@@ -138,7 +139,7 @@ impl Inlet {
             Err(error) => Err(error),
         };
         if let Err(error) = given_back {
-            tracing::debug!(%error, "the broker puts back a message by itself");
+            tracing::debug!(%error, "a message was not returned: RabbitMQ requeues it when the connection closes");
         }
     }
 
@@ -153,7 +154,8 @@ impl Inlet {
         self.connection.answer("consuming", consume).await
     }
 
-    /// Ends a consumer, and returns what was delivered and not taken from it. The stream ends at the broker's answer.
+    /// Cancels a consumer and returns the messages that it received and nobody took. The stream ends when the broker
+    /// confirms the cancellation.
     async fn cancel(&self, mut consumer: Consumer) -> Result<Vec<Delivery>, BrokerError> {
         let cancel = self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
         self.connection.answer("cancelling a consumer", cancel).await?;
@@ -166,8 +168,8 @@ impl Inlet {
 }
 
 impl Window<'_> {
-    /// At least one message, where one comes within `patience`, and whatever else is here; at most `most`. Nothing is lost
-    /// where the future is dropped.
+    /// Waits up to `patience` for a first message, then returns it with all others that have arrived, at most `most`.
+    /// Dropping the future loses no message.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -183,7 +185,8 @@ impl Window<'_> {
         Ok(self.here.drain(..most.min(self.here.len())).collect())
     }
 
-    /// Receives messages for a later [`Window::gather`] until the stream ends, so that the time of their receipt is known.
+    /// Receives messages for a later [`Window::gather`] until the stream ends, so that each has the moment of its
+    /// receipt.
     pub async fn fill(&mut self) -> BrokerError {
         loop {
             match received(self.inlet.queue, self.consumer.next().await) {
@@ -193,7 +196,7 @@ impl Window<'_> {
         }
     }
 
-    /// Closes it, and returns the messages that were delivered and not gathered.
+    /// Closes the window. Returns the messages that were received and not gathered.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -208,7 +211,7 @@ fn received(queue: WorkQueue, next: Option<lapin::Result<lapin::message::Deliver
     match next {
         Some(Ok(delivery)) => Ok(Delivery::new(queue, delivery)),
         Some(Err(err)) => Err(BrokerError::lapin("consuming")(err)),
-        None => Err(BrokerError::gone("consuming", "the broker ended the consumer")),
+        None => Err(BrokerError::unavailable("consuming", "the broker ended the consumer")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Messages as they are published, and the headers that a role writes on those that it passes on.
+//! Messages to publish, and the headers that a role writes on those that it moves to another queue.
 
 use bytes::Bytes;
 use lapin::BasicProperties;
@@ -9,12 +9,12 @@ use super::{Delivery, Topology, WorkQueue};
 use crate::error::Code;
 use crate::events::{Event, STRUCTURED, Stage, TraceContext};
 
-/// Longest reason in a header.
+/// Longest reason in a header, in characters.
 const MAX_REASON_CHARS: usize = 500;
-/// All headers of a message go into one AMQP frame of at most 128 KiB, and RabbitMQ closes a connection that sends a longer
-/// one. Where the sender's headers have more bytes than this, they are not copied.
+/// All headers of a message share one AMQP frame of at most 128 KiB, and RabbitMQ closes a connection that sends a
+/// larger one. If the sender's headers together are larger than this, most of them are not copied.
 const MAX_FOREIGN_BYTES: usize = 64 << 10;
-/// In that case only headers that are attributes of an event are copied, and only those of at most this size.
+/// If they are, only headers that are event attributes are copied, each only up to this size.
 const MAX_EVENT_HEADER_BYTES: usize = 4 << 10;
 
 /// A message to be published.
@@ -26,18 +26,18 @@ pub struct Message {
     pub(super) properties: BasicProperties,
 }
 
-/// Why a message goes on to a retry queue or a dead-letter queue.
+/// Why a message is moved to a retry queue or a dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// The stable reason.
+    /// The stable code.
     pub code: Code,
-    /// The step at which it came up.
+    /// The step that failed.
     pub stage: Stage,
-    /// A sentence for people.
+    /// An explanation for people.
     pub reason: String,
-    /// How often the job was tried.
+    /// How often the message was tried.
     pub attempts: u32,
-    /// How often the file or the machine was to blame.
+    /// How many of the tries may have failed because of the file or the machine.
     pub suspicions: u32,
 }
 
@@ -61,8 +61,8 @@ impl Message {
         }
     }
 
-    /// Bytes for a queue of the topology, past the topic exchange, so that no other queue can be bound for them. Headers have
-    /// raw bytes as values; all of them together have to be shorter than an AMQP frame (128 KiB).
+    /// Bytes for one queue of the topology. They do not go through the topic exchange, so no other queue can receive them.
+    /// The values of headers are raw bytes; all headers together must fit into one AMQP frame (128 KiB).
     #[must_use]
     pub fn direct(topology: &Topology, queue: WorkQueue, headers: &[(&str, &[u8])], body: Bytes) -> Self {
         let mut table = FieldTable::default();
@@ -73,31 +73,31 @@ impl Message {
         Self { exchange: String::new(), routing_key: topology.work_queue(queue), body, properties }
     }
 
-    /// A delivery on its way to a retry queue of this step, and the delay there in seconds; nothing where the ladder has no
-    /// such step.
+    /// A delivery that goes to a retry queue of this step, and that queue's delay in seconds; `None` if the ladder has
+    /// no such step.
     #[must_use]
     pub fn retry(topology: &Topology, step: usize, delivery: &Delivery, note: &Note) -> Option<(Self, u64)> {
         let (queue, delay_s) = topology.retry_queue(delivery.queue(), step)?;
         Some((Self::noted(topology, queue, delivery, note), delay_s))
     }
 
-    /// A delivery on its way to the dead-letter queue.
+    /// A delivery that goes to its dead-letter queue.
     #[must_use]
     pub fn dead(topology: &Topology, delivery: &Delivery, note: &Note) -> Self {
         let queue = topology.dead_letters(&topology.spec(delivery.queue()).dead_letters);
         Self::noted(topology, queue, delivery, note)
     }
 
-    /// A delivery on its way to another queue of ours, as it is: it was not tried, or that try does not count. How often
-    /// it was delivered goes with it, so that a message that
-    /// ends the process each time is given up at last.
+    /// A delivery that goes unchanged to another queue of the role: it was not tried, or the try does not count. The
+    /// number of its deliveries is written into a header, so that a message that ends the process each time is given up
+    /// in the end.
     #[must_use]
     pub fn moved(queue: String, delivery: &Delivery) -> Self {
         Self::passed_on(queue, delivery, delivery.delivered_in_all())
     }
 
-    /// The same for a message that roles gave back often without having begun: what the broker counted in this queue is
-    /// forgotten.
+    /// As [`Message::moved`], for a message that roles returned often without having begun work on it: the deliveries
+    /// that the broker counted in this queue are not counted any more.
     #[must_use]
     pub fn renewed(queue: String, delivery: &Delivery) -> Self {
         Self::passed_on(queue, delivery, delivery.delivered_elsewhere())
@@ -105,7 +105,8 @@ impl Message {
 
     fn passed_on(queue: String, delivery: &Delivery, deliveries: u32) -> Self {
         let mut headers = foreign(delivery.properties());
-        // They are trusted in messages that come through the default exchange, so a sender's own are not copied.
+        // A later role trusts these headers if the message comes through the default exchange. So a sender's own are
+        // not copied.
         if delivery.is_passed_on() {
             for (name, value) in delivery.properties().headers().iter().flatten() {
                 if name.as_str().starts_with(OURS) {
@@ -120,7 +121,7 @@ impl Message {
         Self { exchange: String::new(), routing_key: queue, body: delivery.body().to_vec().into(), properties }
     }
 
-    /// A message of a dead-letter queue on its way back to its queue, as if it had never been tried.
+    /// A dead letter that goes back to its queue as if it had never been tried.
     #[must_use]
     pub fn replay(topology: &Topology, delivery: &Delivery) -> Self {
         let properties = passed_on(delivery.properties());
@@ -132,19 +133,19 @@ impl Message {
         }
     }
 
-    /// The exchange that it goes to; empty for the default one, where the routing key is a queue's name.
+    /// The exchange to publish to; empty for the default exchange, where the routing key is a queue's name.
     #[must_use]
     pub fn exchange(&self) -> &str {
         &self.exchange
     }
 
-    /// Where it goes from there.
+    /// The routing key to publish with.
     #[must_use]
     pub fn routing_key(&self) -> &str {
         &self.routing_key
     }
 
-    /// Whether it goes through the default exchange to a queue of this topology.
+    /// Whether the message goes through the default exchange to a queue of this topology.
     pub(super) fn is_for_own_queue(&self) -> bool {
         self.exchange.is_empty()
     }
@@ -171,11 +172,11 @@ fn persistent() -> BasicProperties {
     BasicProperties::default().with_delivery_mode(2).with_app_id("mediamill".into())
 }
 
-/// The properties that a message keeps when it is passed on.
+/// The properties that a message keeps when it is moved to another queue.
 ///
-/// Not among them: `expiration` (would end it in the dead-letter queue), `priority` (a retry queue expires messages at its front
-/// only, and would keep those that a priority puts behind), `user_id` and `reply_to` (RabbitMQ checks both against the
-/// connection that publishes, and closes the channel).
+/// Not kept are `expiration` (the message would expire into the dead-letter queue), `priority` (a retry queue expires
+/// messages at its front only, and a priority could keep a message from the front), and `user_id` and `reply_to`
+/// (RabbitMQ checks both against the publishing connection, and closes the channel if they differ).
 fn passed_on(from: &BasicProperties) -> BasicProperties {
     let mut to = persistent();
     if let Some(value) = from.content_type() {
@@ -202,8 +203,8 @@ fn passed_on(from: &BasicProperties) -> BasicProperties {
     to
 }
 
-/// The sender's headers: without our own, without the broker's counts, and without `CC` and `BCC`, which would have
-/// RabbitMQ send copies elsewhere.
+/// The sender's headers without our own, without the broker's counters, and without `CC` and `BCC`, which would make
+/// RabbitMQ deliver copies to other queues.
 fn foreign(from: &BasicProperties) -> FieldTable {
     let mut headers = FieldTable::default();
     let Some(all) = from.headers() else { return headers };
@@ -222,8 +223,8 @@ fn foreign(from: &BasicProperties) -> FieldTable {
     if size_bytes <= MAX_FOREIGN_BYTES {
         return headers;
     }
-    tracing::warn!(size_bytes, "a message is passed on without most of its headers: they are too large");
-    // In binary mode some of them are the event.
+    tracing::warn!(size_bytes, "most headers are left out of a message that is moved: they are too large");
+    // In CloudEvents' binary mode some headers are attributes of the event.
     let mut event = FieldTable::default();
     for (name, value) in &headers {
         let ours = Event::reads(name.as_str());
@@ -234,7 +235,7 @@ fn foreign(from: &BasicProperties) -> FieldTable {
     event
 }
 
-/// Bytes that a value takes in a frame, or a few more.
+/// The bytes that a value takes in a frame; an upper bound.
 fn size_of(value: &AMQPValue) -> usize {
     10 + match value {
         AMQPValue::LongString(text) => text.len(),
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn passing_on_drops_what_would_send_copies_or_close_the_channel() {
+    fn a_moved_message_loses_headers_that_would_send_copies_or_close_the_channel() {
         let from = with_headers(vec![
             ("cloudEvents:id", text("1")),
             ("CC", AMQPValue::FieldArray(vec![text("elsewhere")].into())),
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_would_not_fit_a_frame_are_left_behind() {
+    fn headers_that_would_not_fit_into_a_frame_are_not_copied() {
         let large = text(&"x".repeat(MAX_FOREIGN_BYTES));
         let headers = vec![("large", large), ("cloudEvents:id", text("1")), ("traceparent", text("00"))];
         let kept = foreign(&with_headers(headers));

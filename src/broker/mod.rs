@@ -1,17 +1,18 @@
-//! RabbitMQ: the only place that knows lapin.
+//! RabbitMQ. Only this module uses lapin.
 //!
-//! - [`Connection`](connection): one connection, opened and given up with deadlines. lapin's own recovery stays off: it gives
-//!   up after 16 tries and loses consumers that the server cancelled.
+//! - [`Connection`](connection): one connection with time limits for opening and closing. lapin's own recovery stays
+//!   off: it gives up after 16 attempts, and it does not restore consumers that the server cancelled.
 //! - [`QueueSpec`]: a queue as a role specifies it; [`Topology`]: the names of all queues, and their declaration.
-//! - [`Publisher`]: mandatory, persistent, confirmed; reconnects by itself.
-//! - [`Subscription`]: the queues of a role, an [`Inlet`] each; its end is an error, and the caller opens the next one.
-//! - [`Mover`]: moves messages between them, many at a time.
+//! - [`Publisher`]: publishes mandatory, persistent, confirmed messages, and reconnects by itself.
+//! - [`Subscription`]: the queues of a role, an [`Inlet`] each. When it ends with an error, the caller opens another
+//!   one.
+//! - [`Mover`]: moves messages from queue to queue, many at a time.
 //! - [`QueueDepths`]: how many messages wait, counted over the same connection, for health and metrics.
 //! - [`DeadLetters`]: reads the queues of messages that wait for an operator.
-//! - [`alternate_exchange`]: whether the policy is set that catches what no queue is bound for.
+//! - [`alternate_exchange`]: whether the policy is set that keeps messages which no queue is bound for.
 //!
-//! Consuming and publishing have a connection each: the broker stops reading from a connection that publishes while it
-//! is short of memory or disk, and acknowledgements would be stuck behind the publishes.
+//! Consuming and publishing use separate connections. When the broker is short of memory or disk it stops reading from
+//! a connection that publishes; acknowledgements on the same connection would wait behind the published messages.
 
 mod addresses;
 mod alternate;

@@ -1,8 +1,9 @@
 //! Moves messages from one queue of a role to another, many at a time.
 //!
-//! A connection of its own, opened when it is first needed: the one that consumes must not be stopped by a broker that is
-//! short of memory, and the [`Publisher`](super::Publisher) has one message at a time on a channel, so that it knows which
-//! one was returned. Here it is enough to know that *one* was: then the whole batch stays where it is.
+//! It uses a connection of its own, opened when first needed. On the connection that consumes, a broker short of memory
+//! would stop reading acknowledgements. The [`Publisher`](super::Publisher) sends one message at a time on a channel,
+//! so that it knows which message was returned. Here it is enough to know that *any* was: then the whole batch stays
+//! where it is.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::connection::Connection;
 use super::{BrokerError, Delivery, Message, Topology, WorkQueue};
 use crate::config::Broker;
 
-/// How a delivery becomes a message for a queue.
+/// Builds the message for a queue from a delivery.
 type Make = fn(String, &Delivery) -> Message;
 
 /// Moves deliveries to other queues of the role.
@@ -32,17 +33,17 @@ impl Mover {
         Self { config: config.clone(), topology: topology.clone(), open: None }
     }
 
-    /// Publishes every delivery to the end of `queue` as it is, waits for all confirms, and then acknowledges them. Where
-    /// one of them is not confirmed, all go back to the front of the queue that they came from; those that had arrived
-    /// are in both queues then.
+    /// Publishes every delivery unchanged to the end of `queue`, waits for all confirms, then acknowledges the
+    /// deliveries. If one is not confirmed, all are returned to the front of the queue that they came from; messages
+    /// that did arrive are then in both queues.
     ///
     /// # Errors
-    /// [`BrokerError`], also where the broker takes no messages at the moment.
+    /// [`BrokerError`], also if the broker does not accept messages at the moment.
     pub async fn move_all(&mut self, queue: WorkQueue, deliveries: &[Delivery]) -> Result<(), BrokerError> {
         self.move_as(Message::moved, queue, deliveries).await
     }
 
-    /// Moves a delivery to the end of its own queue, where the broker counts its deliveries from 0.
+    /// Moves a delivery to the end of its own queue. The broker counts its deliveries from 0 again there.
     ///
     /// # Errors
     /// As [`Mover::move_all`].
@@ -73,7 +74,7 @@ impl Mover {
         let patience = Duration::from_secs(self.config.confirm_timeout_s);
         let (connection, channel) = self.channel().await?;
         if connection.is_blocked() {
-            return Err(BrokerError::gone("moving messages", "the broker takes no messages"));
+            return Err(BrokerError::unavailable("moving messages", "the broker is short of memory or disk"));
         }
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let mut confirms = Vec::with_capacity(deliveries.len());
@@ -103,7 +104,7 @@ impl Mover {
             connection.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
             self.open = Some((connection, channel));
         }
-        self.open.as_ref().ok_or_else(|| BrokerError::gone("moving messages", "there is no connection"))
+        self.open.as_ref().ok_or_else(|| BrokerError::unavailable("moving messages", "there is no connection"))
     }
 }
 

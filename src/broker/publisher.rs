@@ -1,13 +1,16 @@
 //! Publishes messages so that none is lost: mandatory, persistent, confirmed.
 //!
-//! A plain AMQP publish tells the sender nothing. *Confirm* mode has RabbitMQ answer each message once the queues have
-//! it on disk; *mandatory* has it return a message that no queue is bound for, which it would otherwise drop and still
-//! confirm. Only a message that was confirmed and not returned has arrived. When the connection is lost before the
-//! answer, it is unknown whether the message arrived: it is published again, and receivers recognise the second copy by
-//! its id. While RabbitMQ is short of memory or disk it stops reading from connections that publish; the publisher
-//! waits until it reads again, and the time limit for an answer does not run meanwhile. A message about a delivery is
-//! published only while the delivery is still ours: after that, RabbitMQ has given the delivery to another consumer,
-//! which publishes in its own turn.
+//! A plain AMQP publish gets no answer. In *confirm* mode RabbitMQ answers each message once the queues have it on
+//! disk. *mandatory* makes it return a message that no queue is bound for, which it would otherwise drop and confirm
+//! all the same. So only a message that was confirmed and not returned has arrived.
+//!
+//! When the connection is lost before the answer, it is unknown whether the message arrived. It is published again, and
+//! receivers recognise the second copy by its id. While RabbitMQ is short of memory or disk it stops reading from
+//! connections that publish; the publisher waits until it reads again, and the time limit for an answer does not run
+//! meanwhile.
+//!
+//! A message about a delivery is published only while that delivery's channel is open. Once it is closed, RabbitMQ
+//! gives the delivery to another consumer, and that consumer publishes.
 
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
@@ -21,14 +24,15 @@ use super::connection::{Backoff, Connection};
 use super::{BrokerError, Message, Topology};
 use crate::config::Broker;
 
-/// Channels that are kept open while nothing is published: more than a worker has slots.
+/// Channels that stay open while nothing is published: more than a worker has slots.
 const MAX_IDLE_CHANNELS: usize = 64;
-/// How often a blocked connection is looked at.
+/// How often the publisher checks whether a connection is still blocked.
 const BLOCKED_POLL: Duration = Duration::from_millis(100);
-/// Tries with a queue that does not take a message (its leader changes, it is full) before that counts as its answer.
+/// How often a message is published again when a queue refuses it (its leader changes, it is full) before the refusal
+/// is returned.
 const MAX_NOT_TAKEN: u32 = 3;
 
-/// Publishes over a connection of its own, which it opens anew when needed. Cheap to clone.
+/// Publishes over a connection of its own, which it opens again when needed. Cheap to clone.
 #[derive(Clone)]
 pub struct Publisher(Arc<Shared>);
 
@@ -50,13 +54,13 @@ impl Publisher {
         Self(Arc::new(Shared { config: config.clone(), topology, session: Mutex::new(None) }))
     }
 
-    /// What it declares when it connects.
+    /// The topology that is declared on each connection.
     #[must_use]
     pub fn topology(&self) -> &Topology {
         &self.0.topology
     }
 
-    /// Connects now, and declares the topology.
+    /// Connects now and declares the topology.
     ///
     /// # Errors
     /// [`BrokerError`]
@@ -64,33 +68,33 @@ impl Publisher {
         self.session().await.map(drop)
     }
 
-    /// Leaves the connection to what is being published over it: the next publish opens another one. Does nothing while one is
-    /// being opened.
+    /// Makes the next publish open another connection. Publishes that are under way keep the present one. Does nothing
+    /// while a connection is being opened.
     pub fn reconnect(&self) {
         if let Ok(mut session) = self.0.session.try_lock() {
             *session = None;
         }
     }
 
-    /// Whether the broker has stopped taking messages, for want of memory or disk.
+    /// Whether the broker has stopped reading because it is short of memory or disk.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         let session = self.0.session.try_lock();
         session.is_ok_and(|session| session.as_ref().is_some_and(|session| session.connection.is_blocked()))
     }
 
-    /// Publishes until the broker has given an answer, however long that takes: through lost connections and restarts,
-    /// and while it takes no messages for want of memory. A message may arrive twice, where its confirm was lost.
-    /// Dropping the future gives up.
+    /// Publishes until the broker has answered, however long that takes: through lost connections and restarts, and
+    /// while the broker is short of memory or disk. If a confirm was lost, the message arrives twice. Dropping the
+    /// future gives up.
     ///
     /// # Errors
-    /// [`BrokerError::Unroutable`] where no queue is bound, [`BrokerError::NotTaken`] where a queue refuses.
+    /// [`BrokerError::Unroutable`] if no queue is bound, [`BrokerError::NotTaken`] if a queue refuses the message.
     pub async fn deliver(&self, message: &Message) -> Result<(), BrokerError> {
         self.deliver_while(message, || true).await
     }
 
-    /// As [`Publisher::deliver`], but gives up when it is no longer `wanted`: this is asked before an attempt, once more when
-    /// there is a connection to publish over, and for as long as that connection is blocked.
+    /// As [`Publisher::deliver`], but gives up when `wanted` returns false. It is called before each attempt, again
+    /// when a connection is open, and repeatedly while that connection is blocked.
     ///
     /// # Errors
     /// Also [`BrokerError::Unwanted`].
@@ -110,16 +114,16 @@ impl Publisher {
             if is_final(&error, not_taken, message.is_for_own_queue()) {
                 return Err(error);
             }
-            tracing::warn!(%error, "publishing again");
+            tracing::warn!(%error, "a message was not published: publishing again");
             backoff.pause().await;
         }
         Err(BrokerError::Unwanted)
     }
 
-    /// Publishes once, and waits for the confirm; without end while the connection is blocked.
+    /// Publishes once and waits for the confirm; without a time limit while the connection is blocked.
     ///
     /// # Errors
-    /// [`BrokerError`]; after a timeout or a lost connection the message may have arrived all the same.
+    /// [`BrokerError`]. After a timeout or a lost connection the message may have arrived all the same.
     pub async fn publish(&self, message: &Message) -> Result<(), BrokerError> {
         self.attempt(message, &|| true).await
     }
@@ -147,7 +151,7 @@ impl Publisher {
         Ok(session)
     }
 
-    /// The next publish opens another connection, and declares what may have been deleted.
+    /// Drops the connection. The next publish opens another one, and declares again what may have been deleted.
     async fn discard(&self, session: &Arc<Session>) {
         let mut current = self.0.session.lock().await;
         if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
@@ -156,8 +160,8 @@ impl Publisher {
     }
 }
 
-/// Whether publishing ends with this error, which queues have answered with `NotTaken` so many times before and with it.
-/// Queues of this topology are declared again with the next connection, so that publishing to them goes on.
+/// Whether publishing ends with this error. `not_taken` counts the refusals by queues so far, this one included. The
+/// queues of our own topology are declared again with the next connection, so publishing to them continues.
 const fn is_final(error: &BrokerError, not_taken: u32, for_own_queue: bool) -> bool {
     match error {
         BrokerError::Config(_) | BrokerError::Unwanted => true,
@@ -167,7 +171,7 @@ const fn is_final(error: &BrokerError, not_taken: u32, for_own_queue: bool) -> b
     }
 }
 
-/// Whether it was logged that a message waits for a blocked connection.
+/// Whether the log already says that a message waits for a blocked connection.
 #[derive(Default)]
 struct Blocked {
     is_logged: bool,
@@ -176,7 +180,9 @@ struct Blocked {
 impl Blocked {
     fn log_once(&mut self) {
         if !self.is_logged {
-            tracing::warn!("RabbitMQ takes no messages, for want of memory or disk: waiting until it does");
+            tracing::warn!(
+                "RabbitMQ is short of memory or disk and accepts no messages: publishing waits until it does"
+            );
         }
         self.is_logged = true;
     }
@@ -190,13 +196,13 @@ impl Session {
         wanted: &(impl Fn() -> bool + Sync),
     ) -> Result<(), BrokerError> {
         let mut blocked = Blocked::default();
-        // A message that is published over a blocked connection stays in our memory and is sent later, even if it was given up.
+        // lapin buffers a message for a blocked connection and sends it later, even after the caller has given up.
         while self.is_blocked() && wanted() {
             blocked.log_once();
             sleep(BLOCKED_POLL).await;
         }
         let channel = self.channel().await?;
-        // Meanwhile the delivery that the message is about may have gone to another consumer.
+        // During the wait RabbitMQ may have given the delivery that the message is about to another consumer.
         if !wanted() {
             self.keep(channel);
             return Err(BrokerError::Unwanted);
@@ -208,15 +214,17 @@ impl Session {
             // RabbitMQ also confirms a message that it has returned.
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Err(BrokerError::Unroutable { routing_key }),
             Confirmation::Nack(None) => Err(BrokerError::NotTaken { routing_key }),
-            Confirmation::NotRequested => Err(BrokerError::gone("publishing", "the channel gives no confirms")),
+            Confirmation::NotRequested => {
+                Err(BrokerError::unavailable("publishing", "the channel is not in confirm mode"))
+            }
         };
         self.keep(channel);
         result
     }
 
-    /// Publishes, and waits for the confirm. The time in which the connection is blocked does not count: the message is
-    /// in the socket, and giving up would only put another one behind it. A message that is no longer wanted
-    /// is not waited for; its channel is closed.
+    /// Publishes and waits for the confirm. Time in which the connection is blocked does not count: the message is
+    /// already in the socket, and publishing again would only add another one behind it. When the message is no longer
+    /// wanted, the wait ends and the channel is closed.
     async fn confirmed(
         &self,
         channel: &Channel,
@@ -255,8 +263,8 @@ impl Session {
         self.connection.is_blocked() && self.connection.is_open()
     }
 
-    /// A channel for one message at a time. lapin hands a returned message to whichever confirm comes next, so that two
-    /// messages in flight on one channel could take each other's answer.
+    /// A channel for one message at a time. lapin hands a returned message to the next confirm on the channel, so two
+    /// messages in flight on it could receive each other's answer.
     async fn channel(&self) -> Result<Channel, BrokerError> {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -295,13 +303,10 @@ mod tests {
         let unroutable = BrokerError::Unroutable { routing_key: routing_key() };
         let refused_by_queue = BrokerError::NotTaken { routing_key: routing_key() };
         for not_taken in 0..=MAX_NOT_TAKEN + 1 {
-            assert!(
-                is_final(&unroutable, not_taken, false),
-                "unroutable after {not_taken} queues that did not take it"
-            );
+            assert!(is_final(&unroutable, not_taken, false), "unroutable after {not_taken} refusals by queues");
             assert!(!is_final(&unroutable, not_taken, true), "our own queue is declared again");
             assert_eq!(is_final(&refused_by_queue, not_taken, false), not_taken >= MAX_NOT_TAKEN, "{not_taken}");
-            assert!(!is_final(&refused_by_queue, not_taken, true), "our own queue takes it in the end");
+            assert!(!is_final(&refused_by_queue, not_taken, true), "publishing to our own queue continues");
         }
         assert!(is_final(&BrokerError::Unwanted, 0, true) && is_final(&BrokerError::Config(String::new()), 0, true));
         assert!(!is_final(&BrokerError::Timeout { action: "publishing" }, 0, false));

@@ -2,33 +2,33 @@
 
 use rand::Rng;
 
-/// What the name of a second queue ends in.
+/// The end of the name of a second queue.
 pub(super) const LATER: &str = ".later";
-/// Delay queues of one step of a ladder with jitter.
-const SPREAD: u64 = 4;
+/// How many delay queues a step has when the ladder has jitter.
+const QUEUES_PER_STEP: u64 = 4;
 
-/// A queue that a role takes messages from, with all that belongs to it: bindings, retry queues, dead letters.
+/// A queue that a role consumes, with its bindings, retry queues and dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueSpec {
-    /// What stands behind the exchange's name and a dot in the name of the queue: `audio` for `mediamill.audio`. Also the
-    /// queue's name in headers, logs and metrics, and the place that its dead letters go back to.
+    /// The part of the queue's name behind the exchange's name and a dot: `audio` for `mediamill.audio`. It also names
+    /// the queue in headers, logs and metrics, and dead letters store it as the queue to return to.
     pub name: String,
-    /// Routing keys of the topic exchange that lead here.
+    /// Routing keys of the topic exchange that are bound to the queue.
     pub keys: Vec<String>,
-    /// When a message is tried again.
+    /// The delays after which a failed message is tried again.
     pub ladder: Ladder,
-    /// As `name`, for the queue of messages that are given up: `dead` for `mediamill.dead`. Several queues may share one.
+    /// As `name`, for the dead-letter queue: `dead` for `mediamill.dead`. Several queues may share one.
     pub dead_letters: String,
-    /// Whether there is a second queue `<name>.later` that is bound to nothing: for messages of tenants that have more than
-    /// their share.
+    /// Whether there is a second queue `<name>.later` without bindings. It holds messages of tenants that already use
+    /// more than their share of the slots.
     pub has_later: bool,
-    /// After so many seconds in the queue RabbitMQ drops a message: for what may not be kept for longer. Such a queue has no
-    /// dead letters, and `dead_letters` is empty.
+    /// After this many seconds in the queue RabbitMQ drops a message: for messages that may not be kept longer. Such a
+    /// queue has no dead letters, and `dead_letters` is empty.
     pub lifetime_s: Option<u64>,
 }
 
 impl QueueSpec {
-    /// A queue with dead letters of its own in `<name>.dead`, and without a second queue.
+    /// A queue with its own dead-letter queue `<name>.dead`, and without a second queue.
     #[must_use]
     pub fn new(name: impl Into<String>, keys: &[&str], ladder: Ladder) -> Self {
         let name = name.into();
@@ -37,40 +37,41 @@ impl QueueSpec {
         Self { name, keys, ladder, dead_letters, has_later: false, lifetime_s: None }
     }
 
-    /// A queue that is bound to no key and whose messages are dropped after `lifetime_s` seconds.
+    /// A queue without bindings, whose messages are dropped after `lifetime_s` seconds.
     #[must_use]
     pub fn passing(name: impl Into<String>, ladder: Ladder, lifetime_s: u64) -> Self {
         Self { dead_letters: String::new(), lifetime_s: Some(lifetime_s), ..Self::new(name, &[], ladder) }
     }
 }
 
-/// The delays after which a message is tried again, one step for each try that failed. Each step is one or more queues
-/// without consumers: their messages expire, and RabbitMQ moves them back.
+/// The delays after which a message is tried again, one step for each failed try. A step has one or more queues without
+/// consumers: their messages expire, and RabbitMQ moves them back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ladder {
-    /// In seconds, one for each step. Without any, nothing is tried again.
+    /// Delays in seconds, one for each step. If empty, nothing is tried again.
     pub delays_s: Vec<u64>,
-    /// By how much a delay may be longer, in hundredths of it. With more than 0 each step has several queues with different
-    /// delays, of which one is drawn for each message: a quorum queue expires messages at its front only, so that messages
-    /// of one queue cannot have delays of their own.
+    /// By how many percent a delay may be longer. With more than 0, each step has several queues with different delays,
+    /// and each message goes to a random one of them. Single messages cannot have delays of their own, because a quorum
+    /// queue expires messages at its front only.
     pub jitter_percent: u8,
 }
 
 impl Ladder {
-    /// The delays of a step's queues in seconds; none where there is no such step.
+    /// The delays in seconds of a step's queues; empty if there is no such step.
     pub(super) fn delays_of(&self, step: usize) -> Vec<u64> {
         let Some(&delay_s) = self.delays_s.get(step) else { return Vec::new() };
         if self.jitter_percent == 0 {
             return vec![delay_s];
         }
         let longest_s = delay_s.saturating_mul(self.jitter_percent.into()) / 100;
-        let mut delays: Vec<_> =
-            (0..SPREAD).map(|n| delay_s.saturating_add(longest_s.saturating_mul(n) / (SPREAD - 1))).collect();
+        let mut delays: Vec<_> = (0..QUEUES_PER_STEP)
+            .map(|n| delay_s.saturating_add(longest_s.saturating_mul(n) / (QUEUES_PER_STEP - 1)))
+            .collect();
         delays.dedup();
         delays
     }
 
-    /// One delay of a step in seconds, drawn at random.
+    /// One delay of a step in seconds, chosen at random.
     pub(super) fn draw(&self, step: usize) -> Option<u64> {
         let delays = self.delays_of(step);
         if delays.len() < 2 {
@@ -80,17 +81,17 @@ impl Ladder {
     }
 }
 
-/// One of the queues that a role takes messages from.
+/// A queue that a role consumes: the first or the second one of a [`QueueSpec`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WorkQueue {
-    /// The place of its [`QueueSpec`] among those of the role.
+    /// Index of the [`QueueSpec`] among those of the role.
     pub index: usize,
-    /// Whether it is the second queue, `<name>.later`.
+    /// Whether this is the second queue, `<name>.later`.
     pub later: bool,
 }
 
 impl WorkQueue {
-    /// The queue that events and retries come to.
+    /// The first queue, which events and retries go to.
     #[must_use]
     pub const fn plain(index: usize) -> Self {
         Self { index, later: false }
@@ -112,7 +113,7 @@ mod tests {
         let ladder = |jitter_percent| Ladder { delays_s: vec![1, 60], jitter_percent };
         assert_eq!(ladder(0).delays_of(1), [60]);
         assert_eq!(ladder(50).delays_of(1), [60, 70, 80, 90]);
-        assert_eq!(ladder(20).delays_of(0), [1], "less than a second of jitter is none");
+        assert_eq!(ladder(20).delays_of(0), [1], "jitter of less than a second is left out");
         assert_eq!((ladder(20).delays_of(2), ladder(20).draw(2)), (Vec::new(), None));
         let drawn: std::collections::BTreeSet<_> = (0..200).filter_map(|_| ladder(50).draw(1)).collect();
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [60, 70, 80, 90]);

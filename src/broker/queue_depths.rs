@@ -1,4 +1,4 @@
-//! Counts the messages that wait, over the connection that a role consumes over, for health and metrics. Consumers are not
+//! Counts waiting messages for health and metrics, over the connection that a role consumes on. Consumers are not
 //! affected.
 
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use tokio::sync::Mutex;
 use super::connection::Connection;
 use super::{BrokerError, Topology};
 
-/// Read-only access to the connection that a role consumes over. Cheap to clone.
+/// Read-only access to the connection that a role consumes on. Cheap to clone.
 #[derive(Clone)]
 pub struct QueueDepths(Arc<Counted>);
 
 struct Counted {
     connection: Arc<Connection>,
-    /// The channel that each queue is consumed over, by the queue's name.
+    /// The channel that each queue is consumed on, by the queue's name.
     consumed: Vec<(String, Channel)>,
-    /// Label of metrics, and the queue's name; several queues may share a label.
+    /// Label in metrics and name of each queue; several queues may share a label.
     queues: Vec<(String, String)>,
-    /// For counting: a queue that is not there closes the channel that it was asked for on.
+    /// The channel for counting. Asking for a queue that does not exist closes it, so it is not one that consumes.
     channel: Mutex<Option<Channel>>,
 }
 
@@ -36,7 +36,7 @@ impl QueueDepths {
         Self(Arc::new(Counted { connection, consumed, queues, channel: Mutex::default() }))
     }
 
-    /// Queues whose messages can no longer be acknowledged.
+    /// Queues whose channel is closed: their messages can no longer be acknowledged.
     #[must_use]
     pub fn closed(&self) -> Vec<String> {
         let closed = |channel: &Channel| !channel.status().connected();
@@ -47,14 +47,15 @@ impl QueueDepths {
         queues
     }
 
-    /// Messages that wait, by label: in each queue and its second one, in all retry queues, in each dead-letter queue, in the
-    /// queue of unrouted requests. An answer also shows that the broker is there.
+    /// Waiting messages by label: in each queue together with its second one, in all retry queues, in each dead-letter
+    /// queue, and in the queue of unrouted requests. An answer also shows that the broker responds.
     ///
     /// # Errors
     /// [`BrokerError`]
     pub async fn depths(&self) -> Result<Vec<(String, u32)>, BrokerError> {
         let Counted { connection, queues, .. } = &*self.0;
-        // Put back only if all went well: after an error, or where this future is dropped, another one is opened.
+        // Returned to its place only after success. After an error, or when this future is dropped, the next call opens
+        // another channel.
         let mut kept = self.0.channel.lock().await;
         let channel = match kept.take() {
             Some(channel) if channel.status().connected() => channel,

@@ -1,4 +1,4 @@
-//! Names of the exchange and the queues. What is declared is in [`declare`](super::declare).
+//! Names of the exchange and the queues. [`declare`](super::declare) declares them.
 //!
 //! ```text
 //!                 media.received.audio                    ┌──────────────────────┐
@@ -10,17 +10,18 @@
 //!                          mediamill.retry.<queue>.<delay>s <─┘              └──> mediamill.dead
 //! ```
 //!
-//! Each role has queues of its own on the one exchange. RabbitMQ would drop a request below `media.received` whose routing
-//! key leads to no queue. The exchange `mediamill.unrouted` keeps such requests in a queue of the same name, where a policy
-//! makes it the alternate exchange of the topic exchange. A policy, because the topic exchange of older versions has no
-//! such argument, and RabbitMQ refuses to declare an exchange again with other arguments.
+//! Each role has its own queues, all on this one exchange. RabbitMQ would drop a request below `media.received` whose
+//! routing key no queue is bound for. The exchange `mediamill.unrouted` puts such requests into a queue of the same
+//! name, once a policy makes it the alternate exchange of the topic exchange. It is a policy and not an argument,
+//! because older versions declared the topic exchange without that argument, and RabbitMQ refuses a second declaration
+//! with other arguments.
 //!
-//! A queue may have a second one, `<queue>.later`, which is bound to no key: a role puts messages of tenants there that
-//! have more than their share of the slots, and takes from it while the first one is empty.
+//! A queue may have a second one, `<queue>.later`, which is bound to no key. A role moves messages of tenants there
+//! that already use more than their share of the slots, and consumes from it while the first one is empty.
 //!
-//! All queues are quorum queues that dead-letter at least once, which needs the overflow behaviour `reject-publish`. Retry
-//! queues are not shared: their messages go back through the default exchange to one queue, and not to every queue that is
-//! bound to the topic exchange for the same key.
+//! All queues are quorum queues that dead-letter at least once, which requires the overflow behaviour `reject-publish`.
+//! Retry queues are not shared: their messages return through the default exchange to one queue, and not to every queue
+//! that is bound to the topic exchange for the same key.
 
 use lapin::uri::AMQPUri;
 
@@ -28,30 +29,31 @@ use super::queue::LATER;
 use super::{BrokerError, QueueSpec, WorkQueue};
 use crate::config::Broker;
 
-/// Longest exchange name: AMQP's 255 bytes less room for what stands behind it in queue names.
+/// Longest name of the exchange: AMQP's limit of 255 bytes less room for the rest of a queue name.
 const MAX_EXCHANGE_BYTES: usize = 200;
-/// AMQP's limit on the name of a queue, and what may stand around the names of exchange and queue: `.retry.`, `.<delay>s`.
+/// AMQP's limit on the name of a queue.
 const MAX_NAME_BYTES: usize = 255;
+/// Room in it for what surrounds the names of exchange and queue: `.retry.`, `.<delay>s`.
 const MAX_AROUND_BYTES: usize = 24;
-/// RabbitMQ's time to live of a message is a 32-bit number of milliseconds.
+/// RabbitMQ stores the time to live of a message as 32-bit milliseconds.
 const MAX_DELAY_S: u64 = (u32::MAX / 1000) as u64;
 
 /// Everything that is declared at the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topology {
     pub(super) exchange: String,
-    /// For the operator's command only.
+    /// Used only in the operator's `rabbitmqctl` command.
     vhost: String,
     pub(super) queues: Vec<QueueSpec>,
     pub(super) delivery_limit: u32,
 }
 
 impl Topology {
-    /// The topology of a role: the exchange of the configuration, and the queues that the role takes messages from. Their
-    /// order is that in which [`WorkQueue::index`] counts.
+    /// The topology of a role: the exchange of the configuration, and the queues that the role consumes.
+    /// [`WorkQueue::index`] counts in their order.
     ///
     /// # Errors
-    /// [`BrokerError::Config`] where names or delays are impossible.
+    /// [`BrokerError::Config`] if a name or delay is not possible.
     pub fn new(config: &Broker, queues: Vec<QueueSpec>) -> Result<Self, BrokerError> {
         let wrong = |text: String| Err(BrokerError::Config(text));
         if config.exchange.len() > MAX_EXCHANGE_BYTES {
@@ -81,7 +83,7 @@ impl Topology {
         })
     }
 
-    /// The topic exchange.
+    /// The name of the topic exchange.
     #[must_use]
     pub fn exchange(&self) -> &str {
         &self.exchange
@@ -99,7 +101,7 @@ impl Topology {
         &self.queues[queue.index]
     }
 
-    /// All queues that the role takes messages from: each one, followed by its second queue where it has one.
+    /// All queues that the role consumes: each one, followed by its second queue if it has one.
     #[must_use]
     pub fn work_queues(&self) -> Vec<WorkQueue> {
         let both = |(index, spec): (usize, &QueueSpec)| {
@@ -116,8 +118,8 @@ impl Topology {
         if queue.later { format!("{plain}{LATER}") } else { plain }
     }
 
-    /// A retry queue of this step, from 0, of the queue that a message came from, and its delay in seconds. The delay is
-    /// part of the name, so that messages that wait in the queues of an older configuration come back in their own time.
+    /// The name of a retry queue of this step (from 0) for messages of the queue `from`, and its delay in seconds. The
+    /// delay is part of the name, so messages in the queues of an older configuration keep their delay.
     #[must_use]
     pub fn retry_queue(&self, from: WorkQueue, step: usize) -> Option<(String, u64)> {
         let spec = self.spec(from);
@@ -125,7 +127,7 @@ impl Topology {
         Some((self.delay_queue(spec, delay_s), delay_s))
     }
 
-    /// Every retry queue.
+    /// The names of all retry queues.
     #[must_use]
     pub fn retry_queues(&self) -> Vec<String> {
         let mut queues: Vec<_> = self.delay_queues().into_iter().map(|(name, _, _)| name).collect();
@@ -133,13 +135,13 @@ impl Topology {
         queues
     }
 
-    /// The name of the queue of messages that are given up, of this name in [`QueueSpec::dead_letters`].
+    /// The full name of the dead-letter queue that [`QueueSpec::dead_letters`] names.
     #[must_use]
     pub fn dead_letters(&self, name: &str) -> String {
         self.named(name)
     }
 
-    /// The dead-letter queues, as [`QueueSpec::dead_letters`] has them, each once.
+    /// The dead-letter queues by their names in [`QueueSpec::dead_letters`], each once.
     #[must_use]
     pub fn dead_letter_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
@@ -159,14 +161,14 @@ impl Topology {
         format!("{}.retry.{}.{delay_s}s", self.exchange, spec.name)
     }
 
-    /// Name, delay in seconds and origin of every retry queue, each name once.
+    /// Name, delay in seconds and index of the origin of every retry queue; each name once.
     pub(super) fn delay_queues(&self) -> Vec<(String, u64, usize)> {
         let mut queues: Vec<(String, u64, usize)> = Vec::new();
         for (index, spec) in self.queues.iter().enumerate() {
             let delays = (0..spec.ladder.delays_s.len()).flat_map(|step| spec.ladder.delays_of(step));
             for delay_s in delays {
                 let name = self.delay_queue(spec, delay_s);
-                // The same delay twice is one queue.
+                // Two steps with the same delay share a queue.
                 if !queues.iter().any(|(known, _, _)| *known == name) {
                     queues.push((name, delay_s, index));
                 }
@@ -175,18 +177,19 @@ impl Topology {
         queues
     }
 
-    /// The alternate exchange, and the queue that is bound to it: requests whose routing key leads to no lane.
+    /// The name of the alternate exchange and of the queue that is bound to it. It holds requests whose routing key no
+    /// queue is bound for.
     #[must_use]
     pub fn unrouted(&self) -> String {
         format!("{}.unrouted", self.exchange)
     }
 
-    /// The command that makes [`Topology::unrouted`] the alternate exchange. A policy is no client's to set over AMQP.
+    /// The command that makes [`Topology::unrouted`] the alternate exchange. An AMQP client cannot set a policy.
     #[must_use]
     pub fn policy_command(&self) -> String {
         let Self { exchange, vhost, .. } = self;
         let vhost = if vhost == "/" { String::new() } else { format!("--vhost {vhost} ") };
-        // A regular expression there.
+        // The exchange's name is part of a regular expression, so it is escaped.
         let literal = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         let escaped = exchange.chars().map(|c| if literal(c) { c.to_string() } else { format!("\\{c}") });
         format!(
@@ -197,7 +200,7 @@ impl Topology {
         )
     }
 
-    /// How often RabbitMQ delivers a message before it gives up by itself.
+    /// How often RabbitMQ delivers a message before it gives the message up by itself.
     #[must_use]
     pub const fn delivery_limit(&self) -> u32 {
         self.delivery_limit
@@ -206,7 +209,7 @@ impl Topology {
 
 #[cfg(test)]
 impl Topology {
-    /// Two queues that share their dead letters, as a worker's do.
+    /// Two queues that share their dead letters, as those of a worker do.
     pub(super) fn example() -> Self {
         let spec = |name: &str, keys: &[&str]| QueueSpec {
             dead_letters: "dead".to_owned(),
@@ -224,19 +227,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_delays_that_cannot_be_are_refused() {
+    fn impossible_names_and_delays_are_refused() {
         let config = crate::config::load(None, [], &[]).expect("defaults").broker;
         let refused = |queues| Topology::new(&config, queues).is_err();
         let queue =
             |name: &str, delay_s| QueueSpec::new(name, &[], Ladder { delays_s: vec![delay_s], jitter_percent: 0 });
         assert!(!refused(vec![queue("a", 1), queue("b", MAX_DELAY_S)]));
-        assert!(refused(vec![queue("a", 1), queue("a", 2)]), "one name twice");
-        assert!(refused(vec![queue("a", MAX_DELAY_S + 1)]), "a delay that RabbitMQ does not take");
+        assert!(refused(vec![queue("a", 1), queue("a", 2)]), "the same name twice");
+        assert!(refused(vec![queue("a", MAX_DELAY_S + 1)]), "a delay that RabbitMQ does not accept");
         assert!(refused(vec![queue("", 1)]) && refused(vec![queue(&"n".repeat(250), 1)]));
     }
 
     #[test]
-    fn the_policy_is_for_this_exchange_alone() {
+    fn the_policy_matches_only_this_exchange() {
         let dotted = Topology { exchange: "crm.media".to_owned(), ..Topology::example() };
         let command = dotted.policy_command();
         assert_eq!(

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Options of `health`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only whether its loop turns: what a supervisor may end it for, whatever becomes of the broker or the store
+    /// Only whether the consume loop runs, whatever broker and store do: for a supervisor that restarts the process
     #[arg(long)]
     live: bool,
 }

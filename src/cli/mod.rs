@@ -4,6 +4,8 @@
 mod audit;
 #[cfg(feature = "media")]
 mod bench;
+#[cfg(feature = "catalog")]
+mod catalog;
 #[cfg(feature = "gateway")]
 mod channels;
 #[cfg(feature = "media")]
@@ -12,6 +14,7 @@ mod describe;
 mod doctor;
 #[cfg(feature = "catalog")]
 mod erase;
+mod find;
 #[cfg(feature = "media")]
 mod fits;
 #[cfg(feature = "gateway")]
@@ -21,10 +24,14 @@ mod health;
 mod import;
 #[cfg(feature = "gateway")]
 mod init;
+#[cfg(all(feature = "media", not(feature = "catalog")))]
+mod no_catalog;
 #[cfg(all(feature = "media", not(feature = "gateway")))]
 mod no_gateway;
 #[cfg(feature = "media")]
 mod normalize;
+#[cfg(feature = "media")]
+mod others;
 #[cfg(feature = "catalog")]
 mod privacy;
 #[cfg(feature = "media")]
@@ -134,7 +141,8 @@ enum Command {
     Profiles(profiles::Args),
     /// Print a message's JSON Schema, or the AsyncAPI document of all of them
     Schema(schema::Args),
-    /// Run every role that is configured in one process until SIGTERM: the worker, and the gateway where gateway.listen is set
+    /// Run every role that is configured in one process until SIGTERM: the worker, the gateway where gateway.listen is set, the
+    /// catalogue where catalog.listen is set
     #[cfg(all(feature = "media", feature = "gateway"))]
     Up(up::Args),
     /// Take webhooks of messaging providers until SIGTERM, and publish what they tell of
@@ -143,6 +151,12 @@ enum Command {
     /// Take jobs from the broker until SIGTERM
     #[cfg(feature = "media")]
     Worker(worker::Args),
+    /// Keep the index of what is stored, and answer searches, links and pages until SIGTERM
+    #[cfg(feature = "catalog")]
+    Catalog(catalog::Args),
+    /// Search the index of what is stored, on this machine
+    #[cfg(feature = "catalog")]
+    Find(find::Args),
     /// Play a messaging provider on this machine: its media API, and signed webhooks for the files of a folder
     #[cfg(feature = "gateway")]
     Simulate(simulate::Args),
@@ -211,6 +225,10 @@ pub(crate) enum CliError {
     /// The object store.
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    /// The database of a role.
+    #[error("{0}")]
+    #[cfg(any(feature = "catalog", feature = "deliver"))]
+    Database(#[from] crate::database::DatabaseError),
     /// The clients that fetch.
     #[error("source: {0}")]
     #[cfg(feature = "media")]
@@ -268,6 +286,10 @@ impl CliError {
             | Self::Store(StoreError::Config(_)) => EXIT_USAGE,
             #[cfg(feature = "media")]
             Self::Bench(BenchError::Usage(_)) => EXIT_USAGE,
+            #[cfg(any(feature = "catalog", feature = "deliver"))]
+            Self::Database(crate::database::DatabaseError::Config(_)) => EXIT_USAGE,
+            #[cfg(any(feature = "catalog", feature = "deliver"))]
+            Self::Database(_) => EXIT_FAILED,
             Self::Io(_) | Self::Broker(_) | Self::Store(_) | Self::Traces(_) => EXIT_FAILED,
             #[cfg(feature = "media")]
             Self::Source(_) | Self::Sandbox(_) | Self::Workspace(_) | Self::Bench(BenchError::Io(_)) => EXIT_FAILED,
@@ -295,6 +317,10 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Up(args) => up::run(args, global),
         #[cfg(feature = "gateway")]
         Command::Gateway(args) => gateway::run(args, global),
+        #[cfg(feature = "catalog")]
+        Command::Catalog(args) => catalog::run(args, global),
+        #[cfg(feature = "catalog")]
+        Command::Find(args) => find::run(args, global),
         #[cfg(feature = "gateway")]
         Command::Simulate(args) => simulate::run(args, global),
         #[cfg(feature = "gateway")]

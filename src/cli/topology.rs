@@ -1,12 +1,10 @@
-//! `mediamill topology`: what the worker and the gateway declare at the broker, and the policy that an operator sets beside it.
+//! `mediamill topology`: what the configured roles declare at the broker, and the policy that an operator sets beside it.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::{CliError, Global, runtime};
-use crate::broker::Publisher;
-#[cfg(feature = "gateway")]
-use crate::broker::Topology;
+use crate::broker::{Publisher, Topology};
 use crate::roles::worker;
 use crate::telemetry;
 
@@ -22,12 +20,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let config = global.load()?;
     telemetry::init(&config.log);
-    let topology = worker::topology(&config.broker)?;
+    let queues = worker::topology(&config.broker)?.specs().to_vec();
     #[cfg(feature = "gateway")]
-    let topology = Topology::new(
-        &config.broker,
-        topology.specs().iter().cloned().chain(crate::roles::gateway::queues(&config)).collect(),
-    )?;
+    let queues: Vec<_> = queues.into_iter().chain(crate::roles::gateway::queues(&config)).collect();
+    #[cfg(feature = "catalog")]
+    let queues: Vec<_> = queues.into_iter().chain(crate::roles::catalog::queues(&config)).collect();
+    let topology = Topology::new(&config.broker, queues)?;
     let mut out = io::stdout().lock();
     for line in topology.describe() {
         writeln!(out, "{line}")?;

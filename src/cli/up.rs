@@ -8,7 +8,8 @@ use super::{CliError, Global, worker};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 
-/// The worker, and the gateway where `gateway.listen` is set, until SIGTERM or SIGINT.
+/// The worker, the gateway where `gateway.listen` is set, and the catalogue where `catalog.listen` is set, until SIGTERM or
+/// SIGINT.
 pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     worker::run_roles(global, true)
 }

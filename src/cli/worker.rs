@@ -6,10 +6,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-#[cfg(feature = "gateway")]
-use super::gateway::Door;
-#[cfg(not(feature = "gateway"))]
-use super::no_gateway::Door;
+use super::others::Others;
 use super::stop::listen;
 use super::{CliError, Global, runtime};
 use crate::config::{Config, Profiles};
@@ -34,14 +31,13 @@ pub(super) fn run(_args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     run_roles(global, false)
 }
 
-/// The worker, and where it is asked for and configured, the gateway in the same process.
-pub(super) fn run_roles(global: &Global, with_gateway: bool) -> Result<ExitCode, CliError> {
+/// The worker, and where they are asked for and configured, the others in the same process.
+pub(super) fn run_roles(global: &Global, with_others: bool) -> Result<ExitCode, CliError> {
     let (config, profiles) = global.load_with_profiles()?;
-    let with_gateway = with_gateway && !config.gateway.listen.is_empty();
     let traces = Traces::new(&config.traces);
     telemetry::init_with_traces(&config.log, &traces);
     telemetry::log_panics();
-    Ok(start(global, config, profiles, &traces, with_gateway).unwrap_or_else(|error| {
+    Ok(start(global, config, profiles, &traces, with_others).unwrap_or_else(|error| {
         tracing::error!(%error, "the worker ends");
         error.exit_code()
     }))
@@ -52,13 +48,13 @@ fn start(
     config: Config,
     profiles: Profiles,
     traces: &Traces,
-    with_gateway: bool,
+    with_others: bool,
 ) -> Result<ExitCode, CliError> {
     // Before the runtime and the exporter: the fork server is started while there are few threads.
     let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode, config.limits))?;
     let runtime = runtime()?;
     traces.start(runtime.handle())?;
-    let ended = runtime.block_on(work(global.clone(), config, profiles, sandbox, with_gateway));
+    let ended = runtime.block_on(work(global.clone(), config, profiles, sandbox, with_others));
     // While there is a runtime that could send them.
     traces.finish();
     // A plain drop of the runtime waits without a limit for blocking tasks, such as a read of a file system that does not
@@ -72,7 +68,7 @@ async fn work(
     config: Config,
     profiles: Profiles,
     sandbox: Sandbox,
-    with_gateway: bool,
+    with_others: bool,
 ) -> Result<(), CliError> {
     let shutdown = CancellationToken::new();
     listen(shutdown.clone())?;
@@ -103,19 +99,16 @@ async fn work(
     let parts = Parts { sources, store: store.clone(), sandbox, profiles, workspace };
     let pipeline = Pipeline::new(&config, parts, slots.count().into());
     let worker = worker::service(&config, slots, pipeline.clone())?;
-    let door = if with_gateway { Some(Door::open(&config).await?) } else { None };
+    let others = if with_others { Others::open(&config, &store).await? } else { Others::default() };
     // Before the first connection, so that /readyz answers while the worker waits for its broker.
     if let Some(listener) = health_http::listen(&config.http).await? {
-        let others = door.iter().map(|door| ("/gateway", door.health())).collect();
-        tokio::spawn(health_http::serve_all(listener, worker.health(), others));
+        tokio::spawn(health_http::serve_all(listener, worker.health(), others.health()));
     }
     tokio::spawn(reread(hangup, global, config, pipeline));
-    let gateway = door.map(|door| tokio::spawn(Box::pin(door.run(shutdown.clone()))));
+    let others = others.start(&shutdown);
     let worked = Box::pin(worker.run(shutdown.clone())).await;
     shutdown.cancel();
-    if let Some(gateway) = gateway {
-        gateway.await.map_err(std::io::Error::other)??;
-    }
+    others.end().await?;
     worked?;
     // Jobs that were given up may have had uploads on their way.
     store.wait_for_aborts().await;

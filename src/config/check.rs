@@ -4,7 +4,7 @@ mod gateway;
 
 use url::Url;
 
-use super::http_address::is_bare_http;
+use super::http_url::is_bare_http;
 use super::layer::{Place, Places};
 use super::{Broker, Config, ConfigErrors, Limits, Source, Store, Worker, log_filter};
 
@@ -31,7 +31,7 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
             }
         }
     }
-    for (key, problem) in config.links.problems() {
+    for (key, problem) in config.links.problems().into_iter().chain(config.catalog.problems()) {
         if !checker.errors.concern(key) {
             checker.wrong(key, &problem);
         }
@@ -42,6 +42,11 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
     for (name, tenant) in &config.tenants {
         for (key, problem) in tenant.problems() {
             checker.wrong(&format!("tenants.{name}.{key}"), &problem);
+        }
+    }
+    for (name, access) in &config.access {
+        for (key, problem) in access.problems() {
+            checker.wrong(&format!("access.{name}.{key}"), &problem);
         }
     }
     if let Err(problem) = log_filter::check(&config.log.filter) {
@@ -242,6 +247,31 @@ mod tests {
             &[("gateway.memory_bytes", "1000000")],
             &[("gateway.connections", "0")],
             &[("gateway.publish_timeout_s", "0")],
+            &[("catalog.listen", "catalog:8081")],
+            &[("catalog.url", "mysql://h/d")],
+            &[("catalog.connections", "0")],
+            &[("catalog.batch", "0")],
+            &[("catalog.jwt_key", "short")],
+            &[("catalog.jwks_url", "login.example")],
+            &[("catalog.jwt_audience", ""), ("catalog.jwks_url", "https://login.example/jwks")],
+            &[("catalog.jwt_issuer", ""), ("catalog.jwks_url", "https://login.example/jwks")],
+            &[("catalog.jwt_leeway_s", "61")],
+            &[("catalog.jwks_refresh_s", "1")],
+            &[("catalog.proxy_networks", "proxy")],
+            &[("catalog.proxy_user_header", "X User")],
+            &[("catalog.proxy_roles_header", "")],
+            &[("catalog.link_s", "1")],
+            &[("catalog.frame_ancestors", "https://a.example/path")],
+            &[("catalog.page_rows", "0")],
+            &[("catalog.http_connections", "0")],
+            &[("catalog.head_bytes", "1")],
+            &[("catalog.head_timeout_s", "0")],
+            &[("catalog.request_timeout_s", "601")],
+            &[("catalog.drain_timeout_s", "0")],
+            &[("access.agent.tenants", "")],
+            &[("access.agent.kinds", "hologram")],
+            &[("access.agent.assets", "manifest")],
+            &[("access.agent.actions", "everything")],
             &[("links.public_url", "media.example.test")],
             &[("links.public_url", "https://media.example.test/")],
             &[("links.key", "short")],

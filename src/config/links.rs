@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::http_address::is_bare_http;
+use super::http_url::is_bare_http;
 use crate::secrets::Secret;
 
 /// Shortest key: what is shorter could be guessed.

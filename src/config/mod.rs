@@ -2,12 +2,13 @@
 //!
 //! `default.toml` is the reference for the configuration, `profiles/*.toml` for profiles.
 
+mod catalog;
 mod channels;
 mod check;
 mod defaults;
 mod env;
 mod error;
-mod http_address;
+mod http_url;
 mod layer;
 mod links;
 mod load;
@@ -18,6 +19,7 @@ mod profiles;
 mod raw;
 mod store;
 
+pub use catalog::{Access, Catalog, network};
 pub use channels::{Channel, Provider};
 pub use defaults::DEFAULT_TOML;
 pub use env::{env_name, env_name_of_table};

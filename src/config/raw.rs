@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Channel, Links, Privacy, Tenant};
+use super::{Access, Catalog, Channel, Links, Privacy, Tenant};
 use crate::secrets::Secret;
 
 use crate::task::{Limits, SandboxMode};
@@ -30,6 +30,10 @@ pub struct Config {
     pub channels: BTreeMap<String, Channel>,
     /// Where webhooks are taken.
     pub gateway: Gateway,
+    /// The index of what is stored, and its doors.
+    pub catalog: Catalog,
+    /// What whoever has a role may do, by the role's name.
+    pub access: BTreeMap<String, Access>,
     /// Links that people and CRMs keep.
     pub links: Links,
     /// Who is known how, what may be stored, and for how long.
@@ -64,7 +68,12 @@ impl Config {
         let channels = self.channels.iter().flat_map(|(name, channel)| {
             channel.secrets().into_iter().map(move |(key, secret)| (format!("channels.{name}.{key}"), secret))
         });
-        let links = self.links.secrets().into_iter().map(|(key, secret)| (key.to_owned(), secret));
+        let links = self
+            .links
+            .secrets()
+            .into_iter()
+            .chain(self.catalog.secrets())
+            .map(|(key, secret)| (key.to_owned(), secret));
         sections.chain(channels).chain(links).collect()
     }
 

@@ -1,6 +1,6 @@
 //! Checks the keys of `[store]`, and which go together.
 
-use super::http_address::is_http;
+use super::http_url::is_http;
 use super::{Location, Store};
 
 /// S3's smallest part, but for the last one of an upload.

@@ -1,5 +1,5 @@
-//! The breaker of one account with a provider: it stops asking before the provider blocks the account, and while the account's
-//! credential is refused. Requests that it holds back wait; they have not failed.
+//! The circuit breaker of one account with a provider. It stops requests before the provider blocks the account, and
+//! while the provider refuses the account's credential. Requests that it stops wait; they have not failed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,74 +7,75 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest `Retry-After` of a provider that is followed.
+/// A provider's `Retry-After` is followed up to this time.
 const MAX_THROTTLE: Duration = Duration::from_secs(3600);
-/// The longest pause of a budget that is kept.
+/// The longest pause of a budget; a longer one is cut to this.
 const MAX_PAUSE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How often a refused credential is tried again: an operator may have renewed it.
+/// The pause between attempts with a refused credential, which an operator may have renewed meanwhile.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
-/// How many errors an account may have.
+/// How many error answers an account may get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// So many error answers within the window stop the account; at least 1.
+    /// This many error answers within the window open the breaker; at least 1.
     pub max_errors: u32,
-    /// The window over which they are counted.
+    /// The time over which errors are counted.
     pub window: Duration,
-    /// How long no request is sent then. Afterwards one request at a time tries the account.
+    /// How long no request is sent once the breaker is open. After that, one request at a time probes whether the
+    /// account works again.
     pub pause: Duration,
 }
 
-/// How a request ended, for its account.
+/// How a request ended, as the breaker counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallOutcome {
-    /// The provider answered as it should. Errors before it stay in the budget: the provider counts them too.
+    /// The provider answered normally. Earlier errors stay counted, because the provider counts them too.
     Success,
-    /// An error answer, or none.
+    /// The provider answered with an error or did not answer.
     Error,
-    /// The provider asks to come back after so long; an hour at most is believed.
+    /// The provider asked for a pause of this length; at most an hour is followed.
     Throttled(Duration),
-    /// The provider refuses the credential.
+    /// The provider refused the credential.
     Refused,
-    /// The request was given up, or its failure has nothing to do with the account.
+    /// The request was abandoned, or its failure has nothing to do with the account.
     Unknown,
 }
 
-/// Why the breaker is open, so that no request is sent.
+/// Why the breaker is open. While it is, no request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenReason {
     /// The error budget is used up.
     Errors,
-    /// The provider has asked for it.
+    /// The provider asked for a pause.
     Throttled,
     /// The provider refuses the credential: an operator has to renew it.
     Refused,
-    /// Requests are spread out, because the provider's quota is nearly used up.
+    /// Requests are spread out because the provider's quota is nearly used up.
     Slowed,
 }
 
-/// What is known of an account.
+/// The present state of an account's breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct State {
-    /// Where the breaker is open: why, and how long that lasts at least.
+    /// If the breaker is open: why, and for how long at least.
     pub open: Option<(OpenReason, Duration)>,
-    /// Error answers within the window.
+    /// How many errors were counted within the window.
     pub errors: usize,
 }
 
-/// The breaker of one account. Clones are the same breaker.
+/// The breaker of one account. Clones share its state.
 #[derive(Debug, Clone)]
 pub struct Breaker(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
     budget: Budget,
-    /// When errors happened: no more than the budget has, the oldest first.
+    /// When the counted errors happened, the oldest first; at most as many as the budget allows.
     errors: VecDeque<Instant>,
     open: Option<(OpenReason, Instant)>,
-    /// One request is on its way to find out whether the account works again.
+    /// One request is under way that probes whether the account works again.
     on_trial: bool,
-    /// Requests on their way that each may become an error of the budget.
+    /// Requests under way whose failure the provider would count as an error.
     in_flight: usize,
     slowed: Option<Slowed>,
 }
@@ -86,7 +87,7 @@ struct Slowed {
     next: Instant,
 }
 
-/// The right to send one request.
+/// The permission to send one request.
 #[derive(Debug)]
 pub struct Permit {
     breaker: Breaker,
@@ -95,23 +96,23 @@ pub struct Permit {
 }
 
 impl Breaker {
-    /// A closed breaker: requests are sent.
+    /// A closed breaker: requests may be sent.
     #[must_use]
     pub fn new(budget: Budget) -> Self {
         let inner = Inner { budget, errors: VecDeque::new(), open: None, on_trial: false, in_flight: 0, slowed: None };
         Self(Arc::new(Mutex::new(inner)))
     }
 
-    /// Before a request.
+    /// Asks for permission to send a request.
     ///
     /// # Errors
-    /// Where the breaker is open: why, and how long to wait before asking again.
+    /// If the breaker is open: why, and how long to wait before asking again.
     pub fn admit(&self) -> Result<Permit, (OpenReason, Duration)> {
         self.admit_at(Instant::now())
     }
 
-    /// Before a request whose errors the provider counts: it is admitted only where the budget is kept even if it and all others
-    /// on their way fail.
+    /// As [`Breaker::admit`], for a request whose errors the provider counts. It is admitted only if the budget is not
+    /// exceeded even when it and all other such requests under way fail.
     ///
     /// # Errors
     /// As [`Breaker::admit`].
@@ -119,8 +120,8 @@ impl Breaker {
         self.admit_counted_at(Instant::now())
     }
 
-    /// Before a request that belongs to one that was admitted a moment ago, such as that for a file whose URL has just been
-    /// asked for: [`Breaker::slow_down`] does not concern it.
+    /// As [`Breaker::admit`], for a request that follows one admitted a moment ago, such as the download from a URL
+    /// that was just requested. [`Breaker::slow_down`] does not apply to it.
     ///
     /// # Errors
     /// As [`Breaker::admit`].
@@ -128,12 +129,13 @@ impl Breaker {
         self.admit_follow_up_at(Instant::now())
     }
 
-    /// Spreads requests out for a while: at most one in each interval. For providers that say how much of a quota is used.
+    /// Limits requests to one in each `interval` for the time `lasting`. For providers that say how much of a quota is
+    /// used.
     pub fn slow_down(&self, interval: Duration, lasting: Duration) {
         self.slow_down_at(interval, lasting, Instant::now());
     }
 
-    /// What is known now.
+    /// The present state.
     #[must_use]
     pub fn state(&self) -> State {
         let now = Instant::now();
@@ -212,7 +214,7 @@ impl Inner {
     fn tripped_for(&self, now: Instant) -> Option<(OpenReason, Duration)> {
         let (why, until) = self.open?;
         let wait = until.saturating_duration_since(now);
-        // While a request tries the account, others ask again soon.
+        // While one request probes the account, the others ask again soon.
         (self.on_trial || !wait.is_zero()).then(|| (why, wait.max(Duration::from_secs(1))))
     }
 
@@ -227,7 +229,7 @@ impl Inner {
         self.forget(now);
         self.on_trial &= !is_trial;
         match outcome {
-            // Only the trial decides: a request that began before the breaker opened is older news.
+            // Only the probe decides: a request that was sent before the breaker opened says nothing about the present.
             CallOutcome::Success if is_trial => {
                 self.open = None;
                 self.errors.clear();
@@ -241,7 +243,8 @@ impl Inner {
                 }
             }
             CallOutcome::Throttled(wish) => self.trip(OpenReason::Throttled, wish.min(MAX_THROTTLE), now),
-            // The provider counts a refusal too: the next probe comes when it has forgotten this one.
+            // The provider counts a refusal as an error, so the next probe waits until the provider has forgotten this
+            // one.
             CallOutcome::Refused if is_counted => {
                 self.errors.push_back(now);
                 self.trip(OpenReason::Refused, self.budget.pause, now);
@@ -250,7 +253,7 @@ impl Inner {
         }
     }
 
-    /// Opens the breaker. Of several reasons the one that lasts longest counts.
+    /// Opens the breaker. If it is already open, the reason that lasts longest counts.
     fn trip(&mut self, why: OpenReason, pause: Duration, now: Instant) {
         let until = now + pause.min(MAX_PAUSE);
         if self.open.is_none_or(|(_, other)| other <= until) {
@@ -260,7 +263,7 @@ impl Inner {
 }
 
 impl Permit {
-    /// The request has ended.
+    /// Reports how the request ended.
     pub fn ends(self, outcome: CallOutcome) {
         self.ends_at(outcome, Instant::now());
     }
@@ -300,23 +303,23 @@ mod tests {
         let (breaker, start) = (Breaker::new(BUDGET), Instant::now());
         assert_eq!(ends(&breaker, CallOutcome::Error, start), Ok(()));
         assert_eq!(ends(&breaker, CallOutcome::Error, start + S(10)), Ok(()));
-        assert_eq!(ends(&breaker, CallOutcome::Success, start + S(20)), Ok(()), "does not give the budget back");
+        assert_eq!(ends(&breaker, CallOutcome::Success, start + S(20)), Ok(()), "a success does not reset the budget");
         assert_eq!(ends(&breaker, CallOutcome::Error, start + S(30)), Ok(()));
         assert_eq!(ends(&breaker, CallOutcome::Success, start + S(31)), Err((OpenReason::Errors, S(1799))));
 
         let later = start + S(1830);
         let trial = breaker.admit_at(later).expect("one");
-        assert_eq!(breaker.admit_at(later).err(), Some((OpenReason::Errors, S(1))), "and only one");
+        assert_eq!(breaker.admit_at(later).err(), Some((OpenReason::Errors, S(1))), "only one probe at a time");
         drop(trial);
-        assert_eq!(ends(&breaker, CallOutcome::Error, later), Ok(()), "the one before was given up");
+        assert_eq!(ends(&breaker, CallOutcome::Error, later), Ok(()), "the probe before was abandoned");
         assert_eq!(
             ends(&breaker, CallOutcome::Success, later + S(1)),
             Err((OpenReason::Errors, S(1799))),
-            "one error is enough now"
+            "one failed probe is enough"
         );
         assert_eq!(ends(&breaker, CallOutcome::Success, later + S(1800)), Ok(()));
         assert_eq!(ends(&breaker, CallOutcome::Error, later + S(1801)), Ok(()));
-        assert!(breaker.admit_at(later + S(1802)).is_ok(), "a whole budget again");
+        assert!(breaker.admit_at(later + S(1802)).is_ok(), "the budget is whole again");
     }
 
     #[test]
@@ -328,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_is_followed_for_an_hour_at_most_and_a_refused_credential_is_tried_each_minute() {
+    fn a_retry_after_is_followed_up_to_an_hour_and_a_refused_credential_is_tried_each_minute() {
         let (breaker, start) = (Breaker::new(BUDGET), Instant::now());
         assert_eq!(ends(&breaker, CallOutcome::Throttled(S(90)), start), Ok(()));
         assert_eq!(ends(&breaker, CallOutcome::Success, start), Err((OpenReason::Throttled, S(90))));
@@ -344,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_from_before_does_not_close_the_breaker() {
+    fn a_request_sent_before_the_breaker_opened_does_not_close_it() {
         let (breaker, start) = (Breaker::new(BUDGET), Instant::now());
         let slow = breaker.admit_at(start).expect("closed");
         assert_eq!(ends(&breaker, CallOutcome::Throttled(S(90)), start), Ok(()));
@@ -354,14 +357,14 @@ mod tests {
     }
 
     #[test]
-    fn requests_on_their_way_count_towards_the_budget() {
+    fn requests_under_way_count_towards_the_budget() {
         let (breaker, start) = (Breaker::new(BUDGET), Instant::now());
         breaker.admit_counted_at(start).expect("the budget is whole").ends_at(CallOutcome::Error, start);
         let both = [breaker.admit_counted_at(start).expect("one"), breaker.admit_counted_at(start).expect("another")];
         assert_eq!(breaker.admit_counted_at(start).err(), Some((OpenReason::Slowed, S(1))), "three could be errors");
         assert!(breaker.admit_at(start).is_ok(), "one that the provider does not count");
         drop(both);
-        breaker.admit_counted_at(start).expect("given back").ends_at(CallOutcome::Refused, start);
+        breaker.admit_counted_at(start).expect("the request under way has ended").ends_at(CallOutcome::Refused, start);
         assert_eq!(breaker.state().errors, 2, "a refusal is counted as well");
         assert_eq!(breaker.admit_at(start + S(60)).err(), Some((OpenReason::Refused, S(1740))), "no probe each minute");
     }

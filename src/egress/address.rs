@@ -1,18 +1,18 @@
-//! Which addresses are the public internet's: IANA's special-purpose address registries, where what is not listed as public
-//! is not public.
+//! Decides which addresses belong to the public internet, following IANA's special-purpose address registries. An
+//! address that they do not list as public is not public.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// First address and prefix length of what is not the public internet (RFC 6890 and its registry).
+/// First address and prefix length of the IPv4 networks that are not public (RFC 6890 and its registry).
 const SPECIAL_V4: &[(Ipv4Addr, u32)] = &[
-    // This network; "unspecified" reaches this machine.
+    // "This network"; 0.0.0.0 reaches this machine.
     (Ipv4Addr::new(0, 0, 0, 0), 8),
-    // Private (RFC 1918), and shared by carriers (RFC 6598).
+    // Private (RFC 1918), and shared address space of carriers (RFC 6598).
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     (Ipv4Addr::new(192, 168, 0, 0), 16),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
-    // Loopback; link-local, where clouds keep their metadata.
+    // Loopback; link-local, where clouds serve their metadata.
     (Ipv4Addr::new(127, 0, 0, 0), 8),
     (Ipv4Addr::new(169, 254, 0, 0), 16),
     // Protocol assignments; documentation; 6to4 relays; benchmarks.
@@ -27,22 +27,22 @@ const SPECIAL_V4: &[(Ipv4Addr, u32)] = &[
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// The same within 2000::/3, outside of which nothing is public: not loopback, unspecified, IPv4-compatible (::/96, retired by
-/// RFC 4291), unique local (fc00::/7), link-local (fe80::/10), multicast (ff00::/8).
+/// The same for IPv6, within 2000::/3. Nothing outside of that is public: loopback, unspecified, IPv4-compatible
+/// (::/96, deprecated by RFC 4291), unique local (fc00::/7), link-local (fe80::/10), multicast (ff00::/8).
 const SPECIAL_V6: &[(Ipv6Addr, u32)] = &[
-    // Protocol assignments: Teredo (RFC 4380), whose public relays are switched off; benchmarks, ORCHID.
+    // Protocol assignments: Teredo (RFC 4380), whose public relays are switched off; benchmarks; ORCHID.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
-    // Documentation, old and new.
+    // Documentation, the older and the newer network.
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// First address and prefix length of what carries an IPv4 address, and how many bits follow that address: where a packet
-/// arrives is decided by what is carried.
+/// IPv6 networks whose addresses contain an IPv4 address: first address, prefix length, and the number of bits behind
+/// the IPv4 address. The IPv4 address decides where a packet arrives.
 const CARRIERS: &[(Ipv6Addr, u32, u32)] = &[
-    // Mapped (RFC 4291, 2.5.5.2): a socket for both families writes IPv4 like this.
+    // IPv4-mapped (RFC 4291, section 2.5.5.2): how a socket for both families writes IPv4.
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, 0),
-    // NAT64 (RFC 6052): what DNS64 makes of every host that has IPv4 only.
+    // NAT64 (RFC 6052): what DNS64 returns for hosts that have only IPv4.
     (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96, 0),
     // 6to4 (RFC 3056).
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16, 80),
@@ -50,15 +50,17 @@ const CARRIERS: &[(Ipv6Addr, u32, u32)] = &[
 
 const GLOBAL_UNICAST: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// NAT64 of a network's own (RFC 8215). The network chooses how long the prefix before the IPv4 address is.
+/// NAT64 with a prefix of the local network (RFC 8215). The network chooses the length of the prefix before the IPv4
+/// address.
 const LOCAL_NAT64: (Ipv6Addr, u32) = (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48);
 
-/// Retired carriers: IPv4-compatible (RFC 4291, 2.5.5.1) and Teredo, which writes the IPv4 address of its client inverted
-/// (RFC 4380, section 4). Never public: no public server is reached by them. The IPv4 address tells machines apart.
+/// Deprecated ways to contain an IPv4 address: IPv4-compatible (RFC 4291, section 2.5.5.1), and Teredo, which contains
+/// its client's address inverted (RFC 4380, section 4). They are never public, because no public server is reached
+/// through them; the IPv4 address is only used to tell machines apart.
 const COMPATIBLE: (Ipv6Addr, u32) = (Ipv6Addr::UNSPECIFIED, 96);
 const TEREDO: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 32);
 
-/// Whether this is an address of the public internet. One that carries an IPv4 address is public where that is.
+/// Whether this is an address of the public internet. For an address that contains an IPv4 address, that one decides.
 pub(super) fn is_public(address: IpAddr) -> bool {
     let v6 = match unwrapped(address) {
         IpAddr::V4(v4) => return is_public_v4(v4),
@@ -72,11 +74,11 @@ pub(super) fn is_public(address: IpAddr) -> bool {
         && !SPECIAL_V6.iter().any(|&(network, bits)| within_v6(v6, network, bits))
 }
 
-/// What one machine has for itself: an IPv4 address, also where it is carried, or the first address of an IPv6 network of 64
-/// bits.
+/// What identifies one machine: its IPv4 address, also if an IPv6 address contains it, or the first address of its IPv6
+/// network of 64 bits.
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match unwrapped(address) {
-        IpAddr::V6(v6) => match meant(v6) {
+        IpAddr::V6(v6) => match machine_behind(v6) {
             Some(v4) => v4.into(),
             None => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
         },
@@ -84,16 +86,16 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The IPv4 address that an IPv6 address carries, or the address itself. Only of carriers by which the public internet is
-/// reached, and which have one way to write it.
+/// The IPv4 address that an IPv6 address contains, or the address itself. Only for the networks in [`CARRIERS`],
+/// through which public hosts are reached and which have one way to write the IPv4 address.
 fn unwrapped(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let carrier = CARRIERS.iter().find(|&&(network, bits, _)| within_v6(v6, network, bits));
     carrier.map_or(address, |&(_, _, after)| carried(v6.to_bits() >> after).into())
 }
 
-/// The machine behind a carrier that is no way to the public internet, or that has several ways to write it.
-fn meant(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 address of the machine behind an address that is not public, or that can be read in several ways.
+fn machine_behind(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let within = |(network, bits)| within_v6(v6, network, bits);
     if within(LOCAL_NAT64) {
         return local_readings(v6).first().copied();
@@ -101,21 +103,22 @@ fn meant(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     if within(TEREDO) {
         return Some(carried(!v6.to_bits()));
     }
-    // Loopback and unspecified are not carriers.
+    // Loopback and unspecified contain no IPv4 address.
     (within(COMPATIBLE) && v6.to_bits() > 0xffff).then(|| carried(v6.to_bits()))
 }
 
-/// The IPv4 addresses that a network's own NAT64 may read in an address: behind a prefix of 96, 48, 56 or 64 bits (RFC 6052,
-/// 2.2), where bits 64 to 71 are none of it. Without those in 0.0.0.0/8, which come from reading the zeros around another.
+/// The IPv4 addresses that a local NAT64 may read from an address: behind a prefix of 96, 48, 56 or 64 bits, without
+/// bits 64 to 71, which belong to none of them (RFC 6052, section 2.2). Addresses in 0.0.0.0/8 are left out: they
+/// result from reading the zeros around another address.
 fn local_readings(v6: Ipv6Addr) -> Vec<Ipv4Addr> {
     let bits = v6.to_bits();
-    // Bits 0 to 63 and 72 to 127 in a row, right-aligned.
+    // Bits 0 to 63 and 72 to 127 joined, right-aligned.
     let joined = (bits >> 64 << 56) | (bits & 0x00ff_ffff_ffff_ffff);
     let readings = [bits, joined >> 40, joined >> 32, joined >> 24].map(carried);
     readings.into_iter().filter(|v4| v4.octets()[0] != 0).collect()
 }
 
-/// The last 32 bits.
+/// The last 32 bits as an IPv4 address.
 fn carried(bits: u128) -> Ipv4Addr {
     let [.., a, b, c, d] = bits.to_be_bytes();
     Ipv4Addr::new(a, b, c, d)
@@ -144,7 +147,7 @@ mod tests {
         for carried in ["::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2002:808:808:1::2"] {
             assert_eq!(of(carried), "8.8.8.8");
         }
-        // A network's own NAT64 with prefixes of 96 and 48 bits; Teredo and IPv4-compatible, which lead nowhere public.
+        // Local NAT64 with prefixes of 96 and 48 bits, Teredo, and IPv4-compatible: none of them is public.
         for carried in ["64:ff9b:1::8.8.8.8", "64:ff9b:1:808:8:800::", "2001:0:102:304::f7f7:f7f7", "::8.8.8.8"] {
             assert_eq!(of(carried), "8.8.8.8", "{carried}");
         }
@@ -188,7 +191,7 @@ mod tests {
             "64:ff9b::7f00:1",
             "64:ff9b::10.0.0.1",
             "64:ff9b::169.254.169.254",
-            // A network's own NAT64: one of the ways to read it is private.
+            // Local NAT64: one of the ways to read it gives a private address.
             "64:ff9b:1::1",
             "64:ff9b:1::10.0.0.1",
             "64:ff9b:1::127.0.0.1",
@@ -201,7 +204,7 @@ mod tests {
             "64:ff9b::1:808:808",
             "100::1",
             "2001::1",
-            // Teredo with the client 10.0.0.1, and with 8.8.8.8.
+            // Teredo with the client address 10.0.0.1, and with 8.8.8.8.
             "2001:0:102:304::f5ff:fffe",
             "2001:0:102:304::f7f7:f7f7",
             "2001:2::1",

@@ -1,4 +1,4 @@
-//! The client: looks names up, judges addresses, sends, follows redirects.
+//! The client: resolves names, checks addresses, sends requests, follows redirects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,45 +15,45 @@ use super::resolver::{Names, Pinned, Refused};
 use super::rules::Target;
 use super::{Answer, Anybody, Credential, EgressError, Method, Peers, Redirects, Request, Response, Rules};
 
-/// The user agent where none is configured.
+/// The user agent if none is configured.
 const USER_AGENT: &str = concat!("mediamill/", env!("CARGO_PKG_VERSION"));
-/// How long [`Egress::call`] may take for a request without a timeout of its own.
+/// The time limit of [`Egress::call`] for a request without a timeout of its own.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How a client behaves.
+/// The settings of a client.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Which URLs may be asked for.
+    /// Which URLs may be requested.
     pub rules: Rules,
-    /// How long a look-up, and then a connection with its TLS handshake, may take.
+    /// The time limit of a name look-up, and of a connection with its TLS handshake.
     pub connect_timeout: Duration,
-    /// How long a server may send nothing.
+    /// How long a server may be silent.
     pub read_timeout: Duration,
-    /// `User-Agent`; empty for the program and its version.
+    /// `User-Agent`; if empty, the program's name and version.
     pub user_agent: String,
 }
 
-/// A client for other people's servers. Cheap to clone. Certificates are loaded at the first request.
+/// An HTTP client for servers of other parties. Cheap to clone. Certificates are loaded at the first request.
 #[derive(Debug, Clone)]
 pub struct Egress(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     options: Options,
-    /// Reaches public addresses only.
+    /// Connects to public addresses only.
     public: Connector,
-    /// For the hosts that the rules name.
+    /// For the hosts that the rules name, which may have private addresses.
     internal: Connector,
 }
 
-/// An HTTP client, and the resolver that it connects by.
+/// An HTTP client and the resolver that it uses.
 #[derive(Debug)]
 struct Connector {
     names: Names,
     client: OnceCell<Client>,
 }
 
-/// What a request carries besides its method and body. A redirect may drop either.
+/// What a request carries besides method and body. A redirect may drop each of them.
 struct Extras<'a> {
     headers: Option<&'a HeaderMap>,
     credential: Option<&'a Credential>,
@@ -66,14 +66,14 @@ impl Connector {
 }
 
 impl Egress {
-    /// A client. No connection is made yet.
+    /// Creates a client. No connection is made yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self(Arc::new(Inner { options, public: Connector::new(true), internal: Connector::new(false) }))
     }
 
-    /// Sends a request and reads the head of the answer, whatever its status is. Redirects of a GET are followed as the rules
-    /// say; `peers` is told where each of them leads.
+    /// Sends a request and reads the head of the answer, whatever its status. Redirects of a GET are followed as the
+    /// rules say; `peers` sees the addresses of each.
     ///
     /// # Errors
     /// [`EgressError`]
@@ -82,7 +82,10 @@ impl Egress {
         let mut target = rules.target(&request.url)?;
         let mut extras = Extras { headers: Some(&request.headers), credential: request.credential.as_ref() };
         if extras.credential.is_some_and(|credential| !credential.hosts().admit(&target.url)) {
-            return Err(EgressError::Denied(format!("{} is not among the hosts of the account", target.host)));
+            return Err(EgressError::Denied(format!(
+                "{} is not one of the hosts that the credential may be sent to",
+                target.host
+            )));
         }
         let follow = match (rules.redirects, request.method) {
             (Redirects::Follow(most), Method::Get) => Some(most),
@@ -94,18 +97,19 @@ impl Egress {
             let Some(location) = follow.and_then(|_| location(&response)) else { return Ok(response) };
             let to = rules.redirected(&target, &location?)?;
             extras.headers = extras.headers.filter(|_| to.url.origin() == target.url.origin());
-            // Never put back: where a foreign server redirects to was chosen by that server.
+            // Once dropped, the credential is not sent again, even if a later redirect returns to one of its hosts: the
+            // foreign server chose that redirect.
             extras.credential = extras.credential.filter(|credential| credential.hosts().admit(&to.url));
             target = to;
         }
         let most = follow.unwrap_or(0);
-        Err(EgressError::Invalid(format!("{} leads through more than {most} redirects", target.host)))
+        Err(EgressError::Invalid(format!("{} redirects more than {most} times in a row", target.host)))
     }
 
-    /// Sends a request and reads the whole answer, whatever its status is.
+    /// Sends a request and reads the whole answer, whatever its status.
     ///
     /// # Errors
-    /// [`EgressError`]; [`EgressError::TooLarge`] where the body has more than `limit_bytes`.
+    /// [`EgressError`]; [`EgressError::TooLarge`] if the body has more than `limit_bytes`.
     pub async fn call(&self, request: &Request, limit_bytes: u64) -> Result<Answer, EgressError> {
         let most = request.timeout.unwrap_or(CALL_TIMEOUT);
         let call = async { self.open(request, &Anybody).await?.whole(limit_bytes).await };
@@ -125,7 +129,8 @@ impl Egress {
     ) -> Result<Response, EgressError> {
         let Inner { options, public, internal } = &*self.0;
         let connector = if target.internal { internal } else { public };
-        // Kept until the head of the answer has arrived: by then the only connection of the request is made.
+        // The look-up is kept until the head of the answer has arrived. By then the request has made its only
+        // connection.
         let _pinned = match target.address {
             Some(address) => {
                 peers.meets(&[address::network(address)])?;
@@ -153,7 +158,7 @@ impl Egress {
             true => not_public(),
             false => meaning(&error, &target.host),
         })?;
-        // A second check, of the address that the connection really has.
+        // Checked again on the connection itself, whose address is the one that matters.
         let peer_ok = inner.remote_addr().is_some_and(|peer| address::is_public(peer.ip()));
         if !target.internal && !peer_ok {
             return Err(not_public());
@@ -166,12 +171,12 @@ impl Egress {
         match timeout(*connect_timeout, names.pin(host)).await {
             Ok(Ok(pinned)) => Ok(pinned),
             Ok(Err(err)) if err.is::<Refused>() => Err(rules.not_public(host)),
-            Ok(Err(err)) => Err(EgressError::Unavailable(format!("cannot find {host}: {err}"))),
-            Err(_elapsed) => Err(EgressError::Timeout(format!("the name {host} is not found in time"))),
+            Ok(Err(err)) => Err(EgressError::Unavailable(format!("cannot resolve the name {host}: {err}"))),
+            Err(_elapsed) => Err(EgressError::Timeout(format!("the name {host} was not resolved in time"))),
         }
     }
 
-    /// Without proxies, which would resolve names themselves; without redirects, which are followed here.
+    /// No proxies, which would resolve names themselves. No redirects, which `open` follows itself.
     fn client(&self, names: Names) -> Result<Client, EgressError> {
         let Options { connect_timeout, read_timeout, user_agent, .. } = &self.0.options;
         let identity = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
@@ -184,10 +189,11 @@ impl Egress {
             .default_headers(identity)
             .connect_timeout(*connect_timeout)
             .read_timeout(*read_timeout)
-            // A connection that is kept would go to addresses that were judged earlier, and may be broken when it is used again.
+            // An idle connection would lead to addresses that were checked earlier, and may be broken when it is used
+            // again.
             .pool_max_idle_per_host(0)
             .build()
-            .map_err(|err| EgressError::Config(format!("no HTTP client: {}", root_cause(&err))))
+            .map_err(|err| EgressError::Config(format!("the HTTP client cannot be set up: {}", root_cause(&err))))
     }
 }
 
@@ -203,12 +209,16 @@ impl From<Method> for reqwest::Method {
     }
 }
 
-/// Where an answer that is a redirect leads; `None` for other answers.
+/// The target of an answer that is a redirect; `None` for other answers.
 fn location(response: &Response) -> Option<Result<String, EgressError>> {
     if !matches!(response.status(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
     let location = response.inner.headers().get(LOCATION);
     let location = location.and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(str::to_owned);
-    Some(location.ok_or_else(|| EgressError::Invalid(format!("{} redirects to nowhere", response.host))))
+    Some(
+        location.ok_or_else(|| {
+            EgressError::Invalid(format!("{} answers with a redirect that has no target", response.host))
+        }),
+    )
 }

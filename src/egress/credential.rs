@@ -1,4 +1,4 @@
-//! Credentials of requests, and the only hosts that they are sent to.
+//! Credentials of requests, and the hosts that each may be sent to.
 
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::EgressError;
 use crate::secrets::Secret;
 
-/// A credential, and the hosts that it may go to. `Debug` does not show it.
+/// A credential and the only hosts that it may be sent to. `Debug` does not show it.
 #[derive(Debug, Clone)]
 pub struct Credential {
     form: Form,
@@ -31,7 +31,7 @@ impl Credential {
         Self::authorization("Bearer ", token, hosts)
     }
 
-    /// `Authorization: <prefix><secret>`, where the prefix is the scheme and a space, such as `AccessKey `.
+    /// `Authorization: <prefix><secret>`. The prefix is a scheme and a space, such as `AccessKey `.
     #[must_use]
     pub const fn authorization(prefix: &'static str, secret: Secret, hosts: Hosts) -> Self {
         Self { form: Form::Header { name: AUTHORIZATION, prefix, secret }, hosts }
@@ -43,22 +43,22 @@ impl Credential {
         Self { form: Form::Basic { user, password }, hosts }
     }
 
-    /// A header of the provider's own, such as `d360-api-key`. The name is in lower case.
+    /// A header of the provider, such as `d360-api-key`. The name must be in lower case.
     ///
     /// # Panics
-    /// Where the name is no header name.
+    /// If `name` is not a valid header name.
     #[must_use]
     pub const fn header(name: &'static str, secret: Secret, hosts: Hosts) -> Self {
         Self { form: Form::Header { name: HeaderName::from_static(name), prefix: "", secret }, hosts }
     }
 
-    /// The hosts that it may go to.
+    /// The hosts that the credential may be sent to.
     #[must_use]
     pub const fn hosts(&self) -> &Hosts {
         &self.hosts
     }
 
-    /// The header for a request to this URL; `None` where the URL's host must not see it.
+    /// The header for a request to this URL; `None` if the URL's host is not one of the credential's.
     pub(super) fn header_for(&self, url: &Url) -> Result<Option<(HeaderName, HeaderValue)>, EgressError> {
         if !self.hosts.admit(url) {
             return Ok(None);
@@ -70,49 +70,50 @@ impl Credential {
                 (AUTHORIZATION, format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
             }
         };
-        let mut value = HeaderValue::from_str(&text)
-            .map_err(|_| EgressError::Config("the credential has characters that no header can have".to_owned()))?;
+        let mut value = HeaderValue::from_str(&text).map_err(|_| {
+            EgressError::Config("the credential has characters that a header cannot contain".to_owned())
+        })?;
         value.set_sensitive(true);
         Ok(Some((name, value)))
     }
 }
 
-/// A list of hosts, as `host`, `host:port` or `*.domain`, each over https and its port (443 where none is given). With
-/// `http://` before it, an entry allows plain HTTP to that host, for tests.
+/// A list of hosts, each `host`, `host:port` or `*.domain`, reached over https on the given port or 443. For tests,
+/// `http://` before an entry allows plain HTTP to that host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hosts(Vec<Host>);
 
-/// An entry that is no host.
+/// An entry of a host list that is not a host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("every entry is host, host:port or *.domain, without path or user, with https:// or http:// before it at most")]
+#[error("each entry must be host, host:port or *.domain, optionally after https:// or http://, without a path or user")]
 pub struct HostsError;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Host {
     scheme: &'static str,
-    /// As the URL parser writes it: lower case, punycode.
+    /// As the URL parser normalizes it: lower case, punycode.
     name: String,
-    /// Whether it stands for all names below it, and not for itself.
+    /// Whether the entry is a wildcard, which matches all names below `name` but not `name` itself.
     below: bool,
     port: u16,
 }
 
 impl Hosts {
-    /// Reads a list.
+    /// Parses a list.
     ///
     /// # Errors
-    /// [`HostsError`] where an entry is no host.
+    /// [`HostsError`] if an entry is not a host.
     pub fn new<S: AsRef<str>>(entries: &[S]) -> Result<Self, HostsError> {
         entries.iter().map(|entry| Host::parse(entry.as_ref()).ok_or(HostsError)).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether the list has no entry; then it admits nothing.
+    /// Whether the list is empty; an empty list admits no URL.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether this URL leads to one of the hosts. A URL with a user or password in it leads nowhere.
+    /// Whether this URL leads to one of the hosts. A URL with a user or password is never admitted.
     #[must_use]
     pub fn admit(&self, url: &Url) -> bool {
         let bare = url.username().is_empty() && url.password().is_none();
@@ -136,7 +137,7 @@ impl Host {
             return None;
         }
         let url = Url::parse(&format!("{scheme}://{rest}/")).ok()?;
-        // A wildcard below a top-level domain or an address has no single owner.
+        // A wildcard directly below a top-level domain, or with an address, has no single owner.
         let name = url.host_str()?.to_owned();
         let is_domain = url.domain().is_some_and(|domain| domain.trim_end_matches('.').contains('.'));
         (!below || is_domain).then_some(Self { scheme, name, below, port: url.port_or_known_default()? })
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_refused_when_it_is_read() {
+    fn entries_that_are_not_hosts_are_refused_when_the_list_is_parsed() {
         for entry in
             ["", "*", "*.", "*.com", "*.1.2.3.4", "a/b", "a@b", "ftp://a", "https://a/b", "a b", "a:99999", "a*b"]
         {
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_is_written_for_its_hosts_only_and_never_shown() {
+    fn a_credential_is_sent_to_its_hosts_only_and_never_shown() {
         let hosts = Hosts::new(&["api.example"]).expect("hosts");
         let secret = |text: &str| Secret::from(text.to_owned());
         let written = |credential: &Credential, url: &str| {

@@ -1,16 +1,15 @@
-//! Requests to other people's servers: every HTTP request whose address comes from a message, a customer, a redirect or
-//! an operator's configuration goes through here.
+//! Requests to servers of other parties. Every HTTP request whose URL comes from a message, a customer, a redirect or
+//! an operator's configuration goes through this module.
 //!
-//! Whoever chooses a URL must not reach hosts through this machine that they cannot reach themselves. So a name is
-//! looked up once, the addresses that were found are judged, and connections go to those and to no others; each
-//! redirect is a new URL that is judged like the first. Addresses that carry an IPv4 address (NAT64, 6to4, mapped) are
-//! judged by what they carry.
+//! Whoever chooses a URL must not reach hosts through this machine that they cannot reach themselves (SSRF). So a name
+//! is resolved once, the addresses found are checked, and connections go only to those. Each redirect is a new URL and
+//! is checked like the first. Addresses that contain an IPv4 address (NAT64, 6to4, mapped) are judged by that address.
 //!
-//! A [`Credential`] is given together with the [`Hosts`] that it may go to. A request that begins elsewhere is refused
-//! before anything is sent, and a redirect that leaves these hosts is followed without the credential.
+//! A [`Credential`] comes with the [`Hosts`] that it may be sent to. A request to any other host is refused before
+//! anything is sent, and a redirect to another host is followed without the credential.
 //!
-//! Two circuit breakers: [`Endpoints`] stops requests to origins that take time and give nothing, by tenant and
-//! address; [`Breaker`] stops requests of one account with a provider whose error budget is used up.
+//! There are two circuit breakers. [`Endpoints`] stops requests to origins that use up time without delivering files,
+//! by tenant and address. [`Breaker`] stops requests of an account with a provider when its error budget is used up.
 
 mod account_breaker;
 mod address;

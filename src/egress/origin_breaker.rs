@@ -1,9 +1,9 @@
-//! The breaker of origins. An origin that has taken a minute of a tenant's jobs in a row without giving a file is not asked
-//! for a minute; then one job at a time tries it, until one gets its file. So an origin that hangs does not hold up jobs from
-//! others.
+//! The circuit breaker of origins. If an origin has used up a minute of one tenant's job time without delivering a
+//! file, it gets no requests of that tenant for a minute. After that, one job at a time tries it until one receives its
+//! file. So an origin that hangs does not delay jobs with other origins.
 //!
-//! Time is counted by tenant and by what fails together: the address that a fetch leads to, whatever its names and ports are,
-//! or a bucket. One tenant's broken links do not close a host for another tenant.
+//! Time is counted by tenant and by what fails as a unit: a bucket, or the address that a fetch connects to, whatever
+//! its names and ports. One tenant's broken links do not block a host for other tenants.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,21 +17,23 @@ use super::{EgressError, Peers};
 use crate::error::{Code, Fault};
 use crate::events::Origin;
 
-/// Time in slots that an endpoint may waste in a row.
-const WASTE: Duration = Duration::from_secs(60);
-/// How long it is not asked then. Afterwards one job at a time may try it, until one gets its file.
-const REST: Duration = Duration::from_secs(60);
-/// More endpoints than this are not remembered: those whose rest is over go first, then those that failed longest ago.
+/// How much time in slots an endpoint may use up without delivering a file.
+const MAX_WASTED: Duration = Duration::from_secs(60);
+/// How long it then gets no requests. After that, one job at a time tries it until one receives its file.
+const PAUSE: Duration = Duration::from_secs(60);
+/// At most this many endpoints are remembered. Those whose pause is over are forgotten first, then those that failed
+/// longest ago.
 const MAX_ENDPOINTS: usize = 1024;
-/// More addresses of one name are not looked at: a client tries them in this order.
+/// At most this many addresses of one name are checked; a client tries them in this order.
 const MAX_ADDRESSES: usize = 8;
-const RESTS: &str = "the origin took 60 s of this tenant's jobs and gave no file; it is not asked for 60 s";
+const PAUSED: &str =
+    "the origin used 60 s of job time of this tenant without delivering a file: it gets no requests for 60 s";
 
-/// The endpoints that failed lately, 1024 at most, by tenant. Cheap to clone.
+/// The endpoints that failed lately, at most 1024, by tenant. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Endpoints(Arc<Mutex<HashMap<Endpoint, Trouble>>>);
+pub struct Endpoints(Arc<Mutex<HashMap<Endpoint, Failures>>>);
 
-/// What fails together, for one tenant.
+/// What fails as a unit, for one tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Endpoint {
     tenant: String,
@@ -40,41 +42,42 @@ struct Endpoint {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Place {
-    /// An IPv4 address, or a network of IPv6 addresses.
+    /// An IPv4 address, or an IPv6 network of 64 bits.
     Network(IpAddr),
-    /// A bucket by its name.
+    /// A bucket, by name.
     Bucket(String),
-    /// The look-up of names: before it ends, it is not known where a fetch leads.
+    /// The name look-up. Until it ends it is unknown where a fetch connects to.
     Names,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Trouble {
+struct Failures {
+    /// Job time that was used up without a file since the last success.
     wasted: Duration,
     last: Instant,
-    rests_until: Option<Instant>,
-    /// One job is trying whether it works again.
+    paused_until: Option<Instant>,
+    /// One job is trying whether the endpoint works again.
     on_trial: bool,
 }
 
-/// One fetch. It is told by [`Peers::meets`] where it leads.
+/// One fetch. [`Peers::meets`] tells it which addresses it leads to.
 #[derive(Debug)]
 pub struct Visit {
     endpoints: Endpoints,
     tenant: String,
-    at: Mutex<At>,
+    at: Mutex<Position>,
 }
 
-/// Where a fetch is.
+/// The place that a fetch has reached.
 #[derive(Debug)]
-struct At {
-    /// As many as its name has addresses; none for a file of this machine.
+struct Position {
+    /// One endpoint for each address of the name; empty for a file on this machine.
     endpoints: Vec<Endpoint>,
     since: Instant,
 }
 
 impl Endpoints {
-    /// Before a fetch.
+    /// Asks for permission to fetch from an origin.
     ///
     /// # Errors
     /// [`Fault::Transient`] while the breaker of the origin is open.
@@ -89,56 +92,56 @@ impl Endpoints {
                 named.then_some(Place::Names)
             }
             Origin::S3 { bucket, .. } => Some(Place::Bucket(bucket.clone())),
-            // An account of a channel has a breaker of its own, with the hosts that its configuration names.
+            // An account of a channel has its own breaker, and its configuration names its hosts.
             Origin::File { .. } | Origin::Channel { .. } => None,
         };
         let endpoints: Vec<_> = place.map(|place| Endpoint { tenant: tenant.to_owned(), place }).into_iter().collect();
         if !admit(&mut self.map(), &endpoints, now) {
-            return Err(Fault::transient(Code::SourceUnavailable, RESTS));
+            return Err(Fault::transient(Code::SourceUnavailable, PAUSED));
         }
-        let at = Mutex::new(At { endpoints, since: now });
+        let at = Mutex::new(Position { endpoints, since: now });
         Ok(Visit { endpoints: self.clone(), tenant: tenant.to_owned(), at })
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<Endpoint, Trouble>> {
+    fn map(&self) -> MutexGuard<'_, HashMap<Endpoint, Failures>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a job may try these, all or none of them.
-fn admit(map: &mut HashMap<Endpoint, Trouble>, endpoints: &[Endpoint], now: Instant) -> bool {
-    let rests = |endpoint| map.get(endpoint).is_some_and(|trouble| trouble.rests(now));
-    if endpoints.iter().any(rests) {
+/// Whether a job may use these endpoints. Either all are admitted or none.
+fn admit(map: &mut HashMap<Endpoint, Failures>, endpoints: &[Endpoint], now: Instant) -> bool {
+    let is_paused = |endpoint| map.get(endpoint).is_some_and(|failures| failures.is_paused(now));
+    if endpoints.iter().any(is_paused) {
         return false;
     }
     for endpoint in endpoints {
-        if let Some(trouble) = map.get_mut(endpoint) {
-            trouble.on_trial = trouble.rests_until.is_some();
+        if let Some(failures) = map.get_mut(endpoint) {
+            failures.on_trial = failures.paused_until.is_some();
         }
     }
     true
 }
 
-impl Trouble {
-    /// Whether no job may try it now.
-    fn rests(&self, now: Instant) -> bool {
-        self.rests_until.is_some_and(|until| now < until || self.on_trial)
+impl Failures {
+    /// Whether no job may use the endpoint now.
+    fn is_paused(&self, now: Instant) -> bool {
+        self.paused_until.is_some_and(|until| now < until || self.on_trial)
     }
 
     fn is_over(&self, now: Instant) -> bool {
-        !self.on_trial && self.rests_until.is_none_or(|until| until <= now)
+        !self.on_trial && self.paused_until.is_none_or(|until| until <= now)
     }
 }
 
 impl Visit {
-    /// The fetch has ended. `to_blame`: it failed by a timeout or an error of the endpoint's, which counts against it; else
-    /// what was counted is forgotten.
+    /// Reports the end of the fetch. `to_blame` says that it failed by a timeout or an error of the endpoint, which
+    /// counts against it. Otherwise what was counted is forgotten.
     pub fn ends(self, to_blame: bool) {
         self.ends_at(to_blame, Instant::now());
     }
 
     fn ends_at(self, to_blame: bool, now: Instant) {
-        let At { endpoints, since } = &mut *self.at();
+        let Position { endpoints, since } = &mut *self.at();
         let endpoints = std::mem::take(endpoints);
         let mut map = self.endpoints.map();
         for endpoint in endpoints {
@@ -158,13 +161,13 @@ impl Visit {
         let mut endpoints: Vec<_> = networks.iter().take(MAX_ADDRESSES).map(place).collect();
         endpoints.dedup();
         if !admit(&mut map, &endpoints, now) {
-            return Err(EgressError::Unavailable(RESTS.to_owned()));
+            return Err(EgressError::Unavailable(PAUSED.to_owned()));
         }
-        *at = At { endpoints, since: now };
+        *at = Position { endpoints, since: now };
         Ok(())
     }
 
-    fn at(&self) -> MutexGuard<'_, At> {
+    fn at(&self) -> MutexGuard<'_, Position> {
         self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -177,42 +180,43 @@ impl Peers for Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        // Given up: the endpoint is neither better nor worse.
+        // The fetch was abandoned: that says nothing about the endpoint.
         let endpoints = std::mem::take(&mut self.at().endpoints);
         for endpoint in endpoints {
-            if let Some(trouble) = self.endpoints.map().get_mut(&endpoint) {
-                trouble.on_trial = false;
+            if let Some(failures) = self.endpoints.map().get_mut(&endpoint) {
+                failures.on_trial = false;
             }
         }
     }
 }
 
-/// A fetch goes on to another place: these have answered. A redirect is not a file, so what was counted against them stays.
-fn leave(map: &mut HashMap<Endpoint, Trouble>, endpoints: &[Endpoint]) {
+/// The fetch continues at another place, so these endpoints have answered. A redirect is not a file, so what was
+/// counted against them stays.
+fn leave(map: &mut HashMap<Endpoint, Failures>, endpoints: &[Endpoint]) {
     for endpoint in endpoints {
         if endpoint.place == Place::Names {
             map.remove(endpoint);
-        } else if let Some(trouble) = map.get_mut(endpoint) {
-            trouble.on_trial = false;
+        } else if let Some(failures) = map.get_mut(endpoint) {
+            failures.on_trial = false;
         }
     }
 }
 
-/// An endpoint has wasted time.
-fn blame(map: &mut HashMap<Endpoint, Trouble>, endpoint: Endpoint, wasted: Duration, now: Instant) {
+/// Adds time that an endpoint used up without delivering a file.
+fn blame(map: &mut HashMap<Endpoint, Failures>, endpoint: Endpoint, wasted: Duration, now: Instant) {
     if map.len() >= MAX_ENDPOINTS && !map.contains_key(&endpoint) {
-        map.retain(|_, trouble| !trouble.is_over(now));
+        map.retain(|_, failures| !failures.is_over(now));
         if map.len() >= MAX_ENDPOINTS {
-            let oldest = map.iter().min_by_key(|(_, trouble)| trouble.last).map(|(oldest, _)| oldest.clone());
+            let oldest = map.iter().min_by_key(|(_, failures)| failures.last).map(|(oldest, _)| oldest.clone());
             oldest.and_then(|oldest| map.remove(&oldest));
         }
     }
-    let new = Trouble { wasted: Duration::ZERO, last: now, rests_until: None, on_trial: false };
-    let trouble = map.entry(endpoint).or_insert(new);
-    trouble.wasted += wasted;
-    trouble.last = now;
-    if trouble.wasted >= WASTE {
-        (trouble.rests_until, trouble.on_trial) = (Some(now + REST), false);
+    let new = Failures { wasted: Duration::ZERO, last: now, paused_until: None, on_trial: false };
+    let failures = map.entry(endpoint).or_insert(new);
+    failures.wasted += wasted;
+    failures.last = now;
+    if failures.wasted >= MAX_WASTED {
+        (failures.paused_until, failures.on_trial) = (Some(now + PAUSE), false);
     }
 }
 
@@ -230,7 +234,7 @@ mod tests {
         text.parse().expect(text)
     }
 
-    /// A visit that gets as far as this address.
+    /// A fetch that leads to this address.
     fn visit(endpoints: &Endpoints, tenant: &str, to: &str, now: Instant) -> Option<Visit> {
         let visit = endpoints.visit_at(tenant, &http("a.example"), now).ok()?;
         visit.meets_at(&[address(to)], now).is_ok().then_some(visit)
@@ -241,42 +245,42 @@ mod tests {
     }
 
     #[test]
-    fn who_wastes_a_minute_is_left_alone_for_a_minute_and_then_tried_by_one() {
+    fn an_origin_that_wastes_a_minute_is_not_asked_for_a_minute_and_then_tried_by_one_job() {
         let (endpoints, start) = (Endpoints::default(), Instant::now());
         let fails = |now, after| fails(&endpoints, "acme", "192.0.2.1", now, after);
         assert!(fails(start, S(30)));
         assert!(fails(start, S(30)));
         assert!(!fails(start + S(31), S(1)));
-        assert!(visit(&endpoints, "acme", "192.0.2.2", start + S(31)).is_some(), "others are not to blame");
+        assert!(visit(&endpoints, "acme", "192.0.2.2", start + S(31)).is_some(), "other addresses are not affected");
 
         let later = start + S(91);
         let trial = visit(&endpoints, "acme", "192.0.2.1", later).expect("one");
-        assert!(!fails(later, S(1)), "and only one");
+        assert!(!fails(later, S(1)), "only one job tries it");
         drop(trial);
-        let trial = visit(&endpoints, "acme", "192.0.2.1", later).expect("the one before gave up");
+        let trial = visit(&endpoints, "acme", "192.0.2.1", later).expect("the job before gave up");
         trial.meets_at(&[address("192.0.2.1")], later).expect("a second fetch of the same job");
         trial.ends_at(false, later);
-        assert!(fails(later, S(1)), "well again");
+        assert!(fails(later, S(1)), "the endpoint works again");
     }
 
     #[test]
-    fn a_tenants_trouble_is_its_own_and_names_do_not_multiply_patience() {
+    fn failures_count_for_one_tenant_and_for_all_names_of_an_address() {
         let (endpoints, start) = (Endpoints::default(), Instant::now());
         assert!((0..2).all(|_| fails(&endpoints, "acme", "192.0.2.1", start, S(30))));
         assert!(fails(&endpoints, "beta", "192.0.2.1", start + S(31), S(1)), "another tenant on the same host");
-        // Another name and port, the same address among others, and after a redirect.
+        // Another name and port with the same address, and a redirect to that address.
         let other_name = endpoints.visit_at("acme", &http("b.example:8443"), start + S(31)).expect("not known yet");
         let both = [address("192.0.2.9"), address("192.0.2.1")];
         assert!(other_name.meets_at(&both, start + S(31)).is_err());
         let redirected = visit(&endpoints, "acme", "192.0.2.9", start + S(31)).expect("admitted");
         assert!(redirected.meets_at(&[address("192.0.2.1")], start + S(31)).is_err());
-        // The refusal is not held against anybody.
+        // The breaker's own refusal does not count against an endpoint.
         redirected.ends_at(true, start + S(99));
         assert!(visit(&endpoints, "acme", "192.0.2.9", start + S(31)).is_some());
     }
 
     #[test]
-    fn names_that_are_looked_up_for_ever_count_together() {
+    fn name_look_ups_that_hang_count_together() {
         let (endpoints, start) = (Endpoints::default(), Instant::now());
         let hangs = |name: &str, now| {
             let visit = endpoints.visit_at("acme", &http(name), now);
@@ -288,7 +292,7 @@ mod tests {
         assert!(literal.is_ok() && endpoints.visit_at("beta", &http("a.example"), start + S(21)).is_ok());
         let later = endpoints.visit_at("acme", &http("a.example"), start + S(90)).expect("on trial");
         later.meets_at(&[address("192.0.2.1")], start + S(90)).expect("found");
-        assert!(hangs("d.example", start + S(90)), "well again");
+        assert!(hangs("d.example", start + S(90)), "look-ups work again");
     }
 
     #[test]
@@ -304,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn quick_failures_waste_little_and_successes_nothing() {
+    fn quick_failures_count_little_and_successes_nothing() {
         let (endpoints, start) = (Endpoints::default(), Instant::now());
         assert!((0..1000).all(|_| fails(&endpoints, "acme", "192.0.2.1", start, Duration::from_millis(50))));
         let visit = visit(&endpoints, "acme", "192.0.2.1", start).expect("admitted");
@@ -313,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_and_the_latest_trouble_is_in_it() {
+    fn the_number_of_remembered_endpoints_is_bounded_and_the_latest_are_kept() {
         let (endpoints, start) = (Endpoints::default(), Instant::now());
         let addresses = (0..MAX_ENDPOINTS + 100).map(|n| format!("10.0.{}.{}", n / 256, n % 256));
         for (n, to) in (0..).zip(addresses) {

@@ -1,17 +1,18 @@
-//! The minimum rate of a transfer. A server that sends single bytes with pauses never exceeds a read timeout.
+//! The minimum rate of a transfer. A read timeout does not stop a server that sends single bytes with pauses in
+//! between.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The slowest that a transfer may be.
+/// The minimum rate of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     bytes_per_s: u64,
     window: Duration,
 }
 
-/// How fast a transfer has been so far.
+/// Measures the rate of a transfer.
 #[derive(Debug)]
 pub struct Pacer {
     pace: Pace,
@@ -19,7 +20,7 @@ pub struct Pacer {
     bytes: u64,
 }
 
-/// A transfer is slower than allowed.
+/// The transfer is slower than the minimum rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("fewer than {bytes_per_s} bytes a second arrived for {window_s} s")]
 pub struct TooSlow {
@@ -28,19 +29,19 @@ pub struct TooSlow {
 }
 
 impl Pace {
-    /// At least so many bytes a second, on average over each window.
+    /// At least this many bytes a second, on average over each window.
     #[must_use]
     pub const fn new(bytes_per_s: u64, window: Duration) -> Self {
         Self { bytes_per_s, window }
     }
 
-    /// Any rate will do.
+    /// No minimum rate.
     #[must_use]
     pub const fn any() -> Self {
         Self { bytes_per_s: 0, window: Duration::MAX }
     }
 
-    /// A transfer begins.
+    /// Starts measuring.
     #[must_use]
     pub const fn begin(self, now: Instant) -> Pacer {
         Pacer { pace: self, began: now, bytes: 0 }
@@ -48,10 +49,10 @@ impl Pace {
 }
 
 impl Pacer {
-    /// So many bytes have arrived now. Each window is judged when it is over, so that a pause within one is forgiven.
+    /// Adds bytes that have arrived. A window is judged when it ends, so a pause within it does no harm.
     ///
     /// # Errors
-    /// [`TooSlow`] where the window that is over had too few bytes.
+    /// [`TooSlow`] if the window that has ended had too few bytes.
     pub fn took(&mut self, bytes: u64, now: Instant) -> Result<(), TooSlow> {
         self.bytes += bytes;
         let passed = now.saturating_duration_since(self.began);
@@ -66,7 +67,7 @@ impl Pacer {
         Ok(())
     }
 
-    /// So long the caller did something else, such as writing to a disk: that time does not count.
+    /// Leaves out time that the caller spent on something else, such as writing to a disk.
     pub fn excuse(&mut self, time: Duration) {
         self.began += time;
     }
@@ -79,7 +80,7 @@ mod tests {
     const PACE: Pace = Pace { bytes_per_s: 100, window: Duration::from_secs(10) };
 
     #[test]
-    fn a_transfer_that_trickles_is_given_up_after_a_window() {
+    fn a_transfer_below_the_minimum_rate_is_given_up_after_a_window() {
         let start = Instant::now();
         let mut pacer = PACE.begin(start);
         for second in 1..10 {
@@ -90,18 +91,18 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_forgiven_where_the_window_has_its_bytes() {
+    fn a_pause_does_no_harm_if_the_window_has_enough_bytes() {
         let start = Instant::now();
         let mut pacer = PACE.begin(start);
         assert!(pacer.took(1000, start + Duration::from_secs(10)).is_ok());
         assert!(pacer.took(0, start + Duration::from_secs(19)).is_ok());
         assert!(pacer.took(1000, start + Duration::from_secs(20)).is_ok());
-        // What was sent in one window does not count for the next.
+        // Bytes of one window do not count for the next.
         assert!(pacer.took(5, start + Duration::from_secs(30)).is_err());
     }
 
     #[test]
-    fn the_time_that_the_disk_takes_is_not_the_origins() {
+    fn time_spent_on_writing_to_the_disk_does_not_count() {
         let start = Instant::now();
         let mut pacer = PACE.begin(start);
         pacer.excuse(Duration::from_secs(9));

@@ -4,17 +4,18 @@ use std::net::IpAddr;
 
 use super::EgressError;
 
-/// Watches the machines that a request leads to.
+/// Is told which machines a request is about to connect to.
 pub trait Peers: Send + Sync {
-    /// The request is about to connect to one of these: what its URL leads to, then what each redirect leads to. An IPv4
-    /// address stands for itself, an IPv6 address for the 64 bits that one machine chooses freely below.
+    /// The request is about to connect to one of these addresses; called for its URL and then for each redirect. An
+    /// IPv4 address stands for itself, an IPv6 address for its network of 64 bits, within which one machine chooses its
+    /// addresses freely.
     ///
     /// # Errors
-    /// Where it may not connect; the request ends with the error.
+    /// If the request may not connect; it ends with this error.
     fn meets(&self, networks: &[IpAddr]) -> Result<(), EgressError>;
 }
 
-/// Lets every request go where it leads.
+/// Allows every address.
 #[derive(Debug, Clone, Copy)]
 pub struct Anybody;
 

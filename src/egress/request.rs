@@ -1,4 +1,4 @@
-//! One request: method, URL, headers, body, credential, time.
+//! A request: method, URL, headers, body, credential, timeout.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,23 +9,24 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Credential, EgressError};
 
-/// The methods that are used.
+/// The methods that this program uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Follows redirects where the rules say so.
+    /// GET: follows redirects if the rules allow it.
     Get,
-    /// Never follows redirects, as do the others below.
+    /// POST: never follows redirects, nor do the methods below.
     Post,
-    /// A change of a part.
+    /// PATCH.
     Patch,
-    /// A replacement.
+    /// PUT.
     Put,
-    /// A deletion.
+    /// DELETE.
     Delete,
 }
 
-/// A request. Headers of the caller go to the first server only; after a redirect to another scheme, host or port they are
-/// left out. `Debug` shows the method and the host only: paths, queries, headers and bodies may be personal or secret.
+/// A request. Its headers are sent to the first server only: after a redirect to another scheme, host or port they are
+/// left out. `Debug` shows only the method and the host, because paths, queries, headers and bodies may be personal or
+/// secret.
 #[derive(Clone)]
 pub struct Request {
     pub(super) method: Method,
@@ -55,44 +56,45 @@ impl Request {
         Self::new(Method::Post, url).body(body)
     }
 
-    /// The body.
+    /// Sets the body.
     #[must_use]
     pub fn body(self, body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), ..self }
     }
 
-    /// One more header. What authorizes belongs into a [`Credential`].
+    /// Adds a header. Secrets belong into a [`Credential`] instead.
     ///
     /// # Errors
-    /// [`EgressError::Invalid`] where name or value cannot stand in a header.
+    /// [`EgressError::Invalid`] if the name or the value is not valid in a header.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, EgressError> {
-        let wrong =
-            |_: &dyn std::error::Error| EgressError::Invalid("a header has characters that it cannot have".to_owned());
+        let wrong = |_: &dyn std::error::Error| {
+            EgressError::Invalid("a header has characters that are not allowed in it".to_owned())
+        };
         let name = HeaderName::try_from(name).map_err(|error| wrong(&error))?;
         let value = HeaderValue::try_from(value).map_err(|error| wrong(&error))?;
         self.headers.append(name, value);
         Ok(self)
     }
 
-    /// One more header, with bytes that need not be text.
+    /// Adds a header whose value need not be text.
     ///
     /// # Errors
-    /// [`EgressError::Invalid`] where name or value cannot stand in a header.
+    /// [`EgressError::Invalid`] if the name or the value is not valid in a header.
     pub fn header_bytes(mut self, name: &str, value: &[u8]) -> Result<Self, EgressError> {
-        let wrong = || EgressError::Invalid("a header has characters that it cannot have".to_owned());
+        let wrong = || EgressError::Invalid("a header has characters that are not allowed in it".to_owned());
         let name = HeaderName::try_from(name).map_err(|_| wrong())?;
         let value = HeaderValue::from_bytes(value).map_err(|_| wrong())?;
         self.headers.append(name, value);
         Ok(self)
     }
 
-    /// What authorizes it. The URL must lead to one of the credential's hosts, or the request is refused.
+    /// Sets the credential. If the URL does not lead to one of the credential's hosts, the request is refused.
     #[must_use]
     pub fn credential(self, credential: Credential) -> Self {
         Self { credential: Some(credential), ..self }
     }
 
-    /// How long [`super::Egress::call`] may take from the look-up of the name to the last byte of the body.
+    /// The time limit of [`super::Egress::call`], from the name look-up to the last byte of the body.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }

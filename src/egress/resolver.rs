@@ -1,5 +1,5 @@
-//! Names to addresses, once for each request. The addresses of that one look-up are judged, given to the request's
-//! [`super::Peers`] and connected to. There is no second look-up, which could give other addresses.
+//! Resolves names, once for each request. The addresses found are checked, shown to the request's [`super::Peers`], and
+//! connected to. There is no second look-up, which could return other addresses.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,15 +12,15 @@ use tokio::time::Instant;
 
 use super::address::is_public;
 
-/// Fetches of a name at the same time share a look-up that is not older than this.
-const FRESH: Duration = Duration::from_secs(10);
+/// Simultaneous fetches from a name share a look-up that is not older than this.
+const SHARED_FOR: Duration = Duration::from_secs(10);
 
-/// The name exists, and has no public address.
+/// The name exists but has no public address.
 #[derive(Debug, thiserror::Error)]
 #[error("the host name has no public address")]
 pub(super) struct Refused;
 
-/// The system's resolver, with the addresses of names that requests are using now. Cheap to clone.
+/// The system's resolver, and the addresses of names that requests are using now. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     public_only: bool,
@@ -34,24 +34,24 @@ struct Pin {
     fetches: usize,
 }
 
-/// The addresses of a name, for as long as a fetch from it takes.
+/// The addresses of a name, kept for as long as a fetch from it takes.
 #[derive(Debug)]
 pub(super) struct Pinned {
     names: Names,
     name: String,
-    /// Where connections go to.
+    /// The addresses that connections go to.
     pub(super) addresses: Vec<IpAddr>,
 }
 
 impl Names {
-    /// A resolver for public addresses only, or for all.
+    /// A resolver that returns public addresses only, or all.
     pub(super) fn new(public_only: bool) -> Self {
         Self { public_only, pinned: Arc::default() }
     }
 
-    /// Looks a name up, for connections from now on until what this gives back is dropped.
+    /// Looks a name up. Until the returned value is dropped, all connections to that name use these addresses.
     pub(super) async fn pin(&self, name: &str) -> Result<Pinned, Box<dyn std::error::Error + Send + Sync>> {
-        let fresh = |pin: &Pin| pin.looked_up.elapsed() < FRESH;
+        let fresh = |pin: &Pin| pin.looked_up.elapsed() < SHARED_FOR;
         let known = self.map().get(name).filter(|pin| fresh(pin)).map(|pin| pin.addresses.clone());
         let (addresses, looked_up) = match known {
             Some(addresses) => (addresses, None),
@@ -70,7 +70,7 @@ impl Names {
     }
 
     async fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
-        // The client puts the URL's port in place of 0.
+        // The HTTP client replaces port 0 by the URL's port.
         let found: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
         let allowed: Vec<_> = found.into_iter().filter(|found| !self.public_only || is_public(found.ip())).collect();
         match (allowed.is_empty(), self.public_only) {
@@ -119,7 +119,7 @@ mod tests {
     async fn a_name_is_looked_up_once_and_forgotten_after_its_last_fetch() {
         let names = Names::new(false);
         let first = names.pin("localhost").await.expect("found");
-        // As if the next answer were another one.
+        // Simulates a look-up that returns another address.
         let other: SocketAddr = "192.0.2.7:0".parse().expect("an address");
         names.map().get_mut("localhost").expect("pinned").addresses = vec![other];
         let second = names.pin("localhost").await.expect("found");

@@ -1,4 +1,4 @@
-//! An answer: as a stream, or as a whole where it is small.
+//! An answer: as a stream, or read as a whole if it is small.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,8 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use super::EgressError;
 use super::library_error::meaning;
 
-/// What changes the bytes of a body: IANA's registry of content codings with their old names, and one that is used without.
+/// The content codings that change the bytes of a body: IANA's registry with old names, and one that is used without
+/// being registered.
 const CODINGS: [&str; 13] = [
     "gzip",
     "x-gzip",
@@ -27,14 +28,14 @@ const CODINGS: [&str; 13] = [
     "bzip2",
 ];
 
-/// The head of an answer whose body has not been read yet. `Debug` shows the status and the host only.
+/// The head of an answer whose body has not been read yet. `Debug` shows only the status and the host.
 pub struct Response {
     pub(super) inner: reqwest::Response,
     pub(super) host: String,
     pub(super) with_credential: bool,
 }
 
-/// A whole answer. `Debug` shows the status and the host only.
+/// A whole answer. `Debug` shows only the status and the host.
 #[derive(Clone)]
 pub struct Answer {
     /// The status code.
@@ -66,38 +67,38 @@ impl Response {
         self.inner.status().as_u16()
     }
 
-    /// The last server that was asked, without user, path and query.
+    /// The host of the last server that was asked.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether the credential of the request was sent to the last server; after a redirect to a host that is not its own it
-    /// was not.
+    /// Whether the credential was sent to the last server. It is not sent after a redirect to a host that is not one of
+    /// its own.
     #[must_use]
     pub const fn had_credential(&self) -> bool {
         self.with_credential
     }
 
-    /// A header, where it is there and text. Names are in lower case.
+    /// The value of a header, if it is present and text. `name` is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         header(self.inner.headers(), name)
     }
 
-    /// The size of the body that the server announces, in bytes.
+    /// The size of the body in bytes, if the server announces it.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
         self.inner.content_length()
     }
 
-    /// Whether the body is compressed, although that was not asked for.
+    /// Whether the body is compressed, although the request did not ask for that.
     #[must_use]
     pub fn is_encoded(&self) -> bool {
         is_encoded(self.inner.headers())
     }
 
-    /// `Retry-After`, from `now` on.
+    /// `Retry-After` as a duration from `now`.
     #[must_use]
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         retry_after(self.inner.headers(), now)
@@ -106,24 +107,24 @@ impl Response {
     /// The next bytes of the body; `None` at its end.
     ///
     /// # Errors
-    /// [`EgressError::Timeout`] where no byte comes for the read timeout, [`EgressError::Unavailable`] where the connection
-    /// ends early.
+    /// [`EgressError::Timeout`] if no byte arrives within the read timeout, [`EgressError::Unavailable`] if the
+    /// connection ends early.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
         self.inner.chunk().await.map_err(|error| meaning(&error, &self.host))
     }
 
-    /// The whole body.
+    /// Reads the whole body.
     ///
     /// # Errors
-    /// [`EgressError::TooLarge`] above `limit_bytes`, [`EgressError::Invalid`] where it is compressed, and as
-    /// [`Response::chunk`].
+    /// [`EgressError::TooLarge`] above `limit_bytes`, [`EgressError::Invalid`] if the body is compressed, and the
+    /// errors of [`Response::chunk`].
     pub async fn whole(mut self, limit_bytes: u64) -> Result<Answer, EgressError> {
         let too_large = || EgressError::TooLarge { host: self.host.clone(), limit_bytes };
         if self.content_length().is_some_and(|length| length > limit_bytes) {
             return Err(too_large());
         }
         if self.is_encoded() {
-            let text = format!("{} sends a compressed body, which was not asked for", self.host);
+            let text = format!("{} sends a compressed body although none was requested", self.host);
             return Err(EgressError::Invalid(text));
         }
         let mut body = BytesMut::new();
@@ -145,19 +146,19 @@ impl Answer {
         StatusCode::from_u16(self.status).is_ok_and(|status| status.is_success())
     }
 
-    /// The last server that was asked, without user, path and query.
+    /// The host of the last server that was asked.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// A header, where it is there and text. Names are in lower case.
+    /// The value of a header, if it is present and text. `name` is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
     }
 
-    /// `Retry-After`, from `now` on.
+    /// `Retry-After` as a duration from `now`.
     #[must_use]
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         retry_after(&self.headers, now)
@@ -168,8 +169,8 @@ fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Whether the body is not the file's own bytes. Servers write much into this field that means nothing (`aws-chunked`,
-/// `none`, `binary`, `utf-8`, nothing at all): what is no coding changes no byte.
+/// Whether the body is compressed. Servers also write other words into this header (`aws-chunked`, `none`, `binary`,
+/// `utf-8`, or nothing): a word that is not a content coding does not change the bytes.
 fn is_encoded(headers: &HeaderMap) -> bool {
     let codings =
         headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
@@ -177,7 +178,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     codings.any(|coding| CODINGS.iter().any(|known| coding.eq_ignore_ascii_case(known.as_bytes())))
 }
 
-/// `Retry-After` (RFC 9110, 10.2.3): seconds, or a date.
+/// Parses `Retry-After` (RFC 9110, section 10.2.3): seconds or a date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     match text.parse() {

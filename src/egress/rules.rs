@@ -1,4 +1,4 @@
-//! Which URLs may be asked for.
+//! Which URLs may be requested.
 
 use std::net::IpAddr;
 
@@ -8,75 +8,77 @@ use url::Host;
 use super::EgressError;
 use super::address::is_public;
 
-/// A URL that may be asked for.
+/// A URL that may be requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) url: Url,
-    /// Its host, which messages may contain.
+    /// Its host, which error texts may contain.
     pub(super) host: String,
-    /// Whether the configuration names this host: then its address does not matter.
+    /// Whether the configuration names this host; then its address may be private.
     pub(super) internal: bool,
-    /// Its address, where the URL has one instead of a name.
+    /// The address, if the URL has one instead of a name.
     pub(super) address: Option<IpAddr>,
 }
 
-/// What is done about an answer that is a redirect.
+/// How redirects are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirects {
-    /// A GET follows so many of them; one more is an error.
+    /// A GET follows at most this many in a row; one more is an error.
     Follow(u32),
-    /// It is the answer.
+    /// A redirect is returned to the caller as the answer.
     Return,
 }
 
-/// Which URLs may be asked for.
+/// Which URLs may be requested.
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub(super) redirects: Redirects,
     allow_plain: bool,
-    /// Lower case, `host` or `host:port`.
+    /// In lower case, `host` or `host:port`.
     allow_hosts: Vec<String>,
-    /// The configuration key that `allow_hosts` come from, for messages.
+    /// The configuration key of `allow_hosts`, for error texts.
     key: &'static str,
 }
 
 impl Rules {
-    /// Public addresses over https, no redirects: for webhooks and APIs whose URL an operator has configured.
+    /// Only https and public addresses, no redirects: for webhooks and APIs whose URL an operator has configured.
     #[must_use]
     pub const fn strict() -> Self {
         Self { redirects: Redirects::Return, allow_plain: false, allow_hosts: Vec::new(), key: "" }
     }
 
-    /// What is done about redirects.
+    /// Sets how redirects are handled.
     #[must_use]
     pub fn with_redirects(self, redirects: Redirects) -> Self {
         Self { redirects, ..self }
     }
 
-    /// Plain `http://` too.
+    /// Sets whether plain `http://` is allowed as well.
     #[must_use]
     pub fn with_plain(self, allow_plain: bool) -> Self {
         Self { allow_plain, ..self }
     }
 
-    /// Hosts, as `host` or `host:port`, that may be asked although their address is private, and the configuration key that
-    /// lists them.
+    /// Sets the hosts, as `host` or `host:port`, that may have private addresses, and the configuration key that lists
+    /// them.
     #[must_use]
     pub fn with_hosts(self, hosts: &[String], key: &'static str) -> Self {
         Self { allow_hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(), key, ..self }
     }
 
-    /// The URL of a request.
+    /// Checks the URL of a request.
     pub(super) fn target(&self, url: &str) -> Result<Target, EgressError> {
-        // The parser's own error may contain a part of the URL.
-        let url = Url::parse(url).map_err(|_| EgressError::Invalid("the URL cannot be read".to_owned()))?;
+        // The parser's own error is not used: it may contain a part of the URL.
+        let url = Url::parse(url).map_err(|_| EgressError::Invalid("the URL is not valid".to_owned()))?;
         self.vet(url)
     }
 
-    /// Where an answer leads. Credentials in the URL stay behind, unless the way is relative.
+    /// Checks the target of a redirect. A user and password in the URL are not sent to it, unless the target is
+    /// relative.
     pub(super) fn redirected(&self, from: &Target, location: &str) -> Result<Target, EgressError> {
         let url = from.url.join(location);
-        let unreadable = || EgressError::Invalid(format!("{} redirects to what is no URL", from.host));
+        let unreadable =
+            || EgressError::Invalid(format!("{} redirects to a target that is not a valid URL", from.host));
         self.vet(url.map_err(|_| unreadable())?)
     }
 
@@ -90,7 +92,8 @@ impl Rules {
         let host = url.host_str().unwrap_or_default().to_owned();
         let with_port = format!("{host}:{}", url.port_or_known_default().unwrap_or(0));
         let internal = self.allow_hosts.iter().any(|allowed| *allowed == host || *allowed == with_port);
-        // Addresses in a URL pass by the resolver; the parser has already read those in octal, hex and one number.
+        // An address in a URL is not resolved, so it is checked here. The URL parser has already normalized octal,
+        // hexadecimal and single-number forms.
         let address = match url.host() {
             Some(Host::Ipv4(v4)) => Some(IpAddr::from(v4)),
             Some(Host::Ipv6(v6)) => Some(IpAddr::from(v6)),
@@ -103,11 +106,11 @@ impl Rules {
         Ok(Target { url, host, internal, address })
     }
 
-    /// The error for an address that may not be connected to.
+    /// The error for a host without a public address.
     pub(super) fn not_public(&self, host: &str) -> EgressError {
         let mut text = format!("{host} has no public address");
         if !self.key.is_empty() {
-            text = format!("{text}, and {} does not name it", self.key);
+            text = format!("{text}, and {} does not list it", self.key);
         }
         EgressError::Denied(text)
     }
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn https_it_is_unless_configured_otherwise() {
+    fn only_https_is_allowed_unless_configured_otherwise() {
         let secret = "/x?signature=s3cr3t";
         for scheme in ["http", "ftp", "file", "data", "gopher"] {
             let err = rules(false, &[]).target(&format!("{scheme}://example.org{secret}")).expect_err(scheme);

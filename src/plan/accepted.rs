@@ -1,9 +1,10 @@
-//! What is accepted: every container, and the demuxer that may read it. Which codecs may stand in one is [`super::CODECS`].
+//! The table of accepted containers, and the demuxer that reads each. The codecs that a container may hold are in
+//! [`super::CODECS`].
 //!
-//! This table also protects the program: a decoder that is not named here never reads a customer's file, and
-//! libav is told which demuxer to use instead of trying all of them.
+//! This table also protects the program: a decoder that is not named here never reads a customer's file, and libav is
+//! told which demuxer to use instead of trying all of them.
 
-/// A container, or a picture format, as recognised by its first bytes.
+/// A container or a picture format, recognised by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the table below says what each one is")]
 pub enum Container {
@@ -40,38 +41,38 @@ pub enum Container {
     JpegXl,
 }
 
-/// How a container's bytes become frames.
+/// How a file of this container is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// libav's demuxer of this name.
+    /// With libav's demuxer of this name.
     Demuxer(&'static str),
-    /// The whole file is one packet for libav's decoder of this name.
+    /// As a single packet, with libav's decoder of this name.
     Still(&'static str),
-    /// The boxes of a HEIF file name its pieces, each of which is a packet for libav's decoder of the row's codecs. Where there
-    /// are none but a track, libav's demuxer of this name.
+    /// By the boxes of a HEIF file, which name its coded pieces; each piece is a packet for libav's decoder of the
+    /// row's codecs. If the file has no such pieces but a track, with libav's demuxer of this name.
     Items(&'static str),
-    /// Nothing here decodes it: facts from its header, the original is kept.
+    /// Not at all: the facts come from its header, and the original is kept.
     None,
 }
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Accepted {
-    /// Which one.
+    /// The container of this row.
     pub container: Container,
-    /// Name in events.
+    /// Its name in events.
     pub name: &'static str,
-    /// How it is read.
+    /// How it is decoded.
     pub reader: Reader,
-    /// Picture codecs, by libav's names: all that are accepted, or the one of a picture format.
+    /// The accepted picture codecs by their libav names; for a picture format, its codec.
     pub video: &'static [&'static str],
-    /// Sound codecs, by libav's names: all that are accepted, or none.
+    /// The accepted sound codecs by their libav names; empty if none.
     pub audio: &'static [&'static str],
-    /// MIME type where it holds moving pictures, or is a picture.
+    /// MIME type of a file with moving pictures, or of a picture.
     pub mime_type: &'static str,
-    /// MIME type where it holds sound only.
+    /// MIME type of a file with sound only.
     pub audio_mime_type: &'static str,
-    /// Usual extension.
+    /// Usual file extension.
     pub extension: &'static str,
 }
 
@@ -93,7 +94,7 @@ macro_rules! row {
 use super::codecs::{AUDIO_CODECS as SOUND, VIDEO_CODECS as PICTURE};
 use Reader::{Demuxer, Items, None as Nothing, Still};
 
-/// Everything that is accepted. docs/formats.md has the same table; a test compares them.
+/// All accepted containers. docs/formats.md has the same table; a test compares them.
 pub const ACCEPTED: &[Accepted] = &[
     row!(Ogg, "ogg", Demuxer("ogg"), PICTURE, SOUND, "video/ogg", "audio/ogg", "ogg"),
     row!(Mp4, "mp4", Demuxer("mov"), PICTURE, SOUND, "video/mp4", "audio/mp4", "mp4"),
@@ -129,13 +130,13 @@ pub const ACCEPTED: &[Accepted] = &[
 ];
 
 impl Container {
-    /// The container's row of [`ACCEPTED`].
+    /// The container's row in [`ACCEPTED`].
     #[must_use]
     pub fn row(self) -> &'static Accepted {
         ACCEPTED.iter().find(|row| row.container == self).unwrap_or(&ACCEPTED[0])
     }
 
-    /// Whether it is a picture rather than a recording. An animated GIF is a recording; who reads it finds out.
+    /// Whether it is a picture rather than a recording. GIF is not among them: reading it shows whether it is animated.
     #[must_use]
     pub const fn is_picture(self) -> bool {
         matches!(
@@ -144,7 +145,7 @@ impl Container {
         )
     }
 
-    /// Whether it is of the ISO base media family (ISO/IEC 14496-12), which an MP4 player opens as it is.
+    /// Whether it belongs to the ISO base media family (ISO/IEC 14496-12), which MP4 players can open.
     #[must_use]
     pub const fn is_iso(self) -> bool {
         matches!(self, Self::Mp4 | Self::Mov | Self::ThreeGp | Self::M4a)

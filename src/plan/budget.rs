@@ -1,20 +1,20 @@
-//! Settings with which an output stays below a profile's `max_bytes`, or the answer that there are none.
+//! Finds encoder settings whose output stays below a profile's `max_bytes`, or finds that there are none.
 
 use super::settings::{
     AudioCodec, AudioSettings, MP3_MIN_SAMPLE_RATE_HZ, RateControl, VideoSettings, even, mp3_bit_rate_at_most,
 };
 
-/// Settings whose output stays within the budget, or none: constant bit rate, as high as fits.
+/// Settings whose output fits into the budget: constant bit rate, as high as possible. `None` if nothing fits.
 #[must_use]
 pub fn fit_audio(settings: &AudioSettings, max_bytes: u64, duration_ms: u64) -> Option<AudioSettings> {
-    // The header frame and the last frame's rounding.
+    // Room for the header frame and for rounding of the last frame.
     let bits = max_bytes.checked_sub(2048)?.saturating_mul(8000);
     let affordable = u32::try_from(bits / duration_ms.max(1)).unwrap_or(u32::MAX);
     if settings.codec == AudioCodec::Opus {
         let bit_rate = (affordable - affordable / 20).min(settings.bit_rate);
         return (bit_rate >= LEAST_OPUS_BIT_RATE).then(|| AudioSettings { bit_rate, ..settings.clone() });
     }
-    // A low rate wants a low sample rate, and at last one channel.
+    // A low bit rate needs a low sample rate, and the lowest ones a single channel.
     let ladder = [
         (settings.sample_rate_hz, settings.channels),
         (settings.sample_rate_hz.min(24_000), settings.channels),
@@ -32,15 +32,15 @@ pub fn fit_audio(settings: &AudioSettings, max_bytes: u64, duration_ms: u64) -> 
     })
 }
 
-/// Below this Opus is not worth listening to.
+/// Below this bit rate Opus is not worth listening to.
 const LEAST_OPUS_BIT_RATE: u32 = 8_000;
-/// Down to this, Opus has wide band and speech is good (RFC 6716, 2.1.1: 16 to 20 kbit/s for wide band).
+/// At this bit rate Opus has wide band and good speech (RFC 6716, 2.1.1: 16 to 20 kbit/s for wide band).
 const GOOD_OPUS_BIT_RATE: u32 = 16_000;
 
-/// Settings of Opus at which a sound of this length should stay within a size that is wished for, as far as speech stays good.
+/// Opus settings with which a sound of this length should stay below a preferred size, as far as speech stays good.
 #[must_use]
 pub fn prefer_audio(settings: &AudioSettings, preferred_bytes: u64, duration_ms: u64) -> AudioSettings {
-    // A page of Ogg a second, and the packets' lengths (RFC 3533, 6).
+    // One Ogg page for each second, and the lengths of packets (RFC 3533, 6).
     let overhead_bytes = 2048 + duration_ms / 1000 * 80;
     let bits = preferred_bytes.saturating_sub(overhead_bytes).saturating_mul(8000);
     let affordable = u32::try_from(bits / duration_ms.max(1)).unwrap_or(u32::MAX);
@@ -49,12 +49,13 @@ pub fn prefer_audio(settings: &AudioSettings, preferred_bytes: u64, duration_ms:
     AudioSettings { bit_rate, ..settings.clone() }
 }
 
-/// The least bit/s for each pixel and frame at which x264 still shows what is there.
+/// The lowest number of bits per pixel and frame with which x264 gives a recognisable picture.
 const LEAST_BITS_PER_PIXEL: f64 = 0.03;
-/// Below this no picture is worth its bytes.
+/// Below this bit rate no picture is worth its bytes.
 const LEAST_VIDEO_BIT_RATE: u64 = 40_000;
 
-/// Settings whose output should stay within the budget: average bit rate, and a smaller picture where that is low.
+/// Settings whose output should fit into the budget: an average bit rate, and a smaller picture if that is low. `None`
+/// if nothing fits.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "bit rates are far below 2^52")]
 pub fn fit_video(

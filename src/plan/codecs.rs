@@ -1,23 +1,25 @@
-//! Codecs that are accepted in any recording, whatever its container, and what is known of their decoders.
+//! The codecs that are accepted in a recording, whatever its container, and what is known about the safety of their
+//! decoders.
 //!
-//! A codec that is not in this table is not decoded. OSS-Fuzz builds a fuzzer for each decoder of libavcodec's own
-//! (`projects/ffmpeg/build.sh` in google/oss-fuzz), named after the codec: `ffmpeg_AV_CODEC_ID_PRORES_fuzzer`.
+//! A codec that is not in this table is not decoded. OSS-Fuzz builds a fuzzer for each decoder that libavcodec
+//! implements itself (`projects/ffmpeg/build.sh` in google/oss-fuzz), named after the codec:
+//! `ffmpeg_AV_CODEC_ID_PRORES_fuzzer`.
 
-/// What is known of a decoder's safety. All of them run in the jailed child only.
+/// What is known about a decoder's safety. All decoders run only in the jailed child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// libavcodec's own, with a fuzzer in OSS-Fuzz. It keeps references and tables from packet to packet.
+    /// libavcodec's own decoder, with a fuzzer in OSS-Fuzz. It keeps references and tables between packets.
     Fuzzed,
-    /// As [`Self::Fuzzed`], and each sample or block is made by a table or a sum: there is little that can go wrong.
+    /// As [`Self::Fuzzed`], and each sample or block results from a table or a sum, so little can go wrong.
     Simple,
     /// dav1d, a library that is a project of its own in OSS-Fuzz.
     Dav1d,
-    /// libspeex, a library that is a project of its own in OSS-Fuzz; libavcodec's own where it is missing.
+    /// libspeex, a library that is a project of its own in OSS-Fuzz; libavcodec's own decoder if it is missing.
     Libspeex,
 }
 
 impl Known {
-    /// In words, for the documents.
+    /// A description for the documents.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -34,9 +36,9 @@ impl Known {
 pub struct Codec {
     /// libav's name.
     pub name: &'static str,
-    /// Pictures, or else sound.
+    /// Whether it is a picture codec; otherwise it is a sound codec.
     pub is_picture: bool,
-    /// Of its decoder.
+    /// What is known about its decoder.
     pub known: Known,
 }
 
@@ -50,7 +52,7 @@ const fn sound(name: &'static str, known: Known) -> Codec {
 
 use Known::{Dav1d, Fuzzed, Libspeex, Simple};
 
-/// Every codec of a recording. The documents carry the same table; a test compares them.
+/// All codecs of recordings. The documents have the same table; a test compares them.
 pub const CODECS: &[Codec] = &[
     picture("av1", Dav1d),
     picture("dvvideo", Fuzzed),
@@ -147,9 +149,9 @@ const fn names<const N: usize>(pictures: bool) -> [&'static str; N] {
     names
 }
 
-/// Names of the picture codecs of [`CODECS`].
+/// The names of the picture codecs in [`CODECS`].
 pub const VIDEO_CODECS: &[&str] = &names::<{ count(true) }>(true);
-/// Names of the sound codecs of [`CODECS`].
+/// The names of the sound codecs in [`CODECS`].
 pub const AUDIO_CODECS: &[&str] = &names::<{ count(false) }>(false);
 
 #[cfg(test)]

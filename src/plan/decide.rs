@@ -1,4 +1,5 @@
-//! `plan(facts, profile)`: for each stream copy, encode or drop, each with the reason that goes into the event.
+//! `plan(facts, profile)` decides for each stream whether to copy, encode or drop it, with the reason that the event
+//! gives.
 
 use super::obstacle::{aac_obstacle, is_aac_lc, is_playable_h264, mp3_obstacle, opus_obstacle, video_obstacle};
 use super::settings::{AudioSettings, VideoSettings, aac_settings, sound_settings, video_settings};
@@ -6,18 +7,18 @@ use super::{Container, Facts, Media, Sound, StreamFacts};
 use crate::profile::{Profile, SoundCodec};
 use crate::vocabulary::{Action, Kind, Reason};
 
-/// What will be made of a file.
+/// What will be produced from a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Container of the playback asset.
     pub output: Output,
-    /// For the file as a whole.
+    /// What is done to the file as a whole.
     pub action: Action,
-    /// The picture, where there is one.
+    /// What is done to the picture, if there is one.
     pub video: Option<Track<VideoSettings>>,
-    /// The sound, where there is one.
+    /// What is done to the sound, if there is one.
     pub audio: Option<Track<AudioSettings>>,
-    /// Why.
+    /// The reasons.
     pub reasons: Vec<Reason>,
 }
 
@@ -32,7 +33,7 @@ pub enum Output {
     Mp4,
     /// Ogg with Opus.
     Ogg,
-    /// None: the original is what people open.
+    /// None: people open the original.
     Nothing,
 }
 
@@ -41,21 +42,21 @@ pub enum Output {
 pub struct Track<S> {
     /// Index in the input.
     pub index: usize,
-    /// Bit by bit, or anew.
+    /// Copied or encoded.
     pub how: How<S>,
 }
 
-/// Bit by bit, or anew.
+/// How a stream gets into the output.
 #[derive(Debug, Clone, PartialEq)]
 pub enum How<S> {
-    /// Packets are kept as they are.
+    /// Its packets are copied unchanged.
     Copy,
-    /// Decoded and encoded.
+    /// It is decoded and encoded.
     Encode(S),
 }
 
 impl<S> Track<S> {
-    /// The encoder's settings, where the stream is encoded.
+    /// The encoder's settings, if the stream is encoded.
     pub const fn settings(&self) -> Option<&S> {
         match &self.how {
             How::Copy => None,
@@ -64,19 +65,19 @@ impl<S> Track<S> {
     }
 }
 
-/// What will be made of this file by this profile.
+/// Plans what to produce from this file with this profile.
 #[must_use]
 pub fn plan(facts: &Facts, profile: &Profile) -> Plan {
     match facts.kind {
         Kind::Audio => plan_audio(facts, profile),
         Kind::Video => plan_video(facts, profile),
-        Kind::Image => kept("image", "a picture is stored as it is, with a thumbnail"),
+        Kind::Image => kept("image", "a picture is stored unchanged, with a thumbnail"),
         Kind::Document => kept("document", "only audio, video and pictures are processed"),
     }
 }
 
-/// The plan that keeps every playable stream, caps or not: what *never larger* falls back to. None where a player
-/// could not open the streams as they are.
+/// The plan that keeps every playable stream, even above the profile's limits, for the *never larger* rule. `None` if a
+/// player could not open the streams unchanged.
 #[must_use]
 pub fn remux_plan(facts: &Facts, profile: &Profile) -> Option<Plan> {
     let mut reasons = Vec::new();
@@ -85,7 +86,7 @@ pub fn remux_plan(facts: &Facts, profile: &Profile) -> Option<Plan> {
             let (stream, sound) = facts.main_audio().filter(|(stream, _)| stream.unkeepable.is_none())?;
             let output = match stream.codec.as_str() {
                 "opus" if profile.audio.codec == SoundCodec::Opus && sound.channels == 1 => Output::Ogg,
-                // Who asks for Opus can do nothing with another codec.
+                // The profile asks for Opus, so its user cannot use another codec.
                 _ if profile.audio.codec == SoundCodec::Opus => return None,
                 "mp3" => Output::Mp3,
                 "aac" if is_aac_lc(stream) => Output::M4a,
@@ -115,7 +116,7 @@ pub fn remux_plan(facts: &Facts, profile: &Profile) -> Option<Plan> {
     Some(Plan { output, action, video, audio, reasons })
 }
 
-/// The plan that encodes what `plan` would have copied: for copies that do not pass their proof or do not fit.
+/// The plan that encodes what `plan` would have copied. Used if the copies fail their check or do not fit.
 #[must_use]
 pub fn encode_plan(facts: &Facts, profile: &Profile, (reason, detail): (&str, &str)) -> Plan {
     let mut plan = plan(facts, profile);
@@ -137,9 +138,9 @@ pub fn encode_plan(facts: &Facts, profile: &Profile, (reason, detail): (&str, &s
     plan
 }
 
-/// A film whose picture nothing here decodes: its sound alone would be something else than what was sent.
+/// The plan for a video whose picture no decoder supports. Its sound alone would be something else than what was sent.
 fn without_its_picture(facts: &Facts) -> Plan {
-    let mut plan = kept("no-decoder", "nothing here decodes its picture");
+    let mut plan = kept("no-decoder", "no decoder supports its picture");
     let index = facts.unread_picture().map(|stream| stream.index);
     for reason in &mut plan.reasons {
         reason.stream = index;
@@ -159,7 +160,7 @@ fn kept(reason: &str, detail: &str) -> Plan {
 fn plan_audio(facts: &Facts, profile: &Profile) -> Plan {
     let mut reasons = Vec::new();
     let Some((stream, sound)) = facts.main_audio() else {
-        return kept("no-audio", "no sound that can be decoded");
+        return kept("no-audio", "it has no sound that can be decoded");
     };
     let (output, obstacle) = match profile.audio.codec {
         SoundCodec::Mp3 => (Output::Mp3, mp3_obstacle(stream, *sound, &profile.audio)),
@@ -259,7 +260,7 @@ fn action_of(
     } else if facts.private_metadata {
         "private-metadata"
     } else if facts.truncated {
-        // Half a packet at the end is left out.
+        // An incomplete packet at the end is left out.
         "truncated"
     } else {
         return Action::Copied;

@@ -1,4 +1,4 @@
-//! What to make of a file, decided from its facts and the profile: no IO, no libav, no serde.
+//! Decides what to produce from a file, by its facts and the profile. Does no I/O and does not use libav or serde.
 
 mod accepted;
 mod budget;

@@ -1,22 +1,23 @@
-//! Why a stream cannot be kept as it is.
+//! The reasons why a stream cannot be copied.
 
 use super::settings::{RATE_TOLERANCE, rates_for};
 use super::{DynamicRange, Picture, Sound, StreamFacts, Unkeepable};
 use crate::profile::{AudioProfile, Profile, VideoProfile};
 
-/// A word for the event, and a sentence.
+/// A stable word for the event, and an explanation.
 pub(in crate::plan) type Obstacle = Option<(&'static str, String)>;
 
-/// Why no packet of a stream may be kept, whatever its codec.
+/// Why no packet of a stream may be copied, whatever its codec.
 pub(super) fn unkeepable(stream: &StreamFacts) -> Obstacle {
     match stream.unkeepable? {
-        Unkeepable::EditList => {
-            Some(("edit-list", "its edit list hides, repeats or moves parts that a copy would show".to_owned()))
-        }
+        Unkeepable::EditList => Some((
+            "edit-list",
+            "its edit list hides, repeats or moves parts, and a copy would show them differently".to_owned(),
+        )),
     }
 }
 
-/// Why an audio stream cannot be kept as the MP3 that the profile wants.
+/// Why an audio stream cannot be copied into the MP3 that the profile wants.
 pub(in crate::plan) fn mp3_obstacle(stream: &StreamFacts, sound: Sound, profile: &AudioProfile) -> Obstacle {
     let rates = rates_for(sound.channels.min(profile.max_channels), profile);
     let cap = u64::from(rates.bit_rate) * 102 / 100;
@@ -33,7 +34,7 @@ pub(in crate::plan) fn mp3_obstacle(stream: &StreamFacts, sound: Sound, profile:
     }
 }
 
-/// Why an audio stream cannot be kept as the Opus that the profile wants.
+/// Why an audio stream cannot be copied into the Ogg with Opus that the profile wants.
 pub(super) fn opus_obstacle(stream: &StreamFacts, sound: Sound, size_bytes: u64, profile: &AudioProfile) -> Obstacle {
     if stream.codec != "opus" {
         Some(("codec", format!("{} is not Opus", stream.codec)))
@@ -41,11 +42,11 @@ pub(super) fn opus_obstacle(stream: &StreamFacts, sound: Sound, size_bytes: u64,
         Some(("channels", format!("{} channels, at most 1", sound.channels)))
     } else {
         let most = profile.preferred_max_bytes.filter(|most| size_bytes > *most)?;
-        Some(("budget", format!("{size_bytes} bytes, better at most {most}")))
+        Some(("budget", format!("{size_bytes} bytes, wanted are at most {most}")))
     }
 }
 
-/// Why a video stream cannot be kept.
+/// Why a video stream cannot be copied.
 pub(in crate::plan) fn video_obstacle(stream: &StreamFacts, picture: &Picture, profile: &VideoProfile) -> Obstacle {
     let (width, height) = picture.displayed();
     let (long, short) = (width.max(height), width.min(height));
@@ -55,19 +56,19 @@ pub(in crate::plan) fn video_obstacle(stream: &StreamFacts, picture: &Picture, p
     } else if stream.codec != "h264" {
         Some(("codec", format!("{} is not H.264", stream.codec)))
     } else if picture.dynamic_range != DynamicRange::Sdr {
-        Some(("dynamic-range", format!("{} is mapped to BT.709", picture.dynamic_range.as_str())))
+        Some(("dynamic-range", format!("{} has to be mapped to BT.709", picture.dynamic_range.as_str())))
     } else if picture.pixel_format != "yuv420p" {
         Some(("pixel-format", format!("{} is not yuv420p", picture.pixel_format)))
     } else if !is_common_h264_profile(stream) {
         Some(("profile", format!("{} is not Baseline, Main or High", stream.profile.as_deref().unwrap_or("unknown"))))
     } else if picture.interlaced {
-        Some(("interlaced", "fields are woven into frames".to_owned()))
+        Some(("interlaced", "fields have to be combined into frames".to_owned()))
     } else if long > profile.max_long_side || short > profile.max_short_side {
         let (max_long, max_short) = (profile.max_long_side, profile.max_short_side);
         Some(("resolution", format!("{width}x{height}, at most {max_long}x{max_short}")))
     } else if !picture.is_square() {
         let (num, den) = picture.sample_aspect_ratio;
-        Some(("aspect-ratio", format!("pixels of {num}:{den} are made square")))
+        Some(("aspect-ratio", format!("pixels of {num}:{den} have to be made square")))
     } else if picture.level.is_some_and(|level| level > profile.max_level) {
         Some(("level", format!("{}, at most {}", picture.level.unwrap_or(0), profile.max_level)))
     } else if frame_rate > profile.max_frame_rate * RATE_TOLERANCE {
@@ -79,9 +80,9 @@ pub(in crate::plan) fn video_obstacle(stream: &StreamFacts, picture: &Picture, p
     }
 }
 
-/// Why an audio stream cannot be kept beside a video.
+/// Why an audio stream cannot be copied next to a video.
 pub(in crate::plan) fn aac_obstacle(stream: &StreamFacts, sound: Sound, profile: &Profile) -> Obstacle {
-    // Twice what would be spent: a phone's 128 kbit/s mono costs less to keep than to encode.
+    // Twice the profile's own bit rate: a phone's mono sound with 128 kbit/s is cheaper to copy than to encode.
     let cap = u64::from(profile.video.audio_bit_rate_per_channel) * u64::from(sound.channels.max(2)) * 2;
     if let Some(obstacle) = unkeepable(stream) {
         Some(obstacle)

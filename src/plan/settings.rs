@@ -1,4 +1,4 @@
-//! Settings of an encoder, from the facts of the input stream and the profile.
+//! Encoder settings, derived from the facts of the input stream and the profile.
 
 use super::{DynamicRange, Picture, Sound, StreamFacts};
 use crate::profile::{
@@ -9,66 +9,66 @@ use crate::profile::{
 /// H.264 settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoSettings {
-    /// Pixels, even, upright.
+    /// Width in pixels, even, upright.
     pub width: u32,
-    /// Pixels, even, upright.
+    /// Height in pixels, even, upright.
     pub height: u32,
-    /// Frames above this rate are dropped; none keeps the timestamps as they are.
+    /// Frames above this rate are left out; `None` keeps all timestamps.
     pub frame_rate_cap: Option<f64>,
-    /// How bits are spent.
+    /// How the bit rate is controlled.
     pub rate: RateControl,
     /// x264's preset.
     pub preset: String,
-    /// Seconds between keyframes at the most.
+    /// Longest time between keyframes in seconds.
     pub keyframe_interval_s: f64,
-    /// Whether high dynamic range has to be mapped to standard.
+    /// Whether high dynamic range has to be converted to standard.
     pub tone_map: bool,
 }
 
-/// How bits are spent.
+/// How the bit rate is controlled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RateControl {
     /// x264's constant rate factor.
     Crf(f64),
-    /// The same, and within any few seconds no more bits than so many bit/s.
+    /// Constant rate factor, with at most this many bit/s within any few seconds.
     CappedCrf(f64, u64),
-    /// Average in bit/s, with a buffer of two seconds.
+    /// Average bit rate in bit/s, with a buffer of two seconds.
     Average(u64),
 }
 
-/// MP3 or AAC settings.
+/// Settings for MP3, AAC or Opus.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioSettings {
     /// Which encoder.
     pub codec: AudioCodec,
-    /// Hz.
+    /// Sample rate in Hz.
     pub sample_rate_hz: u32,
-    /// 1 or 2.
+    /// Number of channels, 1 or 2.
     pub channels: u32,
-    /// bit/s.
+    /// Bit rate in bit/s.
     pub bit_rate: u32,
-    /// LAME's VBR quality, instead of the bit rate.
+    /// LAME's VBR quality; replaces the bit rate.
     pub vbr_quality: Option<u8>,
     /// LAME's algorithm quality.
     pub compression_level: u8,
-    /// Gain to this target.
+    /// The loudness to reach.
     pub loudness: Option<LoudnessTarget>,
 }
 
-/// Encoders for sound.
+/// The encoders for sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AudioCodec {
     /// libmp3lame.
     Mp3,
     /// AAC-LC by libav's own encoder.
     Aac,
-    /// libopus, for speech, at a variable bit rate.
+    /// libopus, tuned for speech, with a variable bit rate.
     Opus,
 }
 
-/// The least sample rate of an MP3: MPEG-2.5's 8 to 12 kHz are in no standard and not every player has them.
+/// Lowest sample rate of an MP3. MPEG-2.5's 8 to 12 kHz are not standardised, and some players do not support them.
 pub(in crate::plan) const MP3_MIN_SAMPLE_RATE_HZ: u32 = 16_000;
-/// A declared rate may be so much above the cap: 30000/1001 and rounding are no reason to encode.
+/// How far a declared frame rate may exceed the limit: 30000/1001 and rounding are no reason to encode.
 pub(in crate::plan) const RATE_TOLERANCE: f64 = 1.02;
 
 pub(in crate::plan) fn aac_settings(sound: Sound, profile: &Profile) -> AudioSettings {
@@ -84,7 +84,7 @@ pub(in crate::plan) fn aac_settings(sound: Sound, profile: &Profile) -> AudioSet
     }
 }
 
-/// Opus works at this rate inside, whatever it is given (RFC 6716, 2.1.3).
+/// The sample rate that Opus uses internally, whatever its input (RFC 6716, 2.1.3).
 const OPUS_RATE_HZ: u32 = 48_000;
 
 pub(in crate::plan) fn opus_settings(profile: &AudioProfile) -> AudioSettings {
@@ -99,7 +99,7 @@ pub(in crate::plan) fn opus_settings(profile: &AudioProfile) -> AudioSettings {
     }
 }
 
-/// What the profile makes of an audio file.
+/// The settings that the profile gives for an audio file.
 pub(in crate::plan) fn sound_settings(sound: Sound, profile: &AudioProfile) -> AudioSettings {
     match profile.codec {
         SoundCodec::Mp3 => mp3_settings(sound, profile),
@@ -128,30 +128,31 @@ pub(in crate::plan) fn mp3_settings(sound: Sound, profile: &AudioProfile) -> Aud
     }
 }
 
-/// The highest bit rate that MP3 has at this sample rate and that is not above the wish; the lowest where all are.
+/// The highest MP3 bit rate at this sample rate that is not above the requested one; the lowest if all are above.
 pub(in crate::plan) fn mp3_bit_rate_at_most(bit_rate: u32, sample_rate_hz: u32) -> u32 {
     let rates = if sample_rate_hz > 24_000 { MP3_BIT_RATES_MPEG1 } else { MP3_BIT_RATES_MPEG2 };
     rates.iter().rev().map(|kbit| kbit * 1000).find(|rate| *rate <= bit_rate).unwrap_or(rates[0] * 1000)
 }
 
-/// How many bits H.264 may take for one that the source spent. A source of low rate has lost what a constant quality would
-/// spend bits on: its noise and blocks are kept faithfully, and the output would be two and three times as large.
+/// How many bits H.264 may use for one bit of the source. Detail that a source with a low bit rate has lost cannot be
+/// restored; with constant quality, H.264 would spend bits on preserving noise and blocks, and the output would be two
+/// or three times as large.
 fn expansion(codec: &str) -> f64 {
     match codec {
-        // Codecs that need about half the rate of H.264 for the same picture.
+        // Codecs that need about half the bit rate of H.264 for the same picture.
         "hevc" | "av1" | "vp9" => 2.0,
         _ => 1.5,
     }
 }
 
-/// No source is taken to have less than this in bit/s for each pixel of a second: below, H.264 shows blocks of its own.
+/// The source is assumed to have at least this bit rate per pixel and frame: with less, H.264 shows blocks of its own.
 const LEAST_BITS_PER_PIXEL: f64 = 0.02;
 
-/// Above this in bit/s nothing is capped: two seconds of it would not fit into the decoder buffer of H.264 level 4.0 (31.25
-/// Mbit in High profile, ITU-T H.264 table A-1), and x264 would declare a higher level.
+/// Higher bit rates are not capped, in bit/s. Two seconds of it would not fit into the decoder buffer of H.264 level
+/// 4.0 (31.25 Mbit in High profile, ITU-T H.264 table A-1), and x264 would declare a higher level.
 const HIGHEST_CAP: u64 = 12_500_000;
 
-/// The profile's quality, and no more bits than the source lets expect.
+/// The profile's quality, with a bit rate that is limited by that of the source.
 fn rate_control(stream: &StreamFacts, picture: &Picture, (width, height): (u32, u32), crf: f64) -> RateControl {
     let Some(source) = stream.bit_rate else { return RateControl::Crf(crf) };
     let pixels = f64::from(width) * f64::from(height) * picture.frame_rate.unwrap_or(25.0).clamp(1.0, 60.0);
@@ -182,7 +183,7 @@ pub(in crate::plan) fn video_settings(
     }
 }
 
-/// The largest even size of the same shape within the caps; never larger than the source, never below 2.
+/// The largest even size of the same shape within the limits; never larger than the source and never below 2.
 fn fit((width, height): (u32, u32), max_long: u32, max_short: u32) -> (u32, u32) {
     let (long, short) = (f64::from(width.max(height)), f64::from(width.min(height)));
     let scale = (f64::from(max_long) / long).min(f64::from(max_short) / short).min(1.0);

@@ -1,4 +1,4 @@
-//! Tests of plans: each gives facts and compares the exact decisions. No codec runs.
+//! Tests of plans. Each builds facts and compares the exact decisions; no codec runs.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn profile() -> Profile {
     Profile::from_raw(&profiles.get("crm").expect("crm").raw).expect("a good profile")
 }
 
-/// What a phone records: 720p30 H.264 High at 2 Mbit/s.
+/// A picture as a phone records it: 720p30 H.264 High at 2 Mbit/s.
 fn picture() -> Picture {
     Picture {
         coded_width: 1280,
@@ -81,8 +81,8 @@ fn film() -> Facts {
     facts(Container::Mp4, Kind::Video, vec![video(0), aac(1)])
 }
 
-/// `0:copy:conforms 1:drop:data`, in one line.
-fn said(plan: &Plan) -> String {
+/// The decisions in one line: `0:copy:conforms 1:drop:data`.
+fn decisions(plan: &Plan) -> String {
     let entry = |reason: &Reason| {
         let stream = reason.stream.map_or_else(|| "file".to_owned(), |index| index.to_string());
         format!("{stream}:{}:{}", reason.verdict, reason.reason)
@@ -207,7 +207,7 @@ fn films() {
             "0:encode:frame-rate 1:copy:conforms",
         ),
         (
-            "30000/1001 and what rounding makes of 30",
+            "30000/1001 and a rounded 30",
             changed(film(), |_, picture| picture.frame_rate = Some(30.02)),
             Action::Copied,
             "0:copy:conforms 1:copy:conforms",
@@ -240,7 +240,7 @@ fn films() {
     ];
     for (name, facts, action, reasons) in cases {
         let plan = plan(&facts, &profile());
-        assert_eq!((plan.action, said(&plan).as_str(), plan.output), (action, reasons, Output::Mp4), "{name}");
+        assert_eq!((plan.action, decisions(&plan).as_str(), plan.output), (action, reasons, Output::Mp4), "{name}");
     }
 }
 
@@ -257,7 +257,7 @@ fn sounds() {
             "0:encode:bit-rate",
         ),
         (
-            "MP3 in a film's clothes",
+            "MP3 in a video container",
             of(Container::Mp4, sound(0, "mp3", 40_000, 24_000, 1)),
             Action::Remuxed,
             "0:copy:conforms file:remux:container",
@@ -271,7 +271,7 @@ fn sounds() {
     ];
     for (name, facts, action, reasons) in cases {
         let plan = plan(&facts, &profile());
-        assert_eq!((plan.action, said(&plan).as_str(), plan.output), (action, reasons, Output::Mp3), "{name}");
+        assert_eq!((plan.action, decisions(&plan).as_str(), plan.output), (action, reasons, Output::Mp3), "{name}");
     }
 }
 
@@ -288,7 +288,7 @@ fn a_cover_is_dropped_and_a_codec_that_is_not_accepted_too() {
         ],
     );
     let plan = plan(&song, &profile());
-    assert_eq!(said(&plan), "0:encode:bit-rate 1:drop:cover-art 2:drop:unsupported-codec");
+    assert_eq!(decisions(&plan), "0:encode:bit-rate 1:drop:cover-art 2:drop:unsupported-codec");
 }
 
 #[test]
@@ -352,14 +352,14 @@ fn a_budget_lowers_the_rate_step_by_step_and_ends() {
 }
 
 #[test]
-fn what_never_larger_falls_back_to() {
+fn the_never_larger_rule_keeps_playable_streams() {
     let profile = profile();
     let large = changed(film(), |stream, picture| {
         (picture.coded_width, picture.coded_height) = (1920, 1080);
         stream.bit_rate = Some(100_000);
     });
     let plan = remux_plan(&large, &profile).expect("a player opens it as it is");
-    assert_eq!((plan.action, said(&plan).as_str()), (Action::Copied, "0:copy:never-larger 1:copy:never-larger"));
+    assert_eq!((plan.action, decisions(&plan).as_str()), (Action::Copied, "0:copy:never-larger 1:copy:never-larger"));
     let hevc = changed(film(), |stream, _| stream.codec = "hevc".to_owned());
     assert_eq!(remux_plan(&hevc, &profile), None);
     let opus = facts(Container::Ogg, Kind::Audio, vec![sound(0, "opus", 16_000, 48_000, 1)]);
@@ -371,13 +371,13 @@ fn what_never_larger_falls_back_to() {
 #[test]
 fn a_failed_copy_is_encoded_and_says_why() {
     let plan = encode_plan(&film(), &profile(), ("proof", "a keyframe cannot be decoded"));
-    assert_eq!((plan.action, said(&plan).as_str()), (Action::Encoded, "0:encode:proof 1:encode:proof"));
+    assert_eq!((plan.action, decisions(&plan).as_str()), (Action::Encoded, "0:encode:proof 1:encode:proof"));
     assert!(plan.video.as_ref().and_then(Track::settings).is_some());
     assert!(plan.reasons.iter().all(|reason| reason.detail.as_deref() == Some("a keyframe cannot be decoded")));
 }
 
 #[test]
-fn a_picture_gets_no_more_bits_than_its_source_lets_expect() {
+fn the_bit_rate_of_a_picture_is_limited_by_that_of_its_source() {
     let rate = |codec: &str, bit_rate: Option<u64>| {
         let source = StreamFacts { codec: codec.to_owned(), bit_rate, ..video(0) };
         video_settings(&source, &picture(), &profile().video).rate
@@ -386,6 +386,6 @@ fn a_picture_gets_no_more_bits_than_its_source_lets_expect() {
     assert_eq!(rate("vp8", None), RateControl::Crf(crf));
     assert_eq!(rate("vp8", Some(2_000_000)), RateControl::CappedCrf(crf, 3_000_000));
     assert_eq!(rate("hevc", Some(1_000_000)), RateControl::CappedCrf(crf, 2_000_000));
-    // 720p30 below 0.02 bits a pixel is a slide show.
+    // 720p30 with less than 0.02 bits per pixel is assumed to have that much.
     assert_eq!(rate("vp8", Some(10_000)), RateControl::CappedCrf(crf, 552_960));
 }

@@ -1,165 +1,165 @@
-//! A compression profile, validated: whatever it says can be done.
+//! A compression profile after validation: everything that it asks for is possible.
 
 use super::{RawAudio, RawPicture, RawProfile, RawVideo};
 
-/// What the playback asset, thumbnail and waveform should be.
+/// What the playback asset, thumbnail, waveform and picture should be like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
-    /// As in events.
+    /// The name that events use.
     pub name: String,
-    /// Tolerance of *never larger*, as a factor: 1.05.
+    /// Tolerance of the *never larger* rule as a factor, such as 1.05.
     pub larger_tolerance: f64,
-    /// Promised maximum of the playback asset.
+    /// Largest size of the playback asset in bytes, which is guaranteed.
     pub max_bytes: Option<u64>,
-    /// MP3.
+    /// Settings for sound.
     pub audio: AudioProfile,
-    /// MP4.
+    /// Settings for videos.
     pub video: VideoProfile,
-    /// Longest side and JPEG quality (2 to 31).
+    /// Longest side in pixels and JPEG quality (2 to 31) of thumbnails.
     pub thumbnail: (u32, u8),
-    /// Still pictures.
+    /// Settings for still pictures.
     pub picture: PictureProfile,
-    /// Waveform picture and peaks.
+    /// Settings for the waveform picture and peaks.
     pub waveform: WaveformProfile,
 }
 
-/// What is made of still pictures beside thumbnails.
+/// What is produced from still pictures in addition to thumbnails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PictureProfile {
-    /// Whether there are renditions at all.
+    /// Whether renditions are made at all.
     pub rendition: bool,
-    /// Names of the containers that are shown as they are.
+    /// Names of the formats that programs can show.
     pub shown: Vec<String>,
-    /// Of renditions.
+    /// The format of renditions.
     pub format: PictureFormat,
     /// Longest side in pixels.
     pub max_side: u32,
     /// JPEG quality as libav counts it, 2 (best) to 31.
     pub quality: u8,
-    /// Whether what is shown as it is loses its metadata.
+    /// Whether pictures that programs can show get a rendition without metadata.
     pub strip_metadata: bool,
 }
 
-/// Format of a rendition.
+/// The format of a rendition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PictureFormat {
-    /// JPEG, or PNG where anything can be seen through the picture.
+    /// JPEG, or PNG if the picture has transparency.
     Auto,
-    /// JPEG, on white.
+    /// JPEG; transparent parts become white.
     Jpeg,
 }
 
-/// MP3 settings.
+/// Settings for sound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioProfile {
-    /// Of audio files.
+    /// The codec of audio files.
     pub codec: SoundCodec,
-    /// Opus: within which size the bit rate is lowered as far as speech stays good.
+    /// Opus only: preferred size in bytes, for which the bit rate is lowered as far as speech stays good.
     pub preferred_max_bytes: Option<u64>,
-    /// For one channel.
+    /// Rates for one channel.
     pub mono: ChannelRates,
-    /// For two.
+    /// Rates for two channels.
     pub stereo: ChannelRates,
-    /// LAME's VBR quality; none is constant bit rate.
+    /// LAME's VBR quality; `None` means a constant bit rate.
     pub vbr_quality: Option<u8>,
     /// LAME's algorithm quality, 0 (slowest) to 9.
     pub compression_level: u8,
-    /// 1 or 2.
+    /// Most channels, 1 or 2.
     pub max_channels: u32,
-    /// Loudness after gain, and the true peak that gain must not pass.
+    /// Loudness to reach by a gain, and the true peak that the gain must not exceed.
     pub loudness: Option<LoudnessTarget>,
 }
 
-/// What audio files become.
+/// The codec of audio files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SoundCodec {
     /// MP3.
     Mp3,
-    /// One channel of Opus in Ogg.
+    /// Opus with one channel, in Ogg.
     Opus,
 }
 
-/// Bit rate and sample rate that go together.
+/// A bit rate with the sample rate that goes with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChannelRates {
-    /// bit/s.
+    /// Bit rate in bit/s.
     pub bit_rate: u32,
-    /// Hz.
+    /// Highest sample rate in Hz.
     pub max_sample_rate_hz: u32,
 }
 
-/// EBU R 128 target.
+/// A loudness target by EBU R 128.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LoudnessTarget {
     /// Integrated loudness in LUFS.
     pub target_lufs: f64,
-    /// Ceiling in dBTP.
+    /// Highest true peak in dBTP.
     pub true_peak_dbtp: f64,
 }
 
-/// MP4 settings.
+/// Settings for videos.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoProfile {
-    /// Pixels.
+    /// Longest long side in pixels.
     pub max_long_side: u32,
-    /// Pixels.
+    /// Longest short side in pixels.
     pub max_short_side: u32,
-    /// Frames per second.
+    /// Highest average frame rate.
     pub max_frame_rate: f64,
-    /// bit/s above which a conforming stream is encoded all the same.
+    /// Above this bit rate in bit/s a stream is encoded even if it conforms otherwise.
     pub max_bit_rate: u64,
-    /// H.264 level times ten.
+    /// Highest H.264 level, times ten.
     pub max_level: i32,
     /// x264's constant rate factor.
     pub crf: f64,
     /// x264's preset.
     pub preset: String,
-    /// Seconds.
+    /// Longest time between keyframes in seconds.
     pub keyframe_interval_s: f64,
-    /// AAC bit/s for one channel.
+    /// AAC bit rate in bit/s for each channel.
     pub audio_bit_rate_per_channel: u32,
 }
 
-/// Picture and peaks of a sound.
+/// Settings for the waveform picture and the peaks of a sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaveformProfile {
-    /// Pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels.
+    /// Height in pixels.
     pub height: u32,
-    /// Pairs a second.
+    /// Pairs of peaks for each second.
     pub peaks_per_second: u32,
-    /// Pairs in all.
+    /// Most pairs of peaks in a file.
     pub max_peaks: u32,
 }
 
-/// A profile that cannot be followed.
+/// A key of a profile with an impossible value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
 pub struct ProfileError {
-    /// The key, with its table: `audio.bit_rate`.
+    /// The key with its table: `audio.bit_rate`.
     pub key: &'static str,
-    /// What is wrong with its value.
+    /// What is wrong with the value.
     pub problem: String,
 }
 
-/// MP3 bit rates in kbit/s that any decoder accepts (ISO/IEC 11172-3 and 13818-3, layer III).
+/// MP3 bit rates in kbit/s that every decoder supports (ISO/IEC 11172-3 and 13818-3, layer III).
 pub const MP3_BIT_RATES_MPEG1: &[u32] = &[32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
 /// The same for sample rates up to 24 kHz (MPEG-2 and 2.5).
 pub const MP3_BIT_RATES_MPEG2: &[u32] = &[8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
-/// Sample rates of MP3 in Hz.
+/// MP3 sample rates in Hz.
 pub const MP3_SAMPLE_RATES: &[u32] = &[8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000];
-/// Kinds of pictures by their names in events; `webp-animated` is a WebP that moves.
+/// Names of picture formats in events; `webp-animated` is an animated WebP.
 pub const PICTURES: &[&str] = &["jpeg", "png", "gif", "webp", "webp-animated", "bmp", "tiff", "avif", "heic", "jxl"];
 /// x264's presets, fastest first.
 const X264_PRESETS: &[&str] =
     &["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
 
 impl Profile {
-    /// Checks a profile as written.
+    /// Checks a profile as it was written.
     ///
     /// # Errors
-    /// Every key whose value cannot be followed, all at once.
+    /// All keys with impossible values.
     pub fn from_raw(raw: &RawProfile) -> Result<Self, Vec<ProfileError>> {
         let mut checks = Checks(Vec::new());
         checks.ensure(!raw.name.is_empty() && is_kebab(&raw.name), "name", "must be kebab-case");
@@ -257,14 +257,14 @@ impl Checks {
         let vbr = audio.mode == "vbr";
         let opus = audio.codec == "opus";
         self.ensure(opus || audio.codec == "mp3", "audio.codec", "is neither \"mp3\" nor \"opus\"");
-        self.ensure(!opus || audio.max_channels == 1, "audio.max_channels", "is 1 for Opus");
+        self.ensure(!opus || audio.max_channels == 1, "audio.max_channels", "must be 1 for Opus");
         self.ensure(
             opus || audio.preferred_max_bytes == 0,
             "audio.preferred_max_bytes",
-            "goes with codec = \"opus\" only",
+            "is only possible with codec = \"opus\"",
         );
         self.ensure(vbr || audio.mode == "cbr", "audio.mode", "is neither \"cbr\" nor \"vbr\"");
-        self.ensure(vbr || audio.vbr_quality.is_none(), "audio.vbr_quality", "goes with mode = \"vbr\" only");
+        self.ensure(vbr || audio.vbr_quality.is_none(), "audio.vbr_quality", "is only possible with mode = \"vbr\"");
         self.range(audio.vbr_quality.unwrap_or(0), 0..=9, "audio.vbr_quality");
         self.range(audio.compression_level, 0..=9, "audio.compression_level");
         self.range(audio.max_channels, 1..=2, "audio.max_channels");
@@ -285,7 +285,7 @@ impl Checks {
         self.ensure(
             bit_rate.is_multiple_of(1000) && rates.contains(&(bit_rate / 1000)),
             bit_key,
-            format!("MP3 at {sample_rate} Hz has no {bit_rate} bit/s; it has {rates:?} kbit/s"),
+            format!("MP3 at {sample_rate} Hz has no {bit_rate} bit/s; possible are {rates:?} kbit/s"),
         );
     }
 
@@ -295,7 +295,7 @@ impl Checks {
         let format = matches!(picture.format.as_str(), "auto" | "jpeg");
         self.ensure(format, "picture.format", "is neither \"auto\" nor \"jpeg\"");
         let unknown = picture.shown.iter().find(|name| !PICTURES.contains(&name.as_str()));
-        self.ensure(unknown.is_none(), "picture.shown", format!("{unknown:?} is none of {PICTURES:?}"));
+        self.ensure(unknown.is_none(), "picture.shown", format!("{unknown:?} is not one of {PICTURES:?}"));
     }
 
     fn video(&mut self, video: &RawVideo) {
@@ -309,12 +309,16 @@ impl Checks {
         self.range(video.max_frame_rate, 1.0..=120.0, "video.max_frame_rate");
         self.range(video.max_bit_rate, 50_000..=100_000_000, "video.max_bit_rate");
         let levels = [10, 11, 12, 13, 20, 21, 22, 30, 31, 32, 40, 41, 42, 50, 51, 52];
-        self.ensure(levels.contains(&video.max_level), "video.max_level", format!("H.264 has levels {levels:?}"));
+        self.ensure(
+            levels.contains(&video.max_level),
+            "video.max_level",
+            format!("is not an H.264 level; possible are {levels:?}"),
+        );
         self.range(video.crf, 0.0..=51.0, "video.crf");
         self.ensure(
             X264_PRESETS.contains(&video.preset.as_str()),
             "video.preset",
-            format!("x264 has {X264_PRESETS:?}"),
+            format!("is not an x264 preset; possible are {X264_PRESETS:?}"),
         );
         self.range(video.keyframe_interval_s, 0.1..=10.0, "video.keyframe_interval_s");
         self.range(video.audio_bit_rate_per_channel, 16_000..=256_000, "video.audio_bit_rate_per_channel");

@@ -1,61 +1,65 @@
-//! Compression profiles as written in TOML. `profiles/*.toml` beside this file are the built-in ones and the reference.
+//! Compression profiles as they are written in TOML. The files `profiles/*.toml` next to this one are the built-in
+//! profiles and the reference.
 
 use serde::{Deserialize, Serialize};
 
-/// A profile file. Travels to the child as it is; the child validates it into a domain profile.
+/// A profile file. It is sent to the child unchanged, and the child validates it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawProfile {
-    /// The name that events use; kebab-case.
+    /// The name that events use, in kebab-case.
     pub name: String,
     /// One line for `mediamill profiles`.
     pub description: String,
-    /// Whether the original is stored next to the assets. Always done where it is what people open.
+    /// Whether the original is stored in addition to the assets. It is always stored if people open it.
     #[serde(default = "yes")]
     pub keep_original: bool,
-    /// After how many days media are to be deleted that neither event, contact nor tenant say otherwise of; 0 is as
-    /// `privacy.retention_days` says.
+    /// After how many days media with this profile are deleted, unless event, contact or tenant say otherwise. 0 means
+    /// `privacy.retention_days`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retention_days: u32,
-    /// The playback asset may be so much larger than the original (in percent) before the original's streams win.
+    /// How much larger than the original (in percent) the playback asset may be before the original's streams are kept
+    /// instead.
     #[serde(default = "default_tolerance")]
     pub larger_tolerance_percent: f64,
-    /// The playback asset's promised maximum in bytes; 0 is none.
+    /// Largest size of the playback asset in bytes, which is guaranteed; 0 means no limit.
     #[serde(default)]
     pub max_bytes: u64,
-    /// Sound of its own, and of videos where a `[video.audio]` says nothing else.
+    /// Settings for sound.
     pub audio: RawAudio,
-    /// Moving pictures.
+    /// Settings for videos.
     pub video: RawVideo,
-    /// Thumbnails.
+    /// Settings for thumbnails.
     #[serde(default)]
     pub thumbnail: RawThumbnail,
-    /// Still pictures.
+    /// Settings for still pictures.
     #[serde(default)]
     pub picture: RawPicture,
-    /// Waveform picture and peaks.
+    /// Settings for the waveform picture and peaks.
     #[serde(default)]
     pub waveform: RawWaveform,
 }
 
-/// `[audio]`: audio files become MP3, or Ogg with Opus. Mono is voice in all but name, stereo is music: each has its own rate.
+/// `[audio]`: audio files become MP3, or Ogg with Opus. Mono is usually voice and stereo usually music, so each has
+/// rates of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawAudio {
-    /// `mp3`, or `opus`: one channel of Opus at a variable bit rate around `bit_rate`, in Ogg, as messengers take voice messages.
+    /// `mp3` or `opus`. Opus has one channel and a variable bit rate around `bit_rate`, in Ogg, as messengers require
+    /// for voice messages.
     #[serde(default = "mp3")]
     pub codec: String,
-    /// Opus: a size in bytes within which the bit rate is lowered as far as speech stays good; what does not fit then is larger,
-    /// and said. 0 is none.
+    /// Opus only: preferred size in bytes, for which the bit rate is lowered as far as speech stays good. A sound that
+    /// still does not fit becomes larger, and the event says so. 0 means no preference.
     #[serde(default)]
     pub preferred_max_bytes: u64,
     /// `cbr` or `vbr`.
     pub mode: String,
-    /// bit/s of mono MP3; in VBR only the cap above which a mono MP3 is encoded again.
+    /// Bit rate of mono MP3 in bit/s. In VBR only the limit above which a mono MP3 is encoded again.
     pub bit_rate: u32,
-    /// Highest sample rate of mono MP3 in Hz; a source below stays as it is.
+    /// Highest sample rate of mono MP3 in Hz; a lower one of the source is kept.
     pub max_sample_rate_hz: u32,
-    /// bit/s of stereo MP3; in VBR only the cap.
+    /// Bit rate of stereo MP3 in bit/s. In VBR only the limit.
     pub stereo_bit_rate: u32,
     /// Highest sample rate of stereo MP3 in Hz.
     pub stereo_max_sample_rate_hz: u32,
@@ -64,9 +68,9 @@ pub struct RawAudio {
     pub vbr_quality: Option<u8>,
     /// LAME's algorithm quality, 0 (slowest) to 9.
     pub compression_level: u8,
-    /// 1 or 2.
+    /// Most channels, 1 or 2.
     pub max_channels: u8,
-    /// EBU R 128 target in LUFS; absent: the loudness is measured and left alone.
+    /// EBU R 128 target in LUFS. If absent, loudness is measured but not changed.
     #[serde(default)]
     pub loudness_target_lufs: Option<f64>,
     /// Highest true peak after gain, in dBTP.
@@ -74,17 +78,17 @@ pub struct RawAudio {
     pub true_peak_dbtp: f64,
 }
 
-/// `[video]`: moving pictures become H.264 in MP4.
+/// `[video]`: videos become H.264 in MP4.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawVideo {
-    /// Longest side in pixels.
+    /// Longest long side in pixels.
     pub max_long_side: u32,
-    /// Shortest side in pixels.
+    /// Longest short side in pixels.
     pub max_short_side: u32,
     /// Highest average frame rate.
     pub max_frame_rate: f64,
-    /// Above this average a conforming stream is encoded all the same, bit/s.
+    /// Above this average bit rate in bit/s a stream is encoded even if it conforms otherwise.
     pub max_bit_rate: u64,
     /// Highest H.264 level, times ten: 40 is level 4.0.
     pub max_level: i32,
@@ -92,9 +96,9 @@ pub struct RawVideo {
     pub crf: f64,
     /// x264's preset.
     pub preset: String,
-    /// Seconds between keyframes at the most.
+    /// Longest time between keyframes in seconds.
     pub keyframe_interval_s: f64,
-    /// AAC bit/s for one channel.
+    /// AAC bit rate in bit/s for each channel.
     pub audio_bit_rate_per_channel: u32,
 }
 
@@ -114,21 +118,21 @@ impl Default for RawThumbnail {
     }
 }
 
-/// `[picture]`: what is made of a still picture beside its thumbnail.
+/// `[picture]`: what is produced from a still picture in addition to its thumbnail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawPicture {
-    /// Whether a picture that is not shown everywhere gets a rendition, `picture.jpg` or `picture.png`.
+    /// Whether a picture that not all programs show gets a rendition, `picture.jpg` or `picture.png`.
     pub rendition: bool,
-    /// Containers that are shown as they are, by their names in events; `webp-animated` is a WebP that moves.
+    /// Formats that programs can show, by their names in events; `webp-animated` is an animated WebP.
     pub shown: Vec<String>,
-    /// `auto` (JPEG, or PNG where there is transparency) or `jpeg` (transparency on white).
+    /// `auto` (JPEG, or PNG if there is transparency) or `jpeg` (transparent parts become white).
     pub format: String,
-    /// Longest side of a rendition in pixels; a picture above it gets one, whatever its container.
+    /// Longest side of a rendition in pixels. A larger picture gets a rendition, whatever its format.
     pub max_side: u32,
     /// JPEG quality as libav counts it, 2 (best) to 31.
     pub quality: u8,
-    /// Whether JPEG, PNG and WebP that are shown as they are get a rendition without Exif, XMP, IPTC and comments.
+    /// Whether a JPEG, PNG or WebP that programs can show gets a rendition without Exif, XMP, IPTC and comments.
     pub strip_metadata: bool,
 }
 
@@ -153,7 +157,8 @@ pub struct RawWaveform {
     pub width: u32,
     /// Height of the picture in pixels.
     pub height: u32,
-    /// Pairs of peaks for each second of sound, for as long as they stay below `max_peaks`.
+    /// Pairs of peaks for each second of sound. A longer sound has fewer for each second, so that it has at most
+    /// `max_peaks`.
     pub peaks_per_second: u32,
     /// Most pairs of peaks in a file.
     pub max_peaks: u32,

@@ -1,5 +1,5 @@
-//! A compression profile: as written in TOML, and as checked. `config` reads the files; the child checks again what it is
-//! given, since what crosses the process boundary is untrusted.
+//! A compression profile: as written in TOML, and as validated. `config` reads the files. The child validates a profile
+//! again, because everything that crosses the process boundary is untrusted.
 
 mod checked;
 mod file;

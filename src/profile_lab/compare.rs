@@ -1,33 +1,34 @@
-//! Compares two reports of the same points: which figures differ by more than noise.
+//! Compares two reports on the same points: which figures differ by more than noise.
 
 use super::record::{BenchReport, Class, Run};
 use super::report::{METRICS, Metric};
 use super::stats::{Interval, median};
 
-/// One figure of one point that both reports have.
+/// The change of one figure of one point that both reports have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Move {
     /// Class of files.
     pub class: Class,
-    /// Label of the point.
+    /// The label of the point.
     pub point: String,
-    /// `cpu_s`, `bytes`, or a metric's name.
+    /// `cpu_s`, `bytes`, or the name of a metric.
     pub figure: &'static str,
-    /// Files that both have.
+    /// How many files both reports have.
     pub files: usize,
-    /// Mean of the files' changes: in percent for CPU and bytes, in the metric's own unit otherwise.
+    /// Mean change over the files: in percent for CPU and bytes, otherwise in the metric's unit.
     pub change: f64,
     /// Lower end of its 95 % confidence interval (paired by file, Student's t).
     pub low: f64,
-    /// Upper end.
+    /// Upper end of the interval.
     pub high: f64,
-    /// Whether the interval leaves zero out.
+    /// Whether the interval excludes zero.
     pub beyond_noise: bool,
-    /// Whether the change is for the worse.
+    /// Whether the change is a deterioration.
     pub worse: bool,
 }
 
-/// Every figure of every point that both have, over the files that both have. Files are told by their contents.
+/// Compares every figure of every point that both reports have, over the files that both have. Files are identified by
+/// their hash.
 #[must_use]
 pub fn compare(old: &BenchReport, new: &BenchReport) -> Vec<Move> {
     let mut moves = Vec::new();
@@ -62,7 +63,7 @@ pub fn compare(old: &BenchReport, new: &BenchReport) -> Vec<Move> {
     moves
 }
 
-/// The repeats of one file, before and now.
+/// The repeats of one file in the older and in the newer report.
 type Pair<'a> = (Vec<&'a Run>, Vec<&'a Run>);
 
 fn pairs<'a>(old: &'a BenchReport, new: &'a BenchReport, class: Class, point: &str) -> Vec<Pair<'a>> {
@@ -88,7 +89,7 @@ mod tests {
     use crate::profile_lab::report::tests::{of, run};
 
     #[test]
-    fn what_moved_is_told_from_noise() {
+    fn changes_are_distinguished_from_noise() {
         let report = |bytes: u64, mos: f64, cpu: [f64; 3]| {
             let runs = ["one", "two", "three"]
                 .iter()
@@ -108,9 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn points_and_files_that_only_one_has_are_left_out() {
+    fn points_and_files_that_only_one_report_has_are_left_out() {
         let old = of(vec![run("crm", "one", 0, 1, Some(4.0)), run("crm", "two", 0, 1, Some(4.0))]);
         let new = of(vec![run("crm", "two", 0, 1, Some(4.0)), run("voice", "one", 0, 1, Some(4.0))]);
-        assert_eq!(compare(&old, &new), [], "one file says nothing of noise");
+        assert_eq!(compare(&old, &new), [], "one file gives no confidence interval");
     }
 }

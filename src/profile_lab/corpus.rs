@@ -1,4 +1,4 @@
-//! The files that points are measured on.
+//! The files on which points are measured.
 
 use std::fs::File;
 use std::io;
@@ -11,21 +11,21 @@ use super::BenchError;
 /// A file of the corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Media {
-    /// As it can be opened.
+    /// The path with which it is opened.
     pub path: PathBuf,
-    /// As reports call it.
+    /// The name in reports.
     pub label: String,
-    /// SHA-256 in hex: what a resumed run knows it by.
+    /// SHA-256 in hex, by which a resumed run recognises the file.
     pub sha256: String,
     /// Size in bytes.
     pub size_bytes: u64,
 }
 
 impl Media {
-    /// Reads a file to know it again.
+    /// Reads a file and computes its hash.
     ///
     /// # Errors
-    /// Those of reading it.
+    /// Those of reading the file.
     pub fn read(path: PathBuf, label: String) -> Result<Self, BenchError> {
         let mut hash = Sha256::new();
         let copied = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hash));

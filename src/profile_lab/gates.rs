@@ -1,17 +1,17 @@
-//! Gates: bounds that the figures of a report must keep, for continuous integration.
+//! Gates: limits for the figures of a report, for continuous integration.
 
 use super::compare::Move;
 use super::record::{BenchReport, Class, Gates, GatesFile, Summary};
 
-/// Reads a gates file.
+/// Parses a gates file.
 ///
 /// # Errors
-/// What is wrong with it, with its line.
+/// What is wrong with it, with the line number.
 pub fn parse(text: &str) -> Result<Gates, String> {
     toml::from_str::<GatesFile>(text).map(|file| file.gates).map_err(|error| error.to_string())
 }
 
-/// Every gate that is broken, in a sentence. `moves` are over an older report, where there is one.
+/// A sentence for each gate that is broken. `moves` are the changes since an older report, if there is one.
 #[must_use]
 pub fn broken(gates: &Gates, report: &BenchReport, moves: &[Move]) -> Vec<String> {
     let mut broken = Vec::new();
@@ -83,7 +83,7 @@ mod tests {
             ]
         );
         assert_eq!(broken(&gates, &new, &compare(&new, &new)).len(), 1, "nothing moved");
-        assert_eq!(broken(&Gates::default(), &new, &compare(&old, &new)), [""; 0], "absent gates are open");
+        assert_eq!(broken(&Gates::default(), &new, &compare(&old, &new)), [""; 0], "absent gates are not checked");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Every finished job, one line each, as soon as it is done: what an interrupted bench goes on from.
+//! A line for each finished job, written at once, so that an interrupted bench can be resumed.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -8,7 +8,7 @@ use std::path::Path;
 use super::BenchError;
 use super::record::Run;
 
-/// What makes two jobs the same: build, profile, file, repeat.
+/// What identifies a job: build, profile version, file hash, repeat.
 type Key = (String, String, String, u32);
 
 fn key(run: &Run) -> Key {
@@ -23,11 +23,11 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Reads what is there. A line that cannot be read is one that an interrupted run did not finish, or of another
-    /// version: its job is done again.
+    /// Reads an existing journal. A line that cannot be parsed was cut off by an interruption or is of another version;
+    /// its job is done again.
     ///
     /// # Errors
-    /// Those of the file.
+    /// Those of reading the file.
     pub fn open(path: &Path) -> Result<Self, BenchError> {
         let open = || -> io::Result<Self> {
             let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
@@ -39,7 +39,7 @@ impl Journal {
                     known.insert(key(&run), run);
                 }
             }
-            // Half a line must not swallow the next one.
+            // Without a line end, the next line would be appended to half a line.
             if serde_json::from_slice::<Run>(&last).is_err() && !last.is_empty() {
                 file.write_all(b"\n")?;
             }
@@ -48,13 +48,13 @@ impl Journal {
         open().map_err(BenchError::at(path))
     }
 
-    /// The result of a job that was done before.
+    /// The result of a job that was already done.
     #[must_use]
     pub fn find(&self, build: &str, profile_version: &str, sha256: &str, repeat: u32) -> Option<&Run> {
         self.known.get(&(build.to_owned(), profile_version.to_owned(), sha256.to_owned(), repeat))
     }
 
-    /// Adds a result.
+    /// Appends a result.
     ///
     /// # Errors
     /// Those of writing the file.
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_run_goes_on_after_its_last_whole_line() {
+    fn an_interrupted_run_is_resumed_after_its_last_complete_line() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("runs.jsonl");
         Journal::open(&path).expect("new").add(&run("one")).expect("written");

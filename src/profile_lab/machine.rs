@@ -1,11 +1,11 @@
-//! Describes the machine on which figures were measured.
+//! Describes the machine on which the figures were measured.
 
 use std::fs;
 
 use super::record::Machine;
 use crate::sandbox::Sandbox;
 
-/// This machine, and how it is used.
+/// Describes this machine and the options of the run.
 #[must_use]
 pub fn machine(sandbox: &Sandbox, jobs: u32, threads: u32, repeats: u32) -> Machine {
     let of = |path: &str, key: &str| {

@@ -1,4 +1,4 @@
-//! Points: profiles, and the settings that are swept over each of them.
+//! Points: profiles combined with values of the swept settings.
 
 use serde_json::Value;
 
@@ -6,16 +6,16 @@ use super::BenchError;
 use crate::config::LoadedProfile;
 use crate::profile::RawProfile;
 
-/// One set of settings.
+/// A profile with certain settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
-    /// `crm`, or `crm audio.bit_rate=24000`.
+    /// The label: `crm`, or `crm audio.bit_rate=24000`.
     pub label: String,
-    /// The settings.
+    /// The profile with these settings.
     pub profile: LoadedProfile,
 }
 
-/// A key and the values that it takes in turn.
+/// A setting and the values to try for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
     key: String,
@@ -23,10 +23,10 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Reads `audio.bit_rate=24k,32k,40k`. `k` and `M` are powers of 1000.
+    /// Parses `audio.bit_rate=24k,32k,40k`. `k` and `M` are powers of 1000.
     ///
     /// # Errors
-    /// Where it is not of this form.
+    /// If the text is not of this form.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (key, values) = text.split_once('=').ok_or("is not KEY=VALUE,VALUE")?;
         let values: Vec<Value> = values.split(',').map(value).collect();
@@ -51,10 +51,10 @@ fn value(text: &str) -> Value {
     }
 }
 
-/// Every profile by itself, or with every combination of the sweeps' values.
+/// Each profile by itself, or with every combination of the swept values.
 ///
 /// # Errors
-/// Settings that no profile has, or that cannot be followed; all of them.
+/// All settings that profiles do not have, or whose value is not possible.
 pub fn points(profiles: &[&LoadedProfile], sweeps: &[Sweep]) -> Result<Vec<Point>, BenchError> {
     let (mut points, mut errors) = (Vec::new(), Vec::new());
     for profile in profiles {
@@ -91,7 +91,7 @@ fn point(profile: &LoadedProfile, settings: &[Setting<'_>]) -> Result<Point, Vec
     for (key, value) in settings {
         let place = json.pointer_mut(&format!("/{}", key.replace('.', "/")));
         let place = place.ok_or_else(|| wrong(format!("no profile has the key {key}")))?;
-        // 30 is a float where the key's value is one.
+        // A key with a float value also accepts 30 without a fraction.
         *place = match value.as_f64() {
             Some(number) if place.is_f64() => number.into(),
             _ => (*value).clone(),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_said_before_anything_runs() {
+    fn impossible_settings_are_reported_before_anything_runs() {
         let error = labels(&["crm"], &["audio.bitrate=24k"]).expect_err("no such key");
         assert_eq!(error, "--sweep: crm audio.bitrate=24000: no profile has the key audio.bitrate");
         let error = labels(&["crm"], &["video.preset=quick", "video.crf=1,99"]).expect_err("no such values");

@@ -1,8 +1,9 @@
-//! Measures compression profiles: runs every point (a profile with certain settings) over every file of a corpus in the
-//! same confined child as a worker, and measures cost and quality.
+//! Measures compression profiles: runs every point (a profile with certain settings) over every file of a corpus, in
+//! the same confined child as a worker, and measures cost and quality.
 //!
-//! [`matrix`] makes the points, [`Bench`] runs them and keeps a journal, [`report`] sums up, [`compare`] and [`gates`]
-//! judge against an older report, [`recommend`] picks. What is written to disk is declared in [`record`].
+//! [`matrix`] builds the points, [`Bench`] runs them and keeps a journal, [`report`] summarises, [`compare`] and
+//! [`gates`] compare with an older report and with limits, [`recommend`] chooses a point. [`record`] declares what is
+//! written to disk.
 
 pub mod compare;
 pub mod corpus;
@@ -25,19 +26,19 @@ pub use page::{Specimen, page, worst};
 pub use run::{Bench, FinishedRun};
 pub use table::csv;
 
-/// Why a bench cannot be run.
+/// Why a bench cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// What was asked for makes no sense.
+    /// The options contradict each other or are not possible.
     #[error("{0}")]
     Usage(String),
-    /// A file of the bench's own, with its path.
+    /// A file of the bench could not be read or written; the text has its path.
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
 
 impl BenchError {
-    /// An error with the path that it is about.
+    /// Adds the path to an error.
     pub(crate) fn at(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         move |error| Self::Io(std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }

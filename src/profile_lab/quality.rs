@@ -1,4 +1,4 @@
-//! ViSQOL over what the child decoded. It is safe Rust without libav, so it does not run in a child.
+//! Runs ViSQOL on the sound that the child decoded. ViSQOL is safe Rust without libav, so it does not need a child.
 
 use std::cell::Cell;
 use std::fs;
@@ -14,13 +14,13 @@ use visqol_rs::visqol_manager::VisqolManager;
 
 use crate::task::{PCM_OF_INPUT, PCM_OF_PLAYBACK, PCM_RATE_HZ};
 
-/// ViSQOL compares patches of 0.4 s, and needs a few.
+/// ViSQOL compares sections of 0.4 s and needs several of them.
 const MIN_SAMPLES: usize = PCM_RATE_HZ as usize;
 
-/// Mean opinion score of the playback asset's sound; nothing where it is too short or too quiet to tell.
+/// The mean opinion score of the playback asset's sound; `None` if it is too short or too quiet for a score.
 ///
 /// # Errors
-/// Those of reading what the child left.
+/// Those of reading the child's output.
 pub(super) fn mos(scratch: &Path) -> io::Result<Option<f64>> {
     let mut original = read(&scratch.join(PCM_OF_INPUT))?;
     let mut playback = read(&scratch.join(PCM_OF_PLAYBACK))?;
@@ -29,7 +29,7 @@ pub(super) fn mos(scratch: &Path) -> io::Result<Option<f64>> {
     }
     quieten();
     SCORING.set(true);
-    // Silence makes it divide by zero or index beyond its patches.
+    // With silence ViSQOL divides by zero or indexes beyond its sections.
     let scored = catch_unwind(AssertUnwindSafe(|| {
         let variant = Variant::Wideband { use_unscaled_mos_mapping: false };
         let mut visqol = VisqolManager::<NUM_BANDS_SPEECH>::new(variant, DEFAULT_WINDOW_SIZE);
@@ -40,11 +40,11 @@ pub(super) fn mos(scratch: &Path) -> io::Result<Option<f64>> {
 }
 
 thread_local! {
-    /// Whether this thread is in ViSQOL, where a panic is an answer.
+    /// Whether this thread is inside ViSQOL, where a panic counts as no score.
     static SCORING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Panics of ViSQOL are not shown, those of everybody else are.
+/// Hides the messages of panics inside ViSQOL, but not those of other panics.
 fn quieten() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

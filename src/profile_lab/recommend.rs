@@ -1,21 +1,21 @@
-//! Recommends a point for a stated target, and gives the reason in one sentence.
+//! Recommends a point for a target, with the reason in one sentence.
 
 use super::record::{BenchReport, Class, Summary};
 
-/// What is wanted.
+/// The target.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
-    /// Quality of so much, 0 to 100, for the fewest bytes.
+    /// At least this quality, 0 to 100, with the fewest bytes.
     Quality(f64),
-    /// So many percent saved, at the best quality.
+    /// At least this saving in percent, with the best quality.
     Saved(f64),
 }
 
 impl Target {
-    /// Reads `quality=75` or `saved=60`.
+    /// Parses `quality=75` or `saved=60`.
     ///
     /// # Errors
-    /// Where it is neither.
+    /// If the text is neither.
     pub fn parse(text: &str) -> Result<Self, String> {
         let number = |text: &str| text.parse::<f64>().ok().filter(|number| (0.0..=100.0).contains(number));
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
@@ -27,18 +27,18 @@ impl Target {
     }
 }
 
-/// The recommendation for one class.
+/// The recommendation for one class of files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// For which class.
+    /// The class.
     pub class: Class,
-    /// Label of the point; nothing where none reaches the target.
+    /// The label of the point; `None` if no point reaches the target.
     pub point: Option<String>,
-    /// Why.
+    /// The reason.
     pub sentence: String,
 }
 
-/// A choice for each class that was measured.
+/// A recommendation for each class that was measured.
 #[must_use]
 pub fn recommend(report: &BenchReport, target: Target) -> Vec<Choice> {
     let of = |class| report.summaries.iter().filter(|summary| summary.class == class).collect::<Vec<_>>();
@@ -56,7 +56,7 @@ fn choose(class: Class, points: &[&Summary], target: Target) -> Choice {
         Target::Quality(least) => quality(summary) >= least,
         Target::Saved(least) => summary.saved_percent >= least,
     };
-    // Less is better, and less CPU is better still.
+    // Compares first what the target minimises, then CPU time; smaller is better.
     let rank = |summary: &Summary| match target {
         Target::Quality(_) => (summary.saved_percent, -summary.cpu_s),
         Target::Saved(_) => (quality(summary), -summary.cpu_s),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fewest_bytes_of_enough_quality() {
+    fn the_point_with_the_fewest_bytes_and_enough_quality_is_chosen() {
         let choice = choice("quality=75");
         assert_eq!(choice.point.as_deref(), Some("32k"));
         assert_eq!(
@@ -141,13 +141,13 @@ mod tests {
     }
 
     #[test]
-    fn the_best_quality_of_enough_saved() {
+    fn the_point_with_the_best_quality_and_enough_saving_is_chosen() {
         assert_eq!(choice("saved=30").point.as_deref(), Some("48k"));
         assert_eq!(choice("saved=60").point.as_deref(), Some("24k"));
     }
 
     #[test]
-    fn what_nothing_reaches_is_said() {
+    fn a_target_that_no_point_reaches_is_reported() {
         let choice = choice("quality=99");
         assert_eq!(choice.point, None);
         assert!(choice.sentence.starts_with("no point reaches quality 99; nearest is 48k: 33.3 % saved"), "{choice:?}");

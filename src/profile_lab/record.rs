@@ -1,21 +1,21 @@
-//! What a bench writes: a line of the journal for each job, `report.json` in the end. Read again to resume and to
-//! compare.
+//! The files that a bench writes: a journal line for each job, and `report.json` at the end. They are read again to
+//! resume and to compare.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `schema` of every report that this version writes.
+/// The value of `schema` in reports of this version.
 pub const REPORT_SCHEMA: &str = "mediamill.bench.v1";
 
-/// What a file is to those who listen and look. A profile has settings of its own for each.
+/// The class of a file, for which profiles have settings of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// Sound of one channel.
+    /// Sound with one channel.
     Voice,
-    /// Sound of more.
+    /// Sound with more channels.
     Music,
     /// Moving pictures.
     Video,
@@ -33,49 +33,49 @@ impl Class {
     }
 }
 
-/// One job: a file by a point, once.
+/// One job: one file with one point, once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// Versions of mediamill and libavcodec.
     pub build: String,
-    /// Label of the point.
+    /// The label of the point.
     pub point: String,
-    /// Version of its profile.
+    /// The version of the point's profile.
     pub profile_version: String,
-    /// The file, below the corpus.
+    /// The file's path below the corpus.
     pub file: String,
     /// SHA-256 of the file, in hex.
     pub sha256: String,
-    /// From 0.
+    /// The number of the repeat, from 0.
     pub repeat: u32,
-    /// Absent for pictures, documents, and what was rejected.
+    /// Absent for pictures, documents and rejected files.
     pub class: Option<Class>,
-    /// `copied`, `remuxed`, `encoded`, `kept-original`, or the code of a rejection or failure.
+    /// `copied`, `remuxed`, `encoded` or `kept-original`; otherwise the code of the rejection or failure.
     pub outcome: String,
-    /// Whether the file came to no end for the machine's sake, or by a crash or a spent limit.
+    /// Whether the job failed because of the machine, a crash or an exceeded limit.
     pub failed: bool,
-    /// Size of the original.
+    /// Size of the original in bytes.
     pub bytes_before: u64,
-    /// Size of the playback asset; of the original where that is what is played.
+    /// Size in bytes of the playback asset, or of the original if that is what is played.
     pub bytes_after: u64,
     /// Length of the media in ms.
     pub duration_ms: u64,
-    /// CPU seconds of the child.
+    /// CPU time of the child in seconds.
     pub cpu_s: f64,
-    /// Seconds of wall clock, from the job to its report.
+    /// Elapsed time in seconds, from the job to its report.
     pub wall_s: f64,
-    /// Peak resident memory of the child.
+    /// Peak resident memory of the child in bytes.
     pub peak_memory_bytes: u64,
-    /// Of encoded files, once for each point.
+    /// The scores of an encoded file; only in one of the repeats of each point.
     pub scores: Option<Scores>,
 }
 
-/// How near an encoded file is to its original, over the first 20 s.
+/// How similar an encoded file is to its original over the first 20 s.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scores {
     /// Mean opinion score, 1 to 5, by ViSQOL v3 in its speech mode (16 kHz; Hines et al. 2015, Chinen et al. 2020).
     pub mos: Option<f64>,
-    /// How far the loudness is from what was intended, in LU (EBU R 128).
+    /// Difference of the loudness from the intended one, in LU (EBU R 128).
     pub loudness_error_lu: Option<f64>,
     /// SSIM over all planes, mean of all frames (Wang et al. 2004; libavfilter's).
     pub ssim: Option<f64>,
@@ -87,7 +87,7 @@ pub struct Scores {
     pub ssimulacra2: Option<f64>,
     /// SSIMULACRA 2 of the worst of these frames.
     pub ssimulacra2_worst: Option<f64>,
-    /// Frames of either side that the other does not have.
+    /// Frames of one side without a counterpart on the other.
     pub unmatched_frames: Option<u32>,
 }
 
@@ -98,20 +98,20 @@ pub struct BenchReport {
     pub schema: String,
     /// When it was written, RFC 3339.
     pub created: String,
-    /// Where it was measured.
+    /// The machine that it was measured on.
     pub machine: Machine,
-    /// Files, left-aside ones too.
+    /// The files, including those that were left aside.
     pub corpus: Corpus,
-    /// By class and point.
+    /// The summaries by class and point.
     pub summaries: Vec<Summary>,
-    /// Every job.
+    /// All jobs.
     pub runs: Vec<Run>,
 }
 
-/// Where a bench was run, and with what.
+/// The machine and the options of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
-    /// Model of the processor.
+    /// Model name of the processor.
     pub cpu: String,
     /// Logical processors.
     pub cores: u32,
@@ -123,88 +123,88 @@ pub struct Machine {
     pub mediamill: String,
     /// Versions of the libav libraries.
     pub libav: BTreeMap<String, String>,
-    /// Jobs at the same time.
+    /// How many jobs ran at the same time.
     pub jobs: u32,
-    /// Threads of each codec.
+    /// Threads for each codec.
     pub threads: u32,
-    /// Repeats of every job.
+    /// How often each job was repeated.
     pub repeats: u32,
 }
 
-/// What was measured.
+/// The files of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Corpus {
-    /// Files that were found.
+    /// How many files were found.
     pub files: u32,
-    /// Their bytes.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// Pictures, documents, and what was rejected, with the outcome.
+    /// Pictures, documents and rejected files, with the outcome of each.
     pub left_aside: BTreeMap<String, String>,
 }
 
-/// One point over all files of one class.
+/// The figures of one point over all files of a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
-    /// Which class.
+    /// The class of the files.
     pub class: Class,
-    /// Label of the point.
+    /// The label of the point.
     pub point: String,
-    /// Version of its profile.
+    /// The version of the point's profile.
     pub profile_version: String,
-    /// Files.
+    /// How many files.
     pub files: u32,
-    /// Of these, files that were encoded; the others kept their streams, and their quality.
+    /// How many of them were encoded; the others kept their streams and so their quality.
     pub encoded: u32,
-    /// Of all files together.
+    /// Size of all originals in bytes.
     pub bytes_before: u64,
-    /// Of all files together.
+    /// Size of all playback assets in bytes.
     pub bytes_after: u64,
-    /// What is saved of the bytes, in percent.
+    /// The saving in bytes, in percent.
     pub saved_percent: f64,
-    /// CPU seconds of all files together, medians of the repeats.
+    /// CPU time of all files together in seconds; for each file the median of its repeats.
     pub cpu_s: f64,
-    /// Seconds of media for one second of CPU.
+    /// Seconds of media processed in one second of CPU time.
     pub speed: f64,
-    /// Jobs per second with as many at a time as the machine says.
+    /// Jobs per second with the number of parallel jobs in [`Machine`].
     pub jobs_per_s: f64,
-    /// Job times in seconds: median.
+    /// Median of the job times in seconds.
     pub wall_p50_s: f64,
-    /// 95th percentile.
+    /// 95th percentile of the job times in seconds.
     pub wall_p95_s: f64,
-    /// 99th percentile.
+    /// 99th percentile of the job times in seconds.
     pub wall_p99_s: f64,
-    /// The largest child.
+    /// Peak resident memory of the largest child in bytes.
     pub peak_memory_bytes: u64,
-    /// 0 to 100, mean over the encoded files: (MOS − 1) / 4 for sound, SSIMULACRA 2 for video; 100 where nothing was
-    /// encoded, absent where nothing could be scored.
+    /// Mean over the encoded files, 0 to 100: (MOS − 1) / 4 for sound, SSIMULACRA 2 for video. 100 if nothing was
+    /// encoded, absent if nothing could be scored.
     pub quality: Option<f64>,
-    /// Whether no other point of the class has both fewer bytes and more quality.
+    /// Whether the point is on the Pareto front: no other point of the class is better in bytes and quality.
     pub pareto: bool,
-    /// By metric, over the encoded files.
+    /// The scores by metric, over the encoded files.
     pub scores: BTreeMap<String, Figure>,
-    /// Per 1,000 media, where prices were given.
+    /// Cost for 1,000 media, if prices were given.
     pub cost: Option<Cost>,
 }
 
-/// A metric over files: an average hides a ruined one.
+/// A metric over several files. The worst one is named, because an average can hide it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
     /// Mean over files.
     pub mean: f64,
-    /// The worst file's.
+    /// The value of the worst file.
     pub worst: f64,
-    /// Which one.
+    /// The name of the worst file.
     pub worst_file: String,
-    /// Files that have a score.
+    /// How many files have a score.
     pub files: u32,
 }
 
-/// Money for 1,000 media, in the currency of the prices.
+/// Costs for 1,000 media, in the currency of the prices.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
-    /// For keeping the playback assets a month.
+    /// For storing the playback assets for a month.
     pub storage_month: f64,
-    /// For making them.
+    /// For producing them.
     pub cpu: f64,
 }
 
@@ -216,28 +216,28 @@ pub struct GatesFile {
     pub gates: Gates,
 }
 
-/// What a report must hold. Absent gates are open.
+/// The limits that a report must keep. Absent ones are not checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Gates {
-    /// Files that may fail for the machine's sake or by crashing, not those that are rejected.
+    /// Most files that may fail because of the machine or a crash; rejected files do not count.
     pub failed_max: Option<u32>,
-    /// Mean MOS of voice and music, at least.
+    /// Least mean MOS of voice and music.
     pub mos_min: Option<f64>,
-    /// MOS of the worst file, at least.
+    /// Least MOS of the worst file.
     pub mos_worst_min: Option<f64>,
-    /// Mean SSIMULACRA 2, at least.
+    /// Least mean SSIMULACRA 2.
     pub ssimulacra2_min: Option<f64>,
-    /// SSIMULACRA 2 of the worst file, at least.
+    /// Least SSIMULACRA 2 of the worst file.
     pub ssimulacra2_worst_min: Option<f64>,
-    /// Bytes saved in percent, at least.
+    /// Least saving of bytes in percent.
     pub saved_percent_min: Option<f64>,
-    /// CPU time may grow by so many percent over the older report, beyond noise.
+    /// Largest growth of CPU time since the older report in percent, beyond noise.
     pub cpu_growth_percent_max: Option<f64>,
-    /// Bytes may grow by so many percent.
+    /// Largest growth of bytes in percent.
     pub bytes_growth_percent_max: Option<f64>,
-    /// Mean MOS may fall by so much.
+    /// Largest drop of the mean MOS.
     pub mos_fall_max: Option<f64>,
-    /// Mean SSIMULACRA 2 may fall by so much.
+    /// Largest drop of the mean SSIMULACRA 2.
     pub ssimulacra2_fall_max: Option<f64>,
 }

@@ -1,4 +1,4 @@
-//! From jobs to figures by class and point.
+//! Summarises jobs by class and point.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use super::corpus::Media;
 use super::record::{BenchReport, Class, Corpus, Cost, Figure, Machine, REPORT_SCHEMA, Run, Scores, Summary};
 use super::stats::{mean, median, percentile};
 
-/// What money is reckoned with; in any currency.
+/// The prices for computing costs, in any currency.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prices {
-    /// For 10⁹ bytes kept for a month.
+    /// For storing 10⁹ bytes for a month.
     pub gb_month: f64,
-    /// For an hour of one processor.
+    /// For one hour of one processor.
     pub cpu_hour: f64,
 }
 
-/// One of [`Scores`].
+/// One of the metrics in [`Scores`].
 pub(super) struct Metric {
     pub(super) name: &'static str,
     pub(super) of: fn(&Scores) -> Option<f64>,
     pub(super) less_is_worse: bool,
 }
 
-/// In the order of tables.
+/// All metrics, in the order of tables.
 pub(super) const METRICS: [Metric; 6] = [
     Metric { name: "mos", of: |scores| scores.mos, less_is_worse: true },
     Metric { name: "loudness_error_lu", of: |scores| scores.loudness_error_lu.map(f64::abs), less_is_worse: false },
@@ -34,7 +34,7 @@ pub(super) const METRICS: [Metric; 6] = [
     Metric { name: "ssimulacra2_worst", of: |scores| scores.ssimulacra2_worst, less_is_worse: true },
 ];
 
-/// Sums up.
+/// Builds the report.
 #[must_use]
 pub fn report(machine: Machine, corpus: &[Media], runs: Vec<Run>, prices: Option<Prices>) -> BenchReport {
     let mut points: Vec<(Class, String)> = Vec::new();
@@ -61,7 +61,7 @@ pub fn report(machine: Machine, corpus: &[Media], runs: Vec<Run>, prices: Option
     BenchReport { schema: REPORT_SCHEMA.to_owned(), created, machine, corpus, summaries, runs }
 }
 
-/// No worse in bytes and quality, and better in one of them.
+/// Whether `other` is at least as good in bytes and quality, and better in one of them.
 fn dominates(other: &Summary, summary: &Summary) -> bool {
     let quality = |summary: &Summary| summary.quality.unwrap_or(0.0);
     other.class == summary.class
@@ -70,7 +70,7 @@ fn dominates(other: &Summary, summary: &Summary) -> bool {
         && (other.bytes_after < summary.bytes_after || quality(other) > quality(summary))
 }
 
-/// The repeats of one file by one point.
+/// The repeats of one file with one point.
 struct Repeats<'a> {
     first: &'a Run,
     cpu_s: f64,
@@ -115,7 +115,7 @@ fn summary(class: Class, point: &str, runs: &[Run], jobs: u32, prices: Option<Pr
     })
 }
 
-/// Scores stand at one of the repeats only.
+/// Only one of the repeats has scores.
 fn repeats<'a>(runs: &[&'a Run]) -> Option<Repeats<'a>> {
     let first = runs.iter().find(|run| run.scores.is_some()).or(runs.first())?;
     let cpu: Vec<f64> = runs.iter().map(|run| run.cpu_s).collect();
@@ -169,7 +169,7 @@ fn seconds(ms: u64) -> f64 {
 pub(super) mod tests {
     use super::*;
 
-    /// A voice note of a minute and 60 kB by a point.
+    /// The job for a voice note of a minute and 60 kB.
     pub(in crate::profile_lab) fn run(point: &str, file: &str, repeat: u32, bytes_after: u64, mos: Option<f64>) -> Run {
         Run {
             build: "b".to_owned(),
@@ -207,7 +207,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn figures_are_of_all_files_and_of_the_worst() {
+    fn summaries_have_figures_of_all_files_and_of_the_worst_one() {
         let mut runs: Vec<Run> = (0..3).map(|n| run("a", "one", n, 30_000, Some(4.0))).collect();
         runs.extend((0..3).map(|n| run("a", "two", n, 20_000, Some(3.0))));
         runs.extend((0..3).map(|n| run("a", "three", n, 60_000, None)));
@@ -230,7 +230,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_front_is_what_nothing_beats_in_both() {
+    fn the_pareto_front_has_the_points_that_no_other_beats_in_both() {
         let report = of(vec![
             run("small", "one", 0, 10_000, Some(3.0)),
             run("middle", "one", 0, 20_000, Some(4.0)),

@@ -1,4 +1,5 @@
-//! One job of a bench: the same child as production, then a second one that compares.
+//! Runs one job of a bench in the same kind of child as production, and then a second child that compares the result
+//! with its original.
 
 use std::fs;
 use std::path::Path;
@@ -15,35 +16,36 @@ use crate::task::Limits;
 use crate::task::{INPUT, JobSpec, PLAYBACK, Produced, Report, Task};
 use crate::vocabulary::{Action, Kind, Role, StreamDetail};
 
-/// Comparing decodes twice and computes metrics that are slower than any decoder.
+/// By how much limits are raised for comparing, which decodes twice and computes metrics that are slower than any
+/// decoder.
 const MEASURING: u64 = 10;
 
 /// What all jobs have in common.
 #[derive(Clone)]
 pub struct Bench {
-    /// Where jobs run.
+    /// The sandbox that jobs run in.
     pub sandbox: Sandbox,
-    /// Those of production.
+    /// The limits of production.
     pub limits: Limits,
-    /// Threads of each codec.
+    /// Threads for each codec.
     pub threads: u32,
-    /// Versions of mediamill and libavcodec: what a resumed run may go on from.
+    /// Versions of mediamill and libavcodec. A run can only be resumed with the same ones.
     pub build: String,
 }
 
-/// A job that is done, and its scratch directory.
+/// A finished job with its scratch directory.
 #[derive(Debug)]
 pub struct FinishedRun {
-    /// What it cost and lost.
+    /// The measured cost and quality.
     pub run: Run,
-    /// Of the playback asset, where there is one beside the original.
+    /// The playback asset, if it is not the original.
     pub playback: Option<Produced>,
-    /// Holds the asset, until it is dropped.
+    /// Contains the asset; removed when this is dropped.
     pub scratch: tempfile::TempDir,
 }
 
 impl Bench {
-    /// For this sandbox.
+    /// Creates a bench for this sandbox.
     #[must_use]
     pub fn new(sandbox: Sandbox, limits: Limits, threads: u32) -> Self {
         let libavcodec = sandbox.libav().versions.get("libavcodec").cloned().unwrap_or_default();
@@ -51,10 +53,10 @@ impl Bench {
         Self { sandbox, limits, threads, build }
     }
 
-    /// Does one job. `score` asks for the comparison, too.
+    /// Runs one job. If `score` is true, the result is also compared with its original.
     ///
     /// # Errors
-    /// Where the bench itself cannot work. What becomes of the file is in the run.
+    /// If the bench itself cannot work. A failure of the file is recorded in the run.
     pub async fn run(&self, point: &Point, media: &Media, repeat: u32, score: bool) -> Result<FinishedRun, BenchError> {
         let scratch = tempfile::tempdir()?;
         fs::copy(&media.path, scratch.path().join(INPUT)).map_err(BenchError::at(&media.path))?;
@@ -101,7 +103,7 @@ impl Bench {
         Ok(FinishedRun { run, playback, scratch })
     }
 
-    /// What cannot be told is left out: a score is no reason to stop.
+    /// Compares the result with its original. A failure to do so only leaves out the score.
     async fn score(
         &self,
         point: &Point,
@@ -114,7 +116,7 @@ impl Bench {
         let quality = match compared {
             Ok(report) => report.quality.unwrap_or_default(),
             Err(error) => {
-                tracing::warn!(%error, "a file could not be compared with its original");
+                tracing::warn!(%error, "a result could not be compared with its original: it has no score");
                 return Ok(Scores::default());
             }
         };

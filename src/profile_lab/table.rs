@@ -1,8 +1,8 @@
-//! `report.csv`: a row for each class and point.
+//! `report.csv`, with a row for each class and point.
 
 use super::record::{BenchReport, Summary};
 
-/// The columns; all but the first two are numbers, empty where there is none.
+/// The columns. All but the first two are numbers, or empty if there is no value.
 const COLUMNS: [&str; 27] = [
     "class",
     "point",
@@ -33,7 +33,7 @@ const COLUMNS: [&str; 27] = [
     "cpu_per_1000",
 ];
 
-/// RFC 4180, with a header.
+/// The report as CSV (RFC 4180) with a header.
 #[must_use]
 pub fn csv(report: &BenchReport) -> String {
     let mut text = COLUMNS.join(",");
@@ -99,7 +99,7 @@ mod tests {
         let lines: Vec<&str> = text.trim_end().split("\r\n").collect();
         assert_eq!(lines.len(), 2);
         assert!(lines[1].starts_with("voice,\"crm video.crf=\"\"1,2\"\"\",\"version of"), "{}", lines[1]);
-        // Label and version have a comma of their own.
+        // The label and the version contain a comma each.
         assert_eq!(lines[1].matches(',').count(), COLUMNS.len() - 1 + 2);
     }
 }

@@ -1,6 +1,8 @@
 //! What mediamill does with messages: one folder for each role. A role is run by [`runtime`](crate::runtime), and no
 //! role uses another.
 
+#[cfg(feature = "catalog")]
+pub mod catalog;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 #[cfg(feature = "catalog")]

@@ -1,16 +1,16 @@
-//! How old an event is, by the time that its sender wrote.
+//! The age of an event, computed from the time that its sender wrote into it.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// An event that is older by its own time has a wrong one: nothing waits for so long.
+/// If an event's time is further in the past than this, the time is wrong: no message waits that long.
 pub const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// What the clocks of senders may be ahead of ours.
+/// How far the clocks of senders may be ahead of ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// How old an event is by its own time, if that can be: one sender with a wrong clock would distort the
-/// histogram.
+/// The age of an event by its own time; `None` if that time is not plausible, because one sender with a wrong clock
+/// would distort the histogram.
 #[must_use]
 pub fn age(of: Timestamp) -> Option<Duration> {
     age_at(of, Timestamp::now())
@@ -18,7 +18,7 @@ pub fn age(of: Timestamp) -> Option<Duration> {
 
 fn age_at(of: Timestamp, now: Timestamp) -> Option<Duration> {
     let ahead: Duration = of.duration_since(now).try_into().unwrap_or_default();
-    // Clocks differ between machines: an event from the near future is new.
+    // Clocks differ between machines, so a time slightly in the future counts as now.
     let age: Duration = now.duration_since(of).try_into().unwrap_or_default();
     (age <= MAX_AGE && ahead <= CLOCK_SKEW).then_some(age)
 }
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_that_cannot_be_are_not_measured() {
+    fn implausible_times_are_not_measured() {
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
         let now = at("2026-06-10T12:00:00Z");
         assert_eq!(age_at(at("2026-06-10T11:59:30Z"), now), Some(Duration::from_secs(30)));

@@ -1,8 +1,8 @@
 //! Takes messages in batches ([`Intake::Consume`](super::Intake::Consume)).
 //!
-//! Each queue has a consumer of its own with a prefetch. A batch is what is here when the one before it has begun: the first
-//! message does not wait for others, and while batches are at work the next one fills by itself. Messages that were
-//! delivered and not begun are given back when the role is paused, stops or can handle nothing.
+//! Each queue has a consumer of its own with a prefetch. A batch holds the messages that have arrived when a handler
+//! becomes free: the first message does not wait for others, and the next batch fills while earlier ones are handled.
+//! Deliveries that were not begun are returned to the queue when the role pauses it, stops, or cannot handle anything.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +20,12 @@ use super::settle::give_back;
 use crate::broker::{BrokerError, Delivery, Inlet, Mover, Subscription};
 use crate::config;
 
-/// How often a queue for which nothing comes looks whether the role has been paused.
-const LOOK: Duration = Duration::from_millis(500);
-/// What goes on with the broker when the role is told to stop has so long to end.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// How often a queue without messages checks whether the role has paused it.
+const PAUSE_POLL: Duration = Duration::from_millis(500);
+/// How long operations with the broker may take to end after the role is told to stop.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Takes messages of all queues of a role.
+/// Consumes all queues of a role in batches.
 pub(super) struct Batches<'a, R: Role> {
     pub(super) runner: &'a Arc<Runner<R>>,
     pub(super) jobs: &'a Jobs,
@@ -35,7 +35,7 @@ pub(super) struct Batches<'a, R: Role> {
 }
 
 impl<R: Role> Batches<'_, R> {
-    /// Takes messages until told to stop, or until the role can handle nothing.
+    /// Consumes until told to stop, or until the role cannot handle anything.
     pub(super) async fn run(
         &self,
         subscription: &mut Subscription,
@@ -44,16 +44,16 @@ impl<R: Role> Batches<'_, R> {
         if subscription.inlets().is_empty() {
             return without_queues(subscription, shutdown).await;
         }
-        // One queue that ends has the others end.
+        // When one queue ends, all end.
         let stop = shutdown.child_token();
         let queues = subscription.inlets().iter_mut().map(|inlet| self.queue(inlet, &stop));
         let give_up = async {
             stop.cancelled().await;
-            sleep(LAST_ANSWERS).await;
+            sleep(BROKER_TIMEOUT).await;
         };
         select! {
             ended = try_join_all(queues) => drop(ended?),
-            // A broker that has fallen silent takes nothing off the grace period.
+            // A broker that does not respond must not shorten the grace period of running jobs.
             () = give_up => return given_up(shutdown),
         }
         Ok(if shutdown.is_cancelled() { End::Shutdown } else { End::Unable })
@@ -82,7 +82,7 @@ impl<R: Role> Batches<'_, R> {
         Ok(())
     }
 
-    /// Starts batches until the queue is paused, or until told to stop. Gives back what was delivered and not begun.
+    /// Starts batches until the queue is paused or `stop` is cancelled. Returns the deliveries that were not begun.
     async fn while_open(
         &self,
         inlet: &mut Inlet,
@@ -98,9 +98,10 @@ impl<R: Role> Batches<'_, R> {
                 permit = permit(running) => permit,
                 error = window.fill() => return Err(error),
             };
-            // After the wait for the batches before it, which may have shown that there is nothing to be done for now.
+            // Checked after the wait for a permit: the batches before this one may have shown that the role cannot work
+            // now.
             let (Some(permit), false) = (permit, self.is_unable() || self.paused_until(queue).is_some()) else { break };
-            let gather = window.gather(usize::from(self.batch.max(1)), LOOK);
+            let gather = window.gather(usize::from(self.batch.max(1)), PAUSE_POLL);
             let Some(batch) = stop.run_until_cancelled(gather).await else { break };
             let batch = batch?;
             if !batch.is_empty() {
@@ -119,8 +120,9 @@ impl<R: Role> Batches<'_, R> {
     }
 }
 
-/// How it ends where deliveries could not be given back in time. Without a shutdown the connection is replaced: on one that
-/// stays open the broker would keep those deliveries for it.
+/// How consuming ends when deliveries could not be returned in time. At a shutdown the connection is closed anyway.
+/// Otherwise it has to be replaced, because the broker would keep those deliveries reserved for it as long as it is
+/// open.
 fn given_up(shutdown: &CancellationToken) -> Result<End, BrokerError> {
     if shutdown.is_cancelled() {
         return Ok(End::Shutdown);
@@ -128,18 +130,18 @@ fn given_up(shutdown: &CancellationToken) -> Result<End, BrokerError> {
     Err(BrokerError::Timeout { action: "giving deliveries back" })
 }
 
-/// A role without queues publishes only. It keeps the connection, which health asks about.
+/// A role without queues only publishes. Its connection stays open because the health check uses it.
 async fn without_queues(subscription: &Subscription, shutdown: &CancellationToken) -> Result<End, BrokerError> {
-    while shutdown.run_until_cancelled(sleep(LOOK)).await.is_some() {
+    while shutdown.run_until_cancelled(sleep(PAUSE_POLL)).await.is_some() {
         if !subscription.is_open() {
             let detail = "the connection is closed".to_owned();
-            return Err(BrokerError::Unavailable { action: "looking at the connection", detail });
+            return Err(BrokerError::Unavailable { action: "checking the connection", detail });
         }
     }
     Ok(End::Shutdown)
 }
 
-/// The right to handle one more batch; none where the semaphore is closed, which does not happen.
+/// The permit to handle one more batch; `None` if the semaphore is closed, which does not happen.
 async fn permit(running: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     Arc::clone(running).acquire_owned().await.ok()
 }

@@ -1,4 +1,4 @@
-//! A step that failed, and what that means for its message; and panics, which are failures too.
+//! A step that failed and what that means for its message; also panics, which are failures too.
 
 use std::panic::AssertUnwindSafe;
 
@@ -7,22 +7,22 @@ use futures_util::FutureExt;
 use crate::error::Fault;
 use crate::events::Stage;
 
-/// A step that ended the work on a message.
+/// The failure of a step, which ended the work on a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {fault}", stage.as_str())]
 pub struct Failure {
-    /// The step.
+    /// The step that failed.
     pub stage: Stage,
     /// What happened, and what it means for the message.
     pub fault: Fault,
 }
 
-/// Marks an error with the step at which it came up.
+/// Adds to an error the step at which it occurred.
 pub trait At<T> {
-    /// The error as the end of the work at `stage`.
+    /// Turns the error into the [`Failure`] of `stage`.
     ///
     /// # Errors
-    /// The error, marked.
+    /// The error with its stage.
     fn at(self, stage: Stage) -> Result<T, Failure>;
 }
 
@@ -32,7 +32,7 @@ impl<T, E: Into<Fault>> At<T> for Result<T, E> {
     }
 }
 
-/// What a future gives, unless it panics. The panic hook has logged the place by then.
+/// The output of a future; `None` if it panics. The panic hook has then logged where.
 pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(future).catch_unwind().await.ok()
 }

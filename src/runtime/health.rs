@@ -1,4 +1,4 @@
-//! Whether a role's main loop runs and whether the role can work. Answering does not affect running jobs.
+//! Whether a role's consume loop runs and whether the role can work. Answering does not affect running jobs.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError};
@@ -15,16 +15,16 @@ use super::role::Role;
 use super::settle::Settler;
 use crate::broker::{Publisher, QueueDepths};
 
-/// How often the consume loop writes down that it runs.
-const BEAT: Duration = Duration::from_secs(1);
-/// A loop that has not done so for this long hangs.
-const STILL: Duration = Duration::from_secs(15);
-/// What was found is told again for so long: probes and scrapes cost the broker and the store next to nothing.
-const FRESH: Duration = Duration::from_secs(1);
-/// How long the broker may take to answer. Below the time-outs of kubelet's and Prometheus' own.
-const ANSWER: Duration = Duration::from_secs(3);
+/// How often the consume loop records that it runs.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The loop hangs if it has recorded nothing for this long.
+const HANG_AFTER: Duration = Duration::from_secs(15);
+/// How long an answer is reused, so that frequent probes and scrapes hardly load the broker and the store.
+const REUSE: Duration = Duration::from_secs(1);
+/// How long the broker may take to answer: less than the default time-outs of the kubelet and of Prometheus.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What can be asked of a role that runs. Cheap to clone.
+/// Health and metrics of a running role. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Health(Arc<State>);
 
@@ -36,9 +36,9 @@ struct State {
     started: Instant,
     last_beat_ms: AtomicU64,
     stopping: AtomicBool,
-    /// Counts over the connection that is consumed over, while there is one.
+    /// Counts messages over the connection that consumes, while there is one.
     depths: SyncMutex<Option<QueueDepths>>,
-    /// What the role waits for before it takes messages.
+    /// Why the role does not take messages yet, if it waits for something.
     waits_for: SyncMutex<Option<String>>,
     last: Mutex<Option<(Instant, Readiness)>>,
 }
@@ -59,19 +59,19 @@ impl Health {
         }))
     }
 
-    /// How long the loop has been still, where that is too long.
+    /// How long the loop has not run, if that is longer than `HANG_AFTER`.
     #[must_use]
     pub fn hangs_for(&self) -> Option<Duration> {
         let last = Duration::from_millis(self.0.last_beat_ms.load(Ordering::Relaxed));
         let still = self.0.started.elapsed().saturating_sub(last);
-        (still > STILL).then_some(still)
+        (still > HANG_AFTER).then_some(still)
     }
 
-    /// Looks at every part, unless somebody has just done so.
+    /// Checks every part. An answer of the last second is reused.
     pub async fn readiness(&self) -> Readiness {
         let mut last = self.0.last.lock().await;
         if let Some((at, readiness)) = &*last
-            && at.elapsed() < FRESH
+            && at.elapsed() < REUSE
         {
             return readiness.clone();
         }
@@ -80,7 +80,7 @@ impl Health {
         readiness
     }
 
-    /// Every metric, as it is now.
+    /// All metrics as text, updated now.
     pub async fn metrics(&self) -> String {
         let readiness = self.readiness().await;
         let metrics = &self.0.metrics;
@@ -95,9 +95,9 @@ impl Health {
     async fn look(&self) -> Readiness {
         let counted = self.depths().clone();
         let depths = async {
-            let counted = counted.as_ref().ok_or_else(|| "there is no connection".to_owned())?;
+            let counted = counted.as_ref().ok_or_else(|| "there is no connection to the broker".to_owned())?;
             let depths =
-                timeout(ANSWER, counted.depths()).await.map_err(|_| "it does not answer in time".to_owned())?;
+                timeout(BROKER_TIMEOUT, counted.depths()).await.map_err(|_| "it does not answer in time".to_owned())?;
             if self.0.publisher.is_blocked() {
                 return Err("it takes no messages: it is short of memory or disk".to_owned());
             }
@@ -131,9 +131,9 @@ impl Health {
         self.0.waits_for.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes down once a second that the task that polls this future runs.
+    /// Records once a second that the task which polls this future runs.
     pub(super) async fn beat(&self) {
-        let mut beats = interval(BEAT);
+        let mut beats = interval(HEARTBEAT);
         loop {
             beats.tick().await;
             let at = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -141,23 +141,23 @@ impl Health {
         }
     }
 
-    /// Consuming from now on, or no longer.
+    /// Consuming has begun over the connection of `depths`, or has ended.
     pub(super) fn consumes(&self, depths: Option<QueueDepths>) {
         *self.depths() = depths;
     }
 
-    /// Why no messages are taken for now, if there is a reason.
+    /// Sets the reason why no messages are taken for now; `None` if there is no reason.
     pub(super) fn waits_for(&self, reason: Option<&str>) {
         *self.waits_for_lock() = reason.map(str::to_owned);
     }
 
-    /// No more messages are taken, for good.
+    /// The role is stopping and takes no more messages.
     pub(super) fn stops(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
 }
 
-/// What health asks of a role, whichever it is.
+/// What the health check needs from a role, without its type.
 trait Checked: std::fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn parts(&self) -> BoxFuture<'_, Vec<Part>>;

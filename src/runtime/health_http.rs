@@ -1,5 +1,5 @@
-//! Health and metrics over HTTP: `/livez`, `/readyz`, `/metrics`. Nothing can be changed through it, nothing in it is secret,
-//! and there is no authentication.
+//! Health and metrics over HTTP: `/livez`, `/readyz`, `/metrics`. There is no authentication: nothing can be changed
+//! through it, and it contains no secrets.
 
 use std::io;
 
@@ -14,13 +14,13 @@ use tokio::net::TcpListener;
 use super::Health;
 use crate::config;
 
-/// What `/metrics` is written in.
+/// The content type of `/metrics`.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Opens the configured port; nothing where none is configured.
+/// Opens the configured port; `None` if none is configured.
 ///
 /// # Errors
-/// Where the port cannot be had.
+/// If the port cannot be opened.
 pub async fn listen(config: &config::Http) -> io::Result<Option<TcpListener>> {
     if config.listen.is_empty() {
         return Ok(None);
@@ -32,7 +32,7 @@ pub async fn listen(config: &config::Http) -> io::Result<Option<TcpListener>> {
     Ok(Some(listener))
 }
 
-/// The routes, for a role that has others beside them.
+/// The routes, for a role that adds others to them.
 pub fn router(health: Health) -> Router {
     Router::new()
         .route("/livez", get(live))
@@ -41,12 +41,12 @@ pub fn router(health: Health) -> Router {
         .with_state(health)
 }
 
-/// Answers for as long as it is polled.
+/// Answers requests for as long as the future is polled.
 pub async fn serve(listener: TcpListener, health: Health) {
     serve_all(listener, health, Vec::new()).await;
 }
 
-/// As [`serve`], for several roles in one process: those of `others` are asked below a path of their own, such as `/gateway`.
+/// As [`serve`], for several roles in one process: each of `others` is served below its own path, such as `/gateway`.
 pub async fn serve_all(listener: TcpListener, health: Health, others: Vec<(&'static str, Health)>) {
     let routes = others.into_iter().fold(router(health), |routes, (path, other)| routes.nest(path, router(other)));
     if let Err(error) = axum::serve(listener, routes).await {
@@ -56,9 +56,9 @@ pub async fn serve_all(listener: TcpListener, health: Health, others: Vec<(&'sta
 
 async fn live(State(health): State<Health>) -> (StatusCode, String) {
     match health.hangs_for() {
-        None => (StatusCode::OK, "the loop turns\n".to_owned()),
+        None => (StatusCode::OK, "the consume loop runs\n".to_owned()),
         Some(still) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("the loop has not turned for {} s\n", still.as_secs()))
+            (StatusCode::SERVICE_UNAVAILABLE, format!("the consume loop has not run for {} s\n", still.as_secs()))
         }
     }
 }

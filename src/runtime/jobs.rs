@@ -1,4 +1,4 @@
-//! Messages that are being handled: each from its start to its acknowledgement, and all that run at the same time.
+//! The handling of messages, each from its start to its acknowledgement, and the tasks that do it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,24 +21,24 @@ use crate::broker::Delivery;
 use crate::error::{Code, Fault};
 use crate::events::Stage;
 
-/// How long putting messages back may take when the grace period is over.
-pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
-/// The part of its work time that a message that was delivered ahead must have left when the work on it begins.
-const MUST_BE_LEFT: f64 = 0.5;
+/// How long returning messages to their queues may take after the grace period.
+pub(super) const PUT_BACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// A message that was prefetched is begun only if at least this part of its work time is left.
+const MIN_TIME_LEFT: f64 = 0.5;
 
-/// A role, and what its messages are handled with.
+/// A role with everything that its messages are handled with.
 #[derive(Debug)]
 pub(super) struct Runner<R> {
     pub(super) role: R,
     pub(super) settler: Settler,
     pub(super) tenants: Tenants,
-    /// After so many deliveries RabbitMQ gives a message up by itself.
+    /// After this many deliveries RabbitMQ gives a message up by itself.
     pub(super) delivery_limit: u32,
     /// How long after its receipt a message may be worked on.
     pub(super) work_time: Duration,
 }
 
-/// A delivery, read.
+/// A delivery that the role has read.
 pub(super) struct Taken<M> {
     pub(super) delivery: Delivery,
     pub(super) message: M,
@@ -46,13 +46,13 @@ pub(super) struct Taken<M> {
 }
 
 impl<M> Taken<M> {
-    /// Who asks; empty where that is not known.
+    /// The tenant; empty if the message does not name one.
     pub(super) fn tenant(&self) -> &str {
         &self.info.tenant
     }
 }
 
-/// What is being handled.
+/// The tasks that handle messages.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     pub(super) tasks: TaskTracker,
@@ -70,8 +70,8 @@ impl Jobs {
         self.spawn(runner, vec![vec![message]], ());
     }
 
-    /// Handles messages of one queue together, and has `permit` until all are settled. One that was delivered too often is
-    /// handled on its own; one that has waited for so long that too little of its time is left is given back.
+    /// Handles messages of one queue together, and keeps `permit` until all are settled. A message that was delivered
+    /// too often is handled alone. One with too little work time left is returned to its queue.
     pub(super) fn start_batch<R: Role>(
         &self,
         runner: &Arc<Runner<R>>,
@@ -101,7 +101,7 @@ impl Jobs {
                 }
             });
             if handled.await.is_none() {
-                // Those that were settled before can no longer be put back.
+                // Those that are already settled cannot be returned any more.
                 let left = groups.iter().flatten().filter(|message| !message.delivery.is_void());
                 join_all(left.map(|message| runner.settler.put_back(&message.delivery))).await;
             }
@@ -109,22 +109,26 @@ impl Jobs {
         });
     }
 
-    /// Waits for what runs, and puts back what does not end in time: that attempt does not count.
+    /// Waits for running tasks up to `grace`, then returns the messages of the others to their queues without counting
+    /// the attempt.
     pub(super) async fn finish(&self, grace: Duration) {
         self.tasks.close();
         if timeout(grace, self.tasks.wait()).await.is_ok() {
             return;
         }
-        tracing::warn!(jobs = self.tasks.len(), "the grace period is over: putting back what still runs");
+        tracing::warn!(
+            jobs = self.tasks.len(),
+            "the grace period is over: messages that are still handled return to their queues"
+        );
         self.abandon.cancel();
-        if timeout(LAST_WORDS, self.tasks.wait()).await.is_err() {
-            tracing::warn!("the broker took no answer: it delivers the messages again when the connection is closed");
+        if timeout(PUT_BACK_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("messages could not be returned in time: RabbitMQ requeues them when the connection closes");
         }
     }
 }
 
 impl<R: Role> Runner<R> {
-    /// Reads a delivery.
+    /// Has the role read a delivery.
     pub(super) fn read(&self, delivery: Delivery) -> Taken<R::Message> {
         let message = self.role.read(&delivery);
         let info = self.role.info(&message);
@@ -137,11 +141,14 @@ impl<R: Role> Runner<R> {
         Incoming { delivery, message, info, lease, deadline }
     }
 
-    /// From deliveries to their acknowledgements.
+    /// Handles messages together and settles each of them.
     async fn handle(&self, messages: &[Incoming<R::Message>]) {
         let Some(first) = messages.first() else { return };
         if messages.iter().all(|message| self.is_late(message)) {
-            tracing::info!(messages = messages.len(), "given back: they have waited for too long to be begun here");
+            tracing::info!(
+                messages = messages.len(),
+                "messages return to their queue: they were prefetched so long ago that too little work time is left"
+            );
             join_all(messages.iter().map(|message| self.settler.put_back(&message.delivery))).await;
             return;
         }
@@ -149,7 +156,7 @@ impl<R: Role> Runner<R> {
         let queue = self.settler.topology.work_queue(first.delivery.queue());
         let span = spans::process(messages, &queue, label);
         let named = if messages.len() == 1 { spans::named(&first.info, &span) } else { tracing::Span::none() };
-        // A message with a lease is counted by the lease.
+        // A lease counts its message itself.
         let without_lease = messages.iter().filter(|message| message.lease.is_none());
         let _busy: Vec<_> = without_lease.map(|_| self.settler.metrics.busy(label)).collect();
         for message in messages.iter().filter(|message| message.delivery.tries().attempts == 0) {
@@ -180,7 +187,7 @@ impl<R: Role> Runner<R> {
             Some(_) | None => {
                 let mut verdicts = Vec::with_capacity(messages.len());
                 for message in messages {
-                    // The batch and the messages before it may have used up the time.
+                    // The batch and the messages handled before this one may have used up its time.
                     if self.is_late(message) {
                         verdicts.push(Verdict::PutBack);
                         continue;
@@ -194,8 +201,8 @@ impl<R: Role> Runner<R> {
         }
     }
 
-    /// The role's verdicts; none where it panicked. Where the role does not end before the first deadline of messages that
-    /// were delivered ahead, those whose deadline it was have failed for now, and the others go back to their queue.
+    /// The role's verdicts; `None` if it panicked. If the role has not ended by the first deadline of these prefetched
+    /// messages, those with that deadline have failed for now, and the others return to their queue.
     async fn in_time(&self, messages: &[Incoming<R::Message>]) -> Option<Vec<Verdict>> {
         let handled = caught(self.role.handle(messages));
         let Some(deadline) = deadline(messages) else { return handled.await };
@@ -210,10 +217,10 @@ impl<R: Role> Runner<R> {
         }
     }
 
-    /// Whether a message that was delivered ahead has waited for so long that work on it might not end in time.
+    /// Whether a prefetched message has waited so long that the work on it might not end before its deadline.
     fn is_late(&self, message: &Incoming<R::Message>) -> bool {
         let left = message.deadline.saturating_duration_since(Instant::now());
-        message.lease.is_none() && left < self.work_time.mul_f64(MUST_BE_LEFT)
+        message.lease.is_none() && left < self.work_time.mul_f64(MIN_TIME_LEFT)
     }
 
     fn too_slow(&self) -> Failure {
@@ -222,13 +229,13 @@ impl<R: Role> Runner<R> {
     }
 }
 
-/// The first deadline of messages that were delivered ahead. A role that pulls ends each step by itself.
+/// The first deadline of prefetched messages. `None` for a role that pulls: it limits the time of each step itself.
 fn deadline<M>(messages: &[Incoming<M>]) -> Option<Instant> {
     messages.iter().filter(|message| message.lease.is_none()).map(|message| message.deadline).min()
 }
 
-/// A panic is a bug, but a message must have an end all the same.
+/// A panic is a bug, but its message must still get an outcome.
 fn panicked<R: Role>() -> Failure {
-    let fault = Fault::broken(Code::WorkerBroken, format!("{} panicked over this message", R::NAME));
+    let fault = Fault::broken(Code::WorkerBroken, format!("{} panicked while it handled this message", R::NAME));
     Failure { stage: Stage::Parse, fault }
 }

@@ -1,4 +1,4 @@
-//! A message's right to a slot. The message gives the slot back while its job only waits.
+//! A message's claim to a slot. The message gives the slot back while its job only waits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,12 @@ use super::metrics::{Busy, Metrics};
 use super::slots::{Place, Slot, Slots};
 use super::tenants::Account;
 
-/// A wait that takes no longer than this keeps its slot: changing slots would cost more than it gains.
-const BRIEF: Duration = Duration::from_millis(500);
-/// Work that can go on waits no longer than this for a slot: another process may have one.
-const RESUME: Duration = Duration::from_secs(60);
+/// A wait shorter than this keeps the slot: giving it up and taking one again would cost more than it gains.
+const SHORT_WAIT: Duration = Duration::from_millis(500);
+/// How long work that could continue waits for a slot. After that another process may have a free one.
+const RESUME_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The right to a slot: with one at first, and then with or without.
+/// A message's claim to a slot: with a slot at first, later with or without.
 #[derive(Debug)]
 pub struct Lease {
     slots: Slots,
@@ -27,14 +27,14 @@ pub struct Lease {
     patience: Duration,
     taken: Mutex<Option<(Slot, Busy)>>,
     place: Mutex<Option<Place>>,
-    /// Dropped before the slot is: the next message for the slot is chosen by the accounts.
+    /// Dropped before the slot: the next message for the slot is chosen by the accounts of the tenants.
     account: Mutex<Option<Account>>,
     late: AtomicBool,
 }
 
 impl Lease {
-    /// The right of a message of this queue, which has this label in metrics, and of this tenant, with the slot that the work
-    /// on it starts in.
+    /// The claim of a message from this queue and tenant, with the slot in which its work starts. The label names the
+    /// queue in metrics.
     pub(super) fn new(
         slots: &Slots,
         slot: Slot,
@@ -49,8 +49,8 @@ impl Lease {
             label: label.to_owned(),
             tenant: tenant.to_owned(),
             metrics: metrics.clone(),
-            brief: BRIEF,
-            patience: RESUME,
+            brief: SHORT_WAIT,
+            patience: RESUME_TIMEOUT,
             taken: Mutex::new(Some((slot, busy))),
             place: Mutex::new(None),
             account: Mutex::new(None),
@@ -58,19 +58,19 @@ impl Lease {
         }
     }
 
-    /// The same, with the account that the message is in while it has a slot.
+    /// Adds the tenant's account, in which the message is counted while it has a slot.
     pub(super) fn with(self, account: Account) -> Self {
         *self.account() = Some(account);
         self
     }
 
-    /// Whether the message waited for a slot until it was too late.
+    /// Whether the message got no slot again within the time limit.
     #[must_use]
     pub fn is_late(&self) -> bool {
         self.late.load(Ordering::Relaxed)
     }
 
-    /// Gives the slot back, where one more message may wait without. Returns whether it did.
+    /// Gives the slot back if the number of waiting messages allows it. Returns whether it did.
     pub fn park(&self) -> bool {
         let Some(place) = self.slots.park(&self.tenant) else { return false };
         *self.place() = Some(place);
@@ -82,8 +82,8 @@ impl Lease {
         true
     }
 
-    /// Waits for a slot, where this has none, for a minute and not beyond `deadline`. Returns whether it has one. New messages
-    /// get no slot meanwhile: the permits are given in the order in which they are asked for.
+    /// Waits until the message has a slot, up to a minute and not beyond `deadline`. Returns whether it has one. New
+    /// messages cannot overtake it: the semaphore gives permits in the order in which they are requested.
     pub async fn resume(&self, deadline: Instant) -> bool {
         if self.taken().is_some() {
             return true;
@@ -99,12 +99,13 @@ impl Lease {
         let busy = self.metrics.busy(&self.label);
         *self.taken() = Some((slot, busy));
         *self.place() = None;
-        // A tenant with too many parked messages has one less, and may be taken from again.
+        // The tenant has one parked message less, so the loop may take its messages again.
         self.slots.is_freed();
         true
     }
 
-    /// Waits for `fetch`, without a slot where that takes long. [`Lease::resume`] before any work that takes a CPU.
+    /// Waits for `fetch` and gives the slot back meanwhile if that takes long. Call [`Lease::resume`] before work that
+    /// needs a CPU.
     pub async fn lend<T>(&self, fetch: impl Future<Output = T>) -> T {
         let mut fetch = Box::pin(fetch);
         tokio::select! {
@@ -147,7 +148,7 @@ mod tests {
     const AUDIO: usize = 0;
     const BULK: usize = 1;
 
-    /// Two queues: one that may use all slots, and one that leaves some of them to it.
+    /// Two queues: the first may use all slots, the second must leave `audio_only` of them free.
     fn slots(count: u16, audio_only: u16) -> Slots {
         Slots::new(count, &[count, count - audio_only], 4 * usize::from(count))
     }
@@ -176,9 +177,9 @@ mod tests {
         let slots = slots(1, 0);
         let mut job = lease(&slots, BULK, "acme");
         let room = || slots.room(BULK);
-        job.lend(async { assert_eq!(room(), 0, "it is brief so far") }).await;
+        job.lend(async { assert_eq!(room(), 0, "it has not waited long yet") }).await;
         job.brief = Duration::ZERO;
-        // Ends when the slot is free.
+        // Ends when the slot is given back.
         job.lend(slots.freed()).await;
         assert_eq!(room(), 1, "it waits without a slot");
         let other = lease(&slots, AUDIO, "acme");
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_gets_no_slot_in_time_is_late_and_takes_none() {
+    async fn a_job_that_gets_no_slot_in_time_is_late_and_stops_waiting() {
         let slots = slots(1, 0);
         let brief = Duration::from_millis(20);
         for (patience, deadline) in [(brief, SOON), (SOON, brief)] {
@@ -209,31 +210,31 @@ mod tests {
     }
 
     #[test]
-    fn bulk_is_looked_at_first_while_none_is_at_work() {
+    fn bulk_comes_first_while_no_bulk_job_runs() {
         let [one, two] = [slots(1, 0), slots(2, 1)];
         let first = |slots: &Slots, last| slots.order(Some(last))[0];
         assert_eq!([AUDIO, BULK].map(|last| first(&two, last)), [BULK; 2]);
         let film = two.take(BULK).expect("a slot");
         assert_eq!(first(&two, AUDIO), AUDIO);
         drop(film);
-        // Where there is but one slot, they take turns.
+        // With only one slot the queues take turns.
         assert_eq!([AUDIO, BULK].map(|last| first(&one, last)), [BULK, AUDIO]);
     }
 
     #[test]
-    fn no_tenant_has_all_the_places_of_those_who_wait() {
+    fn no_tenant_has_all_places_of_parked_messages() {
         let slots = slots(8, 0);
         let acme: Vec<_> = (0..16)
             .map(|_| {
                 let job = lease(&slots, BULK, "acme");
-                assert!(!slots.waits_enough("acme") && job.park());
+                assert!(!slots.has_max_parked("acme") && job.park());
                 job
             })
             .collect();
         let more = lease(&slots, BULK, "acme");
-        assert!(slots.waits_enough("acme") && !more.park(), "it keeps its slot");
+        assert!(slots.has_max_parked("acme") && !more.park(), "it keeps its slot");
         assert!(lease(&slots, BULK, "other").park());
         drop(acme);
-        assert!(!slots.waits_enough("acme") && more.park());
+        assert!(!slots.has_max_parked("acme") && more.park());
     }
 }

@@ -1,12 +1,13 @@
-//! What every role shares that takes messages from RabbitMQ: a role is a type that says which queues it has and what it
-//! does with a message ([`Role`]), and a [`Service`] runs it.
+//! The runtime that all roles share which consume messages from RabbitMQ. A role is a type that says which queues it
+//! consumes and what it does with a message ([`Role`]); a [`Service`] runs it.
 //!
-//! A message's way: `pull` or `consume` takes it, when there is a slot for it; `jobs` has the role handle it, in a
-//! span, and catches panics; `settle` acknowledges it, or puts it into a retry queue, a dead-letter queue or back, as
-//! `retry` decides. [`Service`] connects again when the connection is lost, and drains on shutdown: what runs has a grace
-//! period, and what does not end in it is put back. [`Health`] and [`Metrics`] are answered over HTTP by [`health_http`].
+//! The path of a message: `pull` or `consume` receives it when it can be handled; `jobs` has the role handle it inside
+//! a span and catches panics; `settle` acknowledges it, or moves it to a retry queue, a dead-letter queue or back to
+//! its own queue, as `retry` decides. [`Service`] reconnects when the connection is lost, and drains on shutdown:
+//! running work has a grace period, and messages whose work does not end in it return to their queues. [`health_http`]
+//! serves [`Health`] and [`Metrics`] over HTTP.
 //!
-//! Nothing here knows a role: `roles` uses `runtime`, and `runtime` uses `broker`.
+//! The runtime does not depend on any role: `roles` uses `runtime`, and `runtime` uses `broker`.
 
 mod age;
 mod consume;

@@ -1,25 +1,25 @@
-//! The parts of a role's readiness, and what was last found wrong with each.
+//! The parts of a role's readiness, and what the last check found wrong with each.
 
-/// A part of readiness, and what is wrong with it.
+/// One part of readiness, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// `lanes` for the queues, `broker`, and what the role has besides.
+    /// `lanes` for the queues, `broker`, and the parts of the role itself.
     pub name: &'static str,
-    /// A sentence for people; nothing where all is well.
+    /// An explanation for people; `None` if the part is ready.
     pub trouble: Option<String>,
 }
 
-/// Whether a role takes messages and could do what they ask for.
+/// Whether a role consumes messages and can handle them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Readiness {
-    /// Always all of them.
+    /// All parts, whether ready or not.
     pub parts: Vec<Part>,
-    /// Messages that wait, by queue; empty where the broker does not answer.
+    /// Waiting messages by queue; empty if the broker does not answer.
     pub(super) depths: Vec<(String, u32)>,
 }
 
 impl Readiness {
-    /// Whether nothing is wrong.
+    /// Whether every part is ready.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.parts.iter().all(|part| part.trouble.is_none())

@@ -1,36 +1,36 @@
-//! Messages that wait for an operator: moves them back to their queues with their attempts reset, counts or deletes
-//! them.
+//! Messages that wait for an operator: replays them (moves them back to their queues with their attempts reset), lists
+//! or discards them.
 
 use std::collections::BTreeMap;
 
 use crate::broker::{BrokerError, DeadLetters, Delivery, Letters, Message, Publisher, Topology};
 use crate::config;
 
-/// What becomes of the messages that are asked for.
+/// What to do with the selected messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// They are counted and stay where they are.
+    /// Count them and leave them where they are.
     List,
-    /// Each is confirmed in its queue before it is taken from where it waits.
+    /// Move each to its queue; it leaves the dead-letter queue only after the broker has confirmed it in the other.
     Replay,
-    /// They are thrown away.
+    /// Delete them.
     Discard,
 }
 
-/// What was found.
+/// The result of going through the messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// How many there are of what is asked for: by the reason that `wanted` gave, and by the queue that they go back to.
+    /// How many messages were selected, by the reason that `wanted` gave and by the queue that they return to.
     pub tally: BTreeMap<(String, String), u32>,
-    /// How many are left where they waited.
+    /// How many messages are still where they waited.
     pub left: u32,
 }
 
-/// Goes once through the messages that wait now, and does this with those for which `wanted` gives a reason, at most
-/// `limit` of them.
+/// Goes once through the messages that wait now. Applies the action to those for which `wanted` gives a reason, to at
+/// most `limit` of them.
 ///
 /// # Errors
-/// [`BrokerError`]; what was done until then is done.
+/// [`BrokerError`]; messages that were moved or deleted before the error stay so.
 pub async fn replay(
     config: &config::Broker,
     topology: &Topology,
@@ -43,13 +43,13 @@ pub async fn replay(
     let letters = DeadLetters::open(config, topology, letters).await?;
     let mut tally = BTreeMap::new();
     let (mut found, mut taken) = (0, 0);
-    // What comes meanwhile stands behind those that were counted.
+    // Messages that arrive meanwhile are behind those that were counted.
     for _ in 0..letters.count() {
         if found == limit {
             break;
         }
         let Some(delivery) = letters.next().await? else { break };
-        // What is not acknowledged is passed over, and back in the queue in the end.
+        // A message that is not acknowledged returns to the queue when the connection closes.
         let Some(reason) = wanted(&delivery) else { continue };
         found += 1;
         *tally.entry((reason, topology.spec(delivery.queue()).name.clone())).or_default() += 1;
@@ -57,7 +57,7 @@ pub async fn replay(
             continue;
         }
         if action == Action::Replay {
-            // A message that is no longer ours is in its queue for the next replay.
+            // If the delivery is lost, its message is back in the queue and waits for the next replay.
             publisher.deliver_while(&Message::replay(topology, &delivery), || !delivery.is_void()).await?;
         }
         delivery.ack().await?;

@@ -6,26 +6,26 @@ use super::failure::Failure;
 use crate::broker::{Note, Tries};
 use crate::error::{Code, Fault};
 
-/// What becomes of a message whose handling failed.
+/// What happens to a message whose handling failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryDecision {
-    /// It can never succeed.
+    /// Reject it: it can never succeed.
     Reject,
-    /// Into a retry queue of this step of the ladder, from 0.
+    /// Move it into a retry queue of this step of the ladder.
     Retry {
-        /// Index into the ladder's delays.
+        /// Index into the ladder's delays, from 0.
         step: usize,
     },
-    /// Its retries are used up, or an operator is needed.
+    /// Give it up: its retries are used up, or an operator is needed.
     GiveUp,
-    /// Back to its queue as it was.
+    /// Return it to its queue unchanged.
     Requeue,
 }
 
-/// Decides by the fault, what was tried before, and the delays of the ladder in seconds.
+/// Decides by the fault, the tries before, and the delays of the ladder in seconds.
 ///
-/// Every message ends: a transient fault goes one step further with each try, a suspect one has a single try more
-/// in all.
+/// Every message gets an end: each transient fault moves it one step further on the ladder, and a suspect fault allows
+/// a single further try in all.
 #[must_use]
 pub fn decide(fault: &Fault, before: Tries, delays_s: &[u64]) -> RetryDecision {
     let tried = usize::try_from(before.attempts).unwrap_or(usize::MAX);
@@ -36,9 +36,9 @@ pub fn decide(fault: &Fault, before: Tries, delays_s: &[u64]) -> RetryDecision {
         Fault::Transient { retry_after, .. } if tried < delays_s.len() => {
             RetryDecision::Retry { step: step(tried, *retry_after, delays_s) }
         }
-        // Reached without a broker only: with one, the worker puts the message off instead.
+        // Only without a broker: with one, the worker postpones the message instead of failing it.
         Fault::NoRoom { .. } if tried < delays_s.len() => RetryDecision::Retry { step: tried },
-        // Of a role that does not put it off: as long as it was asked for, as far as the ladder goes.
+        // Only of a role that does not postpone the message: wait as long as the fault asks for, within the ladder.
         Fault::Paused { wait, .. } if tried < delays_s.len() => {
             RetryDecision::Retry { step: step(tried, Some(*wait), delays_s) }
         }
@@ -49,14 +49,15 @@ pub fn decide(fault: &Fault, before: Tries, delays_s: &[u64]) -> RetryDecision {
     }
 }
 
-/// The first step from `at_least` on that waits as long as the other side asked for, or else the last one.
+/// The first step, not below `at_least`, whose delay is as long as the other side asked for; if there is none, the last
+/// step.
 pub(super) fn step(at_least: usize, retry_after: Option<Duration>, delays_s: &[u64]) -> usize {
     let Some(wish) = retry_after else { return at_least };
     let long_enough = |step: &usize| Duration::from_secs(delays_s[*step]) >= wish;
     (at_least..delays_s.len()).find(long_enough).unwrap_or_else(|| delays_s.len().saturating_sub(1))
 }
 
-/// What is written of a failure into headers and events; nothing where the process is stopping, which is no failure of the
+/// The note about a failure for headers and events; `None` if the process is stopping, which is no failure of the
 /// message.
 #[must_use]
 pub fn note(failure: &Failure, attempts: u32, suspicions: u32) -> Option<Note> {
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transient_fault_climbs_the_ladder_and_ends() {
+    fn a_transient_fault_goes_one_step_further_each_time_and_ends() {
         let steps: Vec<_> = (0..5).map(|attempts| decide(&busy(None), before(attempts, 0), LADDER)).collect();
         let retry = |step| RetryDecision::Retry { step };
         assert_eq!(steps, [retry(0), retry(1), retry(2), RetryDecision::GiveUp, RetryDecision::GiveUp]);
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_for_later_skips_steps_but_adds_no_tries() {
+    fn a_retry_after_skips_steps_but_adds_no_tries() {
         assert_eq!(decide(&busy(Some(11)), before(0, 0), LADDER), RetryDecision::Retry { step: 1 });
         assert_eq!(decide(&busy(Some(1)), before(1, 0), LADDER), RetryDecision::Retry { step: 1 });
         assert_eq!(decide(&busy(Some(86_400)), before(0, 0), LADDER), RetryDecision::Retry { step: 2 });
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspect_has_one_more_try_whatever_went_before() {
+    fn a_suspect_fault_allows_one_more_try_whatever_went_before() {
         let crash = Fault::suspect(Code::MediaCrashedDecoder, "");
         assert_eq!(decide(&crash, before(2, 0), LADDER), RetryDecision::Retry { step: 0 });
         assert_eq!(decide(&crash, before(3, 1), LADDER), RetryDecision::Reject);
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_decided_at_once() {
+    fn all_other_faults_are_decided_at_once() {
         assert_eq!(decide(&Fault::rejected(Code::MediaEmpty, ""), before(0, 0), LADDER), RetryDecision::Reject);
         assert_eq!(decide(&Fault::broken(Code::StoreForbidden, ""), before(0, 0), LADDER), RetryDecision::GiveUp);
         assert_eq!(decide(&Fault::Shutdown, before(2, 1), LADDER), RetryDecision::Requeue);

@@ -1,4 +1,4 @@
-//! What a role is.
+//! The trait that every role implements.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,50 +15,52 @@ use crate::broker::{Delivery, Note, QueueSpec};
 use crate::error::{Code, Fault};
 use crate::events::{Stage, TraceContext};
 
-/// A role: what it takes from which queues, and what it does with it. A [`Service`](super::Service) does the rest.
+/// A role: which queues it consumes, and what it does with a message. A [`Service`](super::Service) does the rest.
 pub trait Role: Debug + Send + Sync + 'static {
-    /// The role's name, in logs.
+    /// The role's name in logs.
     const NAME: &'static str;
-    /// Whether the role itself counts how its messages end (`mediamill_jobs_total`), since it knows more of it.
+    /// Whether the role itself counts outcomes in `mediamill_jobs_total`, because it knows more labels than the
+    /// runtime.
     const COUNTS_OUTCOMES: bool = false;
-    /// What a delivery turns out to be when it is read.
+    /// What the role reads out of a delivery.
     type Message: Debug + Send + Sync;
 
-    /// The queues that the role takes messages from. None where it publishes only: then it has the connection, health, metrics
-    /// and the drain of every role, with [`Intake::Consume`].
+    /// The queues that the role consumes. Empty for a role that only publishes: it uses [`Intake::Consume`] and gets
+    /// connection, health, metrics and drain from the runtime.
     fn queues(&self) -> Vec<QueueSpec>;
 
-    /// How messages are taken.
+    /// How messages are received.
     fn intake(&self) -> Intake;
 
-    /// Reads a delivery. Called once for each, before it is decided whether it is handled now.
+    /// Reads a delivery. Called once for each, before the runtime decides whether to handle it now.
     fn read(&self, delivery: &Delivery) -> Self::Message;
 
-    /// What the runtime has to know of a message, for the shares of tenants and for spans.
+    /// What the runtime needs to know about a message, for the shares of tenants and for spans.
     fn info(&self, _message: &Self::Message) -> MessageInfo {
         MessageInfo::default()
     }
 
-    /// Does what the messages ask for: at most as many as [`Intake`] says, from one queue. Gives a verdict for each, in
-    /// their order. A message may come again after any verdict but [`Verdict::Done`], and also after that where the
-    /// connection is lost before it is acknowledged: handling it twice must be the same as handling it once.
+    /// Handles messages of one queue, at most as many as [`Intake`] says, and returns a verdict for each in the same
+    /// order. A message may be delivered again after any verdict but [`Verdict::Done`], and even after that if the
+    /// connection is lost before the acknowledgement. So handling a message twice must have the same result as handling
+    /// it once.
     ///
-    /// Where it panics, each of several messages is handled again alone; the one that it panics over again is given up
-    /// with `worker.broken`. Dropping the future must leave nothing behind that would be wrong the next time.
+    /// If it panics over several messages, each is handled again alone. A single message over which it panics is given
+    /// up with `worker.broken`. Dropping the future must leave nothing behind that would make the next attempt wrong.
     fn handle(&self, messages: &[Incoming<Self::Message>]) -> impl Future<Output = Vec<Verdict>> + Send;
 
-    /// Instead of [`Role::handle`] for a message that was delivered so often without an end that it may be what ends the
-    /// process. `failure` says so.
+    /// Called instead of [`Role::handle`] for a message that was delivered so often without an outcome that it may be
+    /// the cause when the process ends. `failure` says how often.
     fn worn_out(&self, _message: &Incoming<Self::Message>, failure: Failure) -> impl Future<Output = Verdict> + Send {
         async { Verdict::Failed(failure) }
     }
 
-    /// Before a message is given up: the place to tell whoever waits for its outcome. It was never to succeed, or its
-    /// retries are used up. Not asked about a delivery that is no longer ours.
+    /// Called before a message is rejected or given up, to publish an outcome for it. Not called for a delivery whose
+    /// channel is closed.
     ///
     /// # Errors
-    /// What kept a *rejected* message from its end: then that failure decides what becomes of it. A message whose retries
-    /// are used up goes to its dead-letter queue all the same.
+    /// What prevented the outcome of a *rejected* message: that failure then decides what happens to the message. A
+    /// message whose retries are used up goes to its dead-letter queue in any case.
     fn ended(
         &self,
         _message: &Incoming<Self::Message>,
@@ -68,104 +70,105 @@ pub trait Role: Debug + Send + Sync + 'static {
         async { Ok(Settled::DeadLetter) }
     }
 
-    /// Whether anything can be handled here at all, asked before messages are taken, for as long as it takes.
+    /// Whether this process can handle messages at all. Checked before messages are taken; may take any time.
     ///
     /// # Errors
-    /// What is in the way. No messages are taken until it has passed.
+    /// What prevents it. No messages are taken until it has passed.
     fn check(&self) -> impl Future<Output = Result<(), Fault>> + Send {
         async { Ok(()) }
     }
 
-    /// The same at a glance, before each message.
+    /// A quick form of [`Role::check`], before each message.
     ///
     /// # Errors
-    /// What is in the way.
+    /// What prevents it.
     fn able(&self) -> Result<(), Fault> {
         Ok(())
     }
 
-    /// Whether a message has shown that nothing can be handled here: no more are taken until [`Role::check`] passes.
+    /// Whether a message has shown that this process cannot handle any. No more are taken until [`Role::check`] passes.
     fn is_unable(&self) -> bool {
         false
     }
 
-    /// Until when no messages of a queue are taken, by its place in [`Role::queues`].
+    /// Until when no messages of a queue are taken. `_queue` is an index into [`Role::queues`].
     fn paused_until(&self, _queue: usize) -> Option<Instant> {
         None
     }
 
-    /// Parts of readiness besides `lanes` and `broker`. Asked at most once a second; each answers within 3 s.
+    /// The parts of readiness besides `lanes` and `broker`. Called at most once a second; each must answer within 3 s.
     fn parts(&self) -> impl Future<Output = Vec<Part>> + Send {
         async { Vec::new() }
     }
 
-    /// Brings metrics up to date that are measured when they are asked for.
+    /// Updates the metrics that are measured only when they are read.
     fn measure(&self) {}
 }
 
-/// How a role takes messages.
+/// How a role receives messages.
 #[derive(Debug, Clone)]
 pub enum Intake {
-    /// One message a slot, taken when a slot is free: for work that takes a CPU for long. Messages of a tenant that has more
-    /// than its share of the slots wait in the second queue, where a queue has one.
+    /// One message per slot, taken when a slot is free: for work that needs a CPU for long. If a queue has a second
+    /// one, messages of tenants with more than their share of the slots wait there.
     Pull(Slots),
-    /// Messages are delivered ahead and handled in batches, for work that is short or that waits for others. Each queue on
-    /// its own, so that one that is paused or slow keeps no other one waiting.
+    /// Messages are prefetched and handled in batches: for work that is short or waits for others. Each queue is
+    /// consumed separately, so that a paused or slow one does not delay another.
     Consume {
-        /// Most messages of a queue that are delivered and not yet acknowledged. `prefetch / batch` batches of a queue are
-        /// handled at the same time, at least one.
+        /// Most messages of a queue that are delivered and not yet acknowledged. `prefetch / batch` batches of a queue,
+        /// at least one, are handled at the same time.
         prefetch: u16,
-        /// Most messages that are handled together.
+        /// Most messages in one batch.
         batch: u16,
     },
 }
 
-/// What the runtime has to know of a message.
+/// What the runtime needs to know about a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MessageInfo {
-    /// `id` of the event.
+    /// The event's `id`.
     pub event_id: Option<String>,
-    /// Its `time`, where the time that it waited is to be measured.
+    /// The event's `time`, if the waiting time is to be measured.
     pub asked_at: Option<Timestamp>,
-    /// Who asks; empty where that is not known.
+    /// The tenant; empty if the message does not name one.
     pub tenant: String,
-    /// What it is about.
+    /// The `media_id` of the event.
     pub media_id: Option<String>,
-    /// Its place in a trace.
+    /// The trace context of the event.
     pub trace: Option<TraceContext>,
 }
 
 /// A message that is being handled.
 #[derive(Debug)]
 pub struct Incoming<M> {
-    /// As it was delivered.
+    /// The delivery.
     pub delivery: Delivery,
-    /// As it was read.
+    /// What [`Role::read`] returned.
     pub message: M,
-    /// What the runtime knows of it.
+    /// What [`Role::info`] returned.
     pub info: MessageInfo,
-    /// Its right to a slot, where the role has [`Intake::Pull`].
+    /// The claim to a slot, with [`Intake::Pull`].
     pub lease: Option<Arc<Lease>>,
-    /// When the broker's patience with its acknowledgement is about to end, counted from its receipt: all work on it should
-    /// have ended by then. [`Intake::Consume`] holds to it; a role that pulls ends each step by itself.
+    /// When all work on the message should have ended: a margin before the broker's time limit for its acknowledgement,
+    /// which is counted from the receipt. The runtime enforces it with [`Intake::Consume`]; a role that pulls limits
+    /// each step itself.
     pub deadline: Instant,
 }
 
-/// What becomes of a message that was handled.
+/// What happens to a message after its handling.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// All that it asked for is confirmed: it is acknowledged.
+    /// Everything that it asked for is confirmed. The message is acknowledged.
     Done,
-    /// It failed: tried again, rejected or given up, as the fault says and the ladder allows.
+    /// It failed. The fault and the ladder decide whether it is tried again, rejected or given up.
     Failed(Failure),
-    /// It could not be handled now, for this reason: it comes again after the shortest delay of its ladder. That does not
-    /// count as a try.
+    /// It could not be handled now, for the named reason. It is delivered again after the shortest delay of its ladder,
+    /// and the try does not count.
     PutOff(&'static str),
-    /// As [`Verdict::PutOff`], after the shortest delay that is no shorter than this, or the longest one.
+    /// As [`Verdict::PutOff`], after the shortest delay that is at least this long, or the longest one.
     PutOffFor(&'static str, Duration),
-    /// As [`Verdict::PutOffFor`], into another queue of the role, by its place in [`Role::queues`].
+    /// As [`Verdict::PutOffFor`], through another queue of the role, by its index in [`Role::queues`].
     PutOffTo(&'static str, Duration, usize),
-    /// Back to its queue, for another process. That does not count as a try.
+    /// It returns to its queue for another process, and the try does not count.
     PutBack,
 }
 
@@ -178,22 +181,25 @@ pub enum Ending {
     Failed,
 }
 
-/// What becomes of a message that has ended without success.
+/// What happens to a message that has ended without success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// It is acknowledged: whoever waits for it was told.
+    /// It is acknowledged, because its outcome has been published.
     Acknowledge,
     /// It goes to its dead-letter queue.
     DeadLetter,
 }
 
 impl<M> Incoming<M> {
-    /// What a message is given up for that was delivered as often as its queue allows.
+    /// The failure of a message that was delivered as often as its queue allows; `None` for other messages.
     pub(super) fn worn_out(&self, delivery_limit: u32) -> Option<Failure> {
         let delivered = self.delivery.delivered_in_all().saturating_add(1);
         (delivered >= delivery_limit).then(|| Failure {
             stage: Stage::Parse,
-            fault: Fault::broken(Code::WorkerBroken, format!("delivered {delivered} times without an outcome")),
+            fault: Fault::broken(
+                Code::WorkerBroken,
+                format!("the message was delivered {delivered} times without an outcome"),
+            ),
         })
     }
 }

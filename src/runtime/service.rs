@@ -1,13 +1,17 @@
-//! Runs a role: connects, takes messages while it can handle any, connects again when the connection is lost, and
+//! Runs a role: connects, consumes while the role can handle messages, reconnects when the connection is lost, and
 //! drains on shutdown.
 //!
-//! One task does all of this, one step after the other; the work on messages runs in tasks of its own
-//! ([`jobs`](super::jobs)). Three facts decide how it works. A connection may be lost at any time: RabbitMQ then gives
-//! all messages that were not acknowledged to other consumers, while the work on them goes on here; that is why the
-//! outcome of work must not depend on who does it. A process that can handle nothing (a wrong key, a full disk) fails
-//! faster than others succeed, and would take most of the messages: it takes none until a check has passed. And a
-//! process that is told to stop first ends its consumers, so that nothing new comes, then gives running work a grace
-//! period, and then puts the rest back for others.
+//! One task does all of this step by step; messages are handled in tasks of their own ([`jobs`](super::jobs)). Three
+//! facts determine the design.
+//!
+//! A connection may be lost at any time. RabbitMQ then gives all unacknowledged messages to other consumers while this
+//! process still works on them. So the result of work must not depend on which process does it.
+//!
+//! A process that cannot handle anything (a wrong key, a full disk) fails faster than others succeed, and would take
+//! most of the messages. It takes none until a check has passed.
+//!
+//! A process that is told to stop first ends its consumers, so that no new messages arrive, then gives running work a
+//! grace period, and then returns the remaining messages for other processes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::consume::Batches;
 use super::health::Health;
-use super::jobs::{Jobs, LAST_WORDS, Runner};
+use super::jobs::{Jobs, PUT_BACK_TIMEOUT, Runner};
 use super::metrics::Metrics;
 use super::pull::{End, Taker, hand_over};
 use super::role::{Intake, Role};
@@ -27,10 +31,10 @@ use super::tenants::Tenants;
 use crate::broker::{Backoff, BrokerError, Mover, Publisher, Subscription, Topology};
 use crate::config;
 
-/// Longest time that a role that stops spends on what waits in second queues.
-const HAND_OVER: Duration = Duration::from_secs(10);
-/// How much of the broker's patience with an acknowledgement the work on a message may use up.
-const WORK_PART: f64 = 0.9;
+/// The longest time that a stopping role spends on moving messages of second queues back.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The part of the broker's time limit for acknowledgements that the work on a message may use.
+const WORK_TIME_PART: f64 = 0.9;
 
 /// A role that runs until told to stop.
 #[derive(Debug)]
@@ -43,8 +47,8 @@ pub struct Service<R: Role> {
 }
 
 impl<R: Role> Service<R> {
-    /// A role that has not connected yet. `publisher` has the topology of the role's queues; what runs at shutdown has `grace`
-    /// to end.
+    /// A role that has not connected yet. `publisher` has the topology of the role's queues. Work that runs at shutdown
+    /// has `grace` to end.
     ///
     /// # Errors
     /// [`BrokerError::Config`]
@@ -73,13 +77,13 @@ impl<R: Role> Service<R> {
         self.health.clone()
     }
 
-    /// Works until `shutdown`, then finishes what it has within the grace period and puts back the rest.
+    /// Runs until `shutdown`, then lets running work end within the grace period and returns the remaining messages.
     ///
     /// # Errors
-    /// Where the broker refuses this process before it ever consumed: an operator is needed. Everything later is waited
-    /// out.
+    /// If the broker refuses this process before it has consumed for the first time: an operator is needed. Later
+    /// errors are waited out.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), BrokerError> {
-        // In the same task, so that there is no beat where the loop hangs.
+        // Polled in the same task as the loop, so that the heartbeat stops if the loop hangs.
         select! {
             ended = self.connect_and_consume(shutdown) => ended,
             () = self.health.beat() => Ok(()),
@@ -126,8 +130,8 @@ impl<R: Role> Service<R> {
         Ok(())
     }
 
-    /// Waits until the role could handle a message. With a wrong key or a full disk it would otherwise take the messages of
-    /// processes that are well, faster than they do, and each message would lose a try.
+    /// Waits until the role can handle a message. With a wrong key or a full disk it would otherwise take messages from
+    /// healthy processes, faster than those do, and each message would lose a try.
     async fn until_able(&self) {
         let mut backoff = Backoff::new(&self.config);
         loop {
@@ -139,8 +143,8 @@ impl<R: Role> Service<R> {
         self.health.waits_for(None);
     }
 
-    /// Takes messages over one connection until it is lost, or until told to stop. While the role can handle nothing it takes
-    /// none and keeps the connection: what runs can still be acknowledged.
+    /// Consumes over one connection until it is lost, or until told to stop. While the role cannot handle anything it
+    /// takes no messages but keeps the connection, so that running work can still be acknowledged.
     async fn consume(
         &self,
         mut subscription: Subscription,
@@ -164,12 +168,12 @@ impl<R: Role> Service<R> {
         self.health.stops();
         let stop = async {
             let mut mover = Mover::new(&self.config, &self.runner.settler.topology);
-            hand_over(&mut subscription, &mut mover, self.grace.min(HAND_OVER)).await;
-            // No longer than what runs may take: the broker puts back by itself what is not acknowledged.
-            let stopped = timeout(self.grace + LAST_WORDS, subscription.stop()).await;
+            hand_over(&mut subscription, &mut mover, self.grace.min(HAND_OVER_TIMEOUT)).await;
+            // No longer than running work may take: the broker requeues by itself what is not acknowledged.
+            let stopped = timeout(self.grace + PUT_BACK_TIMEOUT, subscription.stop()).await;
             tracing::info!(jobs = jobs.tasks.len(), heard = stopped.is_ok(), "no longer consuming");
         };
-        // At the same time: a broker that has fallen silent takes nothing off the grace period.
+        // Both at the same time: a broker that does not respond must not shorten the grace period.
         tokio::join!(stop, jobs.finish(self.grace));
         subscription.close().await;
         Ok(())
@@ -196,8 +200,8 @@ impl<R: Role> Service<R> {
     }
 }
 
-/// How long after its receipt a message may be worked on, so that the broker is still patient when it is acknowledged.
+/// How long after its receipt a message may be worked on, so that it is acknowledged within the broker's time limit.
 #[must_use]
 pub fn work_time(config: &config::Broker) -> Duration {
-    Duration::from_secs(config.ack_timeout_s).mul_f64(WORK_PART)
+    Duration::from_secs(config.ack_timeout_s).mul_f64(WORK_TIME_PART)
 }

@@ -11,7 +11,7 @@ use super::role::{Ending, Incoming, Role, Settled, Verdict};
 use super::spans;
 use crate::broker::{BrokerError, Delivery, Message, Mover, Note, Publisher, Topology, WorkQueue};
 
-/// Ends deliveries.
+/// Settles deliveries: acknowledges or moves them.
 #[derive(Debug, Clone)]
 pub(super) struct Settler {
     pub(super) publisher: Publisher,
@@ -25,7 +25,8 @@ impl Settler {
         &self.topology.spec(delivery.queue()).name
     }
 
-    /// Ends a delivery as the role says. Returns when the message is acknowledged, or the delivery is no longer ours.
+    /// Settles a delivery as the verdict says. Returns when the message is acknowledged, or the channel of the delivery
+    /// is closed.
     pub(super) async fn settle<R: Role>(&self, role: &R, message: &Incoming<R::Message>, verdict: Verdict) {
         let delivery = &message.delivery;
         let mut failure = match verdict {
@@ -46,7 +47,7 @@ impl Settler {
         let before = delivery.tries();
         let delays_s = &self.topology.spec(delivery.queue()).ladder.delays_s;
         let mut is_first = true;
-        // A delivery that is no longer ours goes to another consumer, which decides about it.
+        // If the channel is closed, the message goes to another consumer, which decides about it.
         while !delivery.is_void() {
             let attempts = before.attempts.saturating_add(1);
             let Some(note) = note(&failure, attempts, before.suspicions) else {
@@ -60,7 +61,7 @@ impl Settler {
             };
             match caught(role.ended(message, ending, &note)).await {
                 Some(Ok(Settled::Acknowledge)) => return acknowledge(delivery).await,
-                // The failure that kept a rejection from being told may pass. The other ending is told once only.
+                // The failure that prevented publishing a rejection may be temporary, so it is decided about once more.
                 Some(Err(next)) if ending == Ending::Rejected && is_first => (failure, is_first) = (next, false),
                 Some(Ok(Settled::DeadLetter) | Err(_)) | None => {
                     if !R::COUNTS_OUTCOMES {
@@ -85,23 +86,24 @@ impl Settler {
         self.pass_on(delivery, &retry).await;
     }
 
-    /// Has a message come again later, its attempt not counted: after the shortest delay of the ladder that is long enough, or
-    /// behind the others of its queue where there is no ladder. Published anew rather than put back: before RabbitMQ 4.3 each time that
-    /// a message is put back counts towards its delivery limit.
+    /// Has a message delivered again later without counting the attempt: after the shortest delay of the ladder that is
+    /// long enough, or at the end of the queue `to` if there is no ladder. It is published as a new message, because before
+    /// RabbitMQ 4.3 each requeue counts towards the delivery limit.
     async fn put_off(&self, delivery: &Delivery, why: &'static str, wait: Duration, to: WorkQueue) {
         let step = step(0, Some(wait), &self.topology.spec(to).ladder.delays_s);
         let queue = self.topology.retry_queue(to, step).map(|(queue, _delay_s)| queue);
         let queue = queue.unwrap_or_else(|| self.topology.work_queue(WorkQueue::plain(to.index)));
-        tracing::info!(why, queue, "a message is put off");
+        tracing::info!(why, queue, "a message is postponed");
         self.metrics.put_off(self.label(delivery), why, 1);
         spans::ended("put-off", None);
         self.pass_on(delivery, &Message::moved(queue, delivery)).await;
     }
 
-    /// Back to its queue, for anybody to take it, and no attempt counted. Before RabbitMQ 4.3 that counts towards the delivery
-    /// limit of the message: where half of it is used up, it goes behind the others of its queue as a new message instead.
+    /// Returns a message to its queue for any consumer, without counting the attempt. Before RabbitMQ 4.3 a requeue
+    /// counts towards the message's delivery limit, so once half of that is used up, the message is published to the
+    /// end of its queue as a new one instead.
     pub(super) async fn put_back(&self, delivery: &Delivery) {
-        if !is_worn(delivery, self.topology.delivery_limit()) {
+        if !is_half_used(delivery, self.topology.delivery_limit()) {
             return put_back(delivery).await;
         }
         let queue = self.topology.work_queue(delivery.queue());
@@ -121,49 +123,52 @@ impl Settler {
         self.pass_on(delivery, &Message::dead(&self.topology, delivery, note)).await;
     }
 
-    /// Confirmed in its next queue, then gone from this one.
+    /// Publishes the message to its next queue, and acknowledges the delivery once that is confirmed.
     async fn pass_on(&self, delivery: &Delivery, message: &Message) {
         if delivery.is_void() {
             return;
         }
         let span = spans::publish(message.exchange(), message.routing_key(), None);
-        // Published only while the delivery is ours: RabbitMQ delivers it again otherwise, and there would be two messages.
+        // Published only while the delivery's channel is open. Otherwise RabbitMQ delivers the message again, and it
+        // would exist twice.
         match self.publisher.deliver_while(message, || !delivery.is_void()).instrument(span).await {
             Ok(()) => acknowledge(delivery).await,
-            Err(BrokerError::Unwanted) => tracing::info!("the broker delivers a message again: it is not passed on"),
+            Err(BrokerError::Unwanted) => {
+                tracing::info!("the delivery was lost: its message is not moved, RabbitMQ delivers it again")
+            }
             Err(error) => {
-                tracing::error!(%error, "a message cannot be passed on: it goes back to its queue");
+                tracing::error!(%error, "a message could not be moved: it returns to the queue that it came from");
                 put_back(delivery).await;
             }
         }
     }
 }
 
-/// Whether half of a message's delivery limit is used up.
-pub(super) fn is_worn(delivery: &Delivery, delivery_limit: u32) -> bool {
+/// Whether at least half of a message's delivery limit is used up.
+pub(super) fn is_half_used(delivery: &Delivery, delivery_limit: u32) -> bool {
     delivery.delivered_before() >= delivery_limit / 2
 }
 
-/// As [`Settler::put_back`], over the connection of a taker, for what was not begun.
+/// As [`Settler::put_back`], for a message that was not begun, over the mover's connection.
 pub(super) async fn give_back(mover: &mut Mover, delivery: &Delivery, delivery_limit: u32) {
-    if !is_worn(delivery, delivery_limit) {
+    if !is_half_used(delivery, delivery_limit) {
         return put_back(delivery).await;
     }
     if let Err(error) = mover.renew(delivery).await {
-        tracing::debug!(%error, "the message is put back and counted");
+        tracing::debug!(%error, "the message is requeued by the broker, which counts a delivery");
     }
 }
 
 async fn acknowledge(delivery: &Delivery) {
-    unsettled(delivery.ack().await);
+    log_unsettled(delivery.ack().await);
 }
 
-/// Back to its queue by the broker, which may count it.
+/// Has the broker requeue the message, which may count towards its delivery limit.
 async fn put_back(delivery: &Delivery) {
-    unsettled(delivery.requeue().await);
+    log_unsettled(delivery.requeue().await);
 }
 
-fn unsettled(result: Result<(), BrokerError>) {
+fn log_unsettled(result: Result<(), BrokerError>) {
     if let Err(error) = result {
         tracing::info!(%error, "the broker delivers a message again");
     }

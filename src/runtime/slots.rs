@@ -1,38 +1,38 @@
-//! How many messages are handled at the same time: a worker takes a slot before it takes a message, and frees the slot
-//! while the work on that message only waits.
+//! Limits how many messages are handled at the same time. A worker takes a slot before it takes a message, and gives
+//! the slot back while the work on that message only waits.
 //!
-//! A slot is for work that takes a CPU. Work that waits, for an origin or for the same file's job before it, *parks*:
-//! it gives its slot back and takes one again when it can go on ([`Lease`](super::Lease)). Parked messages are counted,
-//! in all and for each tenant.
+//! A slot is for work that needs a CPU. Work that waits, for an origin or for an earlier job of the same file, *parks*:
+//! it gives its slot back and takes one again when it can continue ([`Lease`](super::Lease)). The number of parked
+//! messages is limited, in all and for each tenant.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// How many messages at the same time, and how many of them may be of which queue. Cheap to clone.
+/// The slots: how many messages may be handled at the same time, and how many of them from each queue. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Slots {
     all: Arc<Semaphore>,
-    /// One for each queue but a first one that may use all of them.
+    /// One semaphore for each queue; none for the first queue if it may use all slots.
     of_queue: Arc<Vec<Option<Arc<Semaphore>>>>,
     count: u16,
     counts: Arc<Vec<u16>>,
-    /// A slot became free.
+    /// Notified when a slot is given back.
     freed: Arc<Notify>,
     parked: Parked,
 }
 
-/// Messages that wait without a slot. Cheap to clone.
+/// Counts parked messages, which wait without a slot. Cheap to clone.
 #[derive(Debug, Clone)]
 struct Parked {
     by_tenant: Arc<Mutex<HashMap<String, usize>>>,
     limit: usize,
-    /// No tenant may have more of them: the others are there for the next one whose origin is slow.
+    /// Most parked messages of one tenant. The rest is left for the next tenant whose origin is slow.
     limit_of_tenant: usize,
 }
 
-/// A place among the parked until this is dropped.
+/// One parked message, counted until this is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     parked: Parked,
@@ -47,13 +47,15 @@ pub struct Slot {
 }
 
 impl Slots {
-    /// So many slots, at least one. `counts` says for each queue of the role, the most urgent one first, how many of them it
-    /// may use, at least one. At most `parked` messages wait without a slot, and at most half of those for one tenant.
+    /// Creates `count` slots, at least one. `counts` says for each queue of the role, the most urgent one first, how
+    /// many of them it may use, at least one. At most `parked` messages wait without a slot, at most half of those of
+    /// one tenant.
     #[must_use]
     pub fn new(count: u16, counts: &[u16], parked: usize) -> Self {
         let count = count.max(1);
         let counts: Vec<u16> = counts.iter().map(|most| (*most).clamp(1, count)).collect();
-        // Those behind the first one always have their own count, which shows whether any of theirs is at work.
+        // Queues behind the first one always have a semaphore, because it shows whether any of their messages is
+        // handled.
         let semaphore = |(queue, most): (usize, &u16)| {
             (queue > 0 || *most < count).then(|| Arc::new(Semaphore::new((*most).into())))
         };
@@ -67,19 +69,19 @@ impl Slots {
         }
     }
 
-    /// All of them.
+    /// How many slots there are.
     #[must_use]
     pub const fn count(&self) -> u16 {
         self.count
     }
 
-    /// Those that a queue may use, by its place among the queues of the role.
+    /// How many slots a queue may use, by its index among the role's queues.
     #[must_use]
     pub fn count_of(&self, queue: usize) -> u16 {
         self.counts.get(queue).copied().unwrap_or(self.count)
     }
 
-    /// A slot for a message of this queue, where one is free. Parked messages that want theirs back come first.
+    /// A slot for a message of this queue, if one is free. Parked messages that wait for a slot come first.
     pub(super) fn take(&self, queue: usize) -> Option<Slot> {
         let of_queue = match self.semaphore(queue) {
             Some(semaphore) => Some(Arc::clone(semaphore).try_acquire_owned().ok()?),
@@ -89,7 +91,7 @@ impl Slots {
         Some(Slot { _all: all, _of_queue: of_queue })
     }
 
-    /// As [`Slots::take`], for a message that has waited without a slot: comes before all new messages.
+    /// As [`Slots::take`] for a parked message, which comes before all new messages: waits until a slot is free.
     pub(super) async fn take_back(&self, queue: usize) -> Option<Slot> {
         let of_queue = match self.semaphore(queue) {
             Some(semaphore) => Some(Arc::clone(semaphore).acquire_owned().await.ok()?),
@@ -105,9 +107,9 @@ impl Slots {
         self.semaphore(queue).map_or(all, |semaphore| all.min(semaphore.available_permits()))
     }
 
-    /// The order in which a free slot looks into the queues, after a message of the queue `last`. The first one is the most
-    /// urgent and comes first, except that each other queue of which nothing is at work comes before it, so that no number
-    /// of urgent messages keeps it waiting; where there is but one slot, queues take turns.
+    /// The order in which the queues are tried for a free slot, after a message of the queue `last`. The first queue is
+    /// the most urgent and comes first, but each other queue with no running message comes before it, so that urgent
+    /// messages cannot keep it waiting for ever. With only one slot the queues take turns.
     pub(super) fn order(&self, last: Option<usize>) -> Vec<usize> {
         let comes_first = |queue: usize| {
             let most = usize::from(self.count_of(queue));
@@ -115,27 +117,27 @@ impl Slots {
             queue > 0 && is_idle && (self.count > 1 || last != Some(queue))
         };
         let mut order: Vec<usize> = (0..self.counts.len()).collect();
-        // Stable: within both parts they stay in their order.
+        // The sort is stable: within both groups the queues keep their order.
         order.sort_by_key(|queue| !comes_first(*queue));
         order
     }
 
-    /// Waits until a message has given back its slot, or one has done so since this was last asked.
+    /// Waits until a message has given back its slot, or has done so since the last call.
     pub(super) async fn freed(&self) {
         self.freed.notified().await;
     }
 
-    /// Has [`Slots::freed`] return.
+    /// Makes [`Slots::freed`] return.
     pub(super) fn is_freed(&self) {
         self.freed.notify_one();
     }
 
-    /// Whether this tenant has as many messages waiting without a slot as it may have: no more of its messages are taken.
-    pub(super) fn waits_enough(&self, tenant: &str) -> bool {
+    /// Whether this tenant has as many parked messages as it may have. Then no more of its messages are taken.
+    pub(super) fn has_max_parked(&self, tenant: &str) -> bool {
         self.parked.of(tenant) >= self.parked.limit_of_tenant
     }
 
-    /// A place for one more message that waits without a slot, where there is one.
+    /// Counts one more parked message of this tenant; `None` if the limits do not allow it.
     pub(super) fn park(&self, tenant: &str) -> Option<Place> {
         self.parked.enter(tenant)
     }

@@ -1,8 +1,9 @@
-//! Spans: one for each message that is handled, one for each step of the work on it, one for each message that comes of it.
+//! Spans: one for each handled message, one for each step of the work on it, and one for each message that is
+//! published.
 //!
-//! Names and attributes are those of OpenTelemetry's conventions for messaging, and for RabbitMQ in particular
-//! (<https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/>); our own begin with `mediamill.`. No attribute has
-//! what customers wrote or named: ids, words of this program, and numbers.
+//! Names and attributes follow OpenTelemetry's conventions for messaging and for RabbitMQ
+//! (<https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/>); our own begin with `mediamill.`. Attributes
+//! contain only ids, words of this program and numbers, never text or names from customers.
 
 use tracing::{Instrument, Span, field};
 
@@ -12,7 +13,7 @@ use crate::error::Code;
 use crate::events::{MAX_ID_BYTES, Stage, TraceContext};
 use crate::telemetry::{self, SPANS};
 
-/// The span of messages from `queue` that are handled together, in the trace of its sender where it is one message.
+/// The span of messages from `queue` that are handled together. For a single message it continues the sender's trace.
 pub(super) fn process<M>(messages: &[Incoming<M>], queue: &str, label: &str) -> Span {
     let span = tracing::info_span!(
         target: SPANS,
@@ -41,11 +42,11 @@ pub(super) fn process<M>(messages: &[Incoming<M>], queue: &str, label: &str) -> 
     };
     let Incoming { delivery, info, .. } = message;
     let trace = info.trace.clone().or_else(|| {
-        // A message that is no event may come from a sender that traces all the same.
+        // A message that is not an event may still come from a sender that writes trace headers.
         let headers = delivery.headers();
         TraceContext::read(|name| headers.get(name).cloned())
     });
-    // First of all: a span that has begun has no other parent any more.
+    // Before anything else: the parent of a span cannot be changed once the span has begun.
     if let Some(trace) = trace {
         telemetry::adopt(&span, &trace);
     }
@@ -61,8 +62,8 @@ pub(super) fn process<M>(messages: &[Incoming<M>], queue: &str, label: &str) -> 
     span
 }
 
-/// Fields that every log line about a message has: tenant, media and trace. The span has the level `error`, so that no filter
-/// that lets a line through leaves them out.
+/// Fields of every log line about a message: tenant, media and trace. The span has the level `error`, so that any
+/// filter that lets a log line through also keeps these fields.
 pub(super) fn named(info: &MessageInfo, process: &Span) -> Span {
     let Some(media_id) = &info.media_id else { return Span::none() };
     let tenant = id(&info.tenant).filter(|tenant| !tenant.is_empty());
@@ -75,17 +76,17 @@ pub(super) fn named(info: &MessageInfo, process: &Span) -> Span {
     )
 }
 
-/// Does one step in a span of its own.
+/// Runs one step in a span of its own.
 ///
 /// # Errors
-/// Those of the step.
+/// The error of the step.
 pub async fn step<T>(stage: Stage, step: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let span = tracing::info_span!(target: SPANS, "step", otel.name = stage.as_str());
-    // In a box: a job has its steps one after another, and would be as large as all of them together.
+    // Boxed: the future of a job contains all its steps, and would otherwise be as large as all of them together.
     Box::pin(step).instrument(span.clone()).await.inspect_err(|failure| failed(&span, failure))
 }
 
-/// The span of a message that is published: to an exchange, or with an empty one to the queue of that name.
+/// The span of publishing a message to an exchange, or with an empty `exchange` to the queue that `routing_key` names.
 #[must_use]
 pub fn publish(exchange: &str, routing_key: &str, message_id: Option<&str>) -> Span {
     let destination = destination(&[exchange, routing_key]);
@@ -103,14 +104,14 @@ pub fn publish(exchange: &str, routing_key: &str, message_id: Option<&str>) -> S
     )
 }
 
-/// Marks a span with the failure that ended it.
+/// Marks a span as failed.
 pub fn failed(span: &Span, failure: &Failure) {
     if let Some(code) = failure.fault.code() {
         telemetry::fail(span, code);
     }
 }
 
-/// Records on the span of the message how it ended, and with what code if not well.
+/// Records on the span of the message how it ended, and with which code if it did not succeed.
 pub fn ended(outcome: &str, code: Option<Code>) {
     let span = Span::current();
     span.record("mediamill.outcome", outcome);
@@ -119,12 +120,12 @@ pub fn ended(outcome: &str, code: Option<Code>) {
     }
 }
 
-/// An id that is too long for an event is too long for every log line and span.
+/// The id, unless it is longer than an event may have: then it would be too long for log lines and spans as well.
 fn id(text: &str) -> Option<&str> {
     (text.len() <= MAX_ID_BYTES).then_some(text)
 }
 
-/// `exchange:routing key:queue` without what is empty, and without the queue where the routing key is its name.
+/// `exchange:routing key:queue`, without empty parts, and without the queue if its name is the routing key.
 fn destination(parts: &[&str]) -> String {
     let mut parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
     parts.dedup();
@@ -136,7 +137,7 @@ mod tests {
     use super::destination;
 
     #[test]
-    fn destinations_are_named_as_the_conventions_have_it() {
+    fn destinations_are_named_as_in_the_conventions() {
         let sent = ["mediamill", "media.received.audio", "mediamill.audio"];
         assert_eq!(destination(&sent), "mediamill:media.received.audio:mediamill.audio");
         assert_eq!(destination(&["", "mediamill.audio", "mediamill.audio"]), "mediamill.audio");

@@ -1,32 +1,32 @@
-//! What goes wrong.
+//! The faults that a simulated provider can show.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Something that a provider is known for.
+/// A fault that real providers show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// The first URL of a file has expired when it is asked for: 404.
+    /// The first URL of a file has expired when it is requested: 404.
     Expired,
-    /// The file itself is not there at first: 404 twice.
+    /// The file itself is not available at first: 404 twice.
     NotYet,
     /// The media API answers 503 twice for each file.
     Unavailable,
-    /// The media API refuses for having been asked too often, once for each file.
+    /// The media API answers that there were too many requests, once for each file.
     Throttled,
-    /// The bytes break off in the middle, once for each file.
+    /// The connection ends in the middle of the file, once for each file.
     Cut,
-    /// An HTML page with status 200 in the place of the file, once for each file.
+    /// An HTML page with status 200 instead of the file, once for each file.
     Html,
-    /// Each webhook is sent twice, both at the same moment.
+    /// Each webhook is sent twice at the same moment.
     Duplicates,
-    /// Webhooks are sent in another order.
+    /// Webhooks are sent in a different order.
     Reordered,
-    /// Texts and statuses between the messages with files, in the same webhooks.
+    /// Webhooks also contain texts and statuses between the messages with files.
     Noise,
 }
 
-/// Words and meanings of all faults.
+/// The word of each fault.
 const WORDS: [(&str, Fault); 9] = [
     ("expired", Fault::Expired),
     ("not-yet", Fault::NotYet),
@@ -44,10 +44,10 @@ const WORDS: [(&str, Fault); 9] = [
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Reads words with commas between them; `all` is every one.
+    /// Parses words separated by commas; `all` means every fault.
     ///
     /// # Errors
-    /// With the words that there are, where one is none.
+    /// The possible words, if one is unknown.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "all" {
             return Ok(Self(WORDS.iter().map(|(_, fault)| *fault).collect()));
@@ -56,27 +56,27 @@ impl Faults {
         let faults = words.map(|word| {
             let known: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
             let found = WORDS.iter().find(|(known, _)| *known == word).map(|(_, fault)| *fault);
-            found.ok_or_else(|| format!("{word:?} is no fault; there are {}, or all", known.join(", ")))
+            found.ok_or_else(|| format!("{word:?} is not a fault; possible are {}, or all", known.join(", ")))
         });
         faults.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether it is among them.
+    /// Whether the set contains this fault.
     #[must_use]
     pub fn has(&self, fault: Fault) -> bool {
         self.0.contains(&fault)
     }
 }
 
-/// How often each fault has struck each file.
+/// How often each fault has occurred for each file.
 #[derive(Debug, Default)]
-pub(super) struct Struck(Mutex<HashMap<(Fault, String), u32>>);
+pub(super) struct Occurrences(Mutex<HashMap<(Fault, String), u32>>);
 
-impl Struck {
-    /// Whether the fault strikes now: so often for each file, and never again.
-    pub(super) fn strikes(&self, fault: Fault, id: &str, times: u32) -> bool {
-        let mut struck = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = struck.entry((fault, id.to_owned())).or_default();
+impl Occurrences {
+    /// Whether the fault occurs now: `times` times for each file, and never again.
+    pub(super) fn occurs(&self, fault: Fault, id: &str, times: u32) -> bool {
+        let mut occurrences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = occurrences.entry((fault, id.to_owned())).or_default();
         *count += 1;
         *count <= times
     }

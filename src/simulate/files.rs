@@ -1,23 +1,23 @@
-//! The files that are sent.
+//! The files that the simulated messages carry.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// Larger files are not sent: Meta's limit for incoming media.
+/// Larger files are not sent: this is Meta's limit for incoming media.
 const MAX_BYTES: u64 = 100 << 20;
 
-/// A file of the folder.
+/// A file in the folder.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Its name.
     pub name: String,
-    /// MIME type by its name.
+    /// MIME type derived from its name.
     pub mime_type: String,
-    /// `audio`, `video`, `image` or `document`, as a phone sends it.
+    /// `audio`, `video`, `image` or `document`: how a phone sends such a file.
     pub kind: &'static str,
     /// Size in bytes.
     pub size_bytes: u64,
@@ -25,15 +25,15 @@ pub struct Sample {
     pub sha256: [u8; 32],
 }
 
-/// All files of a folder, in the order of their names.
+/// All files in a folder, ordered by name.
 #[derive(Debug)]
 pub struct Files(Vec<Sample>);
 
 impl Files {
-    /// Reads a folder, not what is below it.
+    /// Reads a folder without its subfolders.
     ///
     /// # Errors
-    /// Where it cannot be read, or has no file that can be sent.
+    /// If it cannot be read, or has no file that can be sent.
     pub fn read(folder: &Path) -> io::Result<Self> {
         let mut paths: Vec<PathBuf> =
             std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
@@ -46,12 +46,12 @@ impl Files {
             }
         }
         if samples.is_empty() {
-            return Err(io::Error::other(format!("{} has no file that could be sent", folder.display())));
+            return Err(io::Error::other(format!("{} has no file with 1 byte to 100 MiB", folder.display())));
         }
         Ok(Self(samples))
     }
 
-    /// The file of the n-th message: from the first again after the last.
+    /// The file of the n-th message. After the last file it begins again with the first.
     #[must_use]
     pub fn of_message(&self, n: usize) -> &Sample {
         &self.0[n % self.0.len()]

@@ -1,4 +1,4 @@
-//! Meta's Graph API and webhooks, and 360dialog's form of both.
+//! Simulates Meta's Graph API and webhooks, and 360dialog's variant of both.
 //!
 //! Sources: <https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media>,
 //! <https://docs.360dialog.com/partner/messaging/media-messages/upload-retrieve-delete-media>.
@@ -12,14 +12,14 @@ use sha2::Sha256;
 use super::played::{Answer, Asked, Delivered, Played, Webhook, unix_now};
 use super::{Fault, Provider, URL_LIFETIME};
 
-/// Where files are, below whichever host.
+/// The path of files, on any host.
 const ATTACHMENTS: &str = "/whatsapp_business/attachments/";
-/// Ids of files: this, and the number of the message in six digits.
+/// The number that ids of files start from; the number of the message is added.
 const FILE_ID: u64 = 700_000_000_000_000;
-/// When the first message was sent.
+/// Unix time of the first message.
 const FIRST_SENT: usize = 1_790_000_000;
 
-/// `wamid.` and base64 of a phone number and a number, as real ones are.
+/// `wamid.` and base64 of a phone number and a number, like a real message id.
 fn message_id(n: usize) -> String {
     format!("wamid.{}", STANDARD.encode(format!("5511999990000-{n:08}")))
 }
@@ -81,7 +81,8 @@ fn signature(secret: &str, body: &[u8]) -> String {
     hex::encode(hmac.finalize().into_bytes())
 }
 
-/// JSON as Meta writes and signs it: `\uXXXX` in lower case for all that is no ASCII, and for `@`, `<` and `%`; `\/`.
+/// JSON in the form that Meta writes and signs: `\uXXXX` in lower case for everything outside of ASCII and for `@`, `<`
+/// and `%`; `\/` for a slash.
 fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len() * 2);
     for c in json.chars() {
@@ -108,25 +109,25 @@ pub(super) fn answer(played: &Played, asked: &Asked) -> Answer {
     if asked.path == ATTACHMENTS { attachment(played, asked) } else { resolve(played, asked) }
 }
 
-/// `GET /<version>/<id>`, and without a version where 360dialog is played.
+/// `GET /<version>/<id>`; without the version for 360dialog.
 fn resolve(played: &Played, asked: &Asked) -> Answer {
     let id = asked.path.rsplit('/').next().unwrap_or_default();
     let known = id.parse().ok().and_then(|id: u64| id.checked_sub(FILE_ID)).map(|n| n.to_string());
     let Some((n, sample)) = known.and_then(|n| played.sample(&n).map(|sample| (n.clone(), sample))) else {
         return graph_error(400, 100, Some(33), "Unsupported get request. Object does not exist");
     };
-    if played.strikes(Fault::Throttled, &n, 1) {
+    if played.occurs(Fault::Throttled, &n, 1) {
         return match played.options.provider {
             Provider::Dialog360 => Answer::Json(400, json!({ "error": "You have exceeded the endpoint rate limit." })),
             _ => graph_error(400, 80_007, None, "Rate limit issues"),
         };
     }
-    if played.strikes(Fault::Unavailable, &n, 2) {
+    if played.occurs(Fault::Unavailable, &n, 2) {
         return graph_error(503, 2, None, "Service temporarily unavailable");
     }
-    let is_expired = played.strikes(Fault::Expired, &n, 1);
+    let is_expired = played.occurs(Fault::Expired, &n, 1);
     let until = if is_expired { unix_now() - 1 } else { unix_now() + URL_LIFETIME.as_secs() };
-    // 360dialog passes Meta's own host on, which nobody without a token of Meta's may ask.
+    // 360dialog returns URLs with Meta's host, which only Meta's own tokens can request.
     let host = match played.options.provider {
         Provider::Dialog360 => "https://lookaside.fbsbx.com".to_owned(),
         _ => format!("http://{}", played.address),
@@ -143,7 +144,7 @@ fn resolve(played: &Played, asked: &Asked) -> Answer {
 fn attachment(played: &Played, asked: &Asked) -> Answer {
     let until: u64 = asked.parameter("ext").and_then(|text| text.parse().ok()).unwrap_or_default();
     let id = asked.parameter("mid").unwrap_or_default().to_owned();
-    if until < unix_now() || played.strikes(Fault::NotYet, &id, 2) {
+    if until < unix_now() || played.occurs(Fault::NotYet, &id, 2) {
         return Answer::Json(404, json!({ "error": "not found" }));
     }
     Answer::File(id)

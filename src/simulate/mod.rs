@@ -1,8 +1,7 @@
-//! A messaging provider on this machine: its media API, and signed webhooks for the files of a folder, with the faults that
-//! providers are known for. For trying a gateway and a worker without an account, and for tests.
+//! Simulates a messaging provider on this machine: its media API, and signed webhooks for the files of a folder, with
+//! the faults that real providers show. For trying a gateway and a worker without an account, and for tests.
 //!
-//! It is written against the providers' documentation and shares no code with the gateway: not its parsers, not its
-//! verifiers.
+//! It follows the providers' documentation and shares no code with the gateway, neither parsers nor verifiers.
 
 mod faults;
 mod files;
@@ -26,7 +25,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Which provider is played.
+/// The provider to simulate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
     /// WhatsApp Business Cloud API.
@@ -37,43 +36,43 @@ pub enum Provider {
     Twilio,
 }
 
-/// What is played, and to whom.
+/// The options of a simulation.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The provider.
     pub provider: Provider,
-    /// Where its media API listens.
+    /// The address that its media API listens on.
     pub listen: SocketAddr,
-    /// URL of the gateway's account, http only; none to send no webhooks.
+    /// URL of the gateway's account, http only; `None` to send no webhooks.
     pub webhook: Option<String>,
-    /// The URL that the gateway takes for its own, which signatures of Twilio's cover; [`Options::webhook`] where there is
-    /// none.
+    /// The URL under which the gateway is known outside, which Twilio's signatures cover; [`Options::webhook`] if
+    /// `None`.
     pub public_url: Option<String>,
-    /// Whose files are sent.
+    /// The folder whose files are sent.
     pub folder: PathBuf,
-    /// What webhooks are signed with: Meta's app secret, Twilio's auth token.
+    /// The secret for signing webhooks: Meta's app secret or Twilio's auth token.
     pub secret: String,
-    /// What the media API asks for: a bearer token, an API key, or the password of Basic authorization.
+    /// The credential that the media API requires: a bearer token, an API key, or the password of Basic authorization.
     pub token: String,
-    /// Number or account id that messages come to.
+    /// The number or account id that messages are sent to.
     pub account_id: String,
-    /// How many messages are sent; each file is sent again and again where there are fewer.
+    /// How many messages are sent. If there are fewer files, they are sent again.
     pub count: usize,
-    /// Messages a second; as fast as they are taken where it is 0.
+    /// Messages per second; 0 means as fast as they are accepted.
     pub rate: f64,
-    /// Webhooks on their way at the same time.
+    /// How many webhooks are sent at the same time.
     pub at_once: usize,
-    /// What goes wrong.
+    /// The faults to show.
     pub faults: Faults,
-    /// For what is left to chance.
+    /// The seed for random choices.
     pub seed: u64,
 }
 
-/// Plays the provider until `shutdown`. `delivered` is told of each message that was answered with success; it returns when
-/// all of them are, and the media API goes on.
+/// Simulates the provider until `shutdown`. `delivered` is called for each message whose webhook was answered with
+/// success. After the last message the media API keeps running.
 ///
 /// # Errors
-/// Where the port cannot be had, the folder has no files, or the gateway's URL is none.
+/// If the port cannot be opened, the folder has no files, or the gateway's URL is not valid.
 pub async fn run(
     options: Options,
     shutdown: CancellationToken,
@@ -91,5 +90,5 @@ pub async fn run(
     serving.await.map_err(io::Error::other)
 }
 
-/// How long a URL of a file is good for: Meta's five minutes.
+/// How long the URL of a file is valid: five minutes, as with Meta.
 const URL_LIFETIME: Duration = Duration::from_secs(300);

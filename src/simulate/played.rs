@@ -1,4 +1,4 @@
-//! The provider that is played, and what it says and is asked.
+//! The state of the simulated provider, and the requests and answers of its media API.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,48 +9,48 @@ use axum::http::Request;
 use axum::http::header::AUTHORIZATION;
 use serde_json::Value;
 
-use super::faults::Struck;
+use super::faults::Occurrences;
 use super::files::{Files, Sample};
 use super::{Fault, Options};
 
-/// A webhook as it is sent.
+/// A webhook to send.
 #[derive(Debug, Clone)]
 pub(super) struct Webhook {
     pub(super) content_type: &'static str,
-    /// The signature, or whatever else goes with it.
+    /// The headers besides the content type, such as the signature.
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Vec<u8>,
 }
 
-/// A message that the gateway has taken.
+/// A message that the gateway has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
     /// The provider's id of the message.
     pub message_id: String,
-    /// The provider's id of the file in it, where it has one for each file of a message.
+    /// The provider's id of the file, if it has one for each file of a message.
     pub part: Option<String>,
-    /// Number or account id that it came to.
+    /// The number or account id that it was sent to.
     pub account_id: String,
-    /// Name of the file.
+    /// The name of the file.
     pub file: String,
-    /// How often its webhook was sent until then.
+    /// How often its webhook was sent until it was accepted.
     pub attempts: u32,
 }
 
-/// The provider that is played.
+/// The simulated provider.
 #[derive(Debug)]
 pub(super) struct Played {
     pub(super) options: Options,
     pub(super) files: Arc<Files>,
     pub(super) address: SocketAddr,
-    struck: Struck,
+    occurrences: Occurrences,
 }
 
 /// An answer of the media API.
 pub(super) enum Answer {
     /// JSON with a status.
     Json(u16, Value),
-    /// The bytes of a file.
+    /// The bytes of the file with this id.
     File(String),
     /// A redirect.
     Redirect(u16, String),
@@ -84,18 +84,18 @@ impl Asked {
 
 impl Played {
     pub(super) fn new(options: Options, files: Arc<Files>, address: SocketAddr) -> Self {
-        Self { options, files, address, struck: Struck::default() }
+        Self { options, files, address, occurrences: Occurrences::default() }
     }
 
-    /// The file of a message, by the number that stands in its id.
+    /// The file of a message, by the number in its id.
     pub(super) fn sample(&self, id: &str) -> Option<&Sample> {
         let n: usize = id.parse().ok()?;
         (n < self.options.count.max(1)).then(|| self.files.of_message(n))
     }
 
-    /// Whether a fault is asked for, and strikes this file now.
-    pub(super) fn strikes(&self, fault: Fault, id: &str, times: u32) -> bool {
-        self.options.faults.has(fault) && self.struck.strikes(fault, id, times)
+    /// Whether this fault is enabled and occurs for this file now.
+    pub(super) fn occurs(&self, fault: Fault, id: &str, times: u32) -> bool {
+        self.options.faults.has(fault) && self.occurrences.occurs(fault, id, times)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Webhooks on their way to the gateway, again and again until they are answered with success.
+//! Sends webhooks to the gateway, each one repeatedly until it is answered with success.
 
 use std::io;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use url::Url;
 use super::played::{Delivered, Played, Webhook};
 use super::{Fault, provider};
 
-/// How long a provider waits for an answer.
+/// How long a provider waits for an answer to a webhook.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// The first pause before a webhook is sent again; each one is twice as long as the one before.
+/// The first pause before a webhook is sent again. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause. Providers take longer ones.
+/// The longest pause. Real providers have longer ones.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Where webhooks go: http only.
+/// The URL that webhooks are sent to: http only.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     authority: String,
@@ -49,7 +49,7 @@ impl Target {
     }
 }
 
-/// Sends every message, and returns when all of them were taken or `shutdown` came.
+/// Sends every message. Returns when all were accepted, or at `shutdown`.
 pub(super) async fn all(
     played: &Arc<Played>,
     target: Target,
@@ -89,15 +89,15 @@ pub(super) async fn all(
     tasks.wait().await;
 }
 
-/// How often it was sent; nothing where it was not taken before `shutdown`.
+/// Sends a webhook until it is accepted and returns how often it was sent; `None` at `shutdown`.
 async fn until_taken(target: &Target, webhook: &Webhook, shutdown: &CancellationToken) -> Option<u32> {
     let mut pause = FIRST_PAUSE;
     for attempt in 1.. {
         match timeout(ANSWER_TIMEOUT, post(target, webhook)).await {
             Ok(Ok(200)) => return Some(attempt),
-            Ok(Ok(status)) => tracing::info!(status, attempt, "a webhook was not taken"),
-            Ok(Err(error)) => tracing::info!(%error, attempt, "a webhook was not answered"),
-            Err(_elapsed) => tracing::info!(attempt, "a webhook was not answered in time"),
+            Ok(Ok(status)) => tracing::info!(status, attempt, "the gateway refused a webhook: sending it again"),
+            Ok(Err(error)) => tracing::info!(%error, attempt, "the gateway did not answer a webhook: sending it again"),
+            Err(_elapsed) => tracing::info!(attempt, "the gateway did not answer a webhook in time: sending it again"),
         }
         tokio::select! {
             () = shutdown.cancelled() => return None,
@@ -112,7 +112,7 @@ async fn post(target: &Target, webhook: &Webhook) -> io::Result<u16> {
     let stream = TcpStream::connect(&target.authority).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    // What goes wrong with it is told to the request.
+    // The request itself gets the connection's error.
     drop(tokio::spawn(connection));
     let mut request = Request::post(&target.path)
         .header(HOST, &target.authority)

@@ -1,4 +1,4 @@
-//! The media API.
+//! The HTTP server of the media API.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::played::{Answer, Asked, Played};
 use super::{Fault, provider};
 
-/// Answers until `shutdown`.
+/// Answers requests until `shutdown`.
 pub(super) async fn serve(listener: TcpListener, played: Arc<Played>, shutdown: CancellationToken) {
     let router = Router::new().fallback(answer).with_state(played);
     let stopped = async move { shutdown.cancelled().await };
     if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-        tracing::error!(%error, "the media API can no longer be asked");
+        tracing::error!(%error, "the media API's server has failed: requests for files get no answer");
     }
 }
 
@@ -46,14 +46,14 @@ async fn answer(State(played): State<Arc<Played>>, request: Request<Body>) -> Re
 async fn file(played: &Played, id: &str) -> Response {
     let gone = || respond(404, "text/plain", Bytes::new());
     let Some(sample) = played.sample(id) else { return gone() };
-    if played.strikes(Fault::Html, id, 1) {
+    if played.occurs(Fault::Html, id, 1) {
         return respond(200, "text/html", Bytes::from_static(b"<!doctype html><title>Sorry</title>"));
     }
     let Ok(mut bytes) = tokio::fs::read(&sample.path).await else { return gone() };
-    if !played.strikes(Fault::Cut, id, 1) {
+    if !played.occurs(Fault::Cut, id, 1) {
         return respond(200, &sample.mime_type, bytes.into());
     }
-    // Fewer bytes than were announced: the connection breaks off after them.
+    // Sends fewer bytes than announced, so the connection ends in the middle of the file.
     let announced = bytes.len() as u64;
     bytes.truncate(bytes.len() / 2);
     let half = futures_util::stream::iter([Ok(Bytes::from(bytes)), Err(std::io::Error::other("cut off"))]);

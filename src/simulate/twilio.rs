@@ -1,4 +1,4 @@
-//! Twilio's media resource and webhooks.
+//! Simulates Twilio's media resource and webhooks.
 //!
 //! Sources: <https://www.twilio.com/docs/messaging/api/media-resource>, <https://www.twilio.com/docs/messaging/guides/webhook-request>.
 
@@ -12,7 +12,7 @@ use super::Fault;
 use super::URL_LIFETIME;
 use super::played::{Answer, Asked, Delivered, Played, Webhook, unix_now};
 
-/// Below it are files, for whoever has the signed URL; a request that is authorized in another way as well is refused.
+/// The path of files with signed URLs. A request that also has an Authorization header is refused.
 const CDN: &str = "/cdn/";
 
 fn sid(prefix: &str, n: usize) -> String {
@@ -88,18 +88,17 @@ pub(super) fn answer(played: &Played, asked: &Asked) -> Answer {
     let Some(n) = known.map(|n| n.to_string()).filter(|n| played.sample(n).is_some()) else {
         return refused(404, 20404, "The requested resource was not found");
     };
-    if played.strikes(Fault::NotYet, &n, 2) {
+    if played.occurs(Fault::NotYet, &n, 2) {
         return refused(404, 20404, "The requested resource was not found");
     }
-    if played.strikes(Fault::Throttled, &n, 1) {
+    if played.occurs(Fault::Throttled, &n, 1) {
         return refused(429, 20429, "Too many concurrent requests");
     }
-    if played.strikes(Fault::Unavailable, &n, 2) {
+    if played.occurs(Fault::Unavailable, &n, 2) {
         return refused(503, 20503, "Service unavailable");
     }
-    let until =
-        if played.strikes(Fault::Expired, &n, 1) { unix_now() - 1 } else { unix_now() + URL_LIFETIME.as_secs() };
-    // Another origin than the API's, as it is in life.
+    let until = if played.occurs(Fault::Expired, &n, 1) { unix_now() - 1 } else { unix_now() + URL_LIFETIME.as_secs() };
+    // Another origin than the API's, as with the real Twilio.
     let host = played.address.to_string().replace("127.0.0.1", "localhost");
     Answer::Redirect(307, format!("http://{host}{CDN}{n}?Expires={until}&Signature=x&Key-Pair-Id=y"))
 }

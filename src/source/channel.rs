@@ -1,7 +1,8 @@
-//! Files that a messaging provider keeps for one of the accounts of the configuration.
+//! Fetches files that a messaging provider stores for one of the configured accounts.
 //!
-//! An event names an account and an id, never a host: where requests go and with what is the configuration's alone. A file may
-//! take two requests, the second of which has a URL that is good for minutes; where it is over, the first is made again, once.
+//! An event names an account and an id, never a host: only the configuration says where requests go and with which
+//! credential. A provider may need two requests: the first one returns a URL, which is valid for minutes. If the URL
+//! has expired, both requests are made once more.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,14 +21,14 @@ use crate::egress::{
 };
 use crate::events::Declared;
 
-/// Most bytes that are read of an answer that is no file.
+/// Most bytes that are read of an answer that is not a file.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
-/// How long an account waits whose credential is refused, before one request tries it again.
+/// How long requests of an account stop after the provider has refused its credential.
 const REFUSED_WAIT: Duration = Duration::from_secs(60);
-/// Most redirects of a file: several in a row were seen with Twilio.
+/// Most redirects in a row when a file is downloaded: Twilio answers with several.
 const REDIRECTS: u32 = 5;
 
-/// The accounts of the configuration.
+/// The configured accounts, by name.
 #[derive(Debug)]
 pub(super) struct Accounts(BTreeMap<String, Account>);
 
@@ -35,17 +36,17 @@ pub(super) struct Accounts(BTreeMap<String, Account>);
 struct Account {
     name: String,
     tenant: String,
-    /// Of an id with the provider.
+    /// How long the provider keeps a file that a media id names.
     lifetime: Duration,
     fetcher: Fetcher,
     egress: Egress,
     breaker: Breaker,
 }
 
-/// What is asked of a file.
+/// A file to fetch.
 #[derive(Clone, Copy)]
 pub(super) struct Order<'a> {
-    /// Of the event.
+    /// The tenant that the event names.
     pub(super) tenant: &'a str,
     pub(super) media: &'a str,
     pub(super) declared: Option<&'a Declared>,
@@ -53,31 +54,31 @@ pub(super) struct Order<'a> {
     pub(super) dest: &'a Path,
 }
 
-/// Whether a request counts where requests are spread out.
+/// How a request counts when requests of an account are spread out.
 #[derive(Clone, Copy)]
 enum Pacing {
-    /// The first one of a job.
+    /// The first request of a job.
     First,
-    /// One that follows from another of the same job.
+    /// A request that follows another one of the same job.
     FollowUp,
-    /// One whose error the provider counts.
+    /// A request whose errors the provider counts.
     Counted,
 }
 
-/// How one round of requests ended that brought no file.
+/// Why a round of requests brought no file.
 enum Round {
-    /// Another round may do better, and is made once.
+    /// Another round may succeed. It is made once.
     Again(SourceError),
     /// The file may be there after a pause.
     NotYet,
-    /// It is decided.
+    /// Another round would not help.
     Ends(SourceError),
 }
 
 impl From<SourceError> for Round {
     fn from(error: SourceError) -> Self {
         match error {
-            // Of a file that a provider has, these are troubles of its way here.
+            // The provider has the file, so these errors mean that it was damaged on its way.
             SourceError::Empty | SourceError::SizeMismatch { .. } => Self::Again(error),
             error => Self::Ends(error),
         }
@@ -108,7 +109,8 @@ impl Accounts {
         order: Order<'_>,
         peers: &dyn Peers,
     ) -> Result<Fetched, SourceError> {
-        // The name comes from the event and is no part of the text. The event may be older than the configuration of this worker.
+        // The error text does not contain the name, which comes from the event. The event may refer to an account that
+        // is not yet in this worker's configuration.
         let unknown = || SourceError::Unavailable {
             detail: "the event names a channel account that is not configured".to_owned(),
             retry_after: None,
@@ -152,7 +154,7 @@ impl Account {
             match self.round(order, peers, pacing).await {
                 Ok(fetched) => return Ok(fetched),
                 Err(Round::Again(_)) if again => again = false,
-                // The provider still has the file, as far as its answers say.
+                // According to its answers the provider still has the file.
                 Err(Round::Again(error @ (SourceError::Empty | SourceError::SizeMismatch { .. }))) => {
                     return Err(self.unavailable(&error.to_string()));
                 }
@@ -166,10 +168,10 @@ impl Account {
         }
     }
 
-    /// The requests that a file takes.
+    /// Makes the requests that a file takes.
     async fn round(&self, order: Order<'_>, peers: &dyn Peers, pacing: Pacing) -> Result<Fetched, Round> {
         let refused = |refused: Refused| match refused {
-            // The operator may add the host while the job is tried again.
+            // Not final: the operator may add the host to the configuration while the job is tried again.
             Refused::Host => Round::Ends(self.unavailable(&refused.to_string())),
             refused => Round::Ends(SourceError::Denied(refused.to_string())),
         };
@@ -185,7 +187,7 @@ impl Account {
                 if disagree(declared.sha256.as_deref(), found.sha256.as_deref()) {
                     tracing::warn!(
                         account = self.name,
-                        "the webhook and the media API declare different hashes of a file"
+                        "the webhook and the media API declare different hashes for a file: the webhook's is checked"
                     );
                 }
                 self.download(found.url, Order { wanted, ..order }, peers, self.admit(Pacing::FollowUp)?).await
@@ -201,7 +203,7 @@ impl Account {
         let (head, used) = (Head::of(&response), self.quota(&response));
         let body = match response.whole(MAX_ANSWER_BYTES).await {
             Ok(answer) => answer.body.to_vec(),
-            // The status of an error says enough.
+            // For an error answer the status is enough.
             Err(_) if !matches!(head.status, 200 | 203) => Vec::new(),
             Err(error) => return Err(self.failed(permit, Step::Resolve, error)),
         };
@@ -237,7 +239,9 @@ impl Account {
         }
         if response.is_encoded() {
             permit.ends(CallOutcome::Unknown);
-            return Err(Round::Again(self.unavailable("the file comes compressed, which was not asked for")));
+            return Err(Round::Again(
+                self.unavailable("the file arrived compressed although no compression was requested"),
+            ));
         }
         self.judged(Step::Download, &head, &[], permit, used)?;
         save(response, order.wanted, order.dest).await.map_err(Round::from)
@@ -251,7 +255,7 @@ impl Account {
         }
     }
 
-    /// The right to make one request, unless the account is paused.
+    /// The permission to make one request, unless the account is paused.
     fn admit(&self, pacing: Pacing) -> Result<Permit, Round> {
         let admitted = match pacing {
             Pacing::First => self.breaker.admit(),
@@ -261,7 +265,7 @@ impl Account {
         admitted.map_err(|(why, wait)| {
             let why = match why {
                 OpenReason::Errors => "its error budget is used up",
-                OpenReason::Throttled => "the provider has asked for it",
+                OpenReason::Throttled => "the provider asked for a pause",
                 OpenReason::Refused => "the provider refuses its credential",
                 OpenReason::Slowed => "its quota is nearly used up",
             };
@@ -269,7 +273,7 @@ impl Account {
         })
     }
 
-    /// What an answer means, told to the breaker as well.
+    /// Maps an answer to a result, and reports it to the breaker.
     fn judged(&self, step: Step, head: &Head, body: &[u8], permit: Permit, used: Option<Quota>) -> Result<(), Round> {
         let judgement = self.fetcher.judge(step, &head.reply(body));
         let outcome = match (judgement, used) {
@@ -289,17 +293,21 @@ impl Account {
             Judgement::Here => return Ok(()),
             Judgement::Gone => Round::Ends(self.gone()),
             Judgement::NotYet => Round::NotYet,
-            // After a second round the file is still where its id says.
-            Judgement::Again => Round::Again(self.unavailable("its URL has expired, or what it sends is no file")),
+            // Reached after a second round. The id in the event still names the file, so the job is tried again.
+            Judgement::Again => Round::Again(self.unavailable("its URL has expired, or the answer is not a file")),
             Judgement::Throttled(wait) => {
-                tracing::warn!(account = self.name, wait_s = wait.as_secs(), "the provider asks for a pause");
-                Round::Ends(self.paused("the provider has asked for it", wait))
+                tracing::warn!(
+                    account = self.name,
+                    wait_s = wait.as_secs(),
+                    "the provider asked for a pause: jobs with files of the account wait"
+                );
+                Round::Ends(self.paused("the provider asked for a pause", wait))
             }
             Judgement::Refused => {
                 tracing::error!(
                     account = self.name,
                     status = head.status,
-                    "the provider refuses the account's credential: files wait"
+                    "the provider refuses the account's credential: jobs with its files wait until it is renewed"
                 );
                 let wait = self.breaker.state().open.map_or(REFUSED_WAIT, |(_, wait)| wait);
                 Round::Ends(self.paused("the provider refuses its credential", wait))
@@ -309,8 +317,8 @@ impl Account {
         })
     }
 
-    /// A request without an answer that can be used. What a redirect led to, or what is wrong with a body, may be otherwise in
-    /// the next round.
+    /// Maps a request without a usable answer. The target of a redirect or a broken body may be different in the next
+    /// round.
     fn failed(&self, permit: Permit, step: Step, error: EgressError) -> Round {
         let counts = step == Step::Resolve && self.fetcher.has_error_budget();
         permit.ends(if counts { CallOutcome::Error } else { CallOutcome::Unknown });
@@ -331,7 +339,8 @@ impl Account {
     }
 
     fn not_yet(&self) -> SourceError {
-        let detail = format!("the channel account {}: the provider does not have the file yet, or no more", self.name);
+        let detail =
+            format!("the channel account {}: the provider does not have the file yet, or has deleted it", self.name);
         SourceError::Unavailable { detail, retry_after: Some(NOT_YET_RETRY) }
     }
 
@@ -345,13 +354,13 @@ impl Account {
     }
 }
 
-/// Whether two declared hashes are those of different bytes: hex and base64 are compared as what they stand for.
+/// Whether two declared hashes differ. Hex and base64 are compared by the bytes that they stand for.
 fn disagree(one: Option<&str>, other: Option<&str>) -> bool {
     let bytes = |text: Option<&str>| text.and_then(|text| super::sink::parse_sha256(text).ok());
     matches!((bytes(one), bytes(other)), (Some(one), Some(other)) if one != other)
 }
 
-/// What is kept of an answer's head while its body is read.
+/// The parts of an answer's head that are needed after its body was read.
 struct Head {
     status: u16,
     from_account: bool,

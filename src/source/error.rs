@@ -1,4 +1,4 @@
-//! What can go wrong while fetching, and what that means for a job.
+//! Errors of fetching, and what each means for a job.
 
 use std::io;
 use std::time::Duration;
@@ -7,99 +7,101 @@ use crate::egress::EgressError;
 use crate::error::{Code, Fault};
 use crate::store::StoreError;
 
-/// An error of fetching. Texts name the host at most, never a URL or a path: both may hold secrets or names.
+/// An error of fetching. The texts name at most the host, never a URL or a path, because both may contain secrets or
+/// names.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The `[source]` configuration cannot work.
+    /// The `[source]` configuration is invalid.
     #[error("{0}")]
     Config(String),
-    /// The origin answers that there is no such file.
+    /// The origin answers that the file does not exist.
     #[error("{origin} has no such file")]
     NotFound {
-        /// Which origin, without secrets.
+        /// The origin, without secrets.
         origin: String,
     },
     /// The bucket that the event names does not exist.
     #[error("the bucket that the event names does not exist")]
     NoBucket {
-        /// Whether the event alone chose it, so that no operator can correct it.
+        /// Whether only the event chose the bucket, so that no operator can correct it.
         chosen_by_event: bool,
     },
-    /// The origin refuses what the event gave us to ask with.
+    /// The origin refuses the credentials that came with the event.
     ///
-    /// For good: the signature in a URL that has expired never comes back, and nothing of the worker's own was refused.
+    /// Final: an expired signature in a URL does not become valid again, and the worker's own credentials were not
+    /// refused.
     #[error("{origin} refuses access ({detail})")]
     Forbidden {
-        /// Which origin, without secrets.
+        /// The origin, without secrets.
         origin: String,
-        /// Its answer, as a status code or error code.
+        /// The status code or error code of its answer.
         detail: String,
     },
-    /// The origin refuses the worker's own credentials: an operator can put that right.
+    /// The origin refuses the worker's own credentials; an operator can correct that.
     #[error("{origin} refuses the worker's credentials ({detail})")]
     Credentials {
-        /// Which origin, without secrets.
+        /// The origin, without secrets.
         origin: String,
-        /// Its answer, as a status code or error code.
+        /// The status code or error code of its answer.
         detail: String,
     },
     /// The configuration does not allow this origin.
     #[error("{0}")]
     Denied(String),
-    /// The origin's answer is no usable file.
+    /// The origin's answer is not a usable file.
     #[error("{0}")]
     Invalid(String),
-    /// The origin could not be reached or answered with a passing error.
+    /// The origin could not be reached, or answered with a temporary error.
     #[error("{detail}")]
     Unavailable {
         /// What happened.
         detail: String,
-        /// What the origin asked for.
+        /// The time after which the origin wants to be asked again.
         retry_after: Option<Duration>,
     },
-    /// Requests of a channel account are stopped for a while. Nothing was tried, and nothing is wrong with the file.
+    /// Requests of a channel account are stopped for a while. No request was made, and nothing is wrong with the file.
     #[error("requests of the channel account {account} are stopped for {wait:.0?}: {why}")]
     Paused {
-        /// Its name in the configuration.
+        /// The account's name in the configuration.
         account: String,
-        /// Why, in words that follow a colon.
+        /// The reason, as the end of a sentence behind a colon.
         why: &'static str,
-        /// For how long.
+        /// How long they are stopped.
         wait: Duration,
     },
-    /// The origin was too slow.
+    /// The origin did not deliver in time.
     #[error("{0}")]
     Timeout(String),
-    /// There are no bytes.
+    /// The file is empty.
     #[error("the file has no bytes")]
     Empty,
-    /// There are too many bytes.
+    /// The file is too large.
     #[error("the file has more than {limit_bytes} bytes")]
     TooLarge {
-        /// The most that is taken.
+        /// The largest size that is allowed, in bytes.
         limit_bytes: u64,
     },
-    /// Not as many bytes as were declared.
-    #[error("{declared_bytes} bytes were declared, {actual_bytes} arrived")]
+    /// The size differs from the declared one.
+    #[error("the event declares {declared_bytes} bytes, but {actual_bytes} arrived")]
     SizeMismatch {
-        /// In the event.
+        /// The size that the event declares.
         declared_bytes: u64,
-        /// Fetched.
+        /// The size that arrived.
         actual_bytes: u64,
     },
-    /// Not the bytes that were declared.
-    #[error("the bytes have another SHA-256 than was declared")]
+    /// The bytes have another hash than the declared one.
+    #[error("the file's SHA-256 differs from the declared one")]
     HashMismatch {
-        /// Of what arrived.
+        /// The hash of the bytes that arrived.
         actual: [u8; 32],
     },
-    /// The declared hash is none.
+    /// The declared hash is not a SHA-256.
     #[error("the declared sha256 is neither 64 hex digits nor 32 bytes in base64")]
     DeclaredHash,
     /// The scratch file cannot be written.
     #[error("cannot write the scratch file: {0}")]
     Scratch(#[source] io::Error),
-    /// The object store as an origin.
+    /// An error of the object store that the origin is in.
     #[error(transparent)]
     Store(StoreError),
 }
@@ -113,7 +115,7 @@ impl From<EgressError> for SourceError {
             EgressError::Unavailable(detail) => Self::Unavailable { detail, retry_after: None },
             EgressError::Timeout(text) => Self::Timeout(text),
             EgressError::TooLarge { limit_bytes, .. } => Self::TooLarge { limit_bytes },
-            // From the `peers` of this fetch.
+            // The error that the `peers` of this fetch returned.
             EgressError::Stopped(error) => match error.downcast() {
                 Ok(error) => *error,
                 Err(other) => Self::Unavailable { detail: other.to_string(), retry_after: None },

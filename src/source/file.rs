@@ -1,4 +1,4 @@
-//! Files of this machine: those below the configured roots for events, any file for commands on this machine.
+//! Fetches files of this machine: for events only below the configured roots, for commands on this machine any file.
 
 use std::fs::File;
 use std::io;
@@ -16,15 +16,15 @@ use crate::store::Store;
 use crate::store::keys::INBOX;
 
 const CHUNK_BYTES: usize = 256 << 10;
-/// `openat2` gives up when directories are moved while it looks; the next look is likely to succeed.
-const MAX_LOOKS: u32 = 16;
+/// `openat2` fails when directories are moved while it resolves a path. The next attempt is likely to succeed.
+const MAX_ATTEMPTS: u32 = 16;
 const ORIGIN: &str = "the directory";
 
 /// The directories below which events may name files.
 #[derive(Debug, Clone)]
 pub(super) struct Roots {
     allowed: Vec<PathBuf>,
-    /// The store's own directory, where it is one: what is there belongs to tenants.
+    /// The store's directory, if the store is one. The files in it belong to tenants.
     own: Option<PathBuf>,
 }
 
@@ -44,42 +44,42 @@ impl Roots {
         copy(file, wanted, dest).await
     }
 
-    /// The innermost root that holds this path, and the path below it.
+    /// The innermost root above this path, and the rest of the path.
     fn place(&self, path: &str) -> Result<(PathBuf, PathBuf), SourceError> {
         let path = Path::new(path);
         let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
         if !path.is_absolute() || !plain || path.as_os_str().as_encoded_bytes().contains(&0) {
-            return Err(SourceError::Denied("the file's path is not a plain absolute one".to_owned()));
+            return Err(SourceError::Denied("the file's path is not absolute, or contains . or ..".to_owned()));
         }
         let in_store = self.own.as_ref().and_then(|own| path.strip_prefix(own).ok());
         if in_store.is_some_and(|key| !key.starts_with(INBOX)) {
-            let text = "the file is below store.url, and only .inbox/ there may be read as an origin";
+            let text = "the file is in the store: below store.url only .inbox/ may be used as an origin";
             return Err(SourceError::Denied(text.to_owned()));
         }
         let holding = self.allowed.iter().filter_map(|root| Some((root, path.strip_prefix(root).ok()?)));
         let innermost = holding.max_by_key(|(root, _)| root.components().count());
         let (root, below) = innermost
             .filter(|(_, below)| !below.as_os_str().is_empty())
-            .ok_or_else(|| SourceError::Denied("the file is not below a configured root".to_owned()))?;
+            .ok_or_else(|| SourceError::Denied("the file is not below one of source.file_roots".to_owned()))?;
         Ok((root.clone(), below.to_owned()))
     }
 }
 
-/// Copies a file that the person at the keyboard named.
+/// Copies a file that a person named on the command line.
 pub(super) async fn fetch_any(path: &Path, wanted: Wanted, dest: &Path) -> Result<Fetched, SourceError> {
     let path = path.to_owned();
     let file = blocking(move || openat(CWD, &path, reading(), Mode::empty()).map_err(refused)).await?;
     copy(file, wanted, dest).await
 }
 
-/// Opens a file so that no part of its path, symbolic links included, leads out of the root.
+/// Opens a file in such a way that no part of its path, not even a symbolic link, leads out of the root.
 fn open_below(root: &Path, below: &Path) -> Result<rustix::fd::OwnedFd, SourceError> {
     let directory = open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|err| SourceError::Config(format!("source.file_roots: a root cannot be opened: {err}")))?;
+        .map_err(|err| SourceError::Config(format!("source.file_roots: a directory cannot be opened: {err}")))?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let look = || openat2(directory.as_fd(), below, reading(), Mode::empty(), resolve);
     let mut result = look();
-    for _ in 1..MAX_LOOKS {
+    for _ in 1..MAX_ATTEMPTS {
         if !matches!(result, Err(Errno::AGAIN | Errno::INTR)) {
             break;
         }
@@ -88,7 +88,7 @@ fn open_below(root: &Path, below: &Path) -> Result<rustix::fd::OwnedFd, SourceEr
     result.map_err(refused)
 }
 
-/// Without waiting: a pipe that nobody writes to must not hold a thread.
+/// Flags for opening without blocking: opening a pipe that nobody writes to must not block a thread.
 fn reading() -> OFlags {
     OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
 }
@@ -100,9 +100,11 @@ fn refused(err: Errno) -> SourceError {
         Errno::ACCESS | Errno::PERM => {
             SourceError::Credentials { origin: ORIGIN.to_owned(), detail: "permission denied".to_owned() }
         }
-        // What a socket or a device without a driver says.
-        Errno::NXIO | Errno::NODEV => SourceError::Invalid("it is not a regular file".to_owned()),
-        Errno::NOSYS => SourceError::Config("this kernel has no openat2, which file origins need".to_owned()),
+        // The error for a socket, or for a device without a driver.
+        Errno::NXIO | Errno::NODEV => SourceError::Invalid("the origin is not a regular file".to_owned()),
+        Errno::NOSYS => {
+            SourceError::Config("the kernel has no openat2(2), which file origins need (Linux 5.6 or later)".to_owned())
+        }
         err => unavailable(&err.into()),
     }
 }
@@ -114,7 +116,7 @@ fn unavailable(err: &io::Error) -> SourceError {
 async fn copy(file: rustix::fd::OwnedFd, wanted: Wanted, dest: &Path) -> Result<Fetched, SourceError> {
     let stat = fstat(&file).map_err(|err| unavailable(&err.into()))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(SourceError::Invalid("it is not a regular file".to_owned()));
+        return Err(SourceError::Invalid("the origin is not a regular file".to_owned()));
     }
     wanted.announced(u64::try_from(stat.st_size).unwrap_or(0))?;
     let mut file = tokio::fs::File::from_std(File::from(file));
@@ -128,7 +130,7 @@ async fn copy(file: rustix::fd::OwnedFd, wanted: Wanted, dest: &Path) -> Result<
     }
 }
 
-/// Opens off the async threads: a network file system may take its time.
+/// Runs file operations off the async threads, because a network file system may block them.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
 ) -> Result<T, SourceError> {

@@ -1,4 +1,5 @@
-//! Fetches originals. Each fetch writes into one file, and limits and hashes the bytes as they arrive.
+//! Fetches original files. Each fetch writes into one scratch file, and counts, limits and hashes the bytes as they
+//! arrive.
 
 mod channel;
 mod error;
@@ -26,7 +27,7 @@ use crate::egress::{Anybody, Pace};
 use crate::events::{Declared, Origin};
 use crate::store::Store;
 
-/// A file that has arrived as a whole.
+/// A file that was fetched completely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     /// Its size in bytes.
@@ -35,15 +36,15 @@ pub struct Fetched {
     pub sha256: String,
 }
 
-/// The SHA-256 that was declared, in lower-case hex.
+/// The declared SHA-256 in lower-case hex, if there is one.
 ///
 /// # Errors
-/// [`SourceError::DeclaredHash`] where what was declared is none.
+/// [`SourceError::DeclaredHash`] if the declared text is not a SHA-256.
 pub(crate) fn declared_sha256(declared: &Declared) -> Result<Option<String>, SourceError> {
     Ok(declared.sha256.as_deref().map(sink::parse_sha256).transpose()?.map(hex::encode))
 }
 
-/// Everything that can fetch. Cheap to clone.
+/// The clients for all kinds of origin. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sources(Arc<Inner>);
 
@@ -58,10 +59,10 @@ struct Inner {
 }
 
 impl Sources {
-    /// Sets the clients up. No connection is made yet.
+    /// Creates the clients. No connection is made yet.
     ///
     /// # Errors
-    /// [`SourceError::Config`] where the `[source]` configuration cannot work.
+    /// [`SourceError::Config`] if the `[source]` configuration is invalid.
     pub fn new(config: &Config, store: &Store) -> Result<Self, SourceError> {
         Ok(Self(Arc::new(Inner {
             roots: Roots::new(&config.source.file_roots, store),
@@ -73,10 +74,11 @@ impl Sources {
         })))
     }
 
-    /// Fetches an origin of a tenant into `dest`, which is created or emptied, and checks it against what was declared.
+    /// Fetches an origin of a tenant into `dest`, which is created or emptied, and compares size and hash with the
+    /// declared ones.
     ///
     /// # Errors
-    /// [`SourceError`]; what `dest` holds then is of no use.
+    /// [`SourceError`]; the content of `dest` is then useless.
     pub async fn fetch(
         &self,
         tenant: &str,
@@ -91,7 +93,7 @@ impl Sources {
     /// As [`Sources::fetch`]; `peers` sees each address before it is connected to.
     ///
     /// # Errors
-    /// As [`Sources::fetch`], and the error of `peers` where it refuses an address.
+    /// As [`Sources::fetch`], and the error that `peers` returns for an address.
     pub async fn fetch_by(
         &self,
         peers: &dyn Peers,
@@ -104,13 +106,14 @@ impl Sources {
         let wanted = Wanted::new(declared, limit_bytes)?.at(self.0.pace);
         let first = self.fetch_once(peers, tenant, origin, declared, wanted, dest).await;
         let Err(SourceError::HashMismatch { actual }) = &first else { return first };
-        // Damaged on the way, or never what was declared: fetching it again tells.
+        // The bytes were damaged on their way, or the file never had the declared hash. A second fetch shows which.
         match self.fetch_once(peers, tenant, origin, declared, wanted, dest).await {
             Err(SourceError::HashMismatch { actual: again }) if again != *actual => Err(SourceError::Unavailable {
-                detail: "each fetch brings other bytes, and none those that were declared".to_owned(),
+                detail: "two fetches brought different bytes, and neither has the declared hash".to_owned(),
                 retry_after: None,
             }),
-            // The file is not there again, or is another one: a link that works once. What is known is the first fetch.
+            // The second fetch got no file or another one, as with a link that works once. The result of the first
+            // fetch counts.
             Err(
                 SourceError::HashMismatch { .. }
                 | SourceError::NotFound { .. }
@@ -123,7 +126,7 @@ impl Sources {
                 | SourceError::NoBucket { .. }
                 | SourceError::DeclaredHash,
             ) => first,
-            // It is there, or whether it is cannot be told now: nothing of that is the file's fault.
+            // The second fetch succeeded, or failed for a temporary reason: neither says that the file is bad.
             second @ (Ok(_)
             | Err(
                 SourceError::Unavailable { .. }
@@ -143,7 +146,7 @@ impl Sources {
         self.0.accounts.lifetimes()
     }
 
-    /// How long what an origin names can be fetched, counted from when it was sent; nothing where that is not known.
+    /// How long the provider keeps the file, counted from when the message was sent; `None` if that is not known.
     #[must_use]
     pub fn lifetime(&self, origin: &Origin) -> Option<Duration> {
         match origin {
@@ -178,7 +181,8 @@ impl Sources {
         })
     }
 
-    /// Copies a file that the person at the keyboard named: any path, roots do not matter, never for events.
+    /// Copies a file that a person named on the command line. Any path is allowed, roots do not matter. Never used for
+    /// events.
     ///
     /// # Errors
     /// As [`Sources::fetch`].

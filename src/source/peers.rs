@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use super::SourceError;
 use crate::egress::{self, EgressError};
 
-/// Watches the machines that a fetch leads to.
+/// Is told which machines a fetch is about to connect to.
 pub trait Peers: Send + Sync {
-    /// The fetch is about to connect to one of these: what its URL leads to, then what each redirect leads to. An IPv4
-    /// address stands for itself, an IPv6 address for the 64 bits that one machine chooses freely below.
+    /// The fetch is about to connect to one of these addresses; called for its URL and then for each redirect. An IPv4
+    /// address stands for itself, an IPv6 address for its network of 64 bits, within which one machine chooses its
+    /// addresses freely.
     ///
     /// # Errors
-    /// Where it may not connect; the fetch ends with the error.
+    /// If the fetch may not connect; it ends with this error.
     fn meets(&self, networks: &[IpAddr]) -> Result<(), SourceError>;
 }
 
@@ -21,7 +22,7 @@ impl<P: egress::Peers> Peers for P {
     }
 }
 
-/// Who watches a fetch also watches the request that it makes.
+/// Passes the addresses of a fetch's request to the [`Peers`] of the fetch.
 pub(super) struct OfRequest<'a>(pub(super) &'a dyn Peers);
 
 impl egress::Peers for OfRequest<'_> {

@@ -1,4 +1,4 @@
-//! Objects of the S3 that the worker is configured for.
+//! Fetches objects from the S3 server that the worker is configured for.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use crate::config::{Config, Location};
 use crate::store::keys::INBOX;
 use crate::store::{Account, Store, StoreError, s3_account};
 
-/// S3's longest key.
+/// The longest key that S3 allows.
 const MAX_KEY_BYTES: usize = 1024;
 
-/// The buckets that events may name objects of.
+/// The buckets whose objects events may name.
 #[derive(Debug)]
 pub(super) struct Buckets {
     allowed: Allowed,
-    /// The store's own bucket and prefix: what is there belongs to tenants.
+    /// The store's bucket and prefix. The objects in it belong to tenants.
     own: Option<(String, String)>,
     read_timeout: Duration,
     store: crate::config::Store,
-    /// The store's own credentials, or those of the same configuration where the store is a directory.
+    /// The store's credentials; if the store is a directory, those of the same `[store]` configuration.
     account: OnceCell<Arc<dyn Account>>,
 }
 
@@ -80,42 +80,43 @@ impl Buckets {
             Allowed::These(buckets) => buckets.iter().any(|allowed| allowed == bucket),
         };
         if !allowed {
-            return Err(SourceError::Denied("source.s3_buckets does not allow this bucket".to_owned()));
+            return Err(SourceError::Denied("source.s3_buckets does not list the bucket".to_owned()));
         }
         if key.is_empty() || key.len() > MAX_KEY_BYTES {
-            return Err(SourceError::Invalid(format!("an object's key has 1 to {MAX_KEY_BYTES} bytes")));
+            return Err(SourceError::Invalid(format!("the object's key must have 1 to {MAX_KEY_BYTES} bytes")));
         }
-        // A server or a proxy that tidies paths could be led to another bucket.
+        // A server or proxy that normalizes paths could resolve such a key to another bucket.
         if key.split('/').any(|part| part == "." || part == "..") {
-            return Err(SourceError::Denied("the object's key has . or .. as a part".to_owned()));
+            return Err(SourceError::Denied("the object's key contains . or .. between slashes".to_owned()));
         }
         if self.is_a_tenants(bucket, key) {
-            let text = "the object is below store.url, and only .inbox/ there may be read as an origin";
+            let text = "the object is in the store: below store.url only .inbox/ may be used as an origin";
             return Err(SourceError::Denied(text.to_owned()));
         }
         Ok(())
     }
 
-    /// Whether this is an object that belongs to a tenant, who may be another than the event's.
+    /// Whether this object belongs to a tenant, possibly another one than the event's.
     fn is_a_tenants(&self, bucket: &str, key: &str) -> bool {
         let Some((_, prefix)) = self.own.as_ref().filter(|(own, _)| own == bucket) else { return false };
-        // Some servers take several slashes for one.
+        // Some servers treat several slashes as one.
         let mut parts = key.split('/').filter(|part| !part.is_empty());
         let below = prefix.split('/').filter(|part| !part.is_empty()).all(|part| parts.next() == Some(part));
         below && parts.next() != Some(INBOX)
     }
 
-    /// What trouble with a store means where it is an origin.
+    /// Maps an error of an object store that is used as an origin.
     fn meaning(&self, bucket: &str, err: StoreError) -> SourceError {
         let origin = "the bucket".to_owned();
         match err {
             StoreError::NotFound { .. } => SourceError::NotFound { origin },
             StoreError::Forbidden { detail, .. } => SourceError::Credentials { origin, detail },
-            // Where assets could not go either, it is the store that is missing.
+            // If the missing bucket is the store's own, it is the store that is missing: assets could not be written
+            // either.
             StoreError::Missing { .. } if self.own.as_ref().is_none_or(|(own, _)| own != bucket) => {
                 SourceError::NoBucket { chosen_by_event: matches!(self.allowed, Allowed::Every) }
             }
-            // Bytes that were damaged on their way: the next try may bring them whole.
+            // The bytes were damaged on their way; the next attempt may receive them intact.
             StoreError::Checksum { .. } | StoreError::Unavailable { .. } => {
                 SourceError::Unavailable { detail: err.to_string(), retry_after: None }
             }
@@ -131,7 +132,7 @@ impl Buckets {
     }
 }
 
-/// Names, not ARNs: those lead to other accounts' access points.
+/// Only bucket names. An ARN could name an access point of another account.
 fn is_bucket_name(bucket: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     (3..=63).contains(&bucket.len()) && bucket.bytes().all(plain) && !bucket.contains("..")
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_pass_for_buckets() {
+    fn only_bucket_names_are_accepted() {
         for bucket in ["inbox", "my.bucket-1", "Legacy_Bucket"] {
             assert!(is_bucket_name(bucket), "{bucket}");
         }

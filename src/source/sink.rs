@@ -19,7 +19,7 @@ const LENIENT: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// What the bytes have to be.
+/// The limits and checks for the bytes of a fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wanted {
     limit_bytes: u64,
@@ -29,25 +29,26 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Up to `limit_bytes`, and what the event declared.
+    /// At most `limit_bytes`, with the size and hash that the event declares.
     pub(super) fn new(declared: Option<&Declared>, limit_bytes: u64) -> Result<Self, SourceError> {
         let sha256 = declared.and_then(|declared| declared.sha256.as_deref()).map(parse_sha256).transpose()?;
         let size_bytes = declared.and_then(|declared| declared.size_bytes);
         Ok(Self { limit_bytes, size_bytes, sha256, pace: Pace::any() })
     }
 
-    /// And not slower than this.
+    /// Adds a minimum rate.
     pub(super) const fn at(self, pace: Pace) -> Self {
         Self { pace, ..self }
     }
 
-    /// What somebody else says of the file, where the event said nothing. A hash that cannot be read says nothing either.
+    /// Adds the size and hash that another party declares, where the event declares none. A hash that cannot be parsed
+    /// is ignored.
     pub(super) fn or(self, size_bytes: Option<u64>, sha256: Option<&str>) -> Self {
         let sha256 = self.sha256.or_else(|| sha256.and_then(|text| parse_sha256(text).ok()));
         Self { size_bytes: self.size_bytes.or(size_bytes), sha256, ..self }
     }
 
-    /// Refuses a size that the origin announces, before a byte is read.
+    /// Refuses a size that the origin announces, before any byte is read.
     pub(super) fn announced(&self, size_bytes: u64) -> Result<(), SourceError> {
         match self.size_bytes {
             _ if size_bytes > self.limit_bytes => Err(SourceError::TooLarge { limit_bytes: self.limit_bytes }),
@@ -58,7 +59,7 @@ impl Wanted {
         }
     }
 
-    /// Refuses as soon as too much has arrived. What was declared is what scratch space was promised for.
+    /// Refuses as soon as too many bytes have arrived. Scratch space was reserved for the declared size.
     fn so_far(&self, size_bytes: u64) -> Result<(), SourceError> {
         match self.size_bytes {
             _ if size_bytes > self.limit_bytes => Err(SourceError::TooLarge { limit_bytes: self.limit_bytes }),
@@ -101,7 +102,7 @@ impl Sink {
         Ok(Self { file, wanted, hash: Sha256::new(), size_bytes: 0, pacer })
     }
 
-    /// Adds bytes, unless they are too many or come too slowly.
+    /// Writes bytes, unless they are too many or arrive too slowly.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
         let arrived = Instant::now();
         self.size_bytes += bytes.len() as u64;
@@ -113,7 +114,7 @@ impl Sink {
         Ok(())
     }
 
-    /// The file as a whole, checked.
+    /// Checks the complete file.
     pub(super) async fn finish(mut self) -> Result<Fetched, SourceError> {
         self.file.flush().await.map_err(SourceError::Scratch)?;
         let sha256: [u8; 32] = self.hash.finalize().into();
@@ -122,7 +123,7 @@ impl Sink {
     }
 }
 
-/// A declared SHA-256: 64 hex digits of either case, or base64, standard or URL-safe, padded or not.
+/// Parses a declared SHA-256: 64 hex digits in either case, or base64 (standard or URL-safe, padded or not).
 pub(super) fn parse_sha256(text: &str) -> Result<[u8; 32], SourceError> {
     let bytes = match text.len() {
         64 => hex::decode(text).ok(),
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_cap_holds_while_bytes_arrive() {
+    async fn the_limit_is_enforced_while_bytes_arrive() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut sink = Sink::create(&dir.path().join("f"), Wanted::new(None, 4).expect("fine")).await.expect("created");
         sink.write(b"1234").await.expect("within the cap");

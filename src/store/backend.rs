@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    Cursor, Folder, Head, Link, LinkOptions, Listed, MAX_PAGE, Page, Purged, PutOptions, StoreError, Stored, Version,
+    Cursor, Folder, Head, Link, LinkOptions, Listed, MAX_GET_BYTES, MAX_PAGE, Page, Purged, PutOptions, StoreError,
+    Stored, Version,
 };
 
 /// A kind of store. An object is there as a whole, with the SHA-256 that [`Stored`] gives, or it is not there.
@@ -105,9 +106,32 @@ pub trait Backend: Debug + Send + Sync {
     /// Removes everything whose key begins with `prefix`, as [`Backend::delete_all_versions`] does with one object, and makes
     /// sure that nothing is left. The object `keep` alone stays, in its current version only. What was removed.
     ///
+    /// As it stands here it goes by [`Backend::list`], which shows no object of which only older versions are left, and it writes
+    /// `keep` anew, which is missing for a moment. A store that lists versions does better.
+    ///
     /// # Errors
-    /// [`StoreError`]; then some may be left, and the call is to be repeated.
-    async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<Purged, StoreError>;
+    /// [`StoreError`]; then some may be left, `keep` too, and the call is to be repeated.
+    async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<Purged, StoreError> {
+        let mut purged = purge_listed(self, prefix, keep).await?;
+        if let Some(key) = keep
+            && let Some(mut reader) = self.open(key, None).await?
+        {
+            let mut bytes = Vec::new();
+            while let Some(piece) = reader.next().await? {
+                bytes.extend_from_slice(&piece);
+                if bytes.len() as u64 > MAX_GET_BYTES {
+                    return Err(StoreError::TooLarge { limit_bytes: MAX_GET_BYTES });
+                }
+            }
+            let versions = self.delete_all_versions(key).await?;
+            // Where somebody has written another one meanwhile, that one stays, and the caller sees it.
+            self.put_new(key, bytes.into(), PutOptions::of("application/json")).await?;
+            if versions > 1 {
+                purged.add(key.to_owned(), versions - 1);
+            }
+        }
+        Ok(purged)
+    }
 
     /// How somebody without credentials gets an object. The object is not looked for.
     ///
@@ -131,8 +155,8 @@ pub trait Backend: Debug + Send + Sync {
 const MAX_ROUNDS: usize = 100;
 
 /// [`Backend::purge`] for a store that keeps no versions, or whose `delete_all_versions` removes all of them.
-pub(super) async fn purge_listed(
-    backend: &dyn Backend,
+pub(super) async fn purge_listed<B: Backend + ?Sized>(
+    backend: &B,
     prefix: &str,
     keep: Option<&str>,
 ) -> Result<Purged, StoreError> {

@@ -1,25 +1,25 @@
-//! What the child's libav is and has.
+//! The versions and components of the child's libav.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What libav is and has where the children run.
+/// The libav that children use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Libav {
     /// Version of each library: `libavcodec` → `59.37.100`.
     pub versions: BTreeMap<String, String>,
-    /// What the pipeline asks for.
+    /// The components that the pipeline needs.
     pub components: Vec<Component>,
 }
 
-/// One part of libav that the pipeline asks for.
+/// One component of libav that the pipeline needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {
     /// `encoder`, `filter`, `demuxer` or `decoder`.
     pub role: String,
-    /// libav's name; a decoder goes by its codec's.
+    /// Its name in libav; for a decoder, that of the codec.
     pub name: String,
-    /// Whether this build has it.
+    /// Whether this build of libav has it.
     pub present: bool,
 }

@@ -1,8 +1,8 @@
-//! What one job may use, and what must confine it; both travel to the child as they are configured.
+//! The limits of a job, and how it must be confined; both are sent to the child as configured.
 
 use serde::{Deserialize, Serialize};
 
-/// `[limits]`; travels to the child as it is.
+/// `[limits]`, sent to the child unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "default.toml documents every key")]
@@ -18,14 +18,14 @@ pub struct Limits {
     pub scratch_bytes: u64,
 }
 
-/// How much of the jail the worker insists on.
+/// Which parts of the jail must be in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SandboxMode {
-    /// All of it, or the worker does not start.
+    /// All of them; otherwise the worker does not start.
     Required,
-    /// As much as the kernel has.
+    /// As many as the kernel supports.
     BestEffort,
-    /// Nothing but the separate process and its resource limits.
+    /// None but the separate process and its resource limits.
     Off,
 }

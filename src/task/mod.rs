@@ -1,6 +1,6 @@
-//! What a child is asked, and what it answers.
+//! The job that a child gets, and the report that it returns.
 //!
-//! Paths are names of files in the job's scratch directory: a child can open files in that directory only.
+//! Paths are file names in the job's scratch directory: a child can open no files elsewhere.
 
 mod libav;
 mod limits;
@@ -19,110 +19,110 @@ pub use limits::{Limits, SandboxMode};
 pub use quality::{PictureQuality, Quality, SoundQuality};
 pub use work::{Run, Work};
 
-/// Name of the fetched original inside every scratch directory.
+/// Name of the fetched original in every scratch directory.
 pub const INPUT: &str = "input";
-/// Where a child writes the short name of the container as soon as it has recognised one, for the case that it does not live
-/// to report it.
+/// The file that a child writes the short name of the container to as soon as it has recognised it, in case the child
+/// ends before it can report it.
 pub const RECOGNISED: &str = "recognised";
-/// Name of the playback asset where it is to be measured.
+/// Name of the playback asset when it is measured.
 pub const PLAYBACK: &str = "playback";
-/// Where [`Task::Measure`] leaves the beginning of the original's sound: one channel at [`PCM_RATE_HZ`], little-endian
-/// 32-bit floats.
+/// The file that [`Task::Measure`] writes the beginning of the original's sound to: one channel at [`PCM_RATE_HZ`] as
+/// little-endian 32-bit floats.
 pub const PCM_OF_INPUT: &str = "input.pcm";
-/// The same of the playback asset's.
+/// The same for the playback asset.
 pub const PCM_OF_PLAYBACK: &str = "playback.pcm";
-/// What ViSQOL's speech mode works at.
+/// The sample rate of ViSQOL's speech mode.
 pub const PCM_RATE_HZ: u32 = 16_000;
 
-/// One job for one child.
+/// A job for one child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
     /// What to do with [`INPUT`].
     pub task: Task,
-    /// The profile to do it by.
+    /// The profile that says how.
     pub profile: RawProfile,
-    /// What it may use.
+    /// The limits that it runs under.
     pub limits: Limits,
-    /// Threads for each codec, at least 1.
+    /// Threads for each codec; at least 1.
     pub threads: u32,
-    /// Added to the child's nice value: bulk work makes way for voice.
+    /// Added to the child's nice value, so that bulk jobs get less CPU time than voice notes.
     pub nice: i32,
 }
 
-/// What a child is asked to do.
+/// What a child does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// Probe, plan, make the assets, prove them.
+    /// Probe, plan, produce the assets, check them.
     Normalize,
-    /// Probe and plan only: nothing is written.
+    /// Probe and plan only, without writing anything.
     Probe,
-    /// Compare [`PLAYBACK`] with [`INPUT`], which it was made of by the same profile.
+    /// Compare [`PLAYBACK`] with [`INPUT`], from which the same profile produced it.
     Measure,
-    /// Nothing at all: what the process itself costs.
+    /// Nothing, to measure the cost of the process itself.
     Empty,
-    /// Try to break out, in the way that the first line of [`INPUT`] names. Refused outside test builds of the worker.
+    /// Try to break out in the way that the first line of [`INPUT`] names. Refused except in tests.
     Escape,
 }
 
-/// What a child found and made.
+/// What a child found and produced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// By content.
+    /// The kind of media, by content.
     pub kind: Kind,
-    /// MIME type by content.
+    /// The MIME type, by content.
     pub mime_type: String,
-    /// Usual file extension of the original, without dot.
+    /// The usual file extension of the original, without dot.
     pub extension: String,
-    /// Short name of the container.
+    /// The short name of the container.
     pub container: String,
     /// Length as decoded, in ms.
     pub duration_ms: Option<u64>,
     /// The original's streams.
     pub streams: Vec<Stream>,
-    /// When the device says that it was recorded.
+    /// The time of recording that the device wrote into the file.
     pub created_at: Option<String>,
-    /// What could not be decoded.
+    /// The parts that could not be decoded.
     pub damage: Option<Damage>,
-    /// What was done (or, for a probe, would be).
+    /// What was done, or for a probe: what would be done.
     pub action: Action,
     /// Why.
     pub reasons: Vec<Reason>,
-    /// Where sound was decoded.
+    /// The loudness, if sound was decoded.
     pub loudness: Option<Loudness>,
-    /// Files in the scratch directory. With [`Action::Copied`] the playback asset is [`INPUT`] itself.
+    /// The produced files in the scratch directory. With [`Action::Copied`] the playback asset is [`INPUT`] itself.
     pub produced: Vec<Produced>,
-    /// What [`Task::Measure`] found.
+    /// The result of [`Task::Measure`].
     pub quality: Option<Quality>,
-    /// Seconds of CPU that the child used.
+    /// The CPU time of the child in seconds.
     pub cpu_s: f64,
     /// The child's peak resident memory in bytes.
     pub peak_memory_bytes: u64,
     /// Versions of the libav libraries.
     pub libav: BTreeMap<String, String>,
-    /// What held the child.
+    /// What confined the child.
     pub sandbox: SandboxStatus,
 }
 
-/// One file that the child wrote.
+/// One file that the child produced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Produced {
-    /// What it is for.
+    /// The purpose of the file.
     pub role: Role,
     /// Name in the scratch directory.
     pub file: String,
-    /// Name for the object: `audio.mp3`, `video.mp4`, `thumbnail.jpg`, `waveform.png`, `peaks.json`.
+    /// Name of the stored object: `audio.mp3`, `video.mp4`, `thumbnail.jpg`, `waveform.png`, `peaks.json`.
     pub object: String,
     /// MIME type.
     pub mime_type: String,
     /// Codecs, video first.
     pub codecs: Vec<String>,
-    /// As displayed.
+    /// Width as displayed, in pixels.
     pub width: Option<u32>,
-    /// As displayed.
+    /// Height as displayed, in pixels.
     pub height: Option<u32>,
     /// Length in ms.
     pub duration_ms: Option<u64>,
-    /// Average in bit/s.
+    /// Average bit rate in bit/s.
     pub bit_rate: Option<u64>,
 }

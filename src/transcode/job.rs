@@ -1,4 +1,4 @@
-//! What every step of one job needs to know, and what it leaves behind.
+//! The inputs that every step of a job needs, and the results that steps collect.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::task::Limits;
 use crate::task::Produced;
 use crate::vocabulary::{Damage, Loudness};
 
-/// The job's givens.
+/// The inputs of a job.
 pub(super) struct Job<'a> {
     pub(super) profile: &'a Profile,
     pub(super) limits: &'a Limits,
@@ -20,18 +20,18 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Says how far the input has been read.
+    /// Reports how far the input has been read.
     pub(super) fn advance(&mut self, done_ms: i64, of_ms: Option<u64>) {
         if let Some(total) = of_ms.filter(|total| *total > 0) {
             #[expect(clippy::cast_precision_loss, reason = "a fraction for a progress bar")]
             let fraction = (done_ms.max(0) as f32 / total as f32).min(1.0);
-            // The rest is writing and proving.
+            // The remaining part is writing and checking the output.
             (self.progress)(fraction * 0.95);
         }
     }
 }
 
-/// What was found while the input was read to its end.
+/// What was found while the whole input was read.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) duration_ms: Option<u64>,
@@ -40,10 +40,10 @@ pub(super) struct Findings {
     pub(super) produced: Vec<Produced>,
 }
 
-/// A failure to read or write in the scratch directory.
+/// Maps a failure to read or write in the scratch directory.
 pub(super) fn scratch(error: io::Error) -> Fault {
     match error.raw_os_error() {
-        Some(libc::EFBIG) => Fault::rejected(Code::LimitOutput, "an output grew beyond its limit"),
+        Some(libc::EFBIG) => Fault::rejected(Code::LimitOutput, "an output grew beyond limits.output_bytes"),
         Some(libc::ENOSPC) => Fault::transient(Code::WorkerScratch, "the scratch directory is full"),
         _ => Fault::transient(Code::WorkerScratch, format!("reading or writing in the scratch directory: {error}")),
     }
@@ -59,7 +59,7 @@ pub(super) fn bit_rate(size_bytes: u64, duration_ms: u64) -> Option<u64> {
     size_bytes.saturating_mul(8000).checked_div(duration_ms)
 }
 
-/// Either kind of error on the way from frames to packets in a spool.
+/// An error of libav or of a spool file, while frames are encoded into packets.
 pub(super) enum Trouble {
     Scratch(io::Error),
     Encoder(ff::Error),

@@ -1,8 +1,9 @@
-//! Everything that touches libav. Runs in the confined child only, with the scratch directory as its working directory.
+//! Everything that uses libav. Runs only in the confined child, with the scratch directory as its working directory.
 //!
-//! The steps for one file: sniff → open with that demuxer → facts → plan → one decode → prove → report.
+//! The steps for a file: sniff → open with the recognised demuxer → facts → plan → decode once and write outputs →
+//! check them → report.
 
-/// A stage of the work, for who listens: `make bench` adds up how long each takes. In a child nobody does.
+/// A named stage of the work, for listeners: `make bench` adds up how long each takes. In a child nothing listens.
 macro_rules! stage {
     ($name:literal) => {
         tracing::trace_span!($name)
@@ -32,13 +33,13 @@ use crate::profile::Profile;
 use crate::task::{INPUT, JobSpec, RECOGNISED, Report, Task, Work};
 use crate::vocabulary::Damage;
 
-/// The work of a child, for the sandbox.
+/// The work of a child, as the sandbox calls it.
 pub const WORK: Work =
     Work { warm, libraries: av::libraries, inventory: av::inventory, rehearse: rehearsal::rehearse, run };
 
-/// Loads what every job needs, so that forked children share it: codec tables and libav's own start.
+/// Loads what every job needs, so that forked children share it: codec tables and libav's own initialisation.
 fn warm() {
-    // Refusing to start is left to the first job, which can say why.
+    // A failure is not reported here: the first job meets it and can report it.
     if ffmpeg_next::init().is_ok() {
         av::silence();
         drop(av::inventory());
@@ -49,12 +50,12 @@ fn warm() {
 /// Does one job in the current directory. Blocks; reports progress from 0 to 1.
 ///
 /// # Errors
-/// [`Fault::Rejected`] where the file is to blame, [`Fault::Broken`] where this machine is.
+/// [`Fault::Rejected`] if the file is the cause, [`Fault::Broken`] if this machine is.
 fn run(spec: &JobSpec, progress: &mut dyn FnMut(f32)) -> Result<Report, Fault> {
     av::silence();
     let profile = Profile::from_raw(&spec.profile).map_err(|errors| {
         let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Fault::broken(Code::EventProfile, format!("the profile cannot be followed: {}", text.join("; ")))
+        Fault::broken(Code::EventProfile, format!("the profile is not valid: {}", text.join("; ")))
     })?;
     let mut job = Job { profile: &profile, limits: &spec.limits, threads: spec.threads.max(1), progress };
     match spec.task {
@@ -66,7 +67,7 @@ fn run(spec: &JobSpec, progress: &mut dyn FnMut(f32)) -> Result<Report, Fault> {
     }
 }
 
-/// With `make`, writes the assets; without, says what would be done.
+/// Processes the input. With `make` it writes the assets; without, it reports what would be done.
 fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
     let mut file = File::open(INPUT).map_err(scratch)?;
     let size_bytes = file.metadata().map_err(scratch)?.len();
@@ -74,7 +75,8 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
         return Err(Fault::rejected(Code::MediaEmpty, "the file has no bytes"));
     }
     if size_bytes > job.limits.input_bytes {
-        let text = format!("{size_bytes} bytes, at most {}", job.limits.input_bytes);
+        let text =
+            format!("the file has {size_bytes} bytes, more than limits.input_bytes ({})", job.limits.input_bytes);
         return Err(Fault::rejected(Code::LimitBytes, text));
     }
     let sniffed = stage!("sniff").in_scope(|| read::sniff::sniff(&mut file)).map_err(scratch)?;
@@ -83,7 +85,7 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
     }
     match sniffed {
         Sniffed::Unknown => {
-            Err(Fault::rejected(Code::MediaUnsupported, "the first bytes are of no kind that is accepted"))
+            Err(Fault::rejected(Code::MediaUnsupported, "the first bytes match none of the accepted formats"))
         }
         Sniffed::Document { mime_type, extension } => Ok(report::document(mime_type, extension)),
         Sniffed::Media(container) if container.is_picture() || read::sniff::is_still_gif(&mut file, container) => {
@@ -92,7 +94,7 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
             Ok(picture_report(still, findings, job))
         }
         Sniffed::Media(container) => match recording(container, &mut file, job, make) {
-            // It moves, and is a picture to those who send it.
+            // An animated GIF that cannot be decoded as a video: for the sender it is a picture, so it is kept as one.
             Err(Fault::Rejected { code, .. }) if container == Container::Gif && Undecoded::of(code).is_some() => {
                 let mut still = still::facts(container, job.limits)?;
                 still.undecoded = Undecoded::of(code);
@@ -105,7 +107,7 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
     }
 }
 
-/// The report of a picture: its original is kept, whether it could be decoded or not.
+/// The report of a picture. Its original is kept, whether it could be decoded or not.
 fn picture_report(still: Still, findings: Findings, job: &Job<'_>) -> Report {
     let mut plan = plan_of(&still.facts, job.profile);
     plan.reasons.extend(still.reasons);
@@ -113,7 +115,7 @@ fn picture_report(still: Still, findings: Findings, job: &Job<'_>) -> Report {
     report::report(&still.facts, plan, findings)
 }
 
-/// A sound or film.
+/// Processes a sound or a video.
 fn recording(container: Container, file: &mut File, job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
     let probing = stage!("probe").entered();
     let input = read::probe::open(INPUT, container)?;

@@ -1,4 +1,4 @@
-//! Calls the libraries that every job needs, without a file. A child that lacks one of them ends here, when the worker
+//! Calls all libraries that jobs need, without a file. A child that lacks one of them ends here, when the worker
 //! starts, and not while it processes a customer's file.
 
 use ffmpeg_next as ff;
@@ -7,15 +7,15 @@ use super::av::{AudioEncoder, Mix, PictureFilter, Resampler, VideoEncoder, prepa
 use crate::plan::{AudioCodec, AudioSettings, RateControl, VideoSettings};
 
 const SIDE: u32 = 64;
-/// More than one: a codec's threads need what a process of one thread does not.
+/// More than one: codecs with several threads use parts of libraries that a single thread does not.
 const THREADS: u32 = 2;
 
-/// Encodes a grey frame and a moment of silence, through the filters that pictures and sounds go through.
+/// Encodes a grey frame and a short silence, through the filters that pictures and sounds go through.
 ///
 /// # Errors
-/// What is wrong, in words. A library that cannot be reached does not come to that: it ends the process.
+/// What failed, as text. A library that is missing in the child is not reported: calling it ends the process.
 pub(super) fn rehearse() -> Result<(), String> {
-    picture().and_then(|()| sound()).map_err(|error| format!("libav does not encode: {error}"))
+    picture().and_then(|()| sound()).map_err(|error| format!("libav cannot encode a test frame: {error}"))
 }
 
 fn picture() -> Result<(), ff::Error> {
@@ -71,7 +71,7 @@ fn sound() -> Result<(), ff::Error> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_rehearsal_comes_to_its_end() {
+    fn a_rehearsal_succeeds() {
         crate::transcode::rehearsal::rehearse().expect("libav has what every job needs");
     }
 }

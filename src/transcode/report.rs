@@ -1,4 +1,4 @@
-//! From facts, plan and findings to the report that leaves the child.
+//! Builds the report that leaves the child from facts, plan and findings.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::plan::{Facts, Media, Plan, StreamFacts};
 use crate::task::Report;
 use crate::vocabulary::{Action, Damage, Kind, Reason, SandboxStatus, Stream, StreamDetail};
 
-/// The report of a file with streams.
+/// The report of a sound or a video.
 pub(super) fn report(facts: &Facts, plan: Plan, findings: Findings) -> Report {
     let row = facts.container.row();
     let is_audio = facts.kind == Kind::Audio;
@@ -46,13 +46,13 @@ pub(super) fn document(mime_type: String, extension: String) -> Report {
     Report { container: extension.clone(), mime_type, extension, reasons: vec![reason], ..empty() }
 }
 
-/// Why a picture has no thumbnail.
+/// The reason why a picture has no thumbnail.
 pub(super) fn not_decoded(why: Undecoded) -> Reason {
     let (reason, detail) = why.reason();
     Reason { stream: Some(0), verdict: "keep".to_owned(), reason: reason.to_owned(), detail: Some(detail.to_owned()) }
 }
 
-/// A report of nothing; who sent it fills in what the process used.
+/// An empty report. The caller adds what the process used.
 pub(super) fn empty() -> Report {
     Report {
         kind: Kind::Document,

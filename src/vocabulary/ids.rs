@@ -1,4 +1,4 @@
-//! Ids and their limits.
+//! Limits of ids.
 
-/// Longest tenant and media id in bytes: room for every channel's ids, and none for abuse.
+/// Longest tenant and media id in bytes: enough for the ids of all channels.
 pub const MAX_ID_BYTES: usize = 1024;

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum Stage {
     /// Reading the event.
     Parse,
-    /// Getting the bytes.
+    /// Fetching the file.
     Fetch,
-    /// In the jailed child.
+    /// Processing it in the jailed child.
     Transcode,
     /// Storing the assets.
     Store,

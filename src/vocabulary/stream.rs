@@ -1,4 +1,4 @@
-//! A stream of the original, as it stands in events and in `mediamill probe`.
+//! A stream of the original, as events and `mediamill probe` describe it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// One stream of the original file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stream {
-    /// Position in the container, from 0.
+    /// Index in the container, from 0.
     pub index: usize,
     /// Codec by its FFmpeg name: `opus`, `h264`, `mov_text`, …
     pub codec: String,
@@ -22,15 +22,15 @@ pub struct Stream {
     /// Length of this stream in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// Whether players pick this stream by themselves.
+    /// Whether players choose this stream by default.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub default: bool,
-    /// What is particular to the kind of stream.
+    /// The properties of this kind of stream.
     #[serde(flatten)]
     pub detail: StreamDetail,
 }
 
-/// What is particular to one kind of stream; the tag is `type`.
+/// The properties of one kind of stream; the tag is `type`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum StreamDetail {
@@ -45,21 +45,21 @@ pub enum StreamDetail {
         /// Average frames per second; absent for stills.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         frame_rate: Option<f64>,
-        /// Level as the codec counts it: 31 is H.264 level 3.1.
+        /// Level in the codec's own numbers: 31 is H.264 level 3.1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         level: Option<i32>,
-        /// How the coded picture has to be turned to stand upright.
+        /// How the coded picture has to be rotated and mirrored to be upright.
         #[serde(default)]
         orientation: Orientation,
         /// `sdr`, `hlg` or `pq`.
         dynamic_range: String,
-        /// `bt709`, `bt2020nc`, … where the stream says so.
+        /// `bt709`, `bt2020nc`, …, if the stream declares it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         color_space: Option<String>,
-        /// A picture that goes with the audio, not a video.
+        /// Whether it is a cover picture of the audio instead of a video.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         cover_art: bool,
-        /// How many pictures an animation has, where its header says so.
+        /// How many pictures an animation has, if its header says so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         frames: Option<u32>,
     },
@@ -76,11 +76,11 @@ pub enum StreamDetail {
     Data,
 }
 
-/// How a coded picture is turned for display: mirrored left to right first, then rotated clockwise.
+/// How a coded picture is rotated and mirrored for display: first mirrored left to right, then rotated clockwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Orientation {
-    /// Clockwise, 0, 90, 180 or 270.
+    /// Clockwise rotation: 0, 90, 180 or 270 degrees.
     pub rotation_degrees: u16,
-    /// Left and right exchanged before rotating.
+    /// Whether left and right are exchanged before the rotation.
     pub mirrored: bool,
 }

@@ -28,7 +28,7 @@ fn a_worker_says_that_it_is_well_and_counts_what_it_does() {
     let Some(rabbit) = calm() else { return };
     let rig = rig(rabbit);
     let worker = rig.worker();
-    assert_eq!(get(&worker, "/livez"), (true, "the loop turns\n".to_owned()));
+    assert_eq!(get(&worker, "/livez"), (true, "the consume loop runs\n".to_owned()));
     assert!(troubles(&worker).is_empty());
     let listen = format!("http.listen={}", address(&worker));
     let health = Run::of(&mut rig.command(&["health", "--set", &listen])).exits(0);

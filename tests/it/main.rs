@@ -6,6 +6,7 @@ mod architecture;
 mod bench;
 mod bombs;
 mod cases;
+mod catalog;
 mod channels;
 mod cli;
 mod connecting;

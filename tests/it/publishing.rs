@@ -27,7 +27,7 @@ fn an_outcome_that_a_full_queue_refuses_and_then_nobody_wants_is_not_published_f
     rig.bus.bind_full_queue("full", "media.normalized.*");
     let worker = rig.worker();
     rig.ask("refused", &fixture("contact.vcf"));
-    wait_until("a message that was not taken", || worker.logged("publishing again") == 1);
+    wait_until("a message that was not taken", || worker.logged("a message was not published: publishing again") == 1);
     rig.bus.delete("full");
     wait_until("a dead letter", || rig.bus.depth("dead").ready == 1);
     let dead = rig.bus.take_all("dead").remove(0);
@@ -97,7 +97,7 @@ fn publish_says_what_it_waits_for_and_gives_up_in_time() {
     rabbit.memory_alarm(true);
     let run = Run::of(&mut rig.command(&["publish", "https://files.example/a.ogg", "--timeout", "8"])).exits(1);
     rabbit.memory_alarm(false);
-    assert!(run.stderr.contains("RabbitMQ takes no messages, for want of memory or disk"), "{}", run.stderr);
+    assert!(run.stderr.contains("RabbitMQ is short of memory or disk and accepts no messages"), "{}", run.stderr);
     assert!(run.stderr.contains("no message within 8 s: it is short of memory or disk"), "{}", run.stderr);
 }
 

@@ -1,4 +1,5 @@
-//! `mediamill bench`: what profiles cost and keep on a corpus. The work is in [`crate::profile_lab`].
+//! `mediamill bench`: measures what profiles cost and what quality they keep on a corpus. The work is done by
+//! [`crate::profile_lab`].
 
 mod print;
 mod progress;
@@ -27,34 +28,34 @@ use progress::Progress;
 /// Options of `bench`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Files to measure on: a folder, searched to its end
+    /// Folder with the files to measure on, with all its subfolders
     #[arg(long, value_name = "DIR")]
     corpus: PathBuf,
-    /// A profile, any number of them; all where none is named
+    /// A profile; may be repeated; all profiles if none is named
     #[arg(long = "profile", value_name = "NAME")]
     profiles: Vec<String>,
-    /// Values of one setting to try, any number of them in all combinations: --sweep audio.bit_rate=24k,32k
+    /// Values of a setting to try; may be repeated for all combinations: --sweep audio.bit_rate=24k,32k
     #[arg(long = "sweep", value_name = "KEY=V,V", value_parser = Sweep::parse)]
     sweeps: Vec<Sweep>,
-    /// Where report and journal go; an interrupted bench of the same folder goes on
+    /// Folder for report and journal; an interrupted bench is resumed with the same folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Jobs at the same time; one for each CPU where not given
+    /// Jobs at the same time [default: one for each CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// How often each job is done: of its times the median counts
+    /// How often each job is repeated; the median of its times counts
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     repeat: u32,
-    /// What to recommend a point for: quality=0…100 or saved=0…100
+    /// Target for recommending a point: quality=0…100 or saved=0…100
     #[arg(long, value_name = "WHAT=N", value_parser = Target::parse)]
     target: Option<Target>,
-    /// An older report.json: what moved since, beyond noise
+    /// An older report.json to compare with: prints the changes beyond noise
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
-    /// What must hold; exit code 4 where it does not
+    /// File with limits for the figures; exit code 4 if one is exceeded
     #[arg(long, value_name = "FILE")]
     gates: Option<PathBuf>,
-    /// Price of 10⁹ bytes kept for a month, in any currency
+    /// Price for storing 10⁹ bytes for a month, in any currency
     #[arg(long, value_name = "PRICE", requires = "price_per_cpu_hour")]
     price_per_gb_month: Option<f64>,
     /// Price of an hour of one processor, in the same currency
@@ -65,7 +66,7 @@ pub(super) struct Args {
     format: Format,
 }
 
-/// What is known before anything runs.
+/// Everything that is decided before a job runs.
 struct Plan {
     points: Vec<Point>,
     old: Option<BenchReport>,
@@ -74,17 +75,18 @@ struct Plan {
     jobs: u16,
 }
 
-/// Measures, reports, judges. Exit codes: 0 done and within the gates, 4 a gate is broken.
+/// Measures, writes the report and compares it with limits. Exit codes: 0 done and within the limits, 4 a limit is
+/// exceeded.
 pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let (config, profiles) = global.load_with_profiles()?;
     telemetry::init(&super::normalize::quiet(&config.log));
     let plan = plan(args, &config, &profiles)?;
-    // Before the runtime: the fork server is started while there are few threads.
+    // Before the async runtime: the fork server must be started while there are few threads.
     let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode, config.limits))?;
     runtime()?.block_on(async {
         tokio::select! {
             result = measure(args, &config, sandbox, plan) => result,
-            // What is done stands in the journal.
+            // Finished jobs are in the journal.
             _ = tokio::signal::ctrl_c() => Err(CliError::Io(io::Error::new(io::ErrorKind::Interrupted, "interrupted"))),
         }
     })
@@ -95,7 +97,7 @@ fn plan(args: &Args, config: &Config, profiles: &Profiles) -> Result<Plan, CliEr
         profiles.iter().collect()
     } else {
         let find = |name: &String| {
-            profiles.get(name).ok_or_else(|| CliError::Usage(format!("--profile: there is no {name:?}")))
+            profiles.get(name).ok_or_else(|| CliError::Usage(format!("--profile: there is no profile {name:?}")))
         };
         args.profiles.iter().map(find).collect::<Result<_, _>>()?
     };
@@ -113,7 +115,7 @@ fn plan(args: &Args, config: &Config, profiles: &Profiles) -> Result<Plan, CliEr
     let read = |input: inputs::Input| Media::read(input.path, units::printable(&input.label));
     let corpus = found.files.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if corpus.is_empty() {
-        return Err(CliError::Usage("no file below --corpus".to_owned()));
+        return Err(CliError::Usage("--corpus: the folder has no files".to_owned()));
     }
     let jobs = args.jobs.unwrap_or_else(|| slots(&config.worker).count());
     Ok(Plan { points, old, gates, corpus, jobs })
@@ -154,7 +156,8 @@ async fn measure(args: &Args, config: &Config, sandbox: Sandbox, plan: Plan) -> 
     Ok(if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_GATE) })
 }
 
-/// Every file by the first point, which tells what the file is; then all points and repeats of what can be encoded.
+/// Runs every file with the first point, which shows the class of each file; then all points and repeats for files that
+/// can be encoded.
 async fn run_all(args: &Args, bench: &Bench, plan: &Plan) -> Result<Vec<Run>, CliError> {
     let mut journal = Journal::open(&args.out.join("runs.jsonl"))?;
     let Plan { points, corpus, .. } = plan;
@@ -190,7 +193,7 @@ async fn run_some(
     let known = |task: &Task<'_>| {
         let Task { point, media, repeat } = task;
         let known = journal.find(&bench.build, &point.profile.version, &media.sha256, *repeat)?;
-        // The same settings may be asked for under another label, and the same bytes have another name.
+        // The same settings may have another label, and the same bytes another name.
         Some(Run { point: point.label.clone(), file: media.label.clone(), ..known.clone() })
     };
     let (mut runs, mut left) = (Vec::new(), Vec::new());
@@ -234,7 +237,7 @@ async fn write(args: &Args, bench: &Bench, plan: &Plan, report: &BenchReport) ->
     Ok(())
 }
 
-/// Makes a file again, to be listened to or looked at beside its original.
+/// Produces a file again, so that people can compare it with its original.
 async fn specimen(bench: &Bench, plan: &Plan, out: &Path, n: usize, run: &Run) -> Result<Option<Specimen>, CliError> {
     let point = plan.points.iter().find(|point| point.label == run.point);
     let media = plan.corpus.iter().find(|media| media.sha256 == run.sha256);

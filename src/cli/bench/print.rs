@@ -1,4 +1,4 @@
-//! A bench's figures on a terminal.
+//! Prints the figures of a bench.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use crate::profile_lab::record::{BenchReport, Class, Summary};
 
 const HEAD: [&str; 10] = ["", "files", "encoded", "saved", "quality", "score", "worst", "× real time", "jobs/s", "p99"];
 
-/// A block for each class; points on the front of bytes and quality have a star.
+/// Prints a table for each class. Points on the Pareto front of bytes and quality have a star.
 pub(super) fn summaries(out: &mut impl Write, report: &BenchReport) -> io::Result<()> {
     for class in [Class::Voice, Class::Music, Class::Video] {
         let rows: Vec<[String; 10]> = report.summaries.iter().filter(|s| s.class == class).map(row).collect();
@@ -31,7 +31,7 @@ pub(super) fn summaries(out: &mut impl Write, report: &BenchReport) -> io::Resul
         if let Some(cost) = report.summaries.iter().find(|s| s.class == class).and_then(|s| s.cost) {
             let (point, class) = (rows[0][0].trim_end_matches(" *"), class.as_str());
             let (storage, cpu) = (cost.storage_month, cost.cpu);
-            writeln!(out, "{point}: 1,000 {class} cost {cpu:.4} to make and {storage:.4} a month to keep\n")?;
+            writeln!(out, "{point}: 1,000 {class} files cost {cpu:.4} to produce and {storage:.4} a month to store\n")?;
         }
     }
     Ok(())

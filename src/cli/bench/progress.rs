@@ -1,4 +1,5 @@
-//! How far a bench is, and an estimate of what remains: by bytes of input, since time follows them more than files.
+//! Shows the progress of a bench and an estimate of the remaining time. Measured by bytes of input, because the time
+//! depends on them more than on the number of files.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 const TEMPLATE: &str = "{msg} {wide_bar:.cyan/dim} {elapsed_precise}, about {eta} left";
 
-/// The bar of a run, on standard error, and only on a terminal.
+/// The progress bar of a run, on standard error and only on a terminal.
 #[derive(Debug)]
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -14,7 +15,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// For jobs with these sizes.
+    /// A bar for jobs with these sizes.
     pub(super) fn new(shown: bool, sizes: impl Iterator<Item = u64>) -> Self {
         let (jobs, bytes) = sizes.fold((0, 0), |(jobs, bytes), size| (jobs + 1, bytes + size));
         let bar = ProgressBar::new(bytes);
@@ -28,7 +29,7 @@ impl Progress {
         progress
     }
 
-    /// A job is done.
+    /// A job was done.
     pub(super) fn did(&self, size_bytes: u64) {
         let (done, of) = self.jobs.get();
         self.jobs.set((done + 1, of));
@@ -36,7 +37,7 @@ impl Progress {
         self.say();
     }
 
-    /// A job need not be done: it must not make the others look fast.
+    /// A job was not needed. Removed from the total, so that it does not make the others look fast.
     pub(super) fn leave(&self, size_bytes: u64) {
         let (done, of) = self.jobs.get();
         self.jobs.set((done, of - 1));
@@ -44,7 +45,7 @@ impl Progress {
         self.say();
     }
 
-    /// Takes the bar off the screen.
+    /// Removes the bar.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! `mediamill fits`: whether files are what a channel or a CRM takes, by lists of what is known of them.
+//! `mediamill fits`: checks whether a channel or a CRM accepts files, by lists of what is known about each.
 
 mod rules;
 
@@ -22,10 +22,10 @@ use crate::telemetry;
 /// Options of `fits`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Destinations, with commas between them: whatsapp, salesforce, salesforce-channel, hubspot, zoho, zendesk, zapier, make, n8n
+    /// Destinations, separated by commas: whatsapp, salesforce, salesforce-channel, hubspot, zoho, zendesk, zapier, make, n8n
     #[arg(long = "for", value_name = "NAMES", value_delimiter = ',', required = true)]
     destinations: Vec<String>,
-    /// Files, and folders, which are searched to their ends
+    /// Files, and folders with all their subfolders
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// What to print
@@ -33,7 +33,7 @@ pub(super) struct Args {
     format: Format,
 }
 
-/// Compares. Exit codes: 0 all files fit all destinations, 3 some do not.
+/// Compares files with the lists. Exit codes: 0 all files fit all destinations, 3 some do not.
 pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let rules = rules::rules(&args.destinations).map_err(CliError::Usage)?;
     let (config, profiles) = global.load_with_profiles()?;
@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(EXIT_REJECTED) })
 }
 
-/// All files below a path, in the order of their names.
+/// All files below a path, ordered by name.
 fn find(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), CliError> {
     let wrong = |error: io::Error| CliError::Usage(format!("{}: {error}", units::printable(path.as_os_str())));
     if !std::fs::metadata(path).map_err(wrong)?.is_dir() {
@@ -82,11 +82,11 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), CliError> {
     let entries = std::fs::read_dir(path).map_err(wrong)?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     paths.sort();
-    // Not through links: a folder may hold one to itself.
+    // Symbolic links are not followed: a folder may contain a link to itself.
     paths.iter().filter(|path| !path.is_symlink()).try_for_each(|path| find(path, files))
 }
 
-/// What a jailed child says of the file.
+/// Probes the file in a jailed child.
 async fn probe(
     path: &Path,
     size_bytes: u64,

@@ -1,4 +1,4 @@
-//! What destinations accept, as data, and whether a file is of that.
+//! The lists of what destinations accept, and whether a file is accepted.
 
 use serde::Deserialize;
 
@@ -14,61 +14,61 @@ struct Rules {
     rule: Vec<Rule>,
 }
 
-/// One kind of file that a destination takes.
+/// One kind of file that a destination accepts.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rule {
     pub(super) destination: String,
-    /// Stable: printed, and written in JSON.
+    /// A stable name for the output.
     pub(super) name: String,
-    /// MIME types by content; `*` is every one.
+    /// Accepted MIME types, by content; `*` means all.
     types: Vec<String>,
-    /// Types that are none of them.
+    /// MIME types that are excluded.
     #[serde(default)]
     except: Vec<String>,
-    /// Kinds of files; none is all.
+    /// Accepted kinds of files; empty means all.
     #[serde(default)]
     kinds: Vec<Kind>,
-    /// Codecs that streams may have; none is all.
+    /// Accepted codecs of streams; empty means all.
     #[serde(default)]
     codecs: Vec<String>,
     max_channels: Option<u32>,
-    /// Whether it is for pictures that move, or for those that do not.
+    /// Whether the rule is for animated pictures or for still ones.
     #[serde(default)]
     animated: bool,
     max_bytes: u64,
-    /// Above it the destination takes the file and shows it worse.
+    /// A larger file is accepted, but displayed in a less useful form.
     preferred_max_bytes: Option<u64>,
-    /// The type that the destination wants to be told, where it is more than the file's.
+    /// The MIME type that the destination must be told, if it has more than the file's own type.
     pub(super) mime_type: Option<String>,
-    /// Whether a page of the vendor's says so.
+    /// Whether a page of the vendor confirms the rule.
     pub(super) verified: bool,
 }
 
-/// How a file and a destination go together.
+/// The result of comparing a file with a destination.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Fit {
-    /// By this rule; the second is what is worse for it.
+    /// The file is accepted by this rule. The text says what is displayed worse, if anything.
     Yes(Rule, Option<String>),
-    /// Not by any; this is what is missing to the nearest.
+    /// No rule accepts the file: the nearest rule, and why it does not.
     No(Option<Rule>, String),
 }
 
-/// The rules of the destinations that are asked for.
+/// The rules of the requested destinations.
 ///
 /// # Errors
-/// The name of one that there is none of, or what is wrong with the data.
+/// The name of an unknown destination, or what is wrong with the lists.
 pub(super) fn rules(destinations: &[String]) -> Result<Vec<Rule>, String> {
     let Rules { rule: rules } = toml::from_str(RULES).map_err(|error| format!("accepted.toml: {error}"))?;
     let mut known: Vec<&str> = rules.iter().map(|rule| rule.destination.as_str()).collect();
     known.dedup();
     match destinations.iter().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(format!("--for: nothing is known of {unknown:?}; there are {}", known.join(", "))),
+        Some(unknown) => Err(format!("--for: {unknown:?} is not a known destination; known are {}", known.join(", "))),
         None => Ok(rules),
     }
 }
 
-/// Whether a file of this size, of which a child reported this, fits a destination.
+/// Compares a file of this size, with this report of a child, with a destination.
 pub(super) fn fit(destination: &str, rules: &[Rule], report: &Report, size_bytes: u64) -> Fit {
     let of_type = |rule: &&Rule| rule.destination == destination && rule.has_type(report);
     let mut nearest = None;
@@ -76,14 +76,17 @@ pub(super) fn fit(destination: &str, rules: &[Rule], report: &Report, size_bytes
         match rule.obstacle(report, size_bytes) {
             None => {
                 let preferred = rule.preferred_max_bytes.filter(|most| size_bytes > *most);
-                return Fit::Yes(rule.clone(), preferred.map(|most| format!("above {most} bytes it is shown worse")));
+                return Fit::Yes(
+                    rule.clone(),
+                    preferred.map(|most| format!("above {most} bytes it is displayed in a less useful form")),
+                );
             }
             Some(obstacle) => nearest = nearest.or(Some((rule.clone(), obstacle))),
         }
     }
     match nearest {
         Some((rule, obstacle)) => Fit::No(Some(rule), obstacle),
-        None => Fit::No(None, format!("no rule takes {}", report.mime_type)),
+        None => Fit::No(None, format!("no rule accepts {}", report.mime_type)),
     }
 }
 
@@ -110,13 +113,13 @@ impl Rule {
             .any(|stream| matches!(stream.detail, StreamDetail::Video { frames: Some(frames), .. } if frames > 1));
         let still = report.kind == Kind::Image && self.types.iter().any(|name| name == "image/webp");
         if let Some(stream) = foreign {
-            return Some(format!("{} is none of {}", stream.codec, self.codecs.join(", ")));
+            return Some(format!("the codec {} is not one of {}", stream.codec, self.codecs.join(", ")));
         }
         if let Some(most) = self.max_channels.filter(|most| channels > *most) {
             return Some(format!("{channels} channels, at most {most}"));
         }
         if still && moves != self.animated {
-            return Some(if moves { "it moves".to_owned() } else { "it does not move".to_owned() });
+            return Some(if moves { "it is animated".to_owned() } else { "it does not move".to_owned() });
         }
         (size_bytes > self.max_bytes).then(|| format!("{size_bytes} bytes, at most {}", self.max_bytes))
     }

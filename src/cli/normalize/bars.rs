@@ -1,4 +1,4 @@
-//! Progress bars: one for each running file, one for all. On standard error, and only on a terminal.
+//! Progress bars: one for each running file and one for all files, on standard error and only on a terminal.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 const STEPS: u64 = 1000;
 const LABEL_COLUMNS: usize = 36;
 
-/// The bars of a run.
+/// The progress bars of a run.
 #[derive(Debug)]
 pub(super) struct Bars {
     all: MultiProgress,
@@ -15,7 +15,7 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    /// Bars for so many files; nothing is drawn where `shown` is false or standard error is no terminal.
+    /// Bars for this many files. Nothing is drawn if `shown` is false or standard error is not a terminal.
     pub(super) fn new(files: usize, shown: bool) -> Self {
         let all = MultiProgress::new();
         if !shown {
@@ -23,12 +23,12 @@ impl Bars {
         }
         let total = all.add(ProgressBar::new(u64::try_from(files).unwrap_or(u64::MAX)));
         total.set_style(style("{pos}/{len} files  {wide_bar:.cyan/dim}  {elapsed_precise}"));
-        // Drawn before the first file is done.
+        // Draws the bar before the first file is done.
         total.tick();
         Self { all, total }
     }
 
-    /// A bar for a file that starts now.
+    /// Adds a bar for a file that starts now.
     pub(super) fn start(&self, label: &str) -> Bar<'_> {
         let bar = self.all.insert_before(&self.total, ProgressBar::new(STEPS));
         bar.set_style(style("{spinner:.cyan} {prefix} {wide_bar:.green/dim} {percent:>3} %"));
@@ -39,13 +39,13 @@ impl Bars {
         Bar { bar, bars: self }
     }
 
-    /// Takes everything off the screen.
+    /// Removes all bars.
     pub(super) fn finish(&self) {
         self.total.finish_and_clear();
     }
 }
 
-/// The bar of one file; gone when this is.
+/// The bar of one file; removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Bar<'a> {
     bar: ProgressBar,
@@ -53,7 +53,7 @@ pub(super) struct Bar<'a> {
 }
 
 impl Bar<'_> {
-    /// What the child says: 0 to 1.
+    /// Sets the progress, from 0 to 1.
     pub(super) fn set(&self, fraction: f32) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
         self.bar.set_position((f64::from(fraction.clamp(0.0, 1.0)) * 1000.0) as u64);
@@ -67,7 +67,7 @@ impl Drop for Bar<'_> {
     }
 }
 
-/// The templates are ours, and a test draws them.
+/// The templates are constants, and a test draws them.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -1,4 +1,4 @@
-//! Finds the files that the command line names, and gives each an id.
+//! Finds the files that the command line names and gives each of them an id.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -11,33 +11,33 @@ use sha2::{Digest, Sha256};
 
 use super::super::{CliError, units};
 
-/// Longer ids are cut: they become the names of directories.
+/// Longer ids are shortened, because they become names of directories.
 const MAX_ID_CHARS: usize = 120;
 
 /// One file to be processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) struct Input {
-    /// As it can be opened.
+    /// The path with which it is opened.
     pub(in crate::cli) path: PathBuf,
-    /// What people call it: as named, or below the folder that was named.
+    /// The name for people: the path as given, or the path below the given folder.
     pub(in crate::cli) label: OsString,
-    /// The media id: of letters that every file system and URL takes, and unlike every other's of this run.
+    /// The media id: only characters that are valid in every file system and URL, and unique in this run.
     pub(in crate::cli) id: String,
 }
 
-/// What was found, and what had to be left out.
+/// The files that were found, and paths that were skipped.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Inputs {
-    /// Named files where they were named, those of a folder in order of their names.
+    /// The files in the order in which they were named; those of a folder are ordered by name.
     pub(in crate::cli) files: Vec<Input>,
-    /// What is neither file nor folder, or cannot be listed; why.
+    /// Paths that are neither a file nor a folder, or folders that cannot be listed, with the reason.
     pub(in crate::cli) skipped: Vec<(PathBuf, String)>,
 }
 
-/// Finds every file that `paths` name. Folders are searched to their ends, hidden files too, `out` never.
+/// Finds every file that `paths` name. Folders are searched with all subfolders and hidden files; `out` is skipped.
 ///
 /// # Errors
-/// A path that does not exist, is no file or folder, or is `out` itself.
+/// A path that does not exist, is neither a file nor a folder, or is `out` itself.
 pub(in crate::cli) fn find(paths: &[PathBuf], out: &Path) -> Result<Inputs, CliError> {
     let mut walk = Walk { found: Inputs::default(), ids: HashSet::new(), seen: HashSet::new() };
     let out = identity(out)?;
@@ -59,7 +59,7 @@ pub(in crate::cli) fn find(paths: &[PathBuf], out: &Path) -> Result<Inputs, CliE
     Ok(walk.found)
 }
 
-/// Device and inode: the same for every name of one folder.
+/// Device and inode, which are the same for all names of a folder.
 type Identity = (u64, u64);
 
 fn identity(path: &Path) -> std::io::Result<Identity> {
@@ -69,7 +69,7 @@ fn identity(path: &Path) -> std::io::Result<Identity> {
 struct Walk {
     found: Inputs,
     ids: HashSet<String>,
-    /// Folders that are done, or not to be done: links that lead in circles end here.
+    /// Folders that were visited or must be skipped. This also ends cycles of links.
     seen: HashSet<Identity>,
 }
 
@@ -105,7 +105,7 @@ impl Walk {
         self.found.skipped.push((path.to_owned(), why.to_owned()));
     }
 
-    /// The label as an id; where that is taken, with a few digits of what the path is.
+    /// The label as an id; if that is used already, with some digits of a hash of the path.
     fn unlike_others(&mut self, label: &OsStr, path: &Path) -> String {
         let plain = plain_id(label);
         let mut id = plain.clone();
@@ -119,7 +119,7 @@ impl Walk {
     }
 }
 
-/// Letters, digits, `.`, `-` and `_`; the end of a long name, since that tells more than its beginning.
+/// Replaces all but letters, digits, `.`, `-` and `_`. A long name keeps its end, which says more than its beginning.
 fn plain_id(label: &OsStr) -> String {
     let tame = |byte: &u8| if byte.is_ascii_alphanumeric() || b".-_".contains(byte) { char::from(*byte) } else { '_' };
     let id: String = label.as_bytes().iter().map(tame).collect();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_tame_and_unlike_each_other() {
+    fn ids_have_only_safe_characters_and_are_unique() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut paths = Vec::new();
         for name in ["a b", "a_b", "a?b", "-a", "\u{fc}"] {

@@ -1,4 +1,4 @@
-//! `mediamill normalize`: runs the worker's pipeline on files of this machine, without broker and object store.
+//! `mediamill normalize`: runs the worker's pipeline on files of this machine, without a broker or an object store.
 
 mod bars;
 mod gallery;
@@ -26,22 +26,22 @@ use crate::telemetry;
 use bars::Bars;
 use inputs::{Input, Inputs};
 
-/// First part of every key below `--out`.
+/// The first part of every key below `--out`.
 const TENANT: &str = "local";
 
 /// Options of `normalize`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Files, and folders, which are searched to their ends
+    /// Files, and folders with all their subfolders
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Where the results go; made where it is missing, results of the same names are replaced
+    /// Folder for the results; created if missing, results with the same names are replaced
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Compression profile (see `mediamill profiles`)
     #[arg(long)]
     profile: Option<String>,
-    /// Files at the same time; one for each CPU where not given
+    /// Files at the same time [default: one for each CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// What to print
@@ -49,7 +49,7 @@ pub(super) struct Args {
     format: Format,
 }
 
-/// One file, and what became of it.
+/// A file and its outcome.
 struct FinishedFile {
     input: Input,
     outcome: Outcome,
@@ -60,20 +60,23 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let (config, profiles) = global.load_with_profiles()?;
     if let Some(name) = args.profile.as_deref().filter(|name| profiles.get(name).is_none()) {
         let known: Vec<_> = profiles.iter().map(|profile| profile.raw.name.as_str()).collect();
-        return Err(CliError::Usage(format!("--profile: there is no {name:?}, but {}", known.join(", "))));
+        return Err(CliError::Usage(format!(
+            "--profile: there is no profile {name:?}; known are {}",
+            known.join(", ")
+        )));
     }
     telemetry::init(&quiet(&config.log));
     std::fs::create_dir_all(&args.out).map_err(at(&args.out))?;
     let inputs = inputs::find(&args.paths, &args.out)?;
     if inputs.files.is_empty() && inputs.skipped.is_empty() {
-        return Err(CliError::Usage("no file below what was named".to_owned()));
+        return Err(CliError::Usage("the named paths contain no files".to_owned()));
     }
-    // Before the runtime: the fork server is started while there are few threads.
+    // Before the async runtime: the fork server must be started while there are few threads.
     let sandbox = Sandbox::start(SandboxOptions::new(config.sandbox.mode, config.limits))?;
     runtime()?.block_on(async {
         tokio::select! {
             result = normalize(args, &config, profiles, sandbox, inputs) => result,
-            // Everything that runs is dropped: children are killed, scratch directories removed.
+            // Dropping the future kills running children and removes their scratch directories.
             _ = tokio::signal::ctrl_c() => Err(CliError::Io(io::Error::new(io::ErrorKind::Interrupted, "interrupted"))),
         }
     })
@@ -128,7 +131,7 @@ async fn one(pipeline: &Pipeline, args: &Args, bars: &Bars, input: Input) -> Fin
 
 fn job(args: &Args, input: &Input) -> Job {
     let declared = Declared {
-        // What scratch space is set aside by; nobody else declared anything.
+        // Used to reserve scratch space.
         size_bytes: std::fs::metadata(&input.path).ok().map(|meta| meta.len()),
         file_name: input.path.file_name().map(|name| name.to_string_lossy().into_owned()),
         ..Declared::default()
@@ -146,11 +149,11 @@ fn job(args: &Args, input: &Input) -> Job {
         context: None,
     };
     let job = Job::new(Uuid::now_v7().to_string(), None, received, 0);
-    // What an earlier run left may be of another file of this name, or of another profile.
+    // Results of an earlier run may be of another file with this name, or of another profile.
     Job { local: Some(input.path.clone()), again: true, ..job }
 }
 
-/// The outcome event's data, with which file it is about and which kind of outcome it is.
+/// The outcome event's data, together with the file and the kind of outcome.
 fn as_json(done: &FinishedFile) -> Value {
     let mut line = json!({ "input": done.input.path.to_string_lossy(), "outcome": done.outcome.as_str() });
     if let (Some(line), Value::Object(data)) = (line.as_object_mut(), done.outcome.event("", None).data) {
@@ -170,13 +173,13 @@ fn exit_code(done: &[FinishedFile], skipped: bool) -> u8 {
     }
 }
 
-/// For people, and between progress bars: warnings only, unless something else was asked for.
+/// The log settings for people: only warnings between progress bars, unless another filter was set.
 pub(super) fn quiet(log: &Log) -> Log {
     let filter = if log.filter == "info" { "warn".to_owned() } else { log.filter.clone() };
     Log { filter, format: LogFormat::Text }
 }
 
-/// An error with the path that it is about.
+/// Adds the path to an error.
 fn at(path: &Path) -> impl FnOnce(io::Error) -> CliError {
     move |error| CliError::Io(io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }

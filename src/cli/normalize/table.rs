@@ -1,4 +1,4 @@
-//! What was done to each file, a line each, and what it comes to.
+//! Prints a line for each file with what was done to it, and the totals.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::FinishedFile;
 use crate::roles::worker::Outcome;
 
 const HEAD: [&str; 8] = ["file", "kind", "action", "before", "after", "saved", "duration", "seconds"];
-/// Columns that are aligned to the right.
+/// Columns that are right-aligned.
 const FIGURES: std::ops::Range<usize> = 3..8;
 const FILE_COLUMNS: usize = 48;
 
@@ -18,7 +18,7 @@ pub(super) struct Totals {
     pub(super) normalized: usize,
     pub(super) rejected: usize,
     pub(super) failed: usize,
-    /// Of the normalized files.
+    /// Total size of the originals of normalized files.
     pub(super) bytes_before: u64,
     pub(super) bytes_after: u64,
 }
@@ -41,7 +41,7 @@ impl Totals {
     }
 }
 
-/// Writes the table, what went wrong, and the totals.
+/// Writes the table, the failures and the totals.
 pub(super) fn write(out: &mut impl Write, done: &[FinishedFile], elapsed: Duration) -> io::Result<()> {
     let rows: Vec<[String; 8]> = done.iter().map(row).collect();
     let widths: [usize; 8] = std::array::from_fn(|column| {

@@ -2,7 +2,7 @@
 
 use super::super::{Config, Gateway};
 use super::Checker;
-use crate::config::http_address::is_bare_http;
+use crate::config::http_url::is_bare_http;
 
 /// Most bytes or connections that a key of the gateway can say.
 const MOST_OF_A_GATEWAY: usize = 1 << 32;

@@ -138,7 +138,7 @@ fn mistakes_in_accounts_are_reported_like_all_others() {
         "mediamill.toml:5: channels.B: a name has a-z and 0-9",
         "mediamill.toml:8: channels.flat: is a table, [channels.flat]",
         "mediamill.toml:9: channels.c.provider: must be whatsapp-cloud",
-        "mediamill.toml:11: channels.c.hosts: every entry is host",
+        "mediamill.toml:11: channels.c.hosts: each entry must be host",
         "mediamill.toml:12: channels.c.max_errors: must be more than 0",
         "MEDIAMILL_CHANNELS_C_TOKEN: no such key",
         "MEDIAMILL_CHANNELS__C__MEDIA_ID_LIFETIME_S: channels.c.media_id_lifetime_s: is not an integer",

@@ -1,4 +1,4 @@
-//! `report.html`: opens from disk, loads nothing but the players' files beside it.
+//! `report.html`, which can be opened from disk and loads only the media files next to it.
 
 use std::io;
 
@@ -8,13 +8,13 @@ use super::record::{BenchReport, Class, Run};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-/// Files to listen to and look at, for each class.
+/// How many files the page plays for each class.
 const WORST: usize = 5;
 
-/// A file that lost much, with where the page finds it before and after.
+/// A file with a low score, and the URLs of its versions on the page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Specimen {
-    /// What was measured.
+    /// The job with its figures.
     pub run: Run,
     /// Relative URL of the original.
     pub original: String,
@@ -24,7 +24,7 @@ pub struct Specimen {
     pub picture: Option<String>,
 }
 
-/// The worst files of each class, by their score.
+/// The files of each class with the lowest scores.
 #[must_use]
 pub fn worst(report: &BenchReport) -> Vec<&Run> {
     let mut worst = Vec::new();
@@ -41,17 +41,17 @@ pub fn worst(report: &BenchReport) -> Vec<&Run> {
     worst
 }
 
-/// The page.
+/// Builds the page.
 ///
 /// # Errors
-/// Where the report does not turn into JSON.
+/// If the report cannot be written as JSON.
 pub fn page(report: &BenchReport, specimens: &[Specimen]) -> io::Result<String> {
     let specimens = specimens.iter().map(|specimen| {
         let Specimen { run, original, playback, picture } = specimen;
         json!({ "run": run, "original": original, "playback": playback, "picture": picture })
     });
     let data = json!({ "report": report, "specimens": specimens.collect::<Vec<_>>() });
-    // Nothing in a string may end the element that holds it.
+    // No string may end the script element that contains it.
     let data = serde_json::to_string(&data)?.replace('<', "\\u003c");
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -70,7 +70,7 @@ mod tests {
     use crate::profile_lab::report::tests::{of, run};
 
     #[test]
-    fn the_worst_come_first_and_nothing_leaves_its_place() {
+    fn the_worst_come_first_and_text_is_escaped() {
         let runs = (0..7).map(|n| run("crm", &format!("</script>{n}"), 0, 30_000, Some(4.0 - f64::from(n) / 10.0)));
         let report = of(runs.collect());
         let files: Vec<&str> = worst(&report).iter().map(|run| run.file.as_str()).collect();

@@ -1,7 +1,8 @@
-//! Metrics that every role has, and the registry that a role's own are added to.
+//! Metrics that every role has, and the registry to which a role adds its own.
 //!
-//! Prometheus' conventions: base units (seconds, bytes), counters end in `_total`. Label values are words of this program
-//! (queues, kinds, codes), so that their number is bounded: no ids, no tenants, no addresses. `lane` is the name of a queue.
+//! They follow Prometheus' conventions: base units (seconds, bytes), counters end in `_total`. Label values are words
+//! of this program (queues, kinds, codes), so their number is bounded: no ids, tenants or addresses. `lane` is the name
+//! of a queue.
 
 mod table;
 
@@ -18,14 +19,14 @@ use crate::events::Stage;
 pub(crate) use table::metrics;
 pub use table::{Counter, FloatCounter, Gauge, Histogram, Registry, Set, Shape};
 
-/// One metric, as the table describes it.
+/// One metric, as its table describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Described {
-    /// As it is exposed; a histogram's series have `_bucket`, `_sum` and `_count` behind it.
+    /// The exposed name. A histogram's series add `_bucket`, `_sum` and `_count` to it.
     pub name: &'static str,
     /// `counter`, `gauge` or `histogram`.
     pub kind: &'static str,
-    /// Names of its labels.
+    /// The names of its labels.
     pub labels: &'static [&'static str],
     /// What it measures.
     pub help: &'static str,
@@ -60,10 +61,10 @@ metrics! { Table, TABLE:
         "Always 1; the worker's version";
 }
 
-/// The metrics of every role, as they are described.
+/// The descriptions of the metrics that every role has.
 pub const METRICS: &[Described] = TABLE;
 
-/// What every role counts. Cheap to clone.
+/// The metrics of a role. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Metrics(Arc<Inner>);
 
@@ -73,20 +74,20 @@ struct Inner {
     registry: Registry,
 }
 
-/// How a message ended, for `mediamill_jobs_total`; empty what does not apply.
+/// The labels of `mediamill_jobs_total`; empty where one does not apply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JobLabels<'a> {
     /// Kind of media.
     pub kind: &'a str,
-    /// What was done with it.
+    /// What was done with the media.
     pub action: &'a str,
-    /// The word for its end.
+    /// `normalized`, `rejected`, `failed` or `dead`.
     pub outcome: &'a str,
-    /// Why it did not succeed.
+    /// The code, if the message did not succeed.
     pub code: &'a str,
 }
 
-/// A message that is being handled until this is dropped.
+/// Counts one message as being handled until this is dropped.
 #[derive(Debug)]
 pub struct Busy(Gauge);
 
@@ -103,7 +104,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Metrics of a role that has some of its own: `register` adds them.
+    /// The metrics of a role; `register` adds the role's own.
     #[must_use]
     pub fn with<T>(register: impl FnOnce(&mut Registry) -> T) -> (Self, T) {
         let mut registry = Registry::default();
@@ -112,18 +113,19 @@ impl Metrics {
         (Self(Arc::new(Inner { table, registry })), own)
     }
 
-    /// All of it in the OpenMetrics text format.
+    /// All metrics in the OpenMetrics text format.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
         if text::encode(&mut text, &self.0.registry).is_err() {
-            tracing::error!("metrics do not turn into text");
+            tracing::error!("metrics could not be written as text");
         }
         text
     }
 
-    /// What does not change while a role runs, and a zero where nothing has happened yet: the slots, by the queue that they
-    /// are reserved for, the queues, and the words for why a message is put off.
+    /// Sets the metrics that do not change while a role runs, and creates those of events that have not happened yet
+    /// with the value zero: the slots by the queue that they are reserved for, the queues, and the reasons for
+    /// postponing a message.
     pub fn describe(&self, slots: &[(&'static str, u16)], queues: &[&str], reasons: &[&'static str]) {
         let table = &self.0.table;
         for (reserved, count) in slots {
@@ -139,26 +141,26 @@ impl Metrics {
         table.build.at([env!("CARGO_PKG_VERSION")]).set(1);
     }
 
-    /// A message was taken for the first time.
+    /// A message was received for the first time.
     pub(super) fn taken(&self, queue: &str, asked_at: Option<Timestamp>) {
         if let Some(age) = asked_at.and_then(age) {
             self.0.table.wait.at([queue.to_owned()]).observe(age.as_secs_f64());
         }
     }
 
-    /// A message is handled until the guard is dropped.
+    /// Counts a message as being handled until the guard is dropped.
     pub(super) fn busy(&self, queue: &str) -> Busy {
         let gauge = self.0.table.busy.at([queue.to_owned()]);
         gauge.inc();
         Busy(gauge)
     }
 
-    /// A step has ended. The queue is empty where there is no broker.
+    /// A step has ended. The queue is empty if there is no broker.
     pub fn stage(&self, queue: &str, stage: Stage, took: Duration) {
         self.0.table.stage.at([queue.to_owned(), stage.as_str().to_owned()]).observe(took.as_secs_f64());
     }
 
-    /// A message has ended, and whoever waits for it was told.
+    /// A message has ended, and its outcome is published.
     pub fn ended(&self, queue: &str, labels: &JobLabels<'_>, asked_at: Option<Timestamp>) {
         let JobLabels { kind, action, outcome, code } = labels;
         self.0.table.jobs.at([queue, kind, action, outcome, code].map(str::to_owned)).inc();
@@ -167,17 +169,17 @@ impl Metrics {
         }
     }
 
-    /// A message has ended well, of a role that does not count that itself.
+    /// A message has succeeded. For roles that do not count outcomes themselves.
     pub(super) fn done(&self, queue: &str) {
         self.ended(queue, &JobLabels { outcome: "done", ..JobLabels::default() }, None);
     }
 
-    /// A message is given up, of a role that does not count that itself.
+    /// A message is given up. For roles that do not count outcomes themselves.
     pub(super) fn gave_up(&self, queue: &str, code: Code) {
         self.ended(queue, &JobLabels { outcome: "dead", code: code.as_str(), ..JobLabels::default() }, None);
     }
 
-    /// A message is tried again later.
+    /// A message will be tried again later.
     pub(super) fn retried(&self, queue: &str, stage: Stage, code: Code) {
         self.0.table.retries.at([queue, stage.as_str(), code.as_str()].map(str::to_owned)).inc();
     }
@@ -187,27 +189,27 @@ impl Metrics {
         self.0.table.dead.at([queue, stage.as_str(), code.as_str()].map(str::to_owned)).inc();
     }
 
-    /// Messages are moved to come again later.
+    /// Messages were moved to be delivered again later.
     pub(super) fn put_off(&self, queue: &str, why: &str, messages: usize) {
         let messages = u64::try_from(messages).unwrap_or(u64::MAX);
         self.0.table.put_off.at([queue, why].map(str::to_owned)).inc_by(messages);
     }
 
-    /// The consuming connection is gone.
+    /// The connection that consumes is lost.
     pub(super) fn disconnected(&self) {
         self.0.table.reconnects.at::<&str>([]).inc();
     }
 
-    /// How many messages wait in each queue, where the broker has answered.
+    /// How many messages wait in each queue, according to the broker.
     pub(super) fn waiting(&self, depths: &[(String, u32)]) {
-        // A figure of yesterday would be worse than none.
+        // Queues that are not in the new answer must not keep an old value.
         self.0.table.queue.clear();
         for (queue, messages) in depths {
             self.0.table.queue.at([queue.clone()]).set((*messages).into());
         }
     }
 
-    /// Whether a part is as it should be.
+    /// Whether a part is ready.
     pub(super) fn ready(&self, part: &'static str, ready: bool) {
         self.0.table.ready.at([part]).set(ready.into());
     }

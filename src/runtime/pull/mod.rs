@@ -1,10 +1,10 @@
-//! Takes one message a slot ([`Intake::Pull`](super::Intake::Pull)): from the first queue, its second one, the next queue, its
-//! second one, whichever has a message first. A later queue comes first while nothing of it is at work, so that each has a
-//! slot where all have messages ([`Slots::order`]).
+//! Takes one message per free slot ([`Intake::Pull`](super::Intake::Pull)). A *lane* here is a queue together with its
+//! second queue. The lanes are tried in their order, except that a lane without a running job comes first, so that each
+//! lane has a slot while all have messages ([`Slots::order`]).
 //!
-//! A message is taken when there is a slot for it, so that none waits in the buffer of a busy worker while another one is
-//! idle. Who has its share already is decided by [`Shares`](super::shares::Shares); [`sift`] looks behind. *Lane* here is a
-//! queue together with its second one.
+//! A message is taken only when there is a slot for it, so that none waits in the buffer of a busy worker while another
+//! worker is idle. [`Shares`](super::shares::Shares) decides which tenants already have their share of the slots;
+//! [`sift`] searches behind their messages for those of other tenants.
 
 mod hand_over;
 mod pauses;
@@ -31,55 +31,55 @@ pub(super) use hand_over::hand_over;
 use pauses::{Doubling, Pause};
 use sift::WindowSize;
 
-/// How often, and how many times, a role that can handle nothing looks whether it can again before it stops consuming.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-const LOOKS: usize = 10;
-/// How long tenants have no shares after messages could not be moved: a broker without memory takes none. Twice as long
-/// each time that they cannot be moved again, up to the second.
+/// How often, and how many times, a role that cannot handle anything is asked again before it stops consuming.
+const CHECK_AGAIN: Duration = Duration::from_millis(500);
+const CHECKS: usize = 10;
+/// How long shares are not enforced after messages could not be moved, because the broker is short of memory. Doubles
+/// with each further failure, from the first value up to the second.
 const WITHOUT_SHARES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(120)];
-/// What goes on with the broker when the role is told to stop has so long to end.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// How long operations with the broker may take to end after the role is told to stop.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why a message that has its tenant's share before it is put off, in metrics.
+/// The reason, in metrics, for postponing a message whose tenant already has its share.
 pub const SHARE: &str = "share";
 
-/// Why no more deliveries are taken.
+/// Why consuming ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// For good.
+    /// The process is told to stop.
     Shutdown,
-    /// For now: what they ask for cannot be done here.
+    /// For now, because the role cannot handle anything.
     Unable,
 }
 
-/// What came of a look into a lane.
+/// The result of looking for a message in a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     /// A job was started.
     Job,
-    /// Messages were put off, and no job was started.
+    /// Messages were postponed, and no job was started.
     Others,
-    /// Nothing was there.
+    /// There was no message.
     Nothing,
 }
 
-/// Fills the slots of a role from one subscription.
+/// Fills the slots of a role over one subscription.
 pub(super) struct Taker<'a, R: Role> {
     pub(super) runner: &'a Arc<Runner<R>>,
     pub(super) slots: &'a Slots,
     pub(super) jobs: &'a Jobs,
     pub(super) subscription: &'a mut Subscription,
     pub(super) mover: Mover,
-    /// Delivered in the moment in which their queue was no longer watched.
-    in_hand: Vec<Delivery>,
-    /// How long the second queue of each lane is left alone.
+    /// Deliveries that arrived just when their queue stopped being watched.
+    left_over: Vec<Delivery>,
+    /// For each lane: how long its second queue is not looked at.
     pauses: Vec<Pause>,
     without_shares: Doubling,
     /// The lane of the job that was started last.
     last_lane: Option<usize>,
-    /// How many messages of each queue are looked at together: of the queue itself, and of its second one.
+    /// How many messages are fetched together, for each lane's first and second queue.
     window_sizes: Vec<[WindowSize; 2]>,
-    /// All queues.
+    /// All queues that the role consumes.
     queues: Vec<WorkQueue>,
 }
 
@@ -100,7 +100,7 @@ impl<'a, R: Role> Taker<'a, R> {
             jobs,
             subscription,
             mover,
-            in_hand: Vec::new(),
+            left_over: Vec::new(),
             pauses: (0..lanes).map(|_| Pause::default()).collect(),
             without_shares: Doubling::new(first, most),
             last_lane: None,
@@ -113,11 +113,11 @@ impl<'a, R: Role> Taker<'a, R> {
     pub(super) async fn run(mut self, shutdown: &CancellationToken) -> Result<End, BrokerError> {
         let give_up = async {
             shutdown.cancelled().await;
-            sleep(LAST_ANSWERS).await;
+            sleep(BROKER_TIMEOUT).await;
         };
         select! {
             end = self.turn(shutdown) => end,
-            // A broker that has fallen silent takes nothing off the grace period of the jobs.
+            // A broker that does not respond must not shorten the grace period of running jobs.
             () = give_up => Ok(End::Shutdown),
         }
     }
@@ -131,7 +131,7 @@ impl<'a, R: Role> Taker<'a, R> {
                 return self.ends(End::Unable).await;
             }
             if self.runner.role.able().is_err() {
-                // Messages go to processes that can handle them.
+                // So that new messages go to processes that can handle them.
                 self.unwatch().await?;
                 self.ends(End::Unable).await?;
                 match shutdown.run_until_cancelled(self.is_able()).await {
@@ -140,7 +140,7 @@ impl<'a, R: Role> Taker<'a, R> {
                 }
             }
             self.unwatch_what_has_no_room().await?;
-            self.start_in_hand().await;
+            self.start_left_over().await;
             if let Some(delivery) = self.subscription.next().now_or_never() {
                 self.arrived(delivery?).await;
                 continue;
@@ -162,28 +162,28 @@ impl<'a, R: Role> Taker<'a, R> {
         }
     }
 
-    /// Gives back what was not begun.
+    /// Returns deliveries that were not begun to their queues.
     async fn ends(&mut self, end: End) -> Result<End, BrokerError> {
-        for delivery in std::mem::take(&mut self.in_hand) {
+        for delivery in std::mem::take(&mut self.left_over) {
             self.give_back(delivery).await;
         }
         Ok(end)
     }
 
-    /// Whether the role can handle messages again, after a while in which what it lacks may have come back.
+    /// Whether the role can handle messages again, after waiting a while for what it lacks.
     async fn is_able(&self) -> bool {
-        for _ in 0..LOOKS {
+        for _ in 0..CHECKS {
             if self.runner.role.able().is_ok() {
                 return true;
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(CHECK_AGAIN).await;
         }
         false
     }
 
     async fn unwatch(&mut self) -> Result<(), BrokerError> {
         for queue in self.queues.clone() {
-            self.in_hand.extend(self.subscription.inlet(queue)?.unwatch().await?);
+            self.left_over.extend(self.subscription.inlet(queue)?.unwatch().await?);
         }
         Ok(())
     }
@@ -191,7 +191,7 @@ impl<'a, R: Role> Taker<'a, R> {
     async fn unwatch_what_has_no_room(&mut self) -> Result<(), BrokerError> {
         for queue in self.queues.clone() {
             if self.room(queue.index) == 0 || self.is_paused(queue) {
-                self.in_hand.extend(self.subscription.inlet(queue)?.unwatch().await?);
+                self.left_over.extend(self.subscription.inlet(queue)?.unwatch().await?);
             }
         }
         Ok(())
@@ -200,20 +200,20 @@ impl<'a, R: Role> Taker<'a, R> {
     async fn watch_what_has_room(&mut self) -> Result<(), BrokerError> {
         for queue in self.queues.clone() {
             if self.room(queue.index) > 0 && !self.is_paused(queue) {
-                self.in_hand.extend(self.subscription.inlet(queue)?.watch().await?);
+                self.left_over.extend(self.subscription.inlet(queue)?.watch().await?);
             }
         }
         Ok(())
     }
 
-    /// How many more messages of this lane could start now: none while the role pauses it.
+    /// How many more messages of this lane could start now; 0 while the role has paused the lane.
     fn room(&self, lane: usize) -> usize {
         let until = self.runner.role.paused_until(lane).filter(|until| *until > Instant::now());
         if until.is_some() { 0 } else { self.slots.room(lane) }
     }
 
-    async fn start_in_hand(&mut self) {
-        for delivery in std::mem::take(&mut self.in_hand) {
+    async fn start_left_over(&mut self) {
+        for delivery in std::mem::take(&mut self.left_over) {
             if self.room(delivery.queue().index) > 0 {
                 self.arrived(delivery).await;
             } else {
@@ -226,10 +226,10 @@ impl<'a, R: Role> Taker<'a, R> {
         give_back(&mut self.mover, &delivery, self.runner.delivery_limit).await;
     }
 
-    /// A message came to a queue that was watched: nothing else waited there.
+    /// Handles a message that arrived in a watched queue, which was empty before.
     async fn arrived(&mut self, delivery: Delivery) {
         if self.runner.role.able().is_err() {
-            // As it may have become in the hours for which nothing came.
+            // The role may have become unable during the hours without a message.
             return self.give_back(delivery).await;
         }
         let WorkQueue { index: lane, later } = delivery.queue();
@@ -237,21 +237,21 @@ impl<'a, R: Role> Taker<'a, R> {
         if later {
             self.runner.tenants.shares(lane).taken_later(incoming.tenant());
         }
-        if self.slots.waits_enough(incoming.tenant()) && self.has_shares_for(&incoming.delivery) {
+        if self.slots.has_max_parked(incoming.tenant()) && self.has_shares_for(&incoming.delivery) {
             self.pause(lane, incoming.tenant());
             return self.put_off(lane, vec![incoming], later).await;
         }
         match self.slots.take(lane) {
             Some(slot) => self.start(incoming, slot),
-            // A parked job has just taken it back.
-            None => self.in_hand.push(incoming.delivery),
+            // A parked job has just taken the slot.
+            None => self.left_over.push(incoming.delivery),
         }
     }
 
-    /// One message for one free slot.
+    /// Takes one message for one free slot.
     async fn take_any(&mut self) -> Result<bool, BrokerError> {
         for lane in self.slots.order(self.last_lane) {
-            // Whatever comes to queues that are watched comes by itself.
+            // Watched queues deliver their next message without being asked.
             if self.subscription.inlets().iter().filter(|inlet| inlet.queue().index == lane).all(Inlet::is_watched) {
                 continue;
             }
@@ -309,12 +309,12 @@ impl<'a, R: Role> Taker<'a, R> {
         }
     }
 
-    /// What becomes of a message at the front of a lane.
+    /// What to do with a message at the front of a lane.
     fn turn_of(&self, incoming: &Taken<R::Message>, view: View) -> Turn {
         if !self.has_shares_for(&incoming.delivery) {
             return Turn::Now;
         }
-        if self.slots.waits_enough(incoming.tenant()) {
+        if self.slots.has_max_parked(incoming.tenant()) {
             return Turn::Later;
         }
         self.runner.tenants.shares(incoming.delivery.queue().index).turn(incoming.tenant(), view, Instant::now())
@@ -324,12 +324,12 @@ impl<'a, R: Role> Taker<'a, R> {
     fn start_in(&mut self, incoming: Taken<R::Message>, slot: &mut Option<Slot>) -> Found {
         match slot.take() {
             Some(slot) => self.start(incoming, slot),
-            None => self.in_hand.push(incoming.delivery),
+            None => self.left_over.push(incoming.delivery),
         }
         Found::Job
     }
 
-    /// Starts a job, where there is one more slot.
+    /// Starts a job if there is one more slot; otherwise the message returns to its queue.
     async fn start_or_give_back(&mut self, incoming: Taken<R::Message>, slot: &mut Option<Slot>) {
         match slot.take().or_else(|| self.slots.take(incoming.delivery.queue().index)) {
             Some(slot) => self.start(incoming, slot),
@@ -354,7 +354,7 @@ impl<'a, R: Role> Taker<'a, R> {
     }
 }
 
-/// Waits until then, or for ever.
+/// Waits until this time; without one, for ever.
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A wait that doubles each time that it begins, up to a limit.
+/// A pause whose length doubles each time it begins, up to a limit.
 #[derive(Debug)]
 pub(super) struct Doubling {
     first: Duration,
     most: Duration,
-    /// Zero where it has not begun since the last reset.
+    /// Zero if it has not begun since the last reset.
     length: Duration,
     until: Option<Instant>,
 }
 
 impl Doubling {
-    /// One that has not begun.
+    /// A pause that has not begun.
     pub(super) const fn new(first: Duration, most: Duration) -> Self {
         Self { first, most, length: Duration::ZERO, until: None }
     }
@@ -26,7 +26,7 @@ impl Doubling {
         self.until = Some(now + self.length);
     }
 
-    /// Whether it began since the last reset, be it over or not.
+    /// Whether it has begun since the last reset, even if it is over.
     pub(super) const fn has_begun(&self) -> bool {
         !self.length.is_zero()
     }
@@ -36,18 +36,19 @@ impl Doubling {
         self.until.is_some_and(|until| until > now)
     }
 
-    /// When it is over.
+    /// When it ends or ended.
     pub(super) const fn until(&self) -> Option<Instant> {
         self.until
     }
 
-    /// Ends it. The next one is as long as the first.
+    /// Ends it. The next pause is as long as the first.
     pub(super) const fn reset(&mut self) {
         (self.length, self.until) = (Duration::ZERO, None);
     }
 }
 
-/// How long a second queue is left alone whose front is of a tenant that has enough jobs waiting for slow origins.
+/// How long a second queue is not looked at, because the message at its front is of a tenant with too many parked
+/// messages.
 #[derive(Debug)]
 pub(super) struct Pause {
     tenant: String,
@@ -62,7 +63,7 @@ impl Default for Pause {
 }
 
 impl Pause {
-    /// Begins now: twice as long as before where it is the same tenant, and nothing of it was started since.
+    /// Begins now. Twice as long as before if it is the same tenant and none of its jobs has started since.
     pub(super) fn begin(&mut self, tenant: &str, now: Instant) {
         if self.tenant != tenant || self.length.is_on(now) {
             self.length.reset();
@@ -78,7 +79,7 @@ impl Pause {
         }
     }
 
-    /// When it is over, and whose it is; nothing where it is over.
+    /// When the pause ends, and for which tenant; `None` if it is over.
     pub(super) fn now(&self, now: Instant) -> Option<(Instant, &str)> {
         let until = self.length.until().filter(|until| *until > now)?;
         Some((until, &self.tenant))

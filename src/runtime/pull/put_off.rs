@@ -1,16 +1,15 @@
-//! Puts messages off: they are moved to the end of a lane's second queue, and nothing is taken from that queue for a
-//! while.
+//! Postpones messages: moves them to the end of a lane's second queue, and pauses taking from that queue.
 
 use tokio::time::Instant;
 
 use super::super::jobs::Taken;
 use super::super::role::Role;
-use super::super::settle::is_worn;
+use super::super::settle::is_half_used;
 use super::{SHARE, Taker};
 use crate::broker::{Delivery, WorkQueue};
 
 impl<R: Role> Taker<'_, R> {
-    /// Moves messages to the end of the lane's second queue; `again` where they come from there.
+    /// Moves messages to the end of the lane's second queue. `again` says that they came from that queue.
     pub(super) async fn put_off(&mut self, lane: usize, incoming: Vec<Taken<R::Message>>, again: bool) {
         if incoming.is_empty() {
             return;
@@ -18,7 +17,7 @@ impl<R: Role> Taker<'_, R> {
         let (tenants, deliveries): (Vec<_>, Vec<_>) =
             incoming.into_iter().map(|incoming| (incoming.tenant().to_owned(), incoming.delivery)).unzip();
         if let Err(error) = self.mover.move_all(WorkQueue::later(lane), &deliveries).await {
-            tracing::warn!(%error, lane = self.label(lane), "messages cannot be put off: for a while tenants have no shares");
+            tracing::warn!(%error, lane = self.label(lane), "messages cannot be postponed: tenants have no shares for a while");
             return self.without_shares.begin(Instant::now());
         }
         self.without_shares.reset();
@@ -29,27 +28,27 @@ impl<R: Role> Taker<'_, R> {
         }
     }
 
-    /// Whether messages can be moved at the moment.
+    /// Whether shares are enforced, which needs a broker that accepts moved messages.
     pub(super) fn has_shares(&self) -> bool {
         !self.without_shares.is_on(Instant::now())
     }
 
-    /// Whether this message may be moved. One that was given back often is started where those before it could not be moved:
-    /// each window that cannot be moved counts towards the delivery limit of every message in it.
+    /// Whether this message may be moved. A message that was returned often is started instead while moving fails,
+    /// because each failed move counts towards the delivery limit of every message in the batch.
     pub(super) fn has_shares_for(&self, delivery: &Delivery) -> bool {
         let has_second = self.runner.settler.topology.spec(delivery.queue()).has_later;
         has_second
             && self.has_shares()
-            && !(self.without_shares.has_begun() && is_worn(delivery, self.runner.delivery_limit))
+            && !(self.without_shares.has_begun() && is_half_used(delivery, self.runner.delivery_limit))
     }
 
-    /// Leaves a lane's second queue alone for a while, or until a job of this tenant goes on.
+    /// Does not look at a lane's second queue for a while, or until a job of this tenant continues.
     pub(super) fn pause(&mut self, lane: usize, tenant: &str) {
         self.pauses[lane].begin(tenant, Instant::now());
     }
 
     pub(super) fn is_paused(&self, queue: WorkQueue) -> bool {
         let pause = self.pauses[queue.index].now(Instant::now());
-        queue.later && pause.is_some_and(|(_, tenant)| self.slots.waits_enough(tenant))
+        queue.later && pause.is_some_and(|(_, tenant)| self.slots.has_max_parked(tenant))
     }
 }

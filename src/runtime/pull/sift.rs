@@ -1,10 +1,10 @@
-//! Searches a lane for messages of tenants that have less than their share of the slots.
+//! Searches a lane for messages of tenants that use less than their share of the slots.
 //!
-//! Both searches are bounded, and both move whatever they pass to the end of the lane's second queue, a batch at a
-//! time. Through the lane they go until somebody is found that can start, or the lane is empty: 2,000 messages of one
-//! tenant take a fraction of a second, once. Through the second queue they go a window at a time, and only where this
-//! worker knows of a tenant below its share in it: tenants that both have many messages there take turns every few
-//! seconds.
+//! Both searches are bounded. Both move the messages that they pass to the end of the lane's second queue, one batch at
+//! a time. The search through the first queue ends when a message is found that may start, or when the queue is empty:
+//! passing 2,000 messages of one tenant takes a fraction of a second, once. The second queue is searched one window at
+//! a time, and only if this worker knows that a tenant below its share has messages there. So two tenants with many
+//! messages there take turns every few seconds.
 
 use std::time::Duration;
 
@@ -17,22 +17,22 @@ use super::super::slots::Slot;
 use super::{Found, Taker};
 use crate::broker::{BrokerError, Delivery, WorkQueue};
 
-/// Most messages that are looked at together.
+/// Most messages that are fetched together.
 const WINDOW: u16 = 200;
-/// As many are looked at together where nothing is known of their size.
+/// How many messages are fetched together while nothing is known about their size.
 const FIRST_WINDOW: u16 = 16;
-/// A window is at most so many times as large as the one before.
+/// A window has at most this many times as many messages as the one before.
 const GROWTH: u16 = 4;
-/// What the messages of a window may have in bytes, as far as those before them tell.
+/// How many bytes the messages of a window should have, judging by the size of those before.
 const WINDOW_BYTES: usize = 8 << 20;
-/// Messages of the second queue that are passed for each job that is started.
-const LOOK: u16 = 64;
-/// How long the broker may take to show the next ones.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// A look through the lane ends after so long, and the slot is used for what was put off.
-const LOOK_TIME: Duration = Duration::from_millis(400);
+/// How many messages of the second queue may be passed for each job that is started.
+const LATER_WINDOW: u16 = 64;
+/// How long to wait for the broker to deliver more of a window.
+const DELIVERY_WAIT: Duration = Duration::from_millis(50);
+/// The search through the first queue ends after this time, and the slot goes to one of the postponed messages.
+const SEARCH_TIME: Duration = Duration::from_millis(400);
 
-/// How many messages of a queue are looked at together: their size is known only when they are here.
+/// How many messages of a queue are fetched together. Their size is known only after they have arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WindowSize(u16);
 
@@ -43,22 +43,23 @@ impl Default for WindowSize {
 }
 
 impl WindowSize {
-    /// The size of the window after one of so many messages, the largest of which had so many bytes.
+    /// The size of the window after one with this many messages, the largest of which had this many bytes.
     fn after(messages: u16, largest_bytes: usize) -> Self {
         let fitting = u16::try_from(WINDOW_BYTES / largest_bytes.max(1)).unwrap_or(u16::MAX);
         Self(fitting.min(messages.saturating_mul(GROWTH)).clamp(1, WINDOW))
     }
 }
 
-/// Messages of a lane, sorted.
+/// Messages of a lane, sorted by what happens to them.
 struct Sorted<M> {
-    /// One a tenant that is below its share, in the order in which they came.
+    /// One message for each tenant below its share, in the order of arrival.
     startable: Vec<Taken<M>>,
     put_off: Vec<Taken<M>>,
 }
 
 impl<R: Role> Taker<'_, R> {
-    /// Looks behind `front` for tenants below their share, and starts what it finds. All else that it passes is put off.
+    /// Searches behind `front` for messages of tenants below their share, and starts those. All others that it passes
+    /// are postponed.
     pub(super) async fn sift(
         &mut self,
         lane: usize,
@@ -78,14 +79,19 @@ impl<R: Role> Taker<'_, R> {
             let put_off = std::mem::take(&mut sorted.put_off);
             self.put_off(lane, put_off, false).await;
             let is_enough = self.has_first(lane, view, &sorted.startable);
-            if !is_more || is_enough || began.elapsed() > LOOK_TIME || !self.has_shares() {
+            if !is_more || is_enough || began.elapsed() > SEARCH_TIME || !self.has_shares() {
                 break;
             }
         }
-        tracing::debug!(lane = self.label(lane), seen, startable = sorted.startable.len(), "looked behind the front");
+        tracing::debug!(
+            lane = self.label(lane),
+            seen,
+            startable = sorted.startable.len(),
+            "searched a lane for messages of other tenants"
+        );
         let Sorted { mut startable, .. } = sorted;
         if self.runner.tenants.shares(lane).is_one_slot(view.room) {
-            // Stable: who was last is behind the others, and the others are as they came.
+            // The sort is stable: messages of the last tenant go to the end, the others keep their order.
             startable.sort_by_key(|incoming| self.runner.tenants.shares(lane).was_last(incoming.tenant()));
         }
         let found = if startable.is_empty() { Found::Others } else { Found::Job };
@@ -95,7 +101,7 @@ impl<R: Role> Taker<'_, R> {
         Ok(found)
     }
 
-    /// Takes from the second queue: the message at its front, or one of those behind it whose tenant has less.
+    /// Takes a message from the second queue: the one at its front, or one behind it whose tenant uses less.
     pub(super) async fn take_later(
         &mut self,
         lane: usize,
@@ -109,17 +115,18 @@ impl<R: Role> Taker<'_, R> {
         };
         let front = self.runner.read(delivery);
         self.runner.tenants.shares(lane).taken_later(front.tenant());
-        let waits_enough = self.slots.waits_enough(front.tenant());
+        let has_max_parked = self.slots.has_max_parked(front.tenant());
         let gives_way = behind > 0 && self.runner.tenants.shares(lane).gives_way(front.tenant(), view.room);
-        if !self.has_shares_for(&front.delivery) || !(waits_enough || gives_way) {
+        if !self.has_shares_for(&front.delivery) || !(has_max_parked || gives_way) {
             return Ok(self.start_in(front, slot));
         }
-        let (batch, is_more) = if behind > 0 { self.window(queue, LOOK, behind).await? } else { (Vec::new(), false) };
+        let (batch, is_more) =
+            if behind > 0 { self.window(queue, LATER_WINDOW, behind).await? } else { (Vec::new(), false) };
         let mut passed = vec![front];
         let mut first = None;
         for incoming in batch.into_iter().map(|delivery| self.runner.read(delivery)).collect::<Vec<_>>() {
             self.runner.tenants.shares(lane).taken_later(incoming.tenant());
-            let may = !self.slots.waits_enough(incoming.tenant())
+            let may = !self.slots.has_max_parked(incoming.tenant())
                 && incoming.tenant() != passed[0].tenant()
                 && !self.runner.tenants.shares(lane).gives_way(incoming.tenant(), view.room);
             if first.is_none() && may { first = Some(incoming) } else { passed.push(incoming) }
@@ -128,7 +135,7 @@ impl<R: Role> Taker<'_, R> {
         if first.is_none() && !is_more {
             self.runner.tenants.shares(lane).only_waits(passed[0].tenant());
         }
-        if first.is_none() && !waits_enough {
+        if first.is_none() && !has_max_parked {
             first = Some(passed.remove(0));
         }
         let waiting = passed.first().map_or("", Taken::tenant).to_owned();
@@ -136,14 +143,14 @@ impl<R: Role> Taker<'_, R> {
         match first {
             Some(incoming) => Ok(self.start_in(incoming, slot)),
             None => {
-                // All of them wait for jobs that are parked.
+                // The tenants of all these messages have too many parked jobs.
                 self.pause(lane, &waiting);
                 Ok(Found::Nothing)
             }
         }
     }
 
-    /// At most so many messages at the front of a queue, and whether there are more behind them.
+    /// Fetches up to this many messages from the front of a queue. Also returns whether there are more.
     async fn window(
         &mut self,
         queue: WorkQueue,
@@ -155,7 +162,7 @@ impl<R: Role> Taker<'_, R> {
         let mut window = self.subscription.inlet(queue)?.look(messages).await?;
         let mut batch = Vec::new();
         while batch.len() < wanted {
-            let more = window.gather(wanted - batch.len(), PATIENCE).await?;
+            let more = window.gather(wanted - batch.len(), DELIVERY_WAIT).await?;
             if more.is_empty() {
                 break;
             }
@@ -170,7 +177,7 @@ impl<R: Role> Taker<'_, R> {
     }
 
     fn sort(&self, incoming: Taken<R::Message>, view: View, sorted: &mut Sorted<R::Message>) {
-        // Somebody may always wait behind it.
+        // Postpone it even if nothing seems to be behind it: another message may arrive at any time.
         let turn = self.turn_of(&incoming, View { behind: view.behind.max(1), ..view });
         let is_second = sorted.startable.iter().any(|other| other.tenant() == incoming.tenant());
         if turn == Turn::Later || (is_second && !incoming.tenant().is_empty()) {
@@ -180,7 +187,7 @@ impl<R: Role> Taker<'_, R> {
         }
     }
 
-    /// Whether one of them may start before all others that wait.
+    /// Whether one of these messages may start before any other one that waits.
     fn has_first(&self, lane: usize, view: View, startable: &[Taken<R::Message>]) -> bool {
         let shares = self.runner.tenants.shares(lane);
         let is_one_slot = shares.is_one_slot(view.room);
@@ -193,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_holds_no_more_bytes_than_the_messages_before_let_expect() {
+    fn the_size_of_a_window_follows_the_size_of_earlier_messages() {
         let mut size = WindowSize::default();
         let mut sizes = vec![size.0];
         for _ in 0..3 {
@@ -202,7 +209,7 @@ mod tests {
         }
         assert_eq!(sizes, [16, 64, 200, 200], "small messages");
         assert_eq!(WindowSize::after(200, 1 << 20), WindowSize(8));
-        assert_eq!(WindowSize::after(16, 100 << 20), WindowSize(1), "never none");
-        assert_eq!(WindowSize::after(1, 600), WindowSize(4), "and more again behind a large one");
+        assert_eq!(WindowSize::after(16, 100 << 20), WindowSize(1), "at least one message");
+        assert_eq!(WindowSize::after(1, 600), WindowSize(4), "it grows again after a large message");
     }
 }

@@ -1,9 +1,9 @@
-//! Attempts to leave the sandbox, and abnormal ends, for tests of the sandbox. Only a fork server that was started
-//! with the switch makes them: see [`crate::sandbox::SandboxOptions::escape_probes`].
+//! Attempts to break out of the sandbox, and abnormal ends, for tests of the sandbox. Only a fork server that was
+//! started with the option performs them: see [`crate::sandbox::SandboxOptions::escape_probes`].
 //!
-//! The first line of [`INPUT`] names the attempt and its argument. A denial is answered as `media.sandbox-violation`
-//! with the error number, a success as `worker.broken`; after many attempts the kernel ends the child without an
-//! answer.
+//! The first line of [`INPUT`] names the attempt and its argument. If the kernel denies it, the answer is
+//! `media.sandbox-violation` with the error number; if it succeeds, `worker.broken`. After many of the attempts the
+//! kernel ends the child without an answer.
 #![expect(unsafe_code, reason = "raw system calls, and crashes on purpose")]
 
 use std::fs::{self, File, OpenOptions};
@@ -14,7 +14,7 @@ use crate::error::Code;
 use crate::sandbox::wire::messages::{Answer, Verdict};
 use crate::task::INPUT;
 
-/// Tries what the first line of [`INPUT`] names.
+/// Performs the attempt that the first line of [`INPUT`] names.
 pub(in crate::sandbox) fn attempt(job: &mut File) -> Answer {
     let input = fs::read_to_string(INPUT).unwrap_or_default();
     let line = input.lines().next().unwrap_or_default();
@@ -28,7 +28,7 @@ pub(in crate::sandbox) fn attempt(job: &mut File) -> Answer {
     }
 }
 
-/// What was gained, or the error that the kernel answered with.
+/// A description of what the attempt gained, or the kernel's error.
 fn perform(name: &str, argument: &str, job: &mut File) -> io::Result<String> {
     match name {
         "read" => Ok(format!("{} bytes", fs::read(argument)?.len())),
@@ -43,23 +43,23 @@ fn perform(name: &str, argument: &str, job: &mut File) -> io::Result<String> {
         "addresses" => Ok(addresses()),
         "environment" => Ok(format!("{:?}", std::env::vars_os().collect::<Vec<_>>())),
         "end" => end(argument, job),
-        other => Err(io::Error::other(format!("no attempt is called {other}"))),
+        other => Err(io::Error::other(format!("there is no attempt with the name {other}"))),
     }
 }
 
-/// `NUMBER ARGUMENT…`: any system call, with numbers as arguments.
+/// `NUMBER ARGUMENT…`: makes any system call with numbers as arguments.
 fn call(words: &str) -> io::Result<String> {
     let mut numbers = [0_i64; 7];
     for (slot, word) in numbers.iter_mut().zip(words.split_whitespace()) {
         *slot = word.parse().map_err(io::Error::other)?;
     }
     let [number, a, b, c, d, e, f] = numbers;
-    // SAFETY: the tests pass no pointers but null and bad ones, which the kernel answers with EFAULT.
+    // SAFETY: the tests pass only null or invalid pointers, which the kernel answers with EFAULT.
     let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result.to_string()) }
 }
 
-/// Where code and stack are, and what the C library made the stack canary of.
+/// The addresses of code and stack, and the random bytes from which the C library derives the stack canary.
 fn addresses() -> String {
     let on_stack = 0_u8;
     // SAFETY: the kernel puts sixteen bytes there for every process (getauxval(3)).
@@ -68,16 +68,16 @@ fn addresses() -> String {
 }
 
 fn open_descriptors() -> Vec<i32> {
-    // SAFETY: asks for flags; a number that is no descriptor is answered with EBADF.
+    // SAFETY: reads flags; the kernel answers EBADF for a number that is not a descriptor.
     (0..1024).filter(|fd| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0).collect()
 }
 
-/// Ways to end without a proper answer.
+/// Ends the process without a proper answer.
 fn end(how: &str, job: &mut File) -> io::Result<String> {
     match how {
         "segv" => raise(libc::SIGSEGV),
         "abort" => std::process::abort(),
-        // A hostile file's name or content in a panic must not reach the log.
+        // A panic message may contain a hostile file's name or content, which must not reach the log.
         "panic" => std::panic::panic_any("secret".to_owned()),
         "exit" => std::process::exit(3),
         "babble" => job.write_all(b"\xff\xff\xff\xffnonsense")?,
@@ -100,7 +100,7 @@ fn end(how: &str, job: &mut File) -> io::Result<String> {
 }
 
 fn raise(signal: i32) -> ! {
-    // SAFETY: the default action of the signal ends the process.
+    // SAFETY: the signal's default action ends the process.
     unsafe {
         libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);

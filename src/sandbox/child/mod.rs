@@ -21,65 +21,66 @@ use crate::task::{INPUT, JobSpec, Report, Task};
 use crate::task::{Limits, SandboxMode, Work};
 use crate::vocabulary::SandboxStatus;
 
-/// Where a child finds its descriptors; 0 and 1 are `/dev/null`, 2 is the pipe that the worker keeps the end of.
+/// The numbers of a child's descriptors: 0 and 1 are `/dev/null`, 2 is a pipe to the worker.
 const STDERR: RawFd = 2;
 const JOB: RawFd = 3;
 const SCRATCH: RawFd = 4;
 const FIRST_CLOSED: libc::c_uint = 5;
-/// Above every place that a descriptor is put into.
-const CLEAR_OF_PLACES: RawFd = 16;
-/// Progress is told no more often than this.
+/// Larger than every number that a descriptor is moved to.
+const FIRST_UNUSED: RawFd = 16;
+/// Shortest time between two progress messages.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-/// The child could not even answer.
-const EXIT_SPEECHLESS: i32 = 70;
+/// Exit code of a child that could not even send an answer.
+const EXIT_NO_ANSWER: i32 = 70;
 
-/// What comes with a `Launch` order, in the order of [`crate::sandbox::wire::control_socket::DESCRIPTORS`].
+/// The descriptors of a `Launch` order, in the order of [`crate::sandbox::wire::control_socket::DESCRIPTORS`].
 pub(super) struct Descriptors {
     pub(super) job: OwnedFd,
     pub(super) scratch: OwnedFd,
     pub(super) stderr: OwnedFd,
 }
 
-/// What every child of a fork server has in common.
+/// What all children of a fork server have in common.
 #[derive(Debug, Clone)]
 pub(super) struct Setup {
-    /// What a child does.
+    /// The work that a child does.
     pub(super) work: Work,
     pub(super) mode: SandboxMode,
     pub(super) filters: Filters,
-    /// Whether [`Task::Escape`] is done rather than refused: said on the fork server's command line, never in a message.
+    /// Whether [`Task::Escape`] is performed instead of refused. Only the fork server's command line can say so, no
+    /// message.
     pub(super) escape_probes: bool,
-    /// The limits of the configuration, for the trial child. A job brings its own.
+    /// The configured limits, for the test child. A job brings its own.
     pub(super) limits: Limits,
     /// Process id of the fork server.
     pub(super) parent: u32,
 }
 
-/// Puts the descriptors into their places and closes every other one.
+/// Moves the descriptors to their numbers and closes all others.
 pub(super) fn arrange(descriptors: Descriptors) -> io::Result<()> {
     let Descriptors { job, scratch, stderr } = descriptors;
     let sources = [(stderr, STDERR), (job, JOB), (scratch, SCRATCH)];
     let mut moved = Vec::with_capacity(sources.len());
     for (from, place) in sources {
-        moved.push((rustix::io::fcntl_dupfd_cloexec(&from, CLEAR_OF_PLACES)?, place));
+        moved.push((rustix::io::fcntl_dupfd_cloexec(&from, FIRST_UNUSED)?, place));
     }
-    // Standard input was the control socket; standard output is /dev/null since the start.
+    // Standard input was the control socket; standard output has been /dev/null since the start.
     replace(libc::STDOUT_FILENO, libc::STDIN_FILENO)?;
     for (from, place) in &moved {
         replace(from.as_raw_fd(), *place)?;
     }
-    // What this closes includes descriptors that values in this copied process still own: none of them is dropped,
-    // since the process leaves by `_exit` or `exec`.
+    // This also closes descriptors that values in this copied process own. None of those values is dropped, because the
+    // process ends by `_exit` or `exec`.
     std::mem::forget(moved);
     // SAFETY: closes descriptors that nothing in this process uses from here on.
     check(unsafe { libc::close_range(FIRST_CLOSED, libc::c_uint::MAX, 0) })
 }
 
-/// The rest of the child's life, with the descriptors in their places.
-pub(super) fn live(setup: &Setup) -> ! {
+/// Everything after the descriptors are arranged, up to the end of the process.
+pub(super) fn run_to_end(setup: &Setup) -> ! {
     unmap_libraries::exit_at_once();
     std::panic::set_hook(Box::new(|panic| {
-        // The place only: the message may quote what was in the file.
+        // Only the source location: the panic message may quote the file's content.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         drop(writeln!(io::stderr(), "panicked at {place}"));
         std::process::abort();
@@ -89,7 +90,7 @@ pub(super) fn live(setup: &Setup) -> ! {
     let said = frames::read::<JobSpec>(&mut job).and_then(|spec| {
         let answer = match confine(setup, &scratch, &spec) {
             Ok(status) => perform(setup, &spec, status, &mut job),
-            // Nothing is wrong with the job: it is one of those that the fork server's end has cut off.
+            // The job is not the cause: the fork server's end also ends this child.
             Err(error @ JailError::Orphan) => {
                 Answer::failed(Verdict::Transient, Code::WorkerSandbox, error.to_string())
             }
@@ -97,8 +98,9 @@ pub(super) fn live(setup: &Setup) -> ! {
         };
         frames::write(&mut job, &answer)
     });
-    let code = if said.is_ok() { 0 } else { EXIT_SPEECHLESS };
-    // SAFETY: leaves at once. The exit handlers of this copied process are the fork server's, not ours to run.
+    let code = if said.is_ok() { 0 } else { EXIT_NO_ANSWER };
+    // SAFETY: ends the process at once. The exit handlers of this copied process belong to the fork server and must not
+    // run.
     unsafe { libc::_exit(code) }
 }
 
@@ -112,7 +114,7 @@ fn perform(setup: &Setup, spec: &JobSpec, sandbox: SandboxStatus, job: &mut File
     let result = match spec.task {
         Task::Normalize | Task::Probe | Task::Measure | Task::Empty => (setup.work.run)(spec, &mut throttled(job)),
         Task::Escape if setup.escape_probes => return escape::attempt(job),
-        Task::Escape => Err(Fault::broken(Code::WorkerBroken, "escape probes are not for this worker")),
+        Task::Escape => Err(Fault::broken(Code::WorkerBroken, "escape probes are not enabled in this worker")),
     };
     match result {
         Ok(report) => Answer::Done { report: Box::new(Report { sandbox, ..report }) },
@@ -122,9 +124,11 @@ fn perform(setup: &Setup, spec: &JobSpec, sandbox: SandboxStatus, job: &mut File
         Err(Fault::Broken { code, message }) => Answer::failed(Verdict::Broken, code, message),
         Err(Fault::NoRoom { message }) => Answer::failed(Verdict::Transient, Code::WorkerScratch, message),
         Err(Fault::Paused { code, message, .. }) => Answer::failed(Verdict::Transient, code, message),
-        Err(Fault::Shutdown) => {
-            Answer::failed(Verdict::Broken, Code::WorkerBroken, "a child cannot shut down".to_owned())
-        }
+        Err(Fault::Shutdown) => Answer::failed(
+            Verdict::Broken,
+            Code::WorkerBroken,
+            "a child was asked to requeue its job, which it cannot do".to_owned(),
+        ),
     }
 }
 
@@ -133,7 +137,7 @@ fn throttled(job: &mut File) -> impl FnMut(f32) {
     move |fraction: f32| {
         if fraction.is_finite() && told.is_none_or(|then| then.elapsed() >= PROGRESS_EVERY) {
             told = Some(Instant::now());
-            // Where the worker is gone, the kernel ends this child within the same moment.
+            // If the worker has ended, the kernel ends this child as well.
             drop(frames::write(job, &Answer::Progress { fraction }));
         }
     }

@@ -9,9 +9,9 @@ use seccompiler::{
 
 use super::syscalls::{ABSENT, ALLOWED, ALLOWED_HERE, PRCTL, When};
 
-/// Stands in the compiled filter where a child's own process id belongs. No process has it: ids stay below 2^22.
+/// Stands for the child's process id in the compiled filter. No process has this id: ids are below 2^22.
 const PID_PLACEHOLDER: u32 = 0x5e1f_5e1f;
-/// What glibc's and musl's `pthread_create` ask of `clone`; musl adds a flag that means nothing any more.
+/// The flags with which glibc's and musl's `pthread_create` call `clone`. musl adds one that has no effect any more.
 const THREAD_FLAGS: u64 = (libc::CLONE_VM
     | libc::CLONE_FS
     | libc::CLONE_FILES
@@ -23,12 +23,12 @@ const THREAD_FLAGS: u64 = (libc::CLONE_VM
     | libc::CLONE_CHILD_CLEARTID) as u64;
 const IGNORED_FLAGS: u64 = libc::CLONE_DETACHED as u64;
 
-/// The filters of a child, but for its process id.
+/// The filters of a child, still without its process id.
 #[derive(Debug, Clone)]
 pub(in crate::sandbox) struct Filters {
-    /// Lets the lists through, answers everything else with SIGSYS.
+    /// Allows the listed calls and ends the process with SIGSYS at any other.
     allow: BpfProgram,
-    /// Answers the harmless probes with ENOSYS. The kernel runs both; the stricter answer wins.
+    /// Answers harmless probes with ENOSYS. The kernel runs both filters; the stricter answer counts.
     absent: BpfProgram,
 }
 
@@ -42,7 +42,7 @@ impl Filters {
         Ok(Self { allow: allow.try_into()?, absent: absent.try_into()? })
     }
 
-    /// Puts the filters on this process, which must have one thread. There is no way back.
+    /// Installs the filters in this process, which must have one thread. They cannot be removed.
     pub(in crate::sandbox) fn apply(&self) -> Result<(), seccompiler::Error> {
         seccompiler::apply_filter(&self.absent)?;
         seccompiler::apply_filter(&self.for_process(std::process::id()))
@@ -78,7 +78,7 @@ fn absent_rules() -> Result<Rules, BackendError> {
     Ok(rules)
 }
 
-/// Rules of one call: any of them lets it through; no rule at all does too.
+/// The rules of one call. It is allowed if any of them matches, or if there is none.
 fn conditions(when: When) -> Result<Vec<SeccompRule>, BackendError> {
     let rule = |conditions: Vec<SeccompCondition>| SeccompRule::new(conditions);
     let check = SeccompCondition::new;
@@ -94,7 +94,7 @@ fn conditions(when: When) -> Result<Vec<SeccompRule>, BackendError> {
             vec![rule(vec![check(0, Len::Dword, Op::Eq, 0)?, check(2, Len::Qword, Op::Eq, 0)?])?]
         }
         When::Access(flags) => {
-            // O_TMPFILE has O_DIRECTORY in it, which alone is no harm.
+            // O_TMPFILE includes O_DIRECTORY, which is harmless by itself.
             let nameless = libc::O_TMPFILE & !libc::O_DIRECTORY;
             let mask = (libc::O_ACCMODE | libc::O_PATH | nameless).unsigned_abs().into();
             let modes = [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR].map(|mode| u64::from(mode.unsigned_abs()));
@@ -121,16 +121,16 @@ mod tests {
     }
 
     #[test]
-    fn no_call_stands_in_two_lists() {
+    fn no_call_is_in_two_lists() {
         let mut seen = std::collections::BTreeSet::new();
         let names = ALLOWED.iter().chain(ALLOWED_HERE).map(|line| (line.0, line.1)).chain(ABSENT.iter().copied());
         for (number, name) in names {
-            assert!(seen.insert(number), "{name} twice");
+            assert!(seen.insert(number), "{name} is listed twice");
         }
     }
 
     #[test]
-    fn what_a_jail_is_for_is_not_on_the_list() {
+    fn calls_that_the_jail_must_prevent_are_not_on_the_list() {
         let deadly = [
             libc::SYS_socket,
             libc::SYS_connect,

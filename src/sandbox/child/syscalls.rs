@@ -1,32 +1,32 @@
 //! The system calls that a child may make, as data. The kernel ends a child with SIGSYS when it makes another one.
 //!
-//! Collected from libav, x264, LAME, glibc and Rust's standard library at work on the corpus. Left out on purpose, so
-//! that each ends the child: sockets of any kind, `execve`, `fork` and `vfork`, `kill`, `ptrace`, `process_vm_*`,
-//! `pidfd_*`, `unshare` and `setns`, `mount` and related calls, `keyctl`, `io_uring_*`, `bpf`, `userfaultfd`,
-//! `perf_event_open`, `memfd_create`, `chmod` and `chown`, `setuid` and related calls, `fallocate`, which reserves
-//! gigabytes of disk at once.
+//! Collected from libav, x264, LAME, glibc and Rust's standard library while they processed the corpus. Left out on
+//! purpose, so that each of them ends the child: sockets of any kind, `execve`, `fork` and `vfork`, `kill`, `ptrace`,
+//! `process_vm_*`, `pidfd_*`, `unshare` and `setns`, `mount` and related calls, `keyctl`, `io_uring_*`, `bpf`,
+//! `userfaultfd`, `perf_event_open`, `memfd_create`, `chmod` and `chown`, `setuid` and related calls, and `fallocate`,
+//! which can reserve gigabytes of disk at once.
 
 use libc as l;
 
-/// When a listed call is let through.
+/// The condition under which a listed call is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sandbox) enum When {
     /// Always.
     Always,
-    /// Memory is never both writable and executable, nor becomes executable: `prot` (argument 2) without PROT_EXEC.
+    /// Only if memory does not become executable: `prot` (argument 2) without PROT_EXEC.
     NotExecutable,
-    /// A thread of this process with the flags that the C library uses (argument 0), nothing that makes a process.
+    /// Only to start a thread of this process: the flags (argument 0) are those that the C library uses.
     Thread,
-    /// Argument 0 is this process.
+    /// Only if argument 0 is this process.
     Self_,
-    /// Only asking: argument 0 is 0 (this process) and argument 2, the new limit, is null.
+    /// Only to read a limit: argument 0 is 0 (this process), and argument 2, the new limit, is null.
     AskOwnLimit,
-    /// Reading, writing or both, by the flags in this argument. The fourth access mode, 3, is neither to Landlock, which then
-    /// asks for no right, and with O_TRUNC empties the file all the same where Landlock knows no truncation (ABI below 3).
-    /// Not O_PATH, which Landlock does not ask about at all, and not O_TMPFILE, whose files no count of the scratch directory
-    /// finds.
+    /// Only for reading, writing or both, according to the flags in this argument. The fourth access mode (3) is
+    /// neither for Landlock, which then requires no right; with O_TRUNC it would empty the file where Landlock does not
+    /// know truncation (ABI below 3). Not with O_PATH, which Landlock does not check at all, and not with O_TMPFILE,
+    /// whose files cannot be counted in the scratch directory.
     Access(u8),
-    /// Argument 1 is one of these commands.
+    /// Only if argument 1 is one of these commands.
     Command(&'static [u64]),
 }
 
@@ -39,7 +39,7 @@ macro_rules! lines {
     ($( $call:ident $when:expr, )*) => { &[ $( (l::$call, stringify!($call), $when), )* ] };
 }
 
-/// F_DUPFD would do no harm, F_SETOWN and F_SETSIG would: they send signals.
+/// F_DUPFD would be harmless. F_SETOWN and F_SETSIG would not: they send signals.
 const FCNTL: &[u64] =
     &[l::F_GETFD as u64, l::F_SETFD as u64, l::F_GETFL as u64, l::F_SETFL as u64, l::F_DUPFD_CLOEXEC as u64];
 
@@ -53,7 +53,7 @@ pub(in crate::sandbox) const ALLOWED: &[Line] = lines! {
     SYS_mremap Always,
     SYS_munmap Always,
     SYS_madvise Always,
-    // Threads: x264, libav's frame threads. The futex family is what every mutex is made of.
+    // Threads: x264's and libav's frame threads. Every mutex uses the futex calls.
     SYS_clone Thread,
     SYS_futex Always,
     SYS_set_robust_list Always,
@@ -67,7 +67,7 @@ pub(in crate::sandbox) const ALLOWED: &[Line] = lines! {
     SYS_getpid Always,
     SYS_exit Always,
     SYS_exit_group Always,
-    // Signals: only its own. abort() is rt_sigprocmask, gettid, getpid, tgkill.
+    // Signals, only to itself. abort() calls rt_sigprocmask, gettid, getpid and tgkill.
     SYS_rt_sigaction Always,
     SYS_rt_sigprocmask Always,
     SYS_rt_sigreturn Always,
@@ -80,7 +80,7 @@ pub(in crate::sandbox) const ALLOWED: &[Line] = lines! {
     SYS_clock_nanosleep Always,
     SYS_nanosleep Always,
     SYS_gettimeofday Always,
-    // Files that are open, and opening more: which ones is Landlock's decision.
+    // Open files, and opening more of them: Landlock decides which.
     SYS_openat Access(2),
     SYS_close Always,
     SYS_read Always,
@@ -104,7 +104,7 @@ pub(in crate::sandbox) const ALLOWED: &[Line] = lines! {
     SYS_fcntl Command(FCNTL),
     SYS_unlinkat Always,
     SYS_renameat2 Always,
-    // Facts about itself and the machine.
+    // Information about the process and the machine.
     SYS_getrandom Always,
     SYS_getrusage Always,
     SYS_prlimit64 AskOwnLimit,
@@ -117,7 +117,7 @@ pub(in crate::sandbox) const ALLOWED: &[Line] = lines! {
     SYS_prctl Always,
 };
 
-/// Older forms that x86_64 alone still has and the C library still uses.
+/// Older calls that exist only on x86_64 and that the C library still uses there.
 #[cfg(target_arch = "x86_64")]
 #[rustfmt::skip]
 pub(in crate::sandbox) const ALLOWED_HERE: &[Line] = lines! {
@@ -132,16 +132,16 @@ pub(in crate::sandbox) const ALLOWED_HERE: &[Line] = lines! {
     SYS_time Always,
 };
 
-/// aarch64 has `renameat` still.
+/// aarch64 still has `renameat`.
 #[cfg(target_arch = "aarch64")]
 #[rustfmt::skip]
 pub(in crate::sandbox) const ALLOWED_HERE: &[Line] = lines! {
     SYS_renameat Always,
 };
 
-/// Harmless probes that libraries make and can do without: answered with ENOSYS, as by a kernel that lacks the call.
-/// `clone3` hides its flags behind a pointer, where no filter can see them; the C library falls back to `clone`.
-/// `ioctl` is how stdio asks whether it writes to a terminal.
+/// Harmless probes that libraries can do without: answered with ENOSYS, as by a kernel that lacks the call. `clone3`
+/// has its flags behind a pointer, where no filter can see them; the C library falls back to `clone`. stdio uses
+/// `ioctl` to find out whether it writes to a terminal.
 #[rustfmt::skip]
 pub(in crate::sandbox) const ABSENT: &[(l::c_long, &str)] = &[
     (l::SYS_clone3, "SYS_clone3"),
@@ -153,7 +153,7 @@ pub(in crate::sandbox) const ABSENT: &[(l::c_long, &str)] = &[
     (l::SYS_mbind, "SYS_mbind"),
 ];
 
-/// `prctl` options that work; every other one is answered with ENOSYS. The last can only be set, and is set already:
-/// seccompiler does so again before the second filter.
+/// `prctl` options that work; all others are answered with ENOSYS. The last one can only be set and is set already;
+/// seccompiler sets it again before the second filter.
 pub(in crate::sandbox) const PRCTL: &[u64] =
     &[l::PR_SET_NAME as u64, l::PR_GET_NAME as u64, l::PR_SET_NO_NEW_PRIVS as u64];

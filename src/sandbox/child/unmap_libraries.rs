@@ -1,5 +1,5 @@
 //! Keeps libraries that no job needs out of children. Debian's libav depends on some 160 libraries. Copying and freeing
-//! their mappings is most of what a fork costs, and an attacker cannot use code that is not mapped.
+//! their mappings is most of the cost of a fork, and an attacker cannot use code that is not mapped.
 #![expect(unsafe_code, reason = "madvise and the loader speak in addresses; _Fork has no safe wrapper")]
 
 use std::collections::BTreeSet;
@@ -14,12 +14,12 @@ use rustix::mm::{Advice, madvise};
 
 use crate::sandbox::wire::arguments::BIND_NOW;
 
-/// What everything stands on, whatever libav is built with: names of files up to `.so`.
+/// Libraries that are always needed, whatever libav is built with: file names up to `.so`.
 const NEEDED: [&str; 23] = [
     "libc",
     "libm",
     "libmvec",
-    // Registers its own formats with printf, which asks it about every floating-point number from then on.
+    // Registers its own formats with printf, which from then on calls it for every floating-point number.
     "libquadmath",
     "libgcc_s",
     "libstdc++",
@@ -42,15 +42,17 @@ const NEEDED: [&str; 23] = [
     "libgomp",
 ];
 
-/// These know every codec library and graphics driver there is, and call those that are on the allow-lists.
+/// These refer to every codec library and graphics driver, but call only those on the allow-lists. So what they point
+/// to is not kept because of them.
 const DISPATCHERS: [&str; 5] = ["libavcodec", "libavformat", "libavfilter", "libavutil", "libswresample"];
 
-/// From here on children of this process have no mapping of any library but [`NEEDED`], these and what they lead to,
-/// except for the first of each, whose headers stack unwinders read, and those that a new thread reads.
+/// Marks library mappings MADV_DONTFORK, so that children do not inherit them. Kept are the libraries in [`NEEDED`] and
+/// `needed`, everything that they point to, the first mapping of each library, whose headers stack unwinding reads, and
+/// the initial values of thread-local variables, which every new thread reads.
 ///
 /// # Errors
-/// Those of the kernel. Children then have more than they need.
-pub(in crate::sandbox) fn leave_behind(needed: &[String]) -> io::Result<()> {
+/// Those of the kernel. Children then have more libraries than they need.
+pub(in crate::sandbox) fn unmap_in_children(needed: &[String]) -> io::Result<()> {
     if std::env::var_os(BIND_NOW.0).is_none() {
         return Ok(());
     }
@@ -64,11 +66,11 @@ pub(in crate::sandbox) fn leave_behind(needed: &[String]) -> io::Result<()> {
     })
 }
 
-/// Takes back what [`leave_behind`] did.
+/// Undoes [`unmap_in_children`].
 ///
 /// # Errors
 /// Those of the kernel.
-pub(in crate::sandbox) fn take_along() -> io::Result<()> {
+pub(in crate::sandbox) fn keep_in_children() -> io::Result<()> {
     let maps = std::fs::read_to_string(MAPS)?;
     let mappings: Vec<Mapping<'_>> = maps.lines().filter_map(Mapping::parse).collect();
     advise(&mappings, Advice::LinuxDoFork, |_| true)
@@ -78,20 +80,20 @@ const MAPS: &str = "/proc/self/maps";
 
 fn advise(mappings: &[Mapping<'_>], advice: Advice, wanted: impl Fn(&Mapping<'_>) -> bool) -> io::Result<()> {
     for mapping in mappings.iter().filter(|mapping| wanted(mapping)) {
-        // SAFETY: says what becomes of these pages in children. Nothing that a child does leads into libraries that are
-        // left behind: the decoders, encoders and filters on the allow-lists are not in them, what those refer to
-        // stays, symbols are bound, and children leave without exit handlers.
+        // SAFETY: decides only whether children get these pages. Nothing that a child runs is in libraries that are not
+        // kept: the decoders, encoders and filters on the allow-lists are in kept ones, and so is what those refer to;
+        // all symbols are bound, and children end without exit handlers.
         unsafe { madvise(mapping.start as *mut c_void, mapping.length, advice) }?;
     }
     Ok(())
 }
 
-/// Where the first values of thread-local variables stand: every new thread copies those of every library.
+/// The initial values of thread-local variables. Every new thread copies those of all libraries.
 fn thread_local_images() -> Vec<Range<usize>> {
     unsafe extern "C" fn note(object: *mut libc::dl_phdr_info, _: usize, images: *mut c_void) -> c_int {
-        // SAFETY: the loader's description of an object, whole while this runs, and the vector from below.
+        // SAFETY: the loader's description of an object, valid during this call, and the vector that is passed below.
         let (object, images) = unsafe { (&*object, &mut *images.cast::<Vec<Range<usize>>>()) };
-        // SAFETY: as many headers as the loader counts.
+        // SAFETY: the loader gives the number of headers.
         let headers = unsafe { std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()) };
         for header in headers.iter().filter(|header| header.p_type == libc::PT_TLS) {
             #[expect(clippy::cast_possible_truncation, reason = "addresses of this very process")]
@@ -101,20 +103,20 @@ fn thread_local_images() -> Vec<Range<usize>> {
         0
     }
     let mut images = Vec::new();
-    // SAFETY: `note` is called with this vector, and before this returns.
+    // SAFETY: `note` is called with this vector, and only before this call returns.
     unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut images).cast()) };
     images
 }
 
-/// `known` and every library that one of them points to. Not what it was linked with: templates of C++ are in many
-/// libraries, and the first in the order of loading serves all of them.
+/// `known` and every library that one of them points to in memory. The libraries that they were linked with do not
+/// matter: a C++ template may exist in many libraries, and the first one loaded serves all of them.
 fn with_references<'a>(mappings: &[Mapping<'a>], mut known: BTreeSet<&'a str>, memory: &File) -> BTreeSet<&'a str> {
     let mut to_read: Vec<&str> = known.iter().copied().collect();
     while let Some(library) = to_read.pop() {
         let data = |mapping: &&Mapping<'_>| mapping.library == library && mapping.is_data;
         for mapping in mappings.iter().filter(data).filter(|_| !DISPATCHERS.contains(&library)) {
             let mut bytes = vec![0; mapping.length];
-            // Where it cannot be read, nothing can have been bound in it.
+            // If it cannot be read, no symbol can have been bound in it.
             if memory.read_exact_at(&mut bytes, mapping.start as u64).is_err() {
                 continue;
             }
@@ -129,34 +131,34 @@ fn with_references<'a>(mappings: &[Mapping<'a>], mut known: BTreeSet<&'a str>, m
     known
 }
 
-/// The library that has this address; `mappings` ascend, as the kernel lists them.
+/// The library that contains this address. `mappings` are in ascending order, as the kernel lists them.
 fn holder<'a>(mappings: &[Mapping<'a>], address: usize) -> Option<&'a str> {
     let after = mappings.partition_point(|mapping| mapping.start <= address);
     let mapping = &mappings[after.checked_sub(1)?];
     (address - mapping.start < mapping.length).then_some(mapping.library)
 }
 
-/// From here on `exit` ends this process at once: the handlers of libraries that were left behind cannot run.
+/// From here on `exit` ends this process at once, because the exit handlers of libraries that are not kept cannot run.
 #[cfg(target_env = "gnu")]
 pub(in crate::sandbox) fn exit_at_once() {
     unsafe extern "C" {
-        /// glibc: the handler that was registered last is the first to be called.
+        /// glibc: handlers run in the reverse order of their registration, so this one runs first.
         fn on_exit(handler: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
     }
     extern "C" fn leave(status: c_int, _: *mut c_void) {
         // SAFETY: ends the process.
         unsafe { libc::_exit(status) }
     }
-    // SAFETY: the handler needs nothing that could be gone.
+    // SAFETY: the handler uses nothing that could be unmapped.
     unsafe { on_exit(leave, std::ptr::null_mut()) };
 }
 
-/// Children have every library, and their handlers.
+/// Elsewhere children keep every library, and with them their exit handlers.
 #[cfg(not(target_env = "gnu"))]
 pub(in crate::sandbox) const fn exit_at_once() {}
 
-/// `fork` without the handlers that libraries have registered for it: they are for programs with threads, and some of
-/// them are in what was left behind.
+/// `fork` without the handlers that libraries registered with pthread_atfork: those are for programs with several
+/// threads, and some of them are in libraries that are not kept.
 ///
 /// # Safety
 /// As for `fork`: the process must have one thread.
@@ -169,15 +171,15 @@ pub(in crate::sandbox) unsafe fn fork() -> libc::pid_t {
     unsafe { _Fork() }
 }
 
-/// A line of `/proc/self/maps` (proc(5)) about a shared library.
+/// One line of `/proc/self/maps` (proc(5)) that describes a shared library.
 #[derive(Debug, PartialEq, Eq)]
 struct Mapping<'a> {
     start: usize,
     length: usize,
     offset: u64,
-    /// Readable, and no code.
+    /// Readable and not executable.
     is_data: bool,
-    /// Name of its file, up to `.so`.
+    /// The library's file name up to `.so`.
     library: &'a str,
 }
 
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_library_points_to_is_kept_with_it() {
+    fn libraries_that_a_kept_library_points_to_are_kept() {
         let place = |library, start, is_data| Mapping { start, length: 16, offset: 1, is_data, library };
         let mappings = [
             place("liba", 0, true),

@@ -1,6 +1,6 @@
-//! One child that is confined as every job's child is, with the limits of the configuration, and then rehearses a job: a
-//! worker learns at its start what this machine can enforce, that it may set its limits, and that children have what
-//! they need.
+//! Confines one test child as the child of every job is confined, with the configured limits, and has it rehearse a
+//! job. So a worker learns at its start what this machine can enforce, whether it may set its limits, and whether
+//! children have what they need.
 #![expect(unsafe_code, reason = "fork and _exit have no safe wrapper")]
 
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::sandbox::child::unmap_libraries;
 use crate::sandbox::wire::messages::ChildEnd;
 use crate::vocabulary::SandboxStatus;
 
-/// What held the child, or what is missing.
+/// Returns what confined the test child, or what is missing.
 pub(in crate::sandbox) fn run(setup: &Setup) -> io::Result<Result<SandboxStatus, String>> {
     let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let (heard, said) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -26,7 +26,7 @@ pub(in crate::sandbox) fn run(setup: &Setup) -> io::Result<Result<SandboxStatus,
     if forked == 0 {
         let verdict = confined(setup, root.as_fd());
         let told = serde_json::to_vec(&verdict).map(|json| File::from(said).write_all(&json));
-        // SAFETY: leaves at once, without the exit handlers of the fork server.
+        // SAFETY: ends the process at once, without the exit handlers of the fork server.
         unsafe { libc::_exit(i32::from(!matches!(told, Ok(Ok(()))))) };
     }
     if forked < 0 {
@@ -38,11 +38,11 @@ pub(in crate::sandbox) fn run(setup: &Setup) -> io::Result<Result<SandboxStatus,
     File::from(heard).read_to_end(&mut json)?;
     match wait_child::wait(pid)? {
         ChildEnd::Exited { code: 0, .. } => Ok(serde_json::from_slice(&json)?),
-        end => Ok(Err(format!("a trial child did not survive its jail: {end:?}"))),
+        end => Ok(Err(format!("a test child did not survive its confinement: {end:?}"))),
     }
 }
 
-/// The whole recipe, with the root directory in the place of a scratch directory, and a job without a file.
+/// All steps of the jail, with the root directory as its scratch directory and without a file.
 fn confined(setup: &Setup, root: BorrowedFd<'_>) -> Result<SandboxStatus, String> {
     let terms = JailTerms { limits: setup.limits, nice: 0, parent: setup.parent, input: None };
     let settled = jail::confine_resources(root, &terms);

@@ -1,5 +1,8 @@
 //! Learns from the kernel how a child ended.
-#![expect(unsafe_code, reason = "wait4 is the only call that tells status and usage of one child, and has no wrapper")]
+#![expect(
+    unsafe_code,
+    reason = "wait4 is the only call that returns status and resource usage of one child, and has no wrapper"
+)]
 
 use std::io;
 
@@ -7,11 +10,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::sandbox::wire::messages::{ChildEnd, Excess, Usage};
 
-/// Waits for a child of this process to end and takes it off the process table.
+/// Waits for the end of a child of this process and reaps it.
 pub(in crate::sandbox) fn wait(pid: Pid) -> io::Result<ChildEnd> {
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: both pointers are to memory of this frame, of the types that the call writes.
+    // SAFETY: both pointers refer to variables of this function with the types that the call writes.
     while unsafe { libc::wait4(pid.as_raw_nonzero().get(), &raw mut status, 0, usage.as_mut_ptr()) } < 0 {
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
@@ -32,7 +35,7 @@ pub(in crate::sandbox) fn wait(pid: Pid) -> io::Result<ChildEnd> {
 }
 
 impl ChildEnd {
-    /// The same end, of a child that took too much.
+    /// The same end, for a child that exceeded a bound.
     pub(in crate::sandbox) const fn exceeded(self, excess: Excess) -> Self {
         match self {
             Self::Exited { used, .. } | Self::Signalled { used, .. } | Self::Exceeded { used, .. } => {
@@ -44,13 +47,13 @@ impl ChildEnd {
 }
 
 impl Usage {
-    /// Seconds of CPU.
+    /// The CPU time in seconds.
     pub(in crate::sandbox) fn cpu_s(self) -> f64 {
         std::time::Duration::from_micros(self.cpu_us).as_secs_f64()
     }
 }
 
-/// Kills and reaps a child that was forked a moment ago.
+/// Kills and reaps a child that was just forked.
 pub(in crate::sandbox) fn kill(pid: Pid) {
     if kill_process(pid, Signal::KILL).is_ok() {
         drop(wait(pid));

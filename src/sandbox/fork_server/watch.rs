@@ -1,9 +1,10 @@
-//! What a running child takes that no resource limit of a single process bounds: all bytes and all files of its scratch
-//! directory, and its threads. The fork server looks at it every [`EVERY`], and once more when the child has ended.
+//! Watches what no resource limit of a single process bounds: the bytes and the number of all files in a child's
+//! scratch directory, and its threads. The fork server checks this every [`CHECK_INTERVAL`], and once more when the child has
+//! ended.
 //!
-//! `RLIMIT_FSIZE` bounds each file but not their number, and `RLIMIT_NPROC` counts the processes of a user, not of a
-//! child: with it, workers that share a user id would fail each other's jobs. Between two observations a child can
-//! exceed a bound; the next observation finds that, and the child is killed.
+//! `RLIMIT_FSIZE` bounds the size of each file but not their number, and `RLIMIT_NPROC` counts the processes of a user
+//! and not of a child: workers that share a user id would make each other's jobs fail. Between two checks a child can
+//! exceed a bound; the next check finds that, and the child is killed.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,37 +16,37 @@ use rustix::process::Pid;
 
 use crate::sandbox::wire::messages::Excess;
 
-/// Pause between two looks at running children.
-pub(in crate::sandbox) const EVERY: Duration = Duration::from_millis(50);
-/// Most files in a scratch directory. A job makes fewer than ten.
+/// Pause between two checks of running children.
+pub(in crate::sandbox) const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// Most files in a scratch directory. A job creates fewer than ten.
 pub(crate) const MAX_FILES: usize = 64;
-/// Most threads of a child. A decoder, an encoder, its lookahead and a filter graph have sixteen each at most.
+/// Most threads of a child. A decoder, an encoder, its lookahead and a filter graph have at most sixteen each.
 const MAX_THREADS: u32 = 256;
-/// `st_blocks` counts these, whatever the file system's own blocks are.
+/// The unit of `st_blocks`, whatever the file system's block size is.
 pub(crate) const BLOCK_BYTES: u64 = 512;
 
 /// What is watched of one child.
 pub(in crate::sandbox) struct Watched {
     scratch: OwnedFd,
-    /// `/proc/<child>/task`, opened before the child hides its entries.
+    /// `/proc/<child>/task`, opened before the child makes its `/proc` entries unreadable.
     tasks: OwnedFd,
     max_bytes: u64,
-    /// What the child exceeded, once it has.
+    /// The first bound that the child exceeded.
     pub(in crate::sandbox) excess: Option<Excess>,
 }
 
 impl Watched {
-    /// Watches a child that was just forked, in this scratch directory, where it may take `max_bytes`.
+    /// Watches a child that was just forked. Its files in the directory `scratch` may take `max_bytes` together.
     ///
     /// # Errors
-    /// Those of opening the child's entry of `/proc`.
+    /// Those of opening the child's entry in `/proc`.
     pub(in crate::sandbox) fn new(pid: Pid, scratch: OwnedFd, max_bytes: u64) -> io::Result<Self> {
         let path = format!("/proc/{}/task", pid.as_raw_nonzero());
         let tasks = open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self { scratch, tasks, max_bytes, excess: None })
     }
 
-    /// Looks at the child. Whether it exceeds a bound for the first time.
+    /// Checks the child. Returns whether it exceeds a bound for the first time.
     pub(in crate::sandbox) fn exceeds(&mut self) -> bool {
         if self.excess.is_some() {
             return false;
@@ -55,17 +56,17 @@ impl Watched {
         self.excess.is_some()
     }
 
-    /// Threads of the child: `/proc/<pid>/task` has a link for each, beside the two of any directory (proc(5)).
+    /// The number of threads: `/proc/<pid>/task` has one link for each, and two like every directory (proc(5)).
     fn threads(&self) -> u32 {
         let stat = statx(&self.tasks, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK);
         stat.map_or(0, |stat| stat.stx_nlink.saturating_sub(2))
     }
 }
 
-/// Counts no further than it takes to know that there is too much.
+/// Stops counting as soon as a bound is exceeded.
 fn in_scratch(scratch: &OwnedFd, max_bytes: u64) -> Result<Option<Excess>, Errno> {
     let (mut files, mut bytes) = (0, 0_u64);
-    // The descriptor at hand is a place only (O_PATH).
+    // The given descriptor only names the place (O_PATH).
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     for entry in Dir::new(openat(scratch, c".", flags, Mode::empty())?)? {
         let entry = entry?;
@@ -77,7 +78,7 @@ fn in_scratch(scratch: &OwnedFd, max_bytes: u64) -> Result<Option<Excess>, Errno
             return Ok(Some(Excess::Files));
         }
         let stat = match statat(scratch, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
-            // Removed since its name was read.
+            // Removed after its name was read.
             Err(Errno::NOENT) => continue,
             stat => stat?,
         };
@@ -89,8 +90,8 @@ fn in_scratch(scratch: &OwnedFd, max_bytes: u64) -> Result<Option<Excess>, Errno
     Ok(None)
 }
 
-/// What a look that failed means. A directory that is gone has nothing in it, and a shortage of the machine is over at one
-/// of the next looks. Any other error may be the work of the child: what cannot be counted is too much.
+/// What a failed check means. A directory that does not exist has no files, and a shortage on the machine has passed by
+/// one of the next checks. The child may have caused any other error, so what cannot be counted is treated as too much.
 fn of_error(error: Errno) -> Option<Excess> {
     let passes = matches!(error, Errno::NOENT | Errno::MFILE | Errno::NFILE | Errno::NOMEM);
     (!passes).then_some(Excess::ScratchBytes)
@@ -118,7 +119,7 @@ mod tests {
         let mut tight = watched(dir.path(), (2 << 20) - 1);
         assert!(tight.exceeds());
         assert_eq!(tight.excess, Some(Excess::ScratchBytes));
-        assert!(!tight.exceeds(), "a second kill would be for nothing");
+        assert!(!tight.exceeds(), "it is not reported a second time");
     }
 
     #[test]
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_counted_is_too_much_and_what_is_gone_is_nothing() {
+    fn what_cannot_be_counted_is_too_much_and_a_missing_directory_is_empty() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("file");
         fs::write(&file, b"").expect("written");
@@ -155,7 +156,7 @@ mod tests {
         let before = watched.threads();
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         let waiting = std::thread::spawn(move || stopped.recv());
-        // Other tests start and end threads beside this one: only that it counts at all can be asked.
+        // Other tests start and end threads at the same time, so the exact number is unknown.
         assert!(before >= 1 && watched.threads() >= 2);
         drop(stop);
         assert!(waiting.join().expect("no panic").is_err());

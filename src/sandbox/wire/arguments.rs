@@ -1,14 +1,14 @@
-//! The command line between the worker and the processes that it starts. The help does not show it.
+//! The command-line arguments of the processes that the worker starts. The program's help does not show them.
 
 use crate::task::{Limits, SandboxMode};
 
-/// How a child comes to be.
+/// How child processes are created.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Launcher {
-    /// A fork of the warm fork server.
+    /// By forking the initialised fork server.
     #[default]
     Fork,
-    /// A fork that executes the program anew: loads libav for each job. For comparison.
+    /// By forking and then executing the program again, which loads libav for each job. For comparison only.
     ReExec,
 }
 
@@ -21,20 +21,20 @@ impl Launcher {
     }
 }
 
-/// Environment variable of a fork server: the loader binds every symbol at the start. A child that bound one later would
-/// search libraries that it no longer has.
+/// Environment variable of a fork server: the loader binds every symbol at the start. A child that bound a symbol later
+/// would search libraries that are not mapped in it any more.
 pub(in crate::sandbox) const BIND_NOW: (&str, &str) = ("LD_BIND_NOW", "1");
 
-/// What a start of this program is, as a part of the sandbox.
+/// The arguments of a process of the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sandbox) struct Start {
     pub(in crate::sandbox) role: Role,
     pub(in crate::sandbox) mode: SandboxMode,
     pub(in crate::sandbox) launcher: Launcher,
     pub(in crate::sandbox) escape_probes: bool,
-    /// What the trial child is put under: the limits of the configuration.
+    /// The configured limits, which the test child is put under.
     pub(in crate::sandbox) limits: Limits,
-    /// Process id of who started it.
+    /// Process id of the process that started this one.
     pub(in crate::sandbox) parent: u32,
 }
 
@@ -44,20 +44,21 @@ pub(in crate::sandbox) enum Role {
     JobChild,
 }
 
-/// The words of [`Start`], in their order.
+/// The arguments of [`Start`] in their order.
 type Words = [String; 6];
 
 impl Start {
-    /// The words after the program's name.
+    /// The arguments behind the program's name.
     pub(in crate::sandbox) fn words(&self) -> Words {
         let probes = if self.escape_probes { "probes" } else { "-" };
-        // Numbers by name always turn into JSON.
+        // Serializing numbers with names does not fail.
         let limits = serde_json::to_string(&self.limits).unwrap_or_default();
         [self.role.word(), mode_word(self.mode), self.launcher.word(), probes, &limits, &self.parent.to_string()]
             .map(ToOwned::to_owned)
     }
 
-    /// `None`: an ordinary start of the program. `Some(None)`: one of ours, but not in its right form.
+    /// `None` for an ordinary start of the program. `Some(None)` if the first argument is one of the sandbox's but the
+    /// rest is invalid.
     pub(in crate::sandbox) fn parse(words: impl Iterator<Item = std::ffi::OsString>) -> Option<Option<Self>> {
         let mut words = words.map(|word| word.to_string_lossy().into_owned());
         let first = words.next()?;
@@ -89,7 +90,7 @@ impl Role {
     }
 }
 
-/// The mode as configuration, command line and events write it.
+/// The mode's word in configuration, command line and events.
 pub(in crate::sandbox) const fn mode_word(mode: SandboxMode) -> &'static str {
     match mode {
         SandboxMode::Required => "required",
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_come_back_as_they_went_and_ordinary_starts_are_left_alone() {
+    fn arguments_are_parsed_as_they_were_written_and_ordinary_starts_are_left_alone() {
         let start = Start {
             role: Role::ForkServer,
             mode: SandboxMode::BestEffort,

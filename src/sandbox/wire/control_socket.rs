@@ -1,5 +1,5 @@
-//! The control socket between worker and fork server: SOCK_SEQPACKET, so that a message arrives whole or not at all,
-//! with the job's descriptors attached (SCM_RIGHTS).
+//! The control socket between worker and fork server: SOCK_SEQPACKET, so that a message arrives as a whole or not at
+//! all, with the job's descriptors attached (SCM_RIGHTS).
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -12,17 +12,17 @@ use rustix::net::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Longest message either way.
+/// Longest message in either direction.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
-/// Descriptors that come with a `Launch`.
+/// How many descriptors come with a `Launch` order.
 pub(in crate::sandbox) const DESCRIPTORS: usize = 3;
 
-/// The worker's end and the fork server's end.
+/// Creates the worker's end and the fork server's end.
 pub(in crate::sandbox) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
-/// Sends one message. With `wait == false` a full socket is an error rather than a pause.
+/// Sends one message. If `wait` is false, a full socket is an error instead of a wait.
 pub(in crate::sandbox) fn send<T: Serialize>(
     socket: impl AsFd,
     message: &T,
@@ -40,7 +40,7 @@ pub(in crate::sandbox) fn send<T: Serialize>(
     Ok(())
 }
 
-/// Waits for one message; `None` where the other side is gone.
+/// Waits for one message; `None` if the other side has closed its end.
 pub(in crate::sandbox) fn receive<T: DeserializeOwned>(socket: impl AsFd) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
     let mut bytes = [0; MAX_MESSAGE_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
@@ -70,7 +70,7 @@ mod tests {
     use crate::sandbox::wire::messages::Order;
 
     #[test]
-    fn a_message_carries_its_descriptors_and_the_end_is_seen() {
+    fn a_message_carries_its_descriptors_and_a_closed_end_is_noticed() {
         let (ours, theirs) = pair().expect("a pair");
         let order = Order::Launch { job: 7, scratch_bytes: 8 };
         send(&ours, &order, &[ours.as_fd(), ours.as_fd(), ours.as_fd()], true).expect("sent");

@@ -1,4 +1,4 @@
-//! Frames on the job socket: four bytes of length, little endian, then JSON.
+//! Frames on the job socket: a length of four bytes, little endian, then JSON.
 
 use std::io::{self, Read, Write};
 
@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// No frame is longer. The child may be hostile: what it says is bounded before it is read.
+/// Longest frame. The child may be hostile, so the length is checked before the frame is read.
 pub(in crate::sandbox) const MAX_FRAME_BYTES: usize = 1 << 20;
 
-/// `value` as one frame.
+/// Encodes `value` as one frame.
 pub(in crate::sandbox) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let mut frame = vec![0; 4];
     serde_json::to_writer(&mut frame, value)?;
@@ -36,7 +36,8 @@ pub(in crate::sandbox) fn read<T: DeserializeOwned>(from: &mut impl Read) -> io:
     Ok(serde_json::from_slice(&body)?)
 }
 
-/// Reads one frame, and says how many bytes its JSON had; `None` where the other side is gone, even in the middle of one.
+/// Reads one frame, and returns it with the number of bytes of its JSON; `None` if the other side has closed its end,
+/// even in the middle of a frame.
 pub(in crate::sandbox) async fn read_async<T: DeserializeOwned>(
     from: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<Option<(T, usize)>> {
@@ -61,7 +62,10 @@ fn is_gone(error: &io::Error) -> bool {
 fn checked_length(prefix: [u8; 4]) -> io::Result<usize> {
     let length = u32::from_le_bytes(prefix) as usize;
     if length > MAX_FRAME_BYTES {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame claims {length} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a frame announces {length} bytes, more than the limit"),
+        ));
     }
     Ok(length)
 }
@@ -71,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_comes_back_as_it_went() {
+    fn a_frame_is_decoded_as_it_was_encoded() {
         let frame = encode(&vec!["a", "é"]).expect("encodes");
         let back: Vec<String> = read(&mut frame.as_slice()).expect("decodes");
         assert_eq!(back, ["a", "é"]);

@@ -1,4 +1,4 @@
-//! Messages on the sockets: one job to the child, progress and one answer from it. JSON with its length before it.
+//! The messages: a job for the child, progress and one answer from it, orders for the fork server and notices from it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,27 +6,27 @@ use crate::error::Code;
 use crate::task::{Libav, Report};
 use crate::vocabulary::SandboxStatus;
 
-/// From the child, any number of `Progress`, then exactly one of the others.
+/// From the child to the worker: any number of `Progress`, then exactly one of the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "say")]
 pub(in crate::sandbox) enum Answer {
-    /// How far the job is.
+    /// How much of the job is done.
     Progress {
-        /// 0 to 1, of the whole job.
+        /// From 0 to 1.
         fraction: f32,
     },
-    /// Done and proven.
+    /// The job is done, and its outputs were checked.
     Done {
-        /// What was found and made.
+        /// What was found and produced.
         report: Box<Report>,
     },
-    /// Not done.
+    /// The job failed.
     Failed {
-        /// What that means for the job.
+        /// What the failure means for the job.
         verdict: Verdict,
-        /// A [`crate::error::Code`] as text.
+        /// The text of a [`crate::error::Code`].
         code: String,
-        /// A sentence for people.
+        /// An explanation for people.
         message: String,
     },
 }
@@ -38,98 +38,99 @@ impl Answer {
     }
 }
 
-/// The kinds of [`crate::error::Fault`] that a child can tell.
+/// The kinds of [`crate::error::Fault`] that a child can report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::sandbox) enum Verdict {
     /// The file can never be processed.
     Rejected,
-    /// File or machine may be to blame.
+    /// The file or the machine may be the cause.
     Suspect,
-    /// Passing trouble: no space left, for one.
+    /// A temporary problem, such as a full disk.
     Transient,
-    /// The child is to blame itself: an encoder is missing, a bug.
+    /// The program itself is the cause: a missing encoder, a bug.
     Broken,
 }
 
-/// From the worker to the fork server. One datagram each.
+/// From the worker to the fork server, one datagram each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "order")]
 pub(in crate::sandbox) enum Order {
-    /// Fork a child; the job's socket, its scratch directory and its standard error come along, in this order.
+    /// Fork a child. The job socket, the scratch directory and the standard error are attached in this order.
     Launch {
         /// The worker's number for the job.
         job: u64,
-        /// What all files of its scratch directory may take, in bytes.
+        /// How many bytes all files in the scratch directory may take.
         scratch_bytes: u64,
     },
-    /// End the child, if it still runs.
+    /// Kill the child if it still runs.
     Kill {
         /// As given to `Launch`.
         job: u64,
     },
 }
 
-/// From the fork server to the worker. One datagram each.
+/// From the fork server to the worker, one datagram each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "notice")]
 pub(in crate::sandbox) enum Notice {
-    /// Warm and waiting. Sent once, first.
+    /// The fork server is initialised and waits for orders. Its first message, sent once.
     Ready {
-        /// What held a trial child.
+        /// What confined the test child.
         sandbox: SandboxStatus,
-        /// What its children have of libav.
+        /// What the children's libav can do.
         libav: Libav,
-        /// Why its children take all libraries with them, where they do: each then costs a few ms more.
-        heavy: Option<String>,
+        /// Why libraries that jobs do not need stay mapped in children, if they do. Each child then takes a few ms
+        /// longer to start.
+        all_libraries: Option<String>,
     },
-    /// This machine cannot hold a child as the configuration demands. Sent once, first and last.
+    /// This machine cannot confine a child as the configuration demands. Its first and last message.
     Refused {
         /// What is missing.
         missing: String,
     },
-    /// A child is gone and reaped.
+    /// A child has ended and was reaped.
     Ended {
         /// As given to `Launch`.
         job: u64,
-        /// What became of it.
+        /// How it ended.
         end: ChildEnd,
     },
 }
 
-/// What became of a child, as the kernel tells it.
+/// How a child ended, as the kernel reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::sandbox) enum ChildEnd {
-    /// It never ran: `fork` failed with this error number.
+    /// It did not start: `fork` failed with this error number.
     NotForked {
         /// `errno`.
         errno: i32,
     },
-    /// It left by itself.
+    /// It exited.
     Exited {
         /// Its exit code.
         code: i32,
-        /// What it used.
+        /// The resources that it used.
         used: Usage,
     },
-    /// It took more than it may of what no resource limit bounds, and was killed for it.
+    /// It was killed because it exceeded a bound that is not a resource limit of the kernel.
     Exceeded {
-        /// What it took too much of.
+        /// The bound that it exceeded.
         excess: Excess,
-        /// What it used.
+        /// The resources that it used.
         used: Usage,
     },
-    /// It was ended by a signal.
+    /// A signal ended it.
     Signalled {
-        /// The signal.
+        /// The number of the signal.
         signal: i32,
-        /// What it used.
+        /// The resources that it used.
         used: Usage,
     },
 }
 
-/// What a child can take too much of without meeting a resource limit.
+/// What a child can exceed without reaching a resource limit of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::sandbox) enum Excess {
@@ -141,10 +142,10 @@ pub(in crate::sandbox) enum Excess {
     Threads,
 }
 
-/// What a child used, counted by the kernel.
+/// The resources that a child used, counted by the kernel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::sandbox) struct Usage {
-    /// CPU time, user and system, in µs.
+    /// CPU time in user and system mode, in µs.
     pub(in crate::sandbox) cpu_us: u64,
     /// Peak resident memory in bytes.
     pub(in crate::sandbox) peak_memory_bytes: u64,

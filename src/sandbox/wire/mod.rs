@@ -1,4 +1,4 @@
-//! What the three processes send each other: command line, control socket, job socket.
+//! The messages between the three processes: command line, control socket, job socket.
 
 pub(super) mod arguments;
 pub(super) mod control_socket;

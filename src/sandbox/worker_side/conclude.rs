@@ -1,5 +1,6 @@
-//! Decides which parts of a child's answer are used. A file may have taken over the child, so the end that the kernel
-//! reports decides first, and an answer is used only if it is one that an unharmed child can give.
+//! Decides which parts of a child's answer are used. The file may have taken control of the child, so the end that the
+//! kernel reports is looked at first, and an answer is used only if a child under the control of this program can give
+//! it.
 
 use crate::error::{Code, Fault};
 use crate::sandbox::wire::messages::{Answer, ChildEnd, Usage, Verdict};
@@ -7,35 +8,35 @@ use crate::sandbox::{Ending, SandboxError};
 use crate::task::Limits;
 use crate::task::Report;
 
-/// How much of a child's word for people is passed on.
+/// Longest text of a child that is used, in characters.
 const MAX_MESSAGE_CHARS: usize = 300;
 
-/// What was heard from the child before its end.
+/// What arrived from the child before its end.
 #[derive(Debug)]
 pub(in crate::sandbox) enum Heard {
-    /// One answer.
+    /// One complete answer.
     Answer(Answer),
-    /// It hung up.
+    /// Nothing: it closed its socket.
     Nothing,
-    /// Something that is no answer.
-    Nonsense(String),
-    /// Nothing by the worker's deadline.
+    /// Bytes that are not a valid answer.
+    Invalid(String),
+    /// No answer before the worker's deadline.
     Late,
 }
 
-/// How the child's end was learnt.
+/// How the worker learned of the child's end.
 #[derive(Debug)]
 pub(in crate::sandbox) enum End {
-    /// From its fork server.
+    /// The fork server reported it.
     Reaped(ChildEnd),
-    /// It had to be killed from here.
+    /// The worker had to kill the child.
     Killed(Usage),
-    /// Its fork server is gone, and the child with it.
+    /// The fork server has ended, and the child with it.
     Lost,
 }
 
 impl End {
-    /// What the child used, as the kernel counted it.
+    /// The resources that the child used, as counted by the kernel.
     pub(in crate::sandbox) fn used(&self) -> Option<Usage> {
         match self {
             Self::Reaped(
@@ -47,8 +48,8 @@ impl End {
     }
 }
 
-/// The report of a child that has ended as it should, or what went wrong. An answer counts only with exit code 0: who
-/// answers and is then ended by a signal has gone on to something that is not a job's.
+/// The report of a child that ended normally, or the error. An answer is used only together with exit code 0: a child
+/// that answers and is then ended by a signal went on to do something else after the job.
 pub(in crate::sandbox) fn conclude(
     heard: Heard,
     end: &End,
@@ -63,9 +64,11 @@ pub(in crate::sandbox) fn conclude(
         }
         (_, End::Reaped(ChildEnd::Exceeded { excess, .. })) => Err(SandboxError::Ended((*excess).into())),
         (Heard::Late, _) => Err(SandboxError::Ended(Ending::TimeLimit)),
-        (Heard::Nonsense(what), _) => Err(SandboxError::Protocol(what)),
-        (Heard::Nothing, End::Killed(_)) => protocol("it hung up and went on"),
-        (Heard::Answer(_), End::Killed(_)) => protocol("it answered and went on"),
+        (Heard::Invalid(what), _) => Err(SandboxError::Protocol(what)),
+        (Heard::Nothing, End::Killed(_)) => {
+            protocol("it closed its socket without an answer, kept running and was killed")
+        }
+        (Heard::Answer(_), End::Killed(_)) => protocol("it answered, kept running and was killed"),
         (_, End::Reaped(ChildEnd::Signalled { signal, used })) => {
             Err(SandboxError::Ended(Ending::read_signal(*signal, *used, limits, tail)))
         }
@@ -75,19 +78,19 @@ pub(in crate::sandbox) fn conclude(
         (Heard::Answer(answer), End::Reaped(ChildEnd::Exited { code: 0, .. })) => match answer {
             Answer::Done { report } => Ok(*report),
             Answer::Failed { verdict, code, message } => Err(failed(verdict, &code, &message)),
-            Answer::Progress { .. } => protocol("progress instead of an answer"),
+            Answer::Progress { .. } => protocol("it ended with a progress message instead of an answer"),
         },
         (Heard::Answer(_), End::Reaped(ChildEnd::Exited { code, .. })) => {
-            Err(SandboxError::Protocol(format!("it left with exit code {code} after its answer")))
+            Err(SandboxError::Protocol(format!("it answered and then ended with exit code {code}")))
         }
     }
 }
 
-/// A child speaks for the file that it read and for its scratch directory. It knows nothing of stores, sources or the
-/// broker, and cannot send an operator after them.
+/// Checks a failure that a child reports. A child can judge the file and its scratch directory. It cannot know anything
+/// about stores, sources or the broker, so codes about those are not accepted from it.
 fn failed(verdict: Verdict, code: &str, message: &str) -> SandboxError {
     let Some(code) = Code::parse(code) else {
-        return SandboxError::Protocol("an unknown code".to_owned());
+        return SandboxError::Protocol("its answer has an unknown code".to_owned());
     };
     let of_the_file = code.as_str().starts_with("media.");
     let passing = matches!(code, Code::WorkerScratch | Code::WorkerSandbox);
@@ -96,15 +99,15 @@ fn failed(verdict: Verdict, code: &str, message: &str) -> SandboxError {
         Verdict::Rejected if of_the_file => Fault::rejected(code, message),
         Verdict::Suspect if of_the_file => Fault::suspect(code, message),
         Verdict::Transient if passing => Fault::transient(code, message),
-        // Whatever it says is missing: what can be said for certain is that this child could not work.
+        // Whatever it says is missing, only this is certain: the child could not do its work.
         Verdict::Broken => Fault::broken(Code::WorkerSandbox, message),
         Verdict::Rejected | Verdict::Suspect | Verdict::Transient => {
-            return SandboxError::Protocol(format!("{code} is not a child's to say"));
+            return SandboxError::Protocol(format!("its answer has the code {code}, which a child must not report"));
         }
     })
 }
 
-/// A line for people, not a way out for what is in the file.
+/// Makes a child's text one printable line, so that it cannot carry the file's content into logs.
 fn printable(message: &str) -> String {
     let shown = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
     message.chars().take(MAX_MESSAGE_CHARS).map(shown).collect()
@@ -128,10 +131,10 @@ mod tests {
     }
 
     const USED: Usage = Usage { cpu_us: 1, peak_memory_bytes: 1 };
-    const WELL: ChildEnd = ChildEnd::Exited { code: 0, used: USED };
+    const EXIT_0: ChildEnd = ChildEnd::Exited { code: 0, used: USED };
 
     #[test]
-    fn only_codes_of_the_file_and_of_the_scratch_directory_are_believed() {
+    fn only_codes_about_the_file_and_the_scratch_directory_are_accepted() {
         for (verdict, code, believed) in [
             (Verdict::Rejected, "media.unreadable", true),
             (Verdict::Suspect, "media.limit-memory", true),
@@ -142,7 +145,7 @@ mod tests {
             (Verdict::Transient, "media.unreadable", false),
             (Verdict::Transient, "no.code", false),
         ] {
-            let error = ends(refused(verdict, code), WELL);
+            let error = ends(refused(verdict, code), EXIT_0);
             let answered = matches!(&error, SandboxError::Answered(fault) if fault.code() == Code::parse(code));
             assert_eq!(answered, believed, "{verdict:?} {code}: {error:?}");
             assert!(believed || matches!(error, SandboxError::Protocol(_)), "{error:?}");
@@ -150,8 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_child_is_a_broken_sandbox_whatever_it_blames() {
-        let error = ends(refused(Verdict::Broken, "store.forbidden"), WELL);
+    fn a_broken_child_counts_as_a_broken_sandbox_whatever_code_it_reports() {
+        let error = ends(refused(Verdict::Broken, "store.forbidden"), EXIT_0);
         let SandboxError::Answered(fault) = error else { panic!("{error:?}") };
         assert_eq!(fault, Fault::broken(Code::WorkerSandbox, "why"));
     }
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_a_child_are_short_and_printable() {
+    fn the_text_of_a_child_is_short_and_printable() {
         let text = printable(&format!("a\u{1b}]0;x\u{7}é{}", "y".repeat(1000)));
         assert!(text.starts_with("a?]0;x??y"), "{text}");
         assert_eq!(text.len(), MAX_MESSAGE_CHARS);

@@ -1,21 +1,21 @@
-//! What can go wrong between a job and its report, as the worker sees it.
+//! The errors with which a job in the sandbox can end.
 
 use std::io;
 
 use crate::error::{Code, Fault};
 use crate::sandbox::Ending;
 
-/// Why a job has no report, or a sandbox could not start.
+/// Why a job has no report, or why a sandbox could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The child answered that it has no report, and why.
+    /// The child answered that it could not do the job, and why.
     #[error("{0}")]
     Answered(Fault),
     /// The child ended without an answer.
     #[error("{0}")]
     Ended(Ending),
-    /// The child said something that is no answer: it may not be itself any more.
-    #[error("the child did not keep to the protocol between worker and child: {0}")]
+    /// The child sent something that is not a valid answer. The file may have taken control of it.
+    #[error("the child violated the protocol between worker and child: {0}")]
     Protocol(String),
     /// The scratch directory could not be opened.
     #[error("cannot open the scratch directory: {0}")]
@@ -23,16 +23,16 @@ pub enum SandboxError {
     /// No child could be started.
     #[error("cannot start a child: {0}")]
     Launch(io::Error),
-    /// The fork server ended while the job was in its hands, or none could be had in time.
+    /// The fork server ended while it ran the job, or none started in time.
     #[error("no fork server completed the job: it ended, or none started in time")]
     Lost,
-    /// The fork server makes way for another one, which must be asked instead: nothing was begun.
+    /// This fork server is being replaced. The job was not begun, and the next fork server must be asked.
     #[error("the fork server is being replaced and takes no more jobs")]
     Retired,
-    /// The kernel cannot hold a child as `sandbox.mode` demands.
+    /// The kernel cannot confine a child as `sandbox.mode` demands.
     #[error("this machine cannot confine a child as sandbox.mode demands: {missing}")]
     Unsupported {
-        /// What is missing.
+        /// The missing feature or limit.
         missing: String,
     },
     /// The fork server could not be started.

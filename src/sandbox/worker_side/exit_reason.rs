@@ -1,15 +1,15 @@
-//! The reason why a child ended without an answer, from its exit code or signal.
+//! Derives the reason why a child ended without an answer from its exit code or signal.
 
 use crate::error::{Code, Fault};
 use crate::sandbox::wire::messages::{Excess, Usage};
 use crate::task::Limits;
 
-/// What Rust's allocator and C++'s say on standard error before they abort. There is no stable hook for the first.
+/// What Rust's allocator and C++'s `new` write to standard error before they abort. For Rust there is no stable hook.
 const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "std::bad_alloc"];
 
-/// A child that had at least one part in so many of `limits.memory_bytes` may have been killed for what it took. Far
-/// below, the machine was short of memory for other reasons, and the file is not to blame. Half: what a child holds
-/// (resident memory) is always less than what its limit counts (address space).
+/// A child whose peak memory was at least `1 / NEAR` of `limits.memory_bytes` may have been killed because of its own
+/// use of memory. With much less, the machine was short of memory for other reasons, and the file is not to blame.
+/// Half, because the peak counts resident memory, which is always less than the address space that the limit counts.
 const NEAR: u64 = 2;
 
 /// Why a child ended without an answer.
@@ -17,31 +17,31 @@ const NEAR: u64 = 2;
 pub enum Ending {
     /// SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, or any other signal.
     Crashed {
-        /// Which one.
+        /// The number of the signal.
         signal: i32,
     },
-    /// SIGSYS: a system call that is not on the list.
+    /// SIGSYS: it made a system call that is not on the list.
     Forbidden,
     /// SIGXCPU, or the SIGKILL that follows it.
     CpuLimit,
-    /// SIGALRM, or the worker's own deadline.
+    /// SIGALRM, or the worker's deadline.
     TimeLimit,
     /// SIGXFSZ.
     OutputLimit,
-    /// All its files together took more than they may.
+    /// All files of the job together took more space than allowed.
     ScratchLimit,
-    /// It made more files than any job does.
+    /// The child created more files than any job needs.
     ManyFiles,
-    /// It started more threads than any job does.
+    /// The child started more threads than any job needs.
     ManyThreads,
-    /// An allocation failed loudly, or the kernel's out-of-memory killer came for a child near its limit.
+    /// An allocation failed with a message, or the kernel's out-of-memory killer ended a child near its memory limit.
     MemoryLimit,
-    /// SIGKILL that nobody here sent, to a child far below its limit.
+    /// SIGKILL that this program did not send, to a child far below its memory limit.
     KilledFromOutside {
-        /// Most resident memory that it had, in bytes.
+        /// Its peak resident memory in bytes.
         peak_memory_bytes: u64,
     },
-    /// It left by itself without saying anything.
+    /// It exited without an answer.
     Silent {
         /// Its exit code.
         code: i32,
@@ -49,7 +49,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// Reads the signal that ended a child which nobody here killed.
+    /// Derives the reason from the signal that ended a child which this program did not kill.
     pub(in crate::sandbox) fn read_signal(signal: i32, used: Usage, limits: &Limits, stderr: &str) -> Self {
         match signal {
             libc::SIGSYS => Self::Forbidden,
@@ -57,7 +57,7 @@ impl Ending {
             libc::SIGALRM => Self::TimeLimit,
             libc::SIGXFSZ => Self::OutputLimit,
             libc::SIGABRT if OUT_OF_MEMORY.iter().any(|words| stderr.contains(words)) => Self::MemoryLimit,
-            // The hard CPU limit ends a child that ignores SIGXCPU in the same way as the out-of-memory killer does.
+            // The hard CPU limit ends a child that ignores SIGXCPU with SIGKILL, as the out-of-memory killer does.
             libc::SIGKILL if used.cpu_us >= limits.cpu_s.saturating_mul(1_000_000) => Self::CpuLimit,
             libc::SIGKILL if used.peak_memory_bytes >= limits.memory_bytes / NEAR => Self::MemoryLimit,
             libc::SIGKILL => Self::KilledFromOutside { peak_memory_bytes: used.peak_memory_bytes },
@@ -65,7 +65,7 @@ impl Ending {
         }
     }
 
-    /// The stable code.
+    /// The stable code of the reason.
     #[must_use]
     pub const fn code(self) -> Code {
         match self {
@@ -80,7 +80,8 @@ impl Ending {
         }
     }
 
-    /// What it means for the job: a crash or a spent limit may be the machine's doing and is tried once more.
+    /// What the reason means for the job. A crash or an exceeded limit may be caused by the machine, so it allows one
+    /// more try.
     #[must_use]
     pub fn fault(self) -> Fault {
         match self {
@@ -94,8 +95,8 @@ impl Ending {
         }
     }
 
-    /// Whether the file may have had a hand in it that a later file could build on: what a crash shows of the addresses
-    /// in one child is true of every child of the same fork server.
+    /// Whether the file may have learned something from this end that a later file could use: memory addresses that a
+    /// crash reveals are the same in all children of a fork server.
     pub(in crate::sandbox) const fn is_suspicious(self) -> bool {
         match self {
             Self::Crashed { .. }
@@ -128,18 +129,18 @@ impl std::fmt::Display for Ending {
         match self {
             Self::Crashed { signal } => write!(f, "the decoder was ended by {}", signal_name(*signal)),
             Self::Forbidden => f.write_str("the decoder attempted a forbidden system call"),
-            Self::CpuLimit => f.write_str("the decoder used more CPU time than it may"),
-            Self::TimeLimit => f.write_str("the decoder ran longer than it may"),
-            Self::OutputLimit => f.write_str("an output grew beyond the limit"),
-            Self::ScratchLimit => f.write_str("the files of the job took more scratch space than they may"),
-            Self::ManyFiles => f.write_str("the decoder made more files than any job needs and was ended"),
-            Self::ManyThreads => f.write_str("the decoder started more threads than any job needs and was ended"),
-            Self::MemoryLimit => f.write_str("the decoder needed more memory than it may use"),
+            Self::CpuLimit => f.write_str("the decoder used more CPU time than limits.cpu_s allows"),
+            Self::TimeLimit => f.write_str("the decoder ran longer than limits.wall_s allows"),
+            Self::OutputLimit => f.write_str("an output grew beyond limits.output_bytes"),
+            Self::ScratchLimit => f.write_str("the files of the job took more space than limits.scratch_bytes allows"),
+            Self::ManyFiles => f.write_str("the decoder created more files than any job needs and was killed"),
+            Self::ManyThreads => f.write_str("the decoder started more threads than any job needs and was killed"),
+            Self::MemoryLimit => f.write_str("the decoder needed more memory than limits.memory_bytes allows"),
             Self::KilledFromOutside { peak_memory_bytes } => {
                 let mib = peak_memory_bytes >> 20;
                 write!(f, "the decoder was killed from outside the worker while it had {mib} MiB of memory")
             }
-            Self::Silent { code } => write!(f, "the decoder left with exit code {code} and no answer"),
+            Self::Silent { code } => write!(f, "the decoder ended with exit code {code} and without an answer"),
         }
     }
 }
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_far_below_the_memory_limit_is_not_the_files_doing() {
+    fn a_kill_far_below_the_memory_limit_is_not_caused_by_the_file() {
         let killed =
             |peak_memory_bytes| Ending::read_signal(libc::SIGKILL, Usage { cpu_us: 0, peak_memory_bytes }, &LIMITS, "");
         assert_eq!(killed(50 << 20), Ending::MemoryLimit);
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_child_takes_too_much_of_has_a_code_and_no_second_try() {
+    fn each_exceeded_bound_has_a_code_and_allows_no_second_try() {
         for (excess, code) in [
             (Excess::ScratchBytes, "media.limit-scratch"),
             (Excess::Files, "media.sandbox-violation"),

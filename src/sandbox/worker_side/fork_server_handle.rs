@@ -20,10 +20,10 @@ use crate::sandbox::{SandboxError, SandboxOptions};
 use crate::task::Libav;
 use crate::vocabulary::SandboxStatus;
 
-/// Loading and warming libav takes a fraction of a second; on a starved machine a few.
+/// Loading and initialising libav takes a fraction of a second, or a few seconds on an overloaded machine.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One fork server and the jobs in its hands.
+/// One fork server and the jobs that it runs.
 pub(in crate::sandbox) struct ForkServerHandle {
     control: OwnedFd,
     server: OwnedFd,
@@ -31,24 +31,25 @@ pub(in crate::sandbox) struct ForkServerHandle {
     next_job: AtomicU64,
     /// The fork server's process id.
     pub(in crate::sandbox) pid: u32,
-    /// What held its trial child.
+    /// What confined its test child.
     pub(in crate::sandbox) status: SandboxStatus,
-    /// What its children have of libav.
+    /// What its children's libav can do.
     pub(in crate::sandbox) libav: Libav,
 }
 
-/// Who waits for which child's end.
+/// The tasks that wait for the end of children.
 #[derive(Default)]
 struct Waiting {
-    /// Taken away when the fork server takes no more jobs and has none, or is gone, which wakes all who wait.
+    /// `None` once the fork server takes no more jobs and runs none, or has ended. Dropping the senders wakes all tasks
+    /// that wait.
     jobs: Option<HashMap<u64, oneshot::Sender<ChildEnd>>>,
-    /// Another fork server has taken over: what runs here is finished, nothing more is begun.
+    /// Another fork server has taken over: running jobs are finished here, no new ones are begun.
     retiring: bool,
 }
 
 impl ForkServerHandle {
-    /// Starts a fork server and waits until it is ready. Must be called on the thread that will [`ForkServerHandle::listen`]: the
-    /// kernel kills the fork server when the thread that started it ends.
+    /// Starts a fork server and waits until it is ready. Must be called on the thread that will call
+    /// [`ForkServerHandle::listen`], because the kernel kills the fork server when the thread that started it ends.
     pub(in crate::sandbox) fn start(options: &SandboxOptions) -> Result<(Arc<Self>, Child), SandboxError> {
         let (control, theirs) = control_socket::pair().map_err(SandboxError::Server)?;
         let start = Start {
@@ -62,17 +63,17 @@ impl ForkServerHandle {
         let mut child = Command::new(&options.program)
             .args(start.words())
             .env_clear()
-            // Where the libraries are is the operator's to say: a worker that was itself started with LD_LIBRARY_PATH has
-            // its libav from there, and this is the same program. Who can set it can replace the program as well.
-            // Everything else of the environment is none of a decoder's business.
+            // LD_LIBRARY_PATH is kept: if the worker was started with it, its libav comes from there, and the fork
+            // server is the same program. Whoever can set it can replace the program as well. A decoder needs nothing
+            // else of the environment.
             .envs(std::env::var_os("LD_LIBRARY_PATH").map(|path| ("LD_LIBRARY_PATH", path)))
             .envs([BIND_NOW])
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn()
             .map_err(SandboxError::Server)?;
-        let greeted = greet(&control, &child);
-        match greeted {
+        let ready = receive_ready(&control, &child);
+        match ready {
             Ok((server, status, libav)) => {
                 let waiting = Mutex::new(Waiting { jobs: Some(HashMap::new()), retiring: false });
                 let (next_job, pid) = (AtomicU64::new(1), child.id());
@@ -85,12 +86,13 @@ impl ForkServerHandle {
         }
     }
 
-    /// Hands ended children to who waits for them, until the fork server is gone, or retires and has no more of them.
+    /// Reports ended children to the tasks that wait for them, until the fork server ends, or is retiring and has no
+    /// more children.
     pub(in crate::sandbox) fn listen(&self) {
         while self.has_notice() {
             let Ok(Some((Notice::Ended { job, end }, _))) = control_socket::receive(&self.control) else { return };
             let waiter = self.with_waiting(|waiting| waiting.jobs.as_mut().and_then(|jobs| jobs.remove(&job)));
-            // Nobody waits where the job's future was dropped.
+            // No task waits if the job's future was dropped.
             if let Some(waiter) = waiter {
                 waiter.send(end).ok();
             }
@@ -100,16 +102,17 @@ impl ForkServerHandle {
         }
     }
 
-    /// Waits for a notice. `false`: the fork server has ended and left none. Its end is seen by its process, not by the
-    /// socket alone: a child that was stopped before it closed its copy of the socket keeps that open.
+    /// Waits for a notice. Returns `false` if the fork server has ended and left none. The process itself is watched,
+    /// because the socket alone is not enough: a child that was stopped before it closed its copy of the socket keeps
+    /// it open.
     fn has_notice(&self) -> bool {
         let mut watched = [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.server, PollFlags::IN)];
         let ready = rustix::io::retry_on_intr(|| poll(&mut watched, None));
-        // Notices come first: those that it sent before its end are still read.
+        // Notices first: those that were sent before the end are still read.
         ready.is_ok() && !watched[0].revents().is_empty()
     }
 
-    /// Takes no more jobs, and ends the fork server with the last one that it has. Called when another one has taken over.
+    /// Makes the fork server take no more jobs and end after its last one. Called when another one has taken over.
     pub(in crate::sandbox) fn retire(&self) {
         let done = self.with_waiting(|waiting| {
             waiting.retiring = true;
@@ -120,7 +123,7 @@ impl ForkServerHandle {
         }
     }
 
-    /// Tells everybody who still waits that their children are lost, and takes no more jobs.
+    /// Tells all waiting tasks that their children are lost, and takes no more jobs.
     pub(in crate::sandbox) fn forget(&self) {
         self.with_waiting(|waiting| waiting.jobs.take());
     }
@@ -130,7 +133,7 @@ impl ForkServerHandle {
         self.next_job.load(Ordering::Relaxed).saturating_sub(1)
     }
 
-    /// Orders a child for the job with these descriptors: socket, scratch directory, standard error.
+    /// Orders a child for the job with these descriptors: job socket, scratch directory, standard error.
     pub(in crate::sandbox) fn launch(
         &self,
         descriptors: [BorrowedFd<'_>; control_socket::DESCRIPTORS],
@@ -148,18 +151,18 @@ impl ForkServerHandle {
         Ok((job, end))
     }
 
-    /// Orders a child's end. Does not wait for it.
+    /// Orders the end of a child. Does not wait for it.
     pub(in crate::sandbox) fn kill(&self, job: u64) {
         if control_socket::send(&self.control, &Order::Kill { job }, &[], false).is_err() {
-            // Gone already, or stuck: either way nothing of it may live on.
+            // The fork server has ended or hangs. In both cases none of its processes may continue.
             self.abandon();
         }
     }
 
-    /// Ends the fork server, and with it all its children. The supervisor starts another.
+    /// Kills the fork server, and with it all its children. The supervisor starts another one.
     ///
-    /// [`ForkServerHandle::listen`] returns also where another process has a copy of the fork server's end of the socket and
-    /// keeps it open.
+    /// [`ForkServerHandle::listen`] returns even if another process has a copy of the fork server's end of the socket
+    /// and keeps it open.
     pub(in crate::sandbox) fn abandon(&self) {
         pidfd_send_signal(&self.server, Signal::KILL).ok();
         shutdown(&self.control, Shutdown::Both).ok();
@@ -182,7 +185,7 @@ impl Waiting {
         }
     }
 
-    /// Whether a retiring fork server has nothing left to do.
+    /// Whether a retiring fork server has no more jobs.
     fn close_if_done(&mut self) -> bool {
         let done = self.retiring && self.jobs.as_ref().is_none_or(HashMap::is_empty);
         if done {
@@ -192,7 +195,7 @@ impl Waiting {
     }
 }
 
-fn greet(control: &OwnedFd, child: &Child) -> Result<(OwnedFd, SandboxStatus, Libav), SandboxError> {
+fn receive_ready(control: &OwnedFd, child: &Child) -> Result<(OwnedFd, SandboxStatus, Libav), SandboxError> {
     let server = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(SandboxError::Lost)?;
     let server = pidfd_open(server, PidfdFlags::empty()).map_err(|error| SandboxError::Server(error.into()))?;
     let patience = |time| set_socket_timeout(control, Timeout::Recv, time).map_err(|e| SandboxError::Server(e.into()));
@@ -200,9 +203,9 @@ fn greet(control: &OwnedFd, child: &Child) -> Result<(OwnedFd, SandboxStatus, Li
     let notice = control_socket::receive(control).map_err(SandboxError::Server)?;
     patience(None)?;
     match notice {
-        Some((Notice::Ready { sandbox, libav, heavy }, _)) => {
-            if let Some(why) = heavy {
-                tracing::warn!(%why, "children take every library with them, and cost more");
+        Some((Notice::Ready { sandbox, libav, all_libraries }, _)) => {
+            if let Some(why) = all_libraries {
+                tracing::warn!(%why, "children keep libraries that no job needs: each child starts a few ms slower");
             }
             Ok((server, sandbox, libav))
         }

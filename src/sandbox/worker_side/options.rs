@@ -1,32 +1,33 @@
-//! What a sandbox is started with.
+//! The options that a sandbox is started with.
 
 use std::path::PathBuf;
 
 use crate::sandbox::wire::arguments::Launcher;
 use crate::task::{Limits, SandboxMode};
 
-/// Jobs of one fork server. A start costs some tenths of a second of CPU: less than a hundredth of a thousand voice notes.
+/// How many jobs a fork server runs. A start costs some tenths of a second of CPU time, less than a hundredth of what a
+/// thousand voice notes cost.
 const RENEW_AFTER_JOBS: u64 = 1000;
 
-/// What a [`Sandbox`] is started with.
+/// The options that a [`Sandbox`] is started with.
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
-    /// How much of the jail is insisted on.
+    /// Which parts of the jail must be in force.
     pub mode: SandboxMode,
-    /// What jobs may use at most: where this process may not set such limits, the sandbox does not start.
+    /// The limits of each job. If this process is not permitted to set them, the sandbox does not start.
     pub limits: Limits,
-    /// The program that is re-executed: this one, unless a test says otherwise.
+    /// The program that is re-executed. Only tests use another one than this.
     pub program: PathBuf,
-    /// How a child comes to be.
+    /// How child processes are created.
     pub launcher: Launcher,
-    /// Whether children do [`crate::task::Task::Escape`]. For the jail's own tests only.
+    /// Whether children perform [`crate::task::Task::Escape`]. Only for tests of the jail.
     pub escape_probes: bool,
-    /// After so many jobs a fork server makes way for another one.
+    /// After this many jobs a fork server is replaced.
     pub renew_after_jobs: u64,
 }
 
 impl SandboxOptions {
-    /// This program as fork server, in this mode, for jobs with these limits.
+    /// The options for this program in this mode, for jobs with these limits.
     #[must_use]
     pub fn new(mode: SandboxMode, limits: Limits) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! One job in the worker: starts the child, exchanges messages with it, and learns how it ended.
+//! Runs one job on the worker's side: starts the child, exchanges messages with it, and learns how it ended.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -20,19 +20,20 @@ use crate::sandbox::wire::frames;
 use crate::sandbox::wire::messages::{Answer, ChildEnd, Usage};
 use crate::task::{JobSpec, Report};
 
-/// The child's own clock rings first, so that the ordinary time limit needs no help from here.
+/// How long after the child's own timer the worker waits before it kills the child. Normally the timer ends the job.
 const DEADLINE_GRACE: Duration = Duration::from_secs(2);
-/// From a child's last word, or from its killing, to its end.
-const FAREWELL: Duration = Duration::from_secs(5);
-/// How much of a child's standard error is kept: the end of it.
+/// How long a child may take to end after its last message or after it was killed.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many bytes of a child's standard error are kept, from its end.
 const STDERR_TAIL_BYTES: usize = 4096;
-/// Longest frame that tells progress.
+/// Longest progress frame.
 const PROGRESS_BYTES: usize = 256;
-/// A child tells progress every 100 ms. Twice as often, and some more, is not a child of ours.
+/// A child of this program sends progress every 100 ms. One that sends it more than about twice as often is not under
+/// its control any more.
 const PROGRESS_EVERY: Duration = Duration::from_millis(50);
 const PROGRESS_AT_ONCE: u128 = 32;
 
-/// Does one job in a child that was launched for it. Whatever came of it, `on_used` hears what it cost.
+/// Runs one job in the child that was launched for it. `on_used` is told what the child used, whatever the result.
 pub(in crate::sandbox) async fn run(
     mut child: Running,
     spec: &JobSpec,
@@ -43,10 +44,10 @@ pub(in crate::sandbox) async fn run(
     let deadline = Duration::from_secs(spec.limits.wall_s).saturating_add(DEADLINE_GRACE);
     let (heard, end, tail) = {
         let story = async {
-            let Some(heard) = child.hears(deadline, spec, on_progress).await else {
+            let Some(heard) = child.await_answer(deadline, spec, on_progress).await else {
                 return (Heard::Nothing, End::Lost);
             };
-            let unwanted = matches!(heard, Heard::Nonsense(_) | Heard::Late);
+            let unwanted = matches!(heard, Heard::Invalid(_) | Heard::Late);
             if unwanted {
                 child.kill();
             }
@@ -65,7 +66,7 @@ pub(in crate::sandbox) async fn run(
         };
         let tail = match (said, &end) {
             (Some(text), _) => text,
-            // A child that outlived its fork server keeps its standard error open.
+            // A child that outlives its fork server keeps its standard error open, so it is not read.
             (None, End::Lost) => String::new(),
             (None, _) => tail.await,
         };
@@ -77,28 +78,28 @@ pub(in crate::sandbox) async fn run(
     let used = end.used();
     used.map(on_used);
     let report = conclude(heard, &end, &spec.limits, &tail)?;
-    // What is known here is not asked of the child: the kernel's count, and what the fork server found before any file
-    // was read.
+    // These values do not come from the child, which may be hostile: usage is counted by the kernel, and the rest was
+    // found by the fork server before any file was read.
     let Usage { peak_memory_bytes, .. } = used.unwrap_or_default();
     let cpu_s = used.unwrap_or_default().cpu_s();
     let (sandbox, libav) = (child.link.status.clone(), child.link.libav.versions.clone());
     Ok(Report { cpu_s, peak_memory_bytes, sandbox, libav, ..report })
 }
 
-/// Tells the child its job and listens until it has answered. `None`: it is gone without an answer.
-async fn converse(
+/// Sends the job to the child and receives until it has answered. `None` if it ended without an answer.
+async fn exchange(
     socket: &mut UnixStream,
     spec: &JobSpec,
     mut on_progress: impl FnMut(f32) + Send,
 ) -> std::io::Result<Option<Answer>> {
     let mut pace = Pace { begun: Instant::now(), told: 0 };
-    // A child that never came to be does not read: its end is told by its fork server.
+    // Writing fails if the child never started. The fork server reports that end.
     drop(socket.write_all(&frames::encode(spec)?).await);
     loop {
         match frames::read_async(socket).await? {
             Some((Answer::Progress { fraction }, length)) => {
                 if length > PROGRESS_BYTES || !pace.allows_another(Instant::now()) {
-                    let what = "it tells more progress than a job makes";
+                    let what = "it sends more progress messages than a job does";
                     return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, what));
                 }
                 on_progress(fraction.clamp(0.0, 1.0));
@@ -109,14 +110,15 @@ async fn converse(
     }
 }
 
-/// How often a child has told progress.
+/// Counts a child's progress messages.
 struct Pace {
     begun: Instant,
     told: u128,
 }
 
 impl Pace {
-    /// Counts from the start: frames that waited here while the worker was busy do not count against the child.
+    /// Counted from the job's start: messages that waited in the socket while the worker was busy are not held against
+    /// the child.
     fn allows_another(&mut self, now: Instant) -> bool {
         self.told += 1;
         let elapsed = now.saturating_duration_since(self.begun);
@@ -124,7 +126,7 @@ impl Pace {
     }
 }
 
-/// Reads to the end, which comes with the child's, and keeps the tail.
+/// Reads standard error until it is closed, which happens when the child ends, and keeps the last part.
 async fn tail_of(stderr: &mut Option<pipe::Receiver>) -> String {
     let mut tail = Vec::new();
     let mut chunk = [0; 1024];
@@ -138,23 +140,24 @@ async fn tail_of(stderr: &mut Option<pipe::Receiver>) -> String {
     String::from_utf8_lossy(&tail).into_owned()
 }
 
-/// A launched child. Dropped before its end, it kills it.
+/// A launched child. Dropping this before its end kills it.
 pub(in crate::sandbox) struct Running {
     link: Arc<ForkServerHandle>,
     job: u64,
     socket: UnixStream,
     stderr: Option<pipe::Receiver>,
     end: oneshot::Receiver<ChildEnd>,
-    /// The end, where it was told while the child's answer was still awaited.
+    /// How the child ended, if that was reported while its answer was still awaited.
     known: Option<ChildEnd>,
     over: bool,
 }
 
 impl Running {
-    /// Orders a child of `link`'s fork server, with `scratch` as its only directory.
+    /// Orders a child from the fork server `link`, with `scratch` as its only directory.
     ///
     /// # Errors
-    /// [`SandboxError::Retired`] where another fork server has taken over and must be asked; else why there is no child.
+    /// [`SandboxError::Retired`] if another fork server has taken over and must be asked; otherwise the reason why
+    /// there is no child.
     pub(in crate::sandbox) fn launch(
         link: &Arc<ForkServerHandle>,
         spec: &JobSpec,
@@ -163,7 +166,7 @@ impl Running {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let scratch = rustix::fs::open(scratch, flags, Mode::empty()).map_err(|e| SandboxError::Scratch(e.into()))?;
         let (socket, theirs) = UnixStream::pair().map_err(SandboxError::Launch)?;
-        // The child blocks on its end; only ours belongs to the runtime.
+        // The child uses blocking I/O on its end; only the worker's end belongs to the runtime.
         let theirs = theirs.into_std().map_err(SandboxError::Launch)?;
         theirs.set_nonblocking(false).map_err(SandboxError::Launch)?;
         let (stderr, said) = stderr_pipe().map_err(SandboxError::Launch)?;
@@ -176,21 +179,21 @@ impl Running {
         self.link.kill(self.job);
     }
 
-    /// Tells the child its job and waits for its answer. `None`: its fork server is gone. A child that was stopped before it
-    /// could bind itself to its fork server outlives it and keeps its end of the socket open, so the socket alone does not
-    /// tell that.
-    async fn hears(
+    /// Sends the job to the child and waits for its answer. `None` if its fork server has ended. That is watched
+    /// separately, because a child that was stopped before it could bind itself to its fork server outlives it and
+    /// keeps its end of the socket open.
+    async fn await_answer(
         &mut self,
         deadline: Duration,
         spec: &JobSpec,
         on_progress: impl FnMut(f32) + Send,
     ) -> Option<Heard> {
-        let conversation = timeout(deadline, converse(&mut self.socket, spec, on_progress));
-        tokio::pin!(conversation);
+        let exchange = timeout(deadline, exchange(&mut self.socket, spec, on_progress));
+        tokio::pin!(exchange);
         let heard = loop {
             tokio::select! {
                 biased;
-                heard = &mut conversation => break heard,
+                heard = &mut exchange => break heard,
                 end = &mut self.end, if self.known.is_none() => match end {
                     Ok(end) => self.known = Some(end),
                     Err(_) => {
@@ -203,17 +206,17 @@ impl Running {
         Some(match heard {
             Ok(Ok(Some(answer))) => Heard::Answer(answer),
             Ok(Ok(None)) => Heard::Nothing,
-            Ok(Err(error)) => Heard::Nonsense(error.to_string()),
+            Ok(Err(error)) => Heard::Invalid(error.to_string()),
             Err(_) => Heard::Late,
         })
     }
 
-    /// Waits for the end, and brings it about where it does not come.
+    /// Waits for the child's end, and kills it if it does not end in time.
     async fn ended(&mut self, mut killed: bool) -> End {
         loop {
             let end = match self.known.take() {
                 Some(end) => Ok(Ok(end)),
-                None => timeout(FAREWELL, &mut self.end).await,
+                None => timeout(END_TIMEOUT, &mut self.end).await,
             };
             self.over = end.is_ok();
             match end {
@@ -222,7 +225,7 @@ impl Running {
                 }
                 Ok(Ok(end)) => return End::Reaped(end),
                 Ok(Err(_)) => return End::Lost,
-                // A fork server that cannot even kill is stuck: its end is its children's end.
+                // A fork server that does not report a killed child hangs. Its own end also ends its children.
                 Err(_) if killed => self.link.abandon(),
                 Err(_) => self.kill(),
             }
@@ -239,7 +242,7 @@ impl Drop for Running {
     }
 }
 
-/// Ours without blocking. Theirs without blocking too: a child that writes more than is read loses the surplus.
+/// The pipe for standard error. Both ends are non-blocking: if a child writes more than is read, the surplus is lost.
 fn stderr_pipe() -> std::io::Result<(pipe::Receiver, OwnedFd)> {
     let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;
     Ok((pipe::Receiver::from_owned_fd(ours)?, theirs))
@@ -255,7 +258,7 @@ mod tests {
         let mut pace = Pace { begun, told: 0 };
         let told = |pace: &mut Pace, at: Duration| (0..10_000).take_while(|_| pace.allows_another(begun + at)).count();
         assert_eq!(told(&mut pace, Duration::ZERO), 32);
-        // Ten minutes of a child that keeps to its pace, heard all at once.
+        // Progress of ten minutes at the normal rate, received all at once.
         let mut pace = Pace { begun, told: 0 };
         assert!((0..6000).all(|_| pace.allows_another(begun + Duration::from_secs(600))));
         let mut pace = Pace { begun, told: 0 };

@@ -1,12 +1,12 @@
-//! Keeps one fork server running: starts the first, replaces one that ended, and replaces one that may run no more
+//! Keeps one fork server running: starts the first one, replaces one that ended, and replaces one that has run enough
 //! jobs.
 //!
-//! Children are copies of their fork server, so all of them have its addresses and its stack canary. What one file
-//! finds out about them, by a crash or by a leak, the next could use. A fork server is therefore renewed after a
-//! suspicious end of a child and after [`SandboxOptions::renew_after_jobs`]. The next one is started first; then it
-//! takes all new jobs, and the old one ends with the last job that it has.
+//! Children are copies of their fork server, so they all have its memory addresses and its stack canary. What one file
+//! learns about these, by a crash or by a leak, another file could use. So a fork server is replaced after a suspicious
+//! end of a child and after [`SandboxOptions::renew_after_jobs`]. First the next one is started; then it takes all new
+//! jobs, and the old one ends after its last job.
 //!
-//! Each fork server has a thread of its own, since the kernel kills it when the thread that started it ends.
+//! Each fork server has a thread of its own, because the kernel kills it when the thread that started it ends.
 
 use std::process::ExitStatus;
 use std::sync::{Arc, mpsc};
@@ -19,15 +19,17 @@ use crate::sandbox::{SandboxError, SandboxOptions};
 use crate::task::Libav;
 use crate::vocabulary::SandboxStatus;
 
-/// Least time between two starts of renewals: files that crash on purpose would else have a fork server started for each.
+/// Shortest time between two replacements. Without it, files that crash on purpose would have a fork server started for
+/// each.
 const RENEW_PAUSE: Duration = Duration::from_secs(1);
-/// Pause before a fork server that ended is replaced: doubles up to the maximum while it keeps ending young.
+/// Pause before a fork server that ended is replaced. Doubles up to the maximum while fork servers end soon after their
+/// start.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// A fork server that lived so long did not end because of its start.
-const SETTLED: Duration = Duration::from_secs(10);
+/// A fork server that has lived this long did not end because of a failed start.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
-/// Whether there is a fork server that takes jobs.
+/// Whether a fork server takes jobs.
 #[derive(Clone)]
 pub(in crate::sandbox) enum State {
     Up(Arc<ForkServerHandle>),
@@ -35,41 +37,41 @@ pub(in crate::sandbox) enum State {
     Closed,
 }
 
-/// What the keeper is told.
+/// Events for the keeper.
 pub(in crate::sandbox) enum Event {
-    /// A fork server is warm and takes jobs.
+    /// A fork server is initialised and takes jobs.
     Ready(Arc<ForkServerHandle>),
-    /// A fork server did not come up.
+    /// A fork server could not be started.
     NotReady(SandboxError),
-    /// A fork server has ended and is reaped.
+    /// A fork server has ended and was reaped.
     Ended { link: Arc<ForkServerHandle>, status: Option<ExitStatus> },
-    /// This fork server should make way for another one.
+    /// This fork server should be replaced.
     Renew { link: Arc<ForkServerHandle>, why: &'static str },
-    /// No more fork servers are wanted.
+    /// No more fork servers are needed.
     Close,
 }
 
-/// Where the result of the first start goes.
+/// Receives the result of the first start.
 pub(in crate::sandbox) type FirstStart = mpsc::SyncSender<Result<(SandboxStatus, Libav), SandboxError>>;
 
-/// The one that decides when a fork server is started. Runs on a thread of its own until closed.
+/// Decides when a fork server is started. Runs on a thread of its own until closed.
 pub(in crate::sandbox) struct Keeper {
     pub(in crate::sandbox) options: SandboxOptions,
     pub(in crate::sandbox) state: Arc<watch::Sender<State>>,
     pub(in crate::sandbox) events: mpsc::Receiver<Event>,
-    /// For the threads of fork servers.
+    /// Given to the threads of fork servers.
     pub(in crate::sandbox) sender: mpsc::Sender<Event>,
 }
 
-/// What the keeper knows of its fork servers.
+/// The keeper's state.
 struct Known {
     first: Option<FirstStart>,
-    /// Takes new jobs.
+    /// The fork server that takes new jobs.
     current: Option<Arc<ForkServerHandle>>,
-    /// Not yet reaped: the current one, and those that finish what they have.
+    /// Fork servers that were not yet reaped: the current one, and those that finish their jobs.
     alive: Vec<Arc<ForkServerHandle>>,
     starting: bool,
-    /// When to start another one, where one is wanted.
+    /// When to start another one, if one is needed.
     start_at: Option<Instant>,
     last_start: Instant,
     backoff: Duration,
@@ -77,7 +79,8 @@ struct Known {
 }
 
 impl Keeper {
-    /// Keeps a fork server up until closed. `first` hears how the first start went; where it failed, that is all.
+    /// Keeps a fork server running until closed. `first` receives the result of the first start; if that fails, the
+    /// keeper ends.
     pub(in crate::sandbox) fn run(self, first: FirstStart) {
         let now = Instant::now();
         let mut known = Known {
@@ -92,12 +95,12 @@ impl Keeper {
         };
         while !known.is_over() {
             if let Some(event) = self.next(&mut known) {
-                self.hear(event, &mut known);
+                self.handle(event, &mut known);
             }
         }
     }
 
-    /// Starts a fork server where it is time to, or waits for what happens next.
+    /// Starts a fork server if it is time to, or waits for the next event.
     fn next(&self, known: &mut Known) -> Option<Event> {
         let Some(at) = known.start_at.filter(|_| !known.starting) else { return self.events.recv().ok() };
         let pause = at.saturating_duration_since(Instant::now());
@@ -117,7 +120,7 @@ impl Keeper {
         }
     }
 
-    fn hear(&self, event: Event, known: &mut Known) {
+    fn handle(&self, event: Event, known: &mut Known) {
         match event {
             Event::Ready(link) => self.ready(link, known),
             Event::NotReady(error) => {
@@ -129,7 +132,7 @@ impl Keeper {
                     }
                     None if known.closing => {}
                     None => {
-                        tracing::error!(%error, "a fork server does not start; trying again");
+                        tracing::error!(%error, "a fork server could not be started; trying again after a pause");
                         known.start_after_a_pause();
                     }
                 }
@@ -137,9 +140,9 @@ impl Keeper {
             Event::Ended { link, status } => {
                 known.alive.retain(|other| !Arc::ptr_eq(other, &link));
                 if known.current.take_if(|current| Arc::ptr_eq(current, &link)).is_some() {
-                    take_down(&self.state, &link);
+                    withdraw(&self.state, &link);
                     if !known.closing {
-                        tracing::warn!(?status, "the fork server ended; starting another");
+                        tracing::warn!(?status, "the fork server ended; starting another one");
                         known.start_after_a_pause();
                     }
                 }
@@ -147,7 +150,7 @@ impl Keeper {
             Event::Renew { link, why } => {
                 let current = known.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, &link));
                 if current && !known.starting && known.start_at.is_none() && !known.closing {
-                    tracing::info!(why, jobs = link.jobs_begun(), "renewing the fork server");
+                    tracing::info!(why, jobs = link.jobs_begun(), "replacing the fork server by a new one");
                     known.start_at = Some(known.last_start + RENEW_PAUSE);
                 }
             }
@@ -166,10 +169,10 @@ impl Keeper {
             link.abandon();
         }
         if let Some(first) = known.first.take() {
-            // Nobody who waits for it means that nobody will close it either.
+            // If nobody receives this, nobody will close the keeper either.
             known.closing |= first.send(Ok((link.status.clone(), link.libav.clone()))).is_err();
         }
-        // Only now: whoever is sent away by the old one finds the new one.
+        // Only now is the old one retired: a job that it refuses finds the new one.
         if let Some(old) = known.current.replace(link) {
             old.retire();
         }
@@ -183,7 +186,7 @@ impl Known {
 
     fn start_after_a_pause(&mut self) {
         let now = Instant::now();
-        if now.saturating_duration_since(self.last_start) > SETTLED {
+        if now.saturating_duration_since(self.last_start) > STABLE_AFTER {
             self.backoff = BACKOFF_MIN;
         }
         self.start_at = Some(now + self.backoff);
@@ -191,26 +194,26 @@ impl Known {
     }
 }
 
-/// From a fork server's start to its end.
+/// Runs a fork server from its start to its end.
 fn serve(options: &SandboxOptions, state: &watch::Sender<State>, events: &mpsc::Sender<Event>) {
     let (link, mut process) = match ForkServerHandle::start(options) {
         Ok(started) => started,
-        // The keeper lives for as long as it has a start to hear of.
+        // The keeper lives as long as a start can be reported to it.
         Err(error) => return drop(events.send(Event::NotReady(error))),
     };
     events.send(Event::Ready(Arc::clone(&link))).ok();
     link.listen();
-    // It may have hung up without ending.
+    // It may have closed its socket without ending.
     link.abandon();
-    take_down(state, &link);
-    // Only now, so that nobody whose job was lost finds the same one again.
+    withdraw(state, &link);
+    // Only now, so that a job that was lost does not find the same fork server again.
     link.forget();
     let status = process.wait().ok();
     events.send(Event::Ended { link, status }).ok();
 }
 
-/// Where this is the fork server that takes jobs, none does from now on.
-fn take_down(state: &watch::Sender<State>, link: &Arc<ForkServerHandle>) {
+/// If this fork server is the one that takes jobs, none takes jobs from now on.
+fn withdraw(state: &watch::Sender<State>, link: &Arc<ForkServerHandle>) {
     state.send_if_modified(|state| {
         let ours = matches!(state, State::Up(current) if Arc::ptr_eq(current, link));
         if ours {
@@ -220,7 +223,7 @@ fn take_down(state: &watch::Sender<State>, link: &Arc<ForkServerHandle>) {
     });
 }
 
-/// Whether it was closed, and so left alone.
+/// Replaces the state unless it is closed. Returns whether it was closed.
 fn replace_unless_closed(state: &watch::Sender<State>, new: State) -> bool {
     let mut closed = false;
     state.send_if_modified(|state| {

@@ -1,4 +1,4 @@
-//! Runs jobs, each through the fork server that is running.
+//! Runs jobs, each through the fork server that takes jobs now.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -17,21 +17,21 @@ use crate::sandbox::wire::messages::Usage;
 use crate::task::{JobSpec, Libav, Report};
 use crate::vocabulary::SandboxStatus;
 
-/// How long a job waits for a fork server before it goes back to the queue.
+/// How long a job waits for a fork server before it returns to the queue.
 const LINK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Runs jobs, each in a jailed child of its own. Cheap to clone; the last clone to go ends the fork server.
+/// Runs each job in a jailed child process. Cheap to clone; the fork server ends with the last clone.
 #[derive(Clone)]
 pub struct Sandbox {
     supervisor: Arc<Supervisor>,
 }
 
 impl Sandbox {
-    /// Starts the fork server and waits until it is ready and has proved what can hold a child here.
+    /// Starts the fork server. Waits until it is ready and has tested what can confine a child on this machine.
     ///
     /// # Errors
-    /// [`SandboxError::Unsupported`] where `mode` demands what this machine lacks, [`SandboxError::Server`] and
-    /// [`SandboxError::Lost`] where the fork server does not come up.
+    /// [`SandboxError::Unsupported`] if this machine lacks something that `mode` demands, [`SandboxError::Server`] and
+    /// [`SandboxError::Lost`] if the fork server does not start.
     pub fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let (state, _) = watch::channel(State::Down);
         let state = Arc::new(state);
@@ -47,11 +47,11 @@ impl Sandbox {
         Ok(Self { supervisor: Arc::new(supervisor) })
     }
 
-    /// Does one job with `scratch` as its only directory, where the file named [`crate::task::INPUT`] stands.
-    /// Dropping the future kills the child.
+    /// Runs one job. `scratch` is its only directory and contains the file [`crate::task::INPUT`]. Dropping the future
+    /// kills the child.
     ///
     /// # Errors
-    /// What the child answered, how it ended without an answer, or why it could not be had: see [`SandboxError`].
+    /// What the child answered, how it ended without an answer, or why it could not be started: see [`SandboxError`].
     pub async fn run(
         &self,
         spec: &JobSpec,
@@ -61,7 +61,7 @@ impl Sandbox {
         let (link, child) = loop {
             let link = self.link().await?;
             match Running::launch(&link, spec, scratch) {
-                // The next one has taken over already.
+                // The next fork server has taken over; ask that one.
                 Err(SandboxError::Retired) => {}
                 launched => break (link, launched?),
             }
@@ -74,25 +74,26 @@ impl Sandbox {
         }
     }
 
-    /// What held the fork server's trial child: in force for every job.
+    /// What confined the fork server's test child, and so confines every job.
     #[must_use]
     pub fn status(&self) -> SandboxStatus {
         self.supervisor.status.clone()
     }
 
-    /// What children have of libav, as the first fork server said. This process itself never asks libav anything.
+    /// What the children's libav can do, as the first fork server reported. The worker process itself does not call
+    /// libav.
     #[must_use]
     pub fn libav(&self) -> &Libav {
         &self.supervisor.libav
     }
 
-    /// What all children together have used, the failed ones too.
+    /// The resources used by all children so far, failed ones included.
     #[must_use]
     pub fn totals(&self) -> Totals {
         *self.supervisor.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Process id of the fork server, while there is one.
+    /// The process id of the fork server, if one is running.
     #[must_use]
     pub fn server_pid(&self) -> Option<u32> {
         match &*self.supervisor.state.borrow() {
@@ -101,7 +102,7 @@ impl Sandbox {
         }
     }
 
-    /// Ends the fork server and every child; running jobs end with [`SandboxError::Closed`].
+    /// Ends the fork server and all children. Running jobs end with [`SandboxError::Closed`].
     pub fn close(&self) {
         self.supervisor.close();
     }
@@ -127,14 +128,14 @@ impl std::fmt::Debug for Sandbox {
     }
 }
 
-/// What children have used, as the kernel counted it.
+/// The resources used by children, as counted by the kernel.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Totals {
-    /// How many have ended.
+    /// How many children have ended.
     pub children: u64,
-    /// Seconds of CPU of all.
+    /// Their CPU time in seconds.
     pub cpu_s: f64,
-    /// Peak resident memory of the largest, in bytes.
+    /// Peak resident memory of the largest child in bytes.
     pub peak_memory_bytes: u64,
 }
 
@@ -156,21 +157,22 @@ impl Supervisor {
         totals.peak_memory_bytes = totals.peak_memory_bytes.max(used.peak_memory_bytes);
     }
 
-    /// Asks for another fork server where a child's end may have shown something of this one, or where it is old.
+    /// Asks for another fork server if a child's end may have revealed something about this one, or if it has run
+    /// enough jobs.
     fn renew_where_due(&self, link: Arc<ForkServerHandle>, result: &Result<Report, SandboxError>) {
         let why = match result {
-            Err(SandboxError::Ended(ending)) if ending.is_suspicious() => "a suspicious end of a child",
-            Err(SandboxError::Protocol(_)) => "a child did not keep to the protocol",
-            _ if link.jobs_begun() >= self.renew_after_jobs => "many jobs",
+            Err(SandboxError::Ended(ending)) if ending.is_suspicious() => "a child ended in a suspicious way",
+            Err(SandboxError::Protocol(_)) => "a child violated the protocol",
+            _ if link.jobs_begun() >= self.renew_after_jobs => "it has run as many jobs as it may",
             _ => return,
         };
-        // Where nobody listens, there is nothing left to renew.
+        // If the keeper has ended, there is no fork server to replace.
         self.events.send(Event::Renew { link, why }).ok();
     }
 
     fn close(&self) {
         let state = self.state.send_replace(State::Closed);
-        // Before the fork server ends: the keeper would otherwise hear of its end first and start another one.
+        // Before the fork server ends: otherwise the keeper would see its end first and start another one.
         self.events.send(Event::Close).ok();
         if let State::Up(link) = state {
             link.abandon();

@@ -1,11 +1,11 @@
-//! What the status and headers of an HTTP answer mean for a fetch.
+//! Decides by status and headers whether an HTTP answer is the requested file.
 
 use std::time::{Duration, SystemTime};
 
 use crate::egress::Response;
 use crate::source::SourceError;
 
-/// Whether the body of an answer is the file.
+/// Fails if the body of the answer is not the file.
 pub(super) fn judge(response: &Response, now: SystemTime) -> Result<(), SourceError> {
     by_head(response.status(), response.is_encoded(), response.retry_after(now), response.host())
 }
@@ -13,9 +13,9 @@ pub(super) fn judge(response: &Response, now: SystemTime) -> Result<(), SourceEr
 fn by_head(status: u16, encoded: bool, retry_after: Option<Duration>, host: &str) -> Result<(), SourceError> {
     let origin = host.to_owned();
     match status {
-        // 203 is a 200 that a proxy has changed.
+        // 203 is a 200 whose content a proxy has changed.
         200 | 203 if encoded => {
-            Err(SourceError::Invalid(format!("{host} sends the file compressed, which was not asked for")))
+            Err(SourceError::Invalid(format!("{host} sends the file compressed although no compression was requested")))
         }
         200 | 203 => Ok(()),
         401 | 402 | 403 | 451 => Err(SourceError::Forbidden { origin, detail: status.to_string() }),
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_have_codes() {
+    fn each_status_has_its_code() {
         for (status, code) in [
             (401, Code::SourceForbidden),
             (403, Code::SourceForbidden),

@@ -1,4 +1,4 @@
-//! Files behind URLs that other people chose, fetched by [`crate::egress`].
+//! Fetches files from URLs that other parties chose, through [`crate::egress`].
 
 mod answer;
 
@@ -11,7 +11,7 @@ use super::{Fetched, Peers, SourceError};
 use crate::config::Source;
 use crate::egress::{Egress, Options, Redirects, Request, Response, Rules};
 
-/// The client of `[source]`.
+/// The HTTP client for `[source]`.
 #[derive(Debug)]
 pub(super) struct Http {
     egress: Egress,
@@ -45,7 +45,7 @@ impl Http {
     }
 }
 
-/// Streams the body of an answer into a file.
+/// Writes the body of an answer into a file as it arrives.
 pub(super) async fn save(mut response: Response, wanted: Wanted, dest: &Path) -> Result<Fetched, SourceError> {
     wanted.announced(response.content_length().unwrap_or(0))?;
     let mut sink = Sink::create(dest, wanted).await?;

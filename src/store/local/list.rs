@@ -1,4 +1,4 @@
-//! A list of a tree of folders, in the order that an object store has: by the bytes of whole keys.
+//! Lists the objects in a tree of folders, in the order of an object store: by the bytes of whole keys.
 
 use std::fs;
 use std::path::Path;
@@ -7,15 +7,15 @@ use super::{StoreError, found, is_file_name};
 use crate::store::{Cursor, Listed, Page};
 
 const ACTION: &str = "list objects";
-/// What file systems put into their own root, and only their superuser reads.
+/// A folder that file systems have at their root. Only the superuser can read it.
 const LOST_AND_FOUND: &str = "lost+found/";
 
-/// The first `limit` objects after a key, of those whose keys begin with a text.
+/// The first `limit` objects behind the key `after` whose keys begin with `prefix`.
 pub(super) fn page(root: &Path, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, StoreError> {
     let mut walk = Walk { root, prefix, after, limit, page: Page::default() };
     let folder = prefix.rsplit_once('/').map(|(folder, _)| folder);
     if folder.is_some_and(|folder| !folder.split('/').all(is_file_name)) {
-        // No key begins like that.
+        // No key begins like this.
         return Ok(Page::default());
     }
     walk.folder(&folder.map(|folder| format!("{folder}/")).unwrap_or_default())?;
@@ -31,18 +31,18 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// `below`: what the keys in this folder begin with, with its slash.
+    /// Visits a folder. `below` is the beginning of all keys in it, with the last slash.
     fn folder(&mut self, below: &str) -> Result<(), StoreError> {
-        // A folder that is gone meanwhile has no objects any more.
+        // The folder was removed meanwhile, so it has no objects.
         let Some(entries) = found(self.root, ACTION, fs::read_dir(self.root.join(below)))? else { return Ok(()) };
         let mut names = Vec::new();
         for entry in entries {
             let Some(entry) = found(self.root, ACTION, entry)? else { continue };
             let Some(kind) = found(self.root, ACTION, entry.file_type())? else { continue };
-            // A name that is not UTF-8 is no part of a key.
+            // A name that is not UTF-8 cannot be part of a key.
             let Ok(name) = entry.file_name().into_string() else { continue };
             if is_file_name(&name) && (kind.is_dir() || kind.is_file()) {
-                // With its slash a folder stands where its keys do: `a-b`, `a/c`, `a0`.
+                // A folder sorts by its name with a slash, as its keys do: `a-b`, `a/c`, `a0`.
                 names.push(format!("{below}{name}{}", if kind.is_dir() { "/" } else { "" }));
             }
         }
@@ -62,7 +62,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Whether keys that begin with this can be wanted.
+    /// Whether keys that begin with `below` can be part of the page.
     fn may_have(&self, below: &str) -> bool {
         let wanted = below.starts_with(self.prefix) || self.prefix.starts_with(below);
         let later = self.after.is_none_or(|after| below > after || after.starts_with(below));
@@ -106,7 +106,7 @@ mod tests {
         for (n, after) in sorted.iter().enumerate() {
             assert_eq!(names(&page(root.path(), "", Some(after), 100).expect("a page")), sorted[n + 1..], "{after}");
         }
-        // A cursor need not be a key that still exists.
+        // A cursor may name a key that no longer exists.
         assert_eq!(names(&page(root.path(), "", Some("a/b/zzz"), 1).expect("a page")), ["a/b0"]);
         assert_eq!(names(&page(root.path(), "a/b", None, 100).expect("a page")), ["a/b-c", "a/b/c", "a/b0"]);
         for prefix in ["../", "a/../", "/", "a//", "none/", "a/.~folder/", "b/"] {

@@ -1,12 +1,12 @@
-//! One process at a time compares and replaces an object of a folder.
+//! A lock on a folder, so that only one process at a time compares and replaces an object in it.
 //!
-//! The lock is a file in the folder, locked by flock(2), which also holds between processes and, unlike a lock of the folder
-//! itself, over NFS. The kernel releases it when its process ends. The file is removed before it is released, so that
-//! folders hold nothing but objects; who waited for a removed file finds another one, or none, under the name and tries
-//! again.
+//! The lock is a file in the folder, locked by flock(2), which works between processes and, unlike a lock of the folder
+//! itself, also over NFS. The kernel releases it when its process ends. The file is removed before the lock is
+//! released, so that folders contain nothing but objects. A process that waited for the removed file notices that the
+//! name now belongs to another file or to none, and tries again.
 //!
-//! The folder itself is locked as well, after the file, where its file system can: versions of this program that lock the
-//! folder only, and removals on a full disk, on which the file cannot be made, are excluded by that.
+//! The folder itself is locked as well, after the file, if its file system supports that. This excludes older versions
+//! of this program, which lock only the folder, and removals on a full disk, where the file cannot be created.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -18,34 +18,34 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// Begins with what marks names that are no objects.
+/// Begins with the mark of names that are not objects.
 const NAME: &str = ".~lock";
-/// How long a lock is waited for. Its owner needs no longer than writing one small object takes, unless its disk hangs.
+/// How long to wait for a lock. Its owner only writes one small object, which takes longer only if its disk hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Pause between two attempts: doubles up to the maximum.
+/// The pause between two attempts doubles up to the maximum.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(16);
 
-/// The lock of a folder, for as long as this lives.
+/// The lock of a folder, until this is dropped.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    /// The lock's file; none where the folder alone is locked.
+    /// The lock file; `None` if only the folder is locked.
     path: Option<PathBuf>,
-    /// Closing them releases the lock.
+    /// Closing these files releases the lock.
     _files: [Option<File>; 2],
 }
 
 impl FolderLock {
-    /// Waits for the lock, at most 5 s.
+    /// Waits for the lock, at most [`PATIENCE`].
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`] where there is no such folder, [`io::ErrorKind::TimedOut`] where somebody else has the
+    /// [`io::ErrorKind::NotFound`] if there is no such folder, [`io::ErrorKind::TimedOut`] if another process has the
     /// lock for too long.
     pub(super) fn take(folder: &Path) -> io::Result<Self> {
         Self::take_until(folder, Instant::now() + PATIENCE)
     }
 
-    /// The same for a removal, which must be possible on a full disk: there the folder alone is locked.
+    /// The same for a removal, which must be possible on a full disk: there only the folder is locked.
     ///
     /// # Errors
     /// As [`FolderLock::take`].
@@ -63,7 +63,7 @@ impl FolderLock {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
             lock(&file, until)?;
             if is_named(&file, &path)? {
-                // From here on the file is removed also where the folder cannot be locked in time.
+                // From here on the file is removed even if the folder cannot be locked in time.
                 let mut this = Self { path: Some(path), _files: [Some(file), None] };
                 this._files[1] = folder_lock(folder, until)?;
                 return Ok(this);
@@ -78,13 +78,13 @@ impl FolderLock {
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
-        // Before the lock is released, which happens when the file is closed. Where it cannot be removed it stays, and the
-        // next owner locks the same file.
+        // Before the lock is released, which happens when the file is closed. If the file cannot be removed it stays,
+        // and the next owner locks the same file.
         drop(self.path.take().map(fs::remove_file));
     }
 }
 
-/// Locks the folder itself; none where its file system has no such locks, as NFS.
+/// Locks the folder itself; `None` if its file system has no such locks, as NFS.
 fn folder_lock(folder: &Path, until: Instant) -> io::Result<Option<File>> {
     let file = File::open(folder)?;
     match lock(&file, until) {
@@ -94,14 +94,17 @@ fn folder_lock(folder: &Path, until: Instant) -> io::Result<Option<File>> {
     }
 }
 
-/// flock(2) waits without a limit, or not at all; this waits until then.
+/// Locks a file and waits until a given time. flock(2) itself waits without a limit or not at all.
 fn lock(file: &File, until: Instant) -> io::Result<()> {
     let mut pause = PAUSE_MIN;
     loop {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::INTR) => {}
             Err(Errno::WOULDBLOCK) if Instant::now() >= until => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "another process has the lock of the folder"));
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "another process held the lock of the folder for too long",
+                ));
             }
             Err(Errno::WOULDBLOCK) => {
                 sleep(pause);
@@ -116,7 +119,7 @@ fn is_full(err: &io::Error) -> bool {
     matches!(err.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Whether this is still the file with the name.
+/// Whether the path still names this file.
 fn is_named(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::metadata(path) {
@@ -133,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time_has_the_lock_and_nothing_stays() {
+    fn one_at_a_time_has_the_lock_and_no_file_stays() {
         let dir = tempfile::tempdir().expect("a directory");
         let (owners, turns) = (AtomicU32::new(0), AtomicU32::new(0));
         std::thread::scope(|scope| {
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn who_locks_the_folder_only_is_excluded_too_and_no_file_stays() {
+    fn a_lock_of_the_folder_alone_excludes_too_and_no_file_stays() {
         let dir = tempfile::tempdir().expect("a directory");
         let soon = || Instant::now() + Duration::from_millis(20);
         let folder = FolderLock::of_folder_alone(dir.path(), soon()).expect("the lock");
@@ -191,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_and_a_used_up_quota_are_known_by_their_errors() {
+    fn a_full_disk_and_a_used_up_quota_are_recognised_by_their_errors() {
         for errno in [Errno::NOSPC, Errno::DQUOT] {
             assert!(is_full(&errno.into()), "{errno}");
         }

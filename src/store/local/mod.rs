@@ -1,8 +1,8 @@
-//! A directory as an object store. An object is a file: written under a temporary name, synced, renamed, and its folder
-//! synced, so that readers and crashes see the old object or the new one and nothing between.
+//! A directory as an object store. An object is a file: it is written under a temporary name, synced and renamed, and
+//! its folder is synced, so that readers and crashes see either the old object or the new one.
 //!
-//! Names that begin with `.~` are this module's own: temporary files and locks. No key has such a part, and no list shows
-//! one. Symbolic links below the directory are not followed by lists; nobody but an operator can make one.
+//! Names that begin with `.~` belong to this module: temporary files and locks. No key contains such a name, and no
+//! list shows one. Lists do not follow symbolic links below the directory; only an operator can create one.
 
 mod list;
 mod lock;
@@ -25,7 +25,7 @@ use super::{Cursor, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, S
 use lock::FolderLock;
 use write::{Existing, NewObject};
 
-/// What the names of temporary files and locks begin with.
+/// The beginning of the names of temporary files and locks.
 const TEMPORARY: &str = ".~";
 
 #[derive(Debug, Clone)]
@@ -38,12 +38,13 @@ impl Local {
         Self { root: root.into() }
     }
 
-    /// The file of a key. Keys have passed `keys::vet`; here every part must also be a file name, and none of our own.
+    /// The file of a key. Keys have passed `keys::vet`. In addition each part must be a file name, and none of this
+    /// module's own.
     fn path(&self, key: &str) -> Result<PathBuf, StoreError> {
         if key.split('/').all(is_file_name) {
             return Ok(self.root.join(key));
         }
-        Err(StoreError::invalid("use an object key", "in a directory no part of a key is empty or begins with .~"))
+        Err(StoreError::invalid("use an object key", "in a directory, no part of a key may be empty or begin with .~"))
     }
 
     async fn put<R: io::Read>(
@@ -59,7 +60,7 @@ impl Local {
             let new = NewObject::write(&root, folder, open().map_err(StoreError::Scratch)?)?;
             new.expect(expected.as_deref())?;
             let stored = new.stored(key);
-            // Whoever replaces this object compares and renames under this lock: not between the two.
+            // Whoever replaces this object compares and renames under this lock; this write must not come in between.
             let _lock = FolderLock::take(folder).map_err(failed(write::ACTION))?;
             new.persist(&root, &target, Existing::Replaced)?;
             Ok(stored)
@@ -95,7 +96,8 @@ impl Backend for Local {
             new.expect(expected.as_deref())?;
             let stored = new.stored(folder.key(&new.sha256, &object));
             let target = this.path(&stored.key)?;
-            // The bytes are in the key: what is there already is the same, unless somebody has changed it since.
+            // The key contains the hash of the bytes, so an existing file has the same content, unless somebody has
+            // changed it since.
             let is_there = File::open(&target).and_then(write::sha256_of).is_ok_and(|sha256| sha256 == stored.sha256);
             if !is_there {
                 new.persist(root, &target, Existing::Replaced)?;
@@ -177,12 +179,13 @@ impl Backend for Local {
         blocking(move || remove(&root, &path).map(drop)).await
     }
 
-    /// A directory keeps no versions. Snapshots of its file system are not seen from here.
+    /// A directory keeps no versions. Snapshots of its file system are not visible here.
     async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
         let (root, path) = (Arc::clone(&self.root), self.path(key)?);
         blocking(move || {
             let removed = remove(&root, &path)?;
-            // Also where it was gone: whoever removed it may not have lived to see that written to the disk.
+            // Synced even if the object was already gone: the process that removed it may have ended before its removal
+            // was on the disk.
             let folder = path.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(&root);
             File::open(folder).and_then(|dir| dir.sync_all()).map_err(failed(REMOVE))?;
             Ok(u64::from(removed))
@@ -198,7 +201,7 @@ impl Backend for Local {
         Ok(Link::Stream)
     }
 
-    /// In a thread that nothing waits for: a large tree takes a while to walk through.
+    /// In a thread that nothing waits for, because walking through a large tree takes a while.
     fn sweep(&self) {
         let root = Arc::clone(&self.root);
         let now = SystemTime::now();
@@ -213,14 +216,14 @@ impl Backend for Local {
 
 const REMOVE: &str = "remove an object";
 
-/// Removes an object. Whether there was one.
+/// Removes an object. Returns whether there was one.
 fn remove(root: &Path, path: &Path) -> Result<bool, StoreError> {
     let folder = folder_of(root, path);
-    // Without the lock an object that is just being replaced would come back.
+    // Without the lock, an object that is being replaced at the same time would reappear.
     let Some(lock) = found(root, REMOVE, FolderLock::take_to_remove(folder))? else { return Ok(false) };
     let removed = found(root, REMOVE, fs::remove_file(path))?.is_some();
     drop(lock);
-    // The last object of a folder takes the folder along; one that is not empty, or the root, stays.
+    // Removes the folder along with its last object. A folder that is not empty, and the root, stay.
     if folder != root {
         drop(fs::remove_dir(folder));
     }
@@ -235,7 +238,7 @@ fn folder_of<'a>(root: &'a Path, target: &'a Path) -> &'a Path {
     target.parent().unwrap_or(root)
 }
 
-/// What an error of the operating system means for the store.
+/// Maps an error of the operating system.
 fn failed(action: &'static str) -> impl Fn(io::Error) -> StoreError {
     move |err| match err.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -245,7 +248,7 @@ fn failed(action: &'static str) -> impl Fn(io::Error) -> StoreError {
     }
 }
 
-/// Nothing where the object does not exist; an error where the root does not.
+/// `None` if the object does not exist; an error if the root does not.
 fn found<T>(root: &Path, action: &'static str, result: io::Result<T>) -> Result<Option<T>, StoreError> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -260,7 +263,7 @@ fn found<T>(root: &Path, action: &'static str, result: io::Result<T>) -> Result<
     }
 }
 
-/// Runs file work off the async threads.
+/// Runs file operations off the async threads.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -1,4 +1,4 @@
-//! Reading a file in pieces. A file that is replaced meanwhile is read to its end: the open file stays what it was.
+//! Reads a file in pieces. A file that is replaced meanwhile is read to its end, because the open file does not change.
 
 use std::fs::File;
 use std::ops::Range;
@@ -15,18 +15,18 @@ use crate::store::{ObjectReader, Version};
 const ACTION: &str = "read an object";
 const PIECE_BYTES: u64 = 256 << 10;
 
-/// Where reading is.
+/// An open file and the position in it.
 #[derive(Debug)]
 pub(super) struct Reader {
     file: Arc<File>,
     size_bytes: u64,
     at: u64,
     end: u64,
-    /// The first piece, which is read with the opening: a small object takes one trip to another thread.
+    /// The first piece. It is read in the same task as the opening, so that a small object needs only one.
     first: Option<Bytes>,
 }
 
-/// Nothing where there is no such object.
+/// Opens an object; `None` if it does not exist.
 pub(super) fn open(root: &Path, path: &Path, range: Option<Range<u64>>) -> Result<Option<Reader>, StoreError> {
     let Some(file) = found(root, ACTION, File::open(path))? else { return Ok(None) };
     let metadata = file.metadata().map_err(failed(ACTION))?;
@@ -56,7 +56,8 @@ impl ObjectReader for Reader {
         Some(self.size_bytes)
     }
 
-    /// A file has no name for its version that would be safe: inodes come again, and clocks have ticks.
+    /// None: a file has nothing that safely identifies its version, because inodes are reused and time stamps are too
+    /// coarse.
     fn version(&self) -> Option<Version> {
         None
     }

@@ -1,4 +1,4 @@
-//! Removes what killed processes left: temporary files, and lock files that no process has locked.
+//! Removes what killed processes left behind: temporary files, and lock files that no process has locked.
 
 use std::fs;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use super::TEMPORARY;
 
-/// A temporary file that was not written to for so long has no writer any more: no job lasts a day.
+/// A temporary file that was not written to for this long has no writer any more, because no job lasts a day.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Removes temporary files that were not written to for [`STALE`]. How many were removed.
+/// Removes temporary files that were not written to for [`STALE`]. Returns how many.
 pub(super) fn sweep(root: &Path, now: SystemTime) -> usize {
     let mut folders = vec![root.to_owned()];
     let mut removed = 0;
     while let Some(folder) = folders.pop() {
-        // What cannot be read now is looked at again after the next start.
+        // What cannot be read now is tried again after the next start.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_dir() {
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_killed_processes_left_is_removed_once_it_is_a_day_old() {
+    fn files_of_killed_processes_are_removed_once_they_are_a_day_old() {
         let root = tempfile::tempdir().expect("a directory");
         let folder = root.path().join("acme/m1");
         fs::create_dir_all(&folder).expect("folders");

@@ -12,27 +12,27 @@ use super::{StoreError, Stored, TEMPORARY, failed, folder_of};
 
 pub(super) const ACTION: &str = "write an object";
 const CHUNK_BYTES: usize = 256 << 10;
-/// How often a folder may be removed by others, with its last object, before the first file is in it.
+/// How often another process may remove the folder, together with its last object, before the first new file is in it.
 const FOLDER_ATTEMPTS: u32 = 5;
 
-/// What becomes of an object that has the name already.
+/// What to do if an object with this key exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Existing {
     Replaced,
     Kept,
 }
 
-/// An object that is written as a whole and has no name yet.
+/// An object that is written completely and has no name yet.
 pub(super) struct NewObject {
     file: NamedTempFile,
     size_bytes: u64,
     pub(super) sha256: String,
-    /// Folders that gained a folder on the way.
+    /// Folders in which a folder was created for this object.
     parents: Vec<PathBuf>,
 }
 
 impl NewObject {
-    /// Writes next to the target, so that the rename stays on one file system and readers never see half an object.
+    /// Writes next to the target, so that the rename stays within one file system and readers never see half an object.
     pub(super) fn write(root: &Path, folder: &Path, mut from: impl Read) -> Result<Self, StoreError> {
         let (mut file, parents) = temporary_file(root, folder)?;
         let mut hash = Sha256::new();
@@ -52,12 +52,12 @@ impl NewObject {
         Ok(Self { file, size_bytes, sha256: hex::encode(hash.finalize()), parents })
     }
 
-    /// What the caller is told of it.
+    /// The result for the caller.
     pub(super) fn stored(&self, key: String) -> Stored {
         Stored { key, size_bytes: self.size_bytes, sha256: self.sha256.clone() }
     }
 
-    /// Refuses bytes that are not those that the caller announced.
+    /// Refuses bytes whose hash is not the one that the caller gave.
     pub(super) fn expect(&self, sha256: Option<&str>) -> Result<(), StoreError> {
         if sha256.is_some_and(|expected| expected != self.sha256) {
             let detail = "the file changed before it was stored".to_owned();
@@ -66,7 +66,7 @@ impl NewObject {
         Ok(())
     }
 
-    /// Gives the object its name, durably.
+    /// Gives the object its name and syncs it to the disk.
     pub(super) fn persist(self, root: &Path, target: &Path, existing: Existing) -> Result<(), StoreError> {
         let folder = folder_of(root, target);
         let mut parents = self.parents;
@@ -79,7 +79,7 @@ impl NewObject {
                 _ => failed(ACTION)(err.error),
             })?,
         };
-        // The new name is durable when its directory is; a new directory when its parent is.
+        // A new name is on the disk once its folder is synced, and a new folder once its parent is.
         for folder in std::iter::once(folder.to_owned()).chain(parents) {
             File::open(folder).and_then(|dir| dir.sync_all()).map_err(failed(ACTION))?;
         }
@@ -94,9 +94,10 @@ pub(super) fn sha256_of(mut file: File) -> io::Result<String> {
     Ok(hex::encode(hash.finalize()))
 }
 
-/// A file in the folder, which is created where it is missing, and the folders that gained one.
+/// Creates a temporary file in the folder, which is created if missing. Also returns the folders in which a folder was
+/// created.
 fn temporary_file(root: &Path, folder: &Path) -> Result<(NamedTempFile, Vec<PathBuf>), StoreError> {
-    // Temporary files are private by themselves; objects get what the umask leaves.
+    // Temporary files are private by default; objects get the permissions that the umask allows.
     let mode = Permissions::from_mode(0o666);
     let mut parents = Vec::new();
     for attempt in 1.. {
@@ -107,7 +108,7 @@ fn temporary_file(root: &Path, folder: &Path) -> Result<(NamedTempFile, Vec<Path
             Err(err) => return Err(failed(ACTION)(err)),
         }
     }
-    Err(StoreError::unavailable(ACTION, "the folder is gone"))
+    Err(StoreError::unavailable(ACTION, "other processes removed the folder before the object was in it"))
 }
 
 /// Creates the folders between the root and this one. Returns the parents that gained an entry.

@@ -1,4 +1,4 @@
-//! Whether a server's answer names the bytes that were sent.
+//! Compares the checksums in a server's answer with the bytes that were sent.
 
 use std::time::SystemTime;
 
@@ -8,18 +8,18 @@ use super::classify::classify;
 use super::terms::Checksums;
 use super::{Head, Inner, StoreError};
 
-/// Checksums of the bytes that were sent, as the server should name them.
+/// Checksums of the sent bytes, in the forms in which the server may return them.
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) size_bytes: u64,
-    /// As S3 writes it: of the whole, and for an object of parts composite, with their number or, on some servers,
-    /// without.
+    /// Base64 as in S3's headers: of the whole object, and for a multipart upload also the composite one, with and
+    /// without the number of parts, because some servers leave that out.
     pub(super) sha256: Vec<String>,
-    /// As S3 makes it where no KMS is involved.
+    /// The ETag that S3 computes if no KMS is involved.
     pub(super) e_tag: String,
 }
 
-/// Checksums that a server names in an answer.
+/// Checksums in a server's answer.
 #[derive(Debug, Default)]
 pub(super) struct Seen<'a> {
     pub(super) sha256: Option<&'a str>,
@@ -27,7 +27,7 @@ pub(super) struct Seen<'a> {
     pub(super) sse: Option<&'a ServerSideEncryption>,
 }
 
-/// What HEAD returned for an object.
+/// The answer to a HEAD request for an object.
 #[derive(Debug)]
 pub(super) struct LookedUp {
     size_bytes: u64,
@@ -49,8 +49,8 @@ enum Verdict {
 }
 
 impl Seen<'_> {
-    /// Checks one part of a multipart upload. A part cannot be looked up, so that an answer without checksums passes here;
-    /// the whole object is checked when the upload is completed.
+    /// Checks one part of a multipart upload. There is no request that looks up a part, so an answer without checksums
+    /// is accepted here; the whole object is checked when the upload is completed.
     pub(super) fn vet_part(&self, action: &'static str, sent: &Sent) -> Result<(), StoreError> {
         match self.compare(sent) {
             Verdict::Same | Verdict::Unknown => Ok(()),
@@ -63,7 +63,7 @@ impl Seen<'_> {
         if let Some(sha256) = self.sha256 {
             return verdict(sent.sha256.iter().any(|known| known == sha256));
         }
-        // With KMS the ETag is not an MD5, though it may look like one.
+        // With KMS the ETag is not an MD5, although it may look like one.
         let plain = self.sse.is_none_or(|sse| *sse == ServerSideEncryption::Aes256);
         let e_tag = self.e_tag.map(|e_tag| e_tag.trim_matches('"')).filter(|e_tag| plain && is_md5(e_tag));
         e_tag.map_or(Verdict::Unknown, |e_tag| verdict(e_tag.eq_ignore_ascii_case(&sent.e_tag)))
@@ -85,7 +85,7 @@ impl LookedUp {
 }
 
 impl Inner {
-    /// Checks that the stored object has the bytes that were sent: by the answer to the upload where that names a checksum,
+    /// Checks that the stored object has the bytes that were sent: by the upload's answer if that has a checksum,
     /// otherwise by a HEAD request.
     pub(super) async fn verify(
         &self,
@@ -101,16 +101,16 @@ impl Inner {
         }
         let looked_up = self.look_up(key).await?;
         match (looked_up.compare(sent), self.terms.checksums) {
-            // The server checked Content-MD5 when it received the bytes; some servers return nothing else but the size.
+            // The server checked `Content-MD5` when it received the bytes; some servers return only the size.
             (Verdict::Same, _) | (Verdict::Unknown, Checksums::Md5) => Ok(()),
             (Verdict::Other, _) => Err(differs(action)),
             (Verdict::Unknown, Checksums::Sha256) => Err(StoreError::Config(format!(
-                "{action}: the store keeps no SHA-256 of objects; set store.checksums = \"when-required\""
+                "{action}: the store returns no SHA-256 for the object; set store.checksums = \"when-required\""
             ))),
         }
     }
 
-    /// Whether the object exists with the bytes that were sent. `false` also where the request fails.
+    /// Whether the object exists with the bytes that were sent; `false` also if the request fails.
     pub(super) async fn is_there(&self, key: &str, sent: &Sent) -> bool {
         self.look_up(key).await.is_ok_and(|looked_up| looked_up.compare(sent) == Verdict::Same)
     }
@@ -134,10 +134,10 @@ impl Inner {
 }
 
 fn differs(action: &'static str) -> StoreError {
-    StoreError::Checksum { action, detail: "the store has other bytes than were sent".to_owned() }
+    StoreError::Checksum { action, detail: "the stored bytes differ from those that were sent".to_owned() }
 }
 
-/// 32 hex digits, and for an object of parts a hyphen and how many.
+/// Whether an ETag is an MD5: 32 hex digits, for a multipart object followed by a hyphen and the number of parts.
 fn is_md5(e_tag: &str) -> bool {
     let (digits, parts) = e_tag.split_once('-').unwrap_or((e_tag, "0"));
     digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit()) && parts.bytes().all(|b| b.is_ascii_digit())
@@ -150,7 +150,7 @@ mod tests {
     const MD5: &str = "5d41402abc4b2a76b9719d911017c592";
 
     #[test]
-    fn a_sha256_decides_and_an_e_tag_only_where_it_is_an_md5() {
+    fn a_sha256_decides_and_an_e_tag_only_if_it_is_an_md5() {
         let sent = Sent { size_bytes: 5, sha256: vec!["LPJN=".to_owned()], e_tag: MD5.to_owned() };
         let (other, parts) = (MD5.replace('5', "6"), format!("{MD5}-2"));
         let quoted = format!("\"{}\"", MD5.to_uppercase());

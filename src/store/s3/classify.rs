@@ -1,4 +1,4 @@
-//! From an error of the SDK to a [`StoreError`]: the only place that reads S3's status and error codes.
+//! Maps errors of the SDK to [`StoreError`]. Only this file reads S3's status and error codes.
 
 use std::error::Error;
 
@@ -9,10 +9,10 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use super::StoreError;
 use crate::store::error::Cause;
 
-/// Longest error code and detail that are passed on.
+/// Longest error code and detail that are copied from an answer.
 const MAX_DETAIL_CHARS: usize = 120;
 
-/// What an error of the SDK means for a store.
+/// Maps an error of the SDK.
 pub(super) fn classify<E>(action: &'static str, err: SdkError<E, HttpResponse>) -> StoreError
 where
     E: Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -30,7 +30,7 @@ where
     }
 }
 
-/// [`StoreError`] without the action and the cause. Where there is a text it is the detail.
+/// A [`StoreError`] without the action and the cause. A text is its detail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Meaning {
     Forbidden(String),
@@ -53,7 +53,7 @@ where
         }
         SdkError::TimeoutError(_) => Meaning::Unavailable("no answer in time".to_owned()),
         SdkError::ResponseError(response) => {
-            Meaning::Unavailable(format!("an answer that cannot be read ({})", response.raw().status()))
+            Meaning::Unavailable(format!("the answer is not valid ({})", response.raw().status()))
         }
         SdkError::ConstructionFailure(_) => Meaning::Config(short(&root_cause(err))),
         SdkError::DispatchFailure(_) => match credentials(err) {
@@ -67,12 +67,12 @@ where
     }
 }
 
-/// By the answer's status and S3's error code, which is empty where the answer has no body.
+/// Maps the answer's status and S3's error code; the code is empty if the answer has no body.
 fn by_code(status: u16, code: &str) -> Meaning {
     let detail = if code.is_empty() { status.to_string() } else { format!("{code}, {status}") };
     match (status, code) {
         (_, "NoSuchBucket") => Meaning::Missing,
-        // Of bytes that were changed on their way, or of a body that came too slowly.
+        // The bytes were changed on their way, or the body arrived too slowly.
         (400, "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch") => {
             Meaning::Checksum(detail)
         }
@@ -81,7 +81,7 @@ fn by_code(status: u16, code: &str) -> Meaning {
         (403, "InvalidObjectState") => Meaning::Archived,
         (400, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") | (401 | 403, _) => Meaning::Forbidden(detail),
         (404, _) => Meaning::NotFound,
-        // Of two at the same time; of an object that changed while it was read.
+        // Two requests at the same time, or an object that changed while it was read.
         (408 | 409 | 412 | 425 | 429, _) => Meaning::Unavailable(detail),
         (501, _) | (300..=499, _) => Meaning::Config(format!(
             "the store does not support this request, or a setting of [store] in it ({detail})"
@@ -98,23 +98,23 @@ fn credentials<'a>(err: &'a (dyn Error + 'static)) -> Option<&'a CredentialsErro
     chain(err).find_map(|err| err.downcast_ref())
 }
 
-/// The last of a chain of causes says what happened, and names nothing but the machine at the other end.
+/// The innermost of a chain of causes. It says what happened, and names at most the address of the server.
 pub(super) fn root_cause(err: &(dyn Error + 'static)) -> String {
     chain(err).last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// One line of limited length without control characters: it comes from another machine.
+/// One line of limited length without control characters, because the text comes from another machine.
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_DETAIL_CHARS).collect()
 }
 
-/// Whether the answer means that the server has no such request, rather than that it refuses this one.
+/// Whether the server does not implement the request, rather than refusing it.
 pub(super) fn is_unknown(status: Option<u16>, code: Option<&str>) -> bool {
     matches!((status, code), (Some(501), _) | (_, Some("NotImplemented")) | (Some(405), Some("MethodNotAllowed")))
 }
 
-/// Whether a conditional PUT was refused because the server has no such conditions: with 501 or `NotImplemented`, or with 400
-/// where the answer names the header.
+/// Whether a conditional PUT failed because the server does not support conditions: 501 or `NotImplemented`, or 400
+/// with the header's name in the answer.
 pub(super) fn has_no_conditions<E: ProvideErrorMetadata>(err: &SdkError<E, HttpResponse>) -> bool {
     let SdkError::ServiceError(service) = err else { return false };
     let names_header = || {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::error::{Code, Fault};
 
-    /// What a server's answer with this status and code becomes.
+    /// The error for an answer with this status and code.
     fn service_error(status: u16, code: &str) -> StoreError {
         let answer = HttpResponse::new(status.try_into().expect("a status"), SdkBody::empty());
         let error = GetObjectError::generic(ErrorMetadata::builder().code(code).build());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_mean_what_s3_documents() {
+    fn answers_are_mapped_as_s3_documents_them() {
         let fault = |status, code| Fault::from(service_error(status, code));
         for (status, code) in [(403, "AccessDenied"), (403, "SignatureDoesNotMatch"), (401, ""), (400, "ExpiredToken")]
         {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_server_without_conditions_is_sent_a_put_without_one() {
+    fn only_a_server_without_conditions_gets_an_unconditional_put() {
         let refused = |status: u16, code: &str, message: &str, body: &str| {
             let answer = HttpResponse::new(status.try_into().expect("a status"), SdkBody::from(body));
             let error = GetObjectError::generic(ErrorMetadata::builder().code(code).message(message).build());

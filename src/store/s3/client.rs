@@ -18,7 +18,7 @@ use super::StoreError;
 use super::terms::WHEN_REQUIRED;
 use crate::secrets::Secret;
 
-/// Region for an S3-compatible server where none is configured; most of them ignore it.
+/// The region for an S3-compatible server if none is configured; most servers ignore it.
 const ANY_REGION: &str = "us-east-1";
 
 /// A client for every bucket of the configured server. Cheap to clone.
@@ -30,7 +30,7 @@ pub(in crate::store) struct Remote {
 }
 
 impl Remote {
-    /// Reads the credential chain where no credentials are configured. Talks to no S3 server yet.
+    /// Reads the credential chain if no credentials are configured. Sends no request to the S3 server yet.
     pub(in crate::store) async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
         let seconds = Duration::from_secs;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -43,19 +43,22 @@ impl Remote {
                     .operation_timeout(seconds(config.operation_timeout_s))
                     .build(),
             )
-            // The SDK's check for stalled streams has no configuration key here; the timeouts above and the reader's apply.
+            // The SDK's check for stalled streams has no configuration key here; the timeouts above and the reader's
+            // own apply instead.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         if !config.endpoint.is_empty() {
             loader = loader.endpoint_url(&config.endpoint);
         }
         if !config.access_key_id.is_empty() {
             let credentials = Configured { id: config.access_key_id.clone(), key: config.secret_access_key.clone() };
-            // The provider only copies two strings: a cache would keep the old ones for 15 minutes after they changed.
+            // The provider only copies two strings. A cache would keep old ones for 15 minutes after they changed.
             loader = loader.credentials_provider(credentials).identity_cache(IdentityCache::no_cache());
         }
         let shared = loader.load().await;
         if shared.region().is_none() {
-            return Err(StoreError::Config("store.region is empty, and the environment names no region".to_owned()));
+            return Err(StoreError::Config(
+                "store.region is empty, and neither the environment nor the AWS profile sets a region".to_owned(),
+            ));
         }
         let mut s3 = aws_sdk_s3::config::Builder::from(&shared).force_path_style(config.path_style);
         if config.checksums == WHEN_REQUIRED {
@@ -71,7 +74,7 @@ impl Remote {
         &self.client
     }
 
-    /// Longest time for one request, and longest pause within the body of an answer.
+    /// Time limit for one request, and for a pause within the body of an answer.
     pub(super) fn attempt_timeout(&self) -> Duration {
         self.attempt_timeout
     }
@@ -81,7 +84,7 @@ impl Remote {
     }
 }
 
-/// The credentials of the configuration, as they are at each request: SIGHUP may have brought new ones.
+/// The configured credentials, read anew for each request, because SIGHUP may have changed them.
 #[derive(Debug)]
 struct Configured {
     id: Secret,
@@ -98,7 +101,7 @@ impl ProvideCredentials for Configured {
     }
 }
 
-/// The configured region; else, for AWS itself, the chain down to the machine's own metadata.
+/// The configured region; otherwise, for AWS itself, the SDK's chain up to the instance metadata.
 fn region(config: &crate::config::Store) -> RegionProviderChain {
     let configured = (!config.region.is_empty()).then(|| Region::new(config.region.clone()));
     let chain = RegionProviderChain::first_try(configured);

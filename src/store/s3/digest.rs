@@ -9,7 +9,7 @@ use super::answer::Sent;
 use crate::store::digest::{Digests, Part};
 
 impl Part {
-    /// SHA-256 as it stands in S3's headers.
+    /// The SHA-256 as S3's headers have it (base64).
     pub(super) fn sha256(&self) -> String {
         STANDARD.encode(self.sha256)
     }
@@ -27,7 +27,7 @@ impl Digests {
         Sent { size_bytes: self.size_bytes, sha256: vec![self.whole_sha256()], e_tag: part.e_tag() }
     }
 
-    /// Checksums that a server may return for the object after a multipart upload.
+    /// The checksums that a server may return for the object after a multipart upload.
     pub(super) fn sent_in_parts(&self) -> Sent {
         let composite = self.composite_sha256();
         let numbered = format!("{composite}-{}", self.parts.len());
@@ -38,19 +38,20 @@ impl Digests {
         }
     }
 
-    /// SHA-256 as it stands in S3's headers, of an object that was put whole.
+    /// The SHA-256 of an object that was uploaded by a single PUT, as S3's headers have it.
     pub(super) fn whole_sha256(&self) -> String {
         STANDARD.encode(self.sha256)
     }
 
-    /// SHA-256 of an object that was put in parts: the hash of the parts' hashes. S3 adds a hyphen and their number.
+    /// The composite SHA-256 of a multipart object: the hash of the parts' hashes. S3 adds a hyphen and the number of
+    /// parts.
     pub(super) fn composite_sha256(&self) -> String {
         let mut hash = Sha256::new();
         self.parts.iter().for_each(|part| hash.update(part.sha256));
         STANDARD.encode(hash.finalize())
     }
 
-    /// The ETag of such an object.
+    /// The ETag of a multipart object.
     pub(super) fn composite_e_tag(&self) -> String {
         let mut hash = Md5::new();
         self.parts.iter().for_each(|part| hash.update(part.md5));

@@ -1,4 +1,4 @@
-//! A list of objects, a page at a time.
+//! Lists objects, one page at a time.
 
 use std::time::SystemTime;
 
@@ -11,8 +11,8 @@ use crate::store::{Cursor, Listed, Page};
 const ACTION: &str = "list objects";
 
 impl Inner {
-    /// The cursor is the server's continuation token. A key would do as well on AWS, but not on servers that list a tree of
-    /// folders (`a/b` before `a-`), nor in directory buckets, which have no order of keys at all.
+    /// The cursor is the server's continuation token. A key would work on AWS, but not on servers that list a tree of
+    /// folders (`a/b` before `a-`), nor in directory buckets, which do not list by key order.
     pub(super) async fn list(&self, prefix: &str, after: Option<&Cursor>, limit: usize) -> Result<Page, StoreError> {
         let mut token = after.map(|cursor| cursor.as_str().to_owned());
         loop {
@@ -26,8 +26,8 @@ impl Inner {
                 .set_continuation_token(token.clone());
             let answer = request.send().await.map_err(|err| classify(ACTION, err))?;
             let objects: Vec<Listed> = answer.contents().iter().filter_map(listed).collect();
-            let next = goes_on(answer.is_truncated(), answer.next_continuation_token, token)?;
-            // A server may have looked at much and found nothing to show.
+            let next = next_token(answer.is_truncated(), answer.next_continuation_token, token)?;
+            // A server may return an empty page that is not the last one.
             if !objects.is_empty() || next.is_none() {
                 return Ok(Page { objects, next: next.map(Cursor::new) });
             }
@@ -36,9 +36,9 @@ impl Inner {
     }
 }
 
-/// The token of the next page; nothing where this one is the last. A list that cannot go on is an error: its rest would be
-/// missing.
-fn goes_on(
+/// The token of the next page; `None` if this is the last one. An answer that claims more objects without a usable
+/// token is an error, because the rest of the list would be missing.
+fn next_token(
     is_truncated: Option<bool>,
     next: Option<String>,
     before: Option<String>,
@@ -47,7 +47,7 @@ fn goes_on(
         return Ok(None);
     }
     let next = next.filter(|next| !next.is_empty() && Some(next) != before.as_ref());
-    let lost = "the store has more objects to list, and does not tell how to go on";
+    let lost = "the store has more objects to list, but its answer has no usable continuation token";
     next.map(Some).ok_or_else(|| StoreError::Config(format!("{ACTION}: {lost}")))
 }
 
@@ -62,13 +62,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_ends_or_goes_on_or_is_an_error() {
+    fn a_list_ends_or_continues_or_is_an_error() {
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(goes_on(Some(false), some("x"), None).expect("the end"), None);
-        assert_eq!(goes_on(None, None, None).expect("the end"), None);
-        assert_eq!(goes_on(Some(true), some("x"), some("w")).expect("more"), some("x"));
+        assert_eq!(next_token(Some(false), some("x"), None).expect("the end"), None);
+        assert_eq!(next_token(None, None, None).expect("the end"), None);
+        assert_eq!(next_token(Some(true), some("x"), some("w")).expect("more"), some("x"));
         for next in [None, some(""), some("x")] {
-            assert!(goes_on(Some(true), next.clone(), some("x")).is_err(), "{next:?}");
+            assert!(next_token(Some(true), next.clone(), some("x")).is_err(), "{next:?}");
         }
     }
 }

@@ -1,7 +1,8 @@
 //! S3 and servers that implement its API.
 //!
-//! Every upload carries its SHA-256, and the server's answer is compared with it: an object that an event names was verified
-//! by both sides. Files of `store.multipart_bytes` or more are uploaded in parts; an upload that fails is aborted.
+//! Every upload carries its SHA-256, and the server's answer is compared with it, so both sides have verified each
+//! object that an event names. Files of `store.multipart_bytes` or more are uploaded in parts; a failed upload is
+//! aborted.
 
 mod answer;
 mod classify;
@@ -36,10 +37,10 @@ use multipart::Family;
 use terms::UploadTerms;
 use upload::{Body, Condition, Outcome};
 
-/// Longest wait of a stopping process for aborts of uploads.
+/// How long a stopping process waits for uploads to be aborted.
 const ABORT_WAIT: Duration = Duration::from_secs(10);
 
-/// A bucket to put assets into. Cheap to clone.
+/// A bucket that assets are stored in. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct S3(Arc<Inner>);
 
@@ -48,7 +49,7 @@ struct Inner {
     remote: Remote,
     bucket: String,
     terms: UploadTerms,
-    /// Aborts of uploads whose future was dropped.
+    /// The tasks that abort uploads whose future was dropped.
     aborts: TaskTracker,
 }
 
@@ -86,7 +87,8 @@ impl Backend for S3 {
             let body = Body::File(path);
             match self.0.put_whole_if(key, body.clone(), &digests, options, Condition::IsNew).await? {
                 Outcome::Stored => {}
-                // The bytes are in the key: what is there is the same, unless a broken upload has left something else.
+                // The key contains the hash of the bytes, so an existing object has the same content, unless a broken
+                // upload left something else.
                 Outcome::NotMet if self.0.is_there(key, &digests.sent_whole()).await => {}
                 Outcome::NotMet | Outcome::NoConditions => self.0.put_whole(key, body, &digests, options).await?,
             }
@@ -109,7 +111,7 @@ impl Backend for S3 {
         read: &Version,
     ) -> Result<bool, StoreError> {
         if read.name().is_empty() {
-            let problem = "replace an object: the store gave no ETag for it, so that it cannot be replaced safely";
+            let problem = "replace an object: the store returned no ETag for it, so it cannot be replaced safely";
             return Err(StoreError::Config(problem.to_owned()));
         }
         self.0.put_if(key, bytes, options, Condition::Is(read.name())).await
@@ -162,7 +164,7 @@ impl Backend for S3 {
             let uploads = self.0.aborts.len();
             tracing::warn!(
                 uploads,
-                "the store does not answer: unfinished uploads stay until the bucket's lifecycle ends them"
+                "uploads could not be aborted in time: their parts stay stored until the bucket's lifecycle rule removes them"
             );
         }
         self.0.aborts.reopen();
@@ -186,7 +188,7 @@ impl Inner {
         Ok(stored)
     }
 
-    /// Whether the condition was met and the object is stored.
+    /// Stores the object if the condition is met; returns whether it was.
     async fn put_if(
         &self,
         key: &str,
@@ -220,7 +222,8 @@ impl Inner {
         }
     }
 
-    /// A 404 to HEAD has no body and does not tell whether the object or the bucket is missing. This asks for the bucket.
+    /// A 404 to HEAD has no body and does not tell whether the object or the bucket is missing, so this looks up the
+    /// bucket.
     async fn bucket_is_there(&self) -> Result<(), StoreError> {
         const ACTION: &str = "look up an object";
         let answer = self.remote.client().head_bucket().bucket(&self.bucket).send().await;
@@ -228,7 +231,7 @@ impl Inner {
             Err(StoreError::NotFound { .. } | StoreError::Missing { .. }) => {
                 Err(StoreError::Missing { action: ACTION })
             }
-            // Without the right to HEAD the bucket, the 404 for the object is all that is known.
+            // Without the permission to HEAD the bucket, only the object's 404 is known.
             Ok(_) | Err(StoreError::Forbidden { .. }) => Ok(()),
             Err(err) => Err(err),
         }

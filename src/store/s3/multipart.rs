@@ -1,13 +1,13 @@
 //! Multipart uploads: large files in parts.
 //!
-//! Parts of an upload that is neither completed nor aborted are stored and billed, and no list of objects shows them. So
-//! every upload that is begun here ends in one of four ways:
+//! Parts of an upload that is neither completed nor aborted are stored and billed, and no list of objects shows them.
+//! So every upload that is begun here ends in one of four ways:
 //! - it is completed;
 //! - it failed, and is aborted before the error is returned;
 //! - its future was dropped (deadline, shutdown, another asset failed), and `Drop` aborts it in a background task, which
 //!   `wait_for_aborts` waits for before the process ends;
 //! - the process was killed, or the answer to the request that began it was lost: the next upload of the same object lists
-//!   unfinished uploads of that object and aborts them.
+//!   that object's unfinished uploads and aborts them.
 
 use std::time::Duration;
 
@@ -27,23 +27,24 @@ use super::upload::{ACTION, Body};
 use super::{Inner, PutOptions, StoreError};
 use crate::store::digest::{Digests, Part};
 
-/// Pauses between attempts to abort while the store is unavailable. Only the end of the process waits for them.
+/// Pauses between attempts to abort while the store is unavailable. Only the end of the process waits for these
+/// attempts.
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 const LIST: &str = "list unfinished uploads";
-/// A million uploads; more are begun as fast as they are aborted.
+/// Enough pages for a million uploads. If there are more, uploads are begun as fast as they are aborted.
 const MAX_PAGES: usize = 1000;
-/// Parts that are uploaded at the same time.
+/// How many parts are uploaded at the same time.
 const PARTS_AT_ONCE: usize = 4;
 
-/// All uploads of one object of a media, with any content: their keys differ in the SHA-256 only.
+/// All uploads of one object of a media, with any content: their keys differ only in the SHA-256.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Family<'a> {
     pub(super) folder: &'a str,
     pub(super) object: &'a str,
 }
 
-/// Which unfinished uploads are looked for.
+/// Which unfinished uploads to look for.
 #[derive(Debug, Clone)]
 pub(super) struct Scope {
     prefix: String,
@@ -80,9 +81,9 @@ impl Scope {
 struct Upload {
     id: UploadId,
     aborts: TaskTracker,
-    /// Whether parts may still be in flight, and arrive after an abort.
+    /// Whether parts may still be under way and arrive after an abort.
     parts_in_flight: bool,
-    /// Completed, or an abort was begun.
+    /// The upload is completed, or an abort was begun.
     finished: bool,
 }
 
@@ -99,15 +100,15 @@ impl UploadId {
         let Self { remote, bucket, key, id } = self;
         let request = remote.client().abort_multipart_upload().bucket(bucket).key(key).upload_id(id);
         match request.send().await.map_err(|err| classify("abort an upload", err)) {
-            // Not found: it was completed, or another worker has aborted it.
+            // It was completed, or another worker has aborted it.
             Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(err) => Err(err),
         }
     }
 }
 
-/// Runs a clean-up in a task of its own, which goes on if the caller is dropped. Where the store is unavailable, or `again`
-/// says that one attempt may not be enough, it is repeated in the background after each of [`PAUSES`].
+/// Runs a clean-up in a task of its own, which continues if the caller is dropped. If the store is unavailable, or
+/// `again` says that one attempt may not be enough, it is repeated in the background after each of [`PAUSES`].
 fn clean_up<F: Future<Output = Result<(), StoreError>> + Send + 'static>(
     aborts: &TaskTracker,
     runtime: &Handle,
@@ -134,7 +135,7 @@ fn clean_up<F: Future<Output = Result<(), StoreError>> + Send + 'static>(
     aborts.spawn_on(first, runtime)
 }
 
-/// Logs a failed attempt. Whether another one may succeed.
+/// Logs a failed attempt. Returns whether another one may succeed.
 fn may_succeed_later(key: &str, result: Result<(), StoreError>) -> bool {
     matches!(result.inspect_err(|err| log_failure(key, err)), Err(StoreError::Unavailable { .. }))
 }
@@ -144,8 +145,8 @@ fn log_failure(key: &str, err: &StoreError) {
 }
 
 impl Upload {
-    /// Aborts it. Parts that were on their way may arrive after the abort, and are stored and billed all the same until it
-    /// is repeated (S3's API reference, AbortMultipartUpload).
+    /// Aborts the upload. Parts that are under way may arrive after the abort; they are stored and billed until the
+    /// abort is repeated (S3's API reference, AbortMultipartUpload).
     fn abort(&mut self, runtime: &Handle) -> JoinHandle<()> {
         self.finished = true;
         let id = self.id.clone();
@@ -161,8 +162,8 @@ impl Drop for Upload {
     }
 }
 
-/// Guard of a request that begins an upload. If it is dropped before the answer has arrived, the server may have begun an
-/// upload whose id nobody knows: unfinished uploads of the object are then listed and aborted.
+/// Guards the request that begins an upload. If it is dropped before the answer arrives, the server may have begun an
+/// upload whose id is unknown here, so unfinished uploads of the object are listed and aborted.
 struct Beginning<'a> {
     inner: &'a Inner,
     scope: &'a Scope,
@@ -230,11 +231,11 @@ impl Inner {
         let answer = request.send().await.map_err(|err| classify(ACTION, err));
         beginning.answered = true;
         if matches!(answer, Err(StoreError::Unavailable { .. })) {
-            // The server may have begun the upload, and only the answer was lost.
+            // The server may have begun the upload although its answer was lost.
             self.sweep(scope, &Handle::current()).await.ok();
         }
         let id = answer?.upload_id.filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| unusable("the store began an upload without an id"))?;
+        let id = id.ok_or_else(|| unusable("the store's answer to a begun upload has no id"))?;
         let id = UploadId { remote: self.remote.clone(), bucket: self.bucket.clone(), key: key.to_owned(), id };
         Ok(Upload { id, aborts: self.aborts.clone(), parts_in_flight: true, finished: false })
     }
@@ -272,12 +273,13 @@ impl Inner {
             Checksums::Md5 => request.content_md5(part.content_md5()),
         };
         let answer = request.send().await.map_err(|err| gone(classify(ACTION, err)))?;
-        let e_tag = answer.e_tag().ok_or_else(|| unusable("the store took a part without an ETag"))?;
+        let e_tag = answer.e_tag().ok_or_else(|| unusable("the store's answer to an uploaded part has no ETag"))?;
         let seen = Seen { sha256: answer.checksum_sha256(), e_tag: Some(e_tag), sse: answer.server_side_encryption() };
         let sent = Sent { size_bytes: part.size_bytes, sha256: vec![part.sha256()], e_tag: part.e_tag() };
         seen.vet_part(ACTION, &sent)?;
         let completed = CompletedPart::builder().part_number(number).e_tag(e_tag);
-        // Only where the server returned it: some servers reject a list of parts with fields that they do not support.
+        // Sent back only if the server returned it: some servers reject a list of parts with fields that they do not
+        // support.
         Ok(completed.set_checksum_sha256(answer.checksum_sha256().map(str::to_owned)).build())
     }
 
@@ -301,8 +303,8 @@ impl Inner {
                 };
                 self.verify(ACTION, key, seen, &sent).await
             }
-            // The upload may be complete all the same: the answer was lost, or a retry found no upload any more, which some
-            // servers answer with 403.
+            // The upload may be complete all the same: the answer was lost, or the SDK's retry found no upload any
+            // more, which some servers answer with 403.
             Err(StoreError::Unavailable { .. } | StoreError::Forbidden { .. }) if self.is_there(key, &sent).await => {
                 Ok(())
             }
@@ -310,8 +312,8 @@ impl Inner {
         }
     }
 
-    /// Aborts unfinished uploads of the same object: those of killed workers. A worker that is still uploading it gets an
-    /// error, and finds the media done when it tries again.
+    /// Aborts unfinished uploads of the same object that killed workers left. A worker that is still uploading it gets
+    /// an error, and finds the media done when it tries again.
     pub(super) fn sweep(&self, scope: &Scope, runtime: &Handle) -> JoinHandle<()> {
         let (remote, bucket, scope) = (self.remote.clone(), self.bucket.clone(), scope.clone());
         let named = scope.prefix.clone();
@@ -319,7 +321,7 @@ impl Inner {
         clean_up(&self.aborts, runtime, named, false, attempt)
     }
 
-    /// Aborts all unfinished uploads of a scope, and returns when the store lists none, or has no such list.
+    /// Aborts all unfinished uploads of a scope. Returns when the store lists none, or does not support that list.
     pub(super) async fn abort_all(&self, scope: &Scope) -> Result<(), StoreError> {
         let mut before = Vec::new();
         for _ in 0..MAX_PAGES {
@@ -329,7 +331,7 @@ impl Inner {
             }
             let ids: Vec<String> = uploads.iter().map(|upload| upload.id.clone()).collect();
             if ids == before {
-                return Err(StoreError::unavailable(LIST, "the store goes on listing what was aborted"));
+                return Err(StoreError::unavailable(LIST, "the store still lists uploads that were aborted"));
             }
             abort_each(uploads).await?;
             before = ids;
@@ -344,14 +346,14 @@ async fn sweep(remote: Remote, bucket: String, scope: Scope) -> Result<(), Store
         Err(err @ StoreError::Unavailable { .. }) => Err(err),
         Err(err) => {
             // The credentials do not allow this list.
-            tracing::debug!(%err, "abandoned uploads cannot be looked for");
+            tracing::debug!(%err, "unfinished uploads cannot be listed");
             Ok(())
         }
     }
 }
 
-/// The first page of the unfinished uploads; nothing where the server has no such list. A list goes by the order of keys, so
-/// that an object's own uploads come before those of longer keys.
+/// The first page of the unfinished uploads; `None` if the server does not support the list. The list is in the order
+/// of keys, so an object's own uploads come before those of longer keys.
 async fn unfinished(remote: &Remote, bucket: &str, scope: &Scope) -> Result<Option<Vec<UploadId>>, StoreError> {
     let request = remote.client().list_multipart_uploads().bucket(bucket).prefix(&scope.prefix);
     let listed = match request.send().await {
@@ -376,10 +378,10 @@ async fn abort_each(uploads: Vec<UploadId>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// An upload that does not exist any more was aborted by another worker. The job can be tried again.
+/// An upload that no longer exists was aborted by another worker. The job can be tried again.
 fn gone(err: StoreError) -> StoreError {
     match err {
-        StoreError::NotFound { .. } => unusable("the upload is gone"),
+        StoreError::NotFound { .. } => unusable("the upload was aborted by another worker"),
         err => err,
     }
 }

@@ -1,4 +1,4 @@
-//! Reading an object, with new requests for the rest where a connection breaks on the way.
+//! Reads an object. If a connection breaks, a new request reads the rest.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -16,23 +16,24 @@ use crate::store::{Account, ObjectReader, Version};
 
 const ACTION: &str = "read an object";
 
-/// An object, or a part of one, that is being read. New requests name its ETag: it stays the same object.
+/// An object, or a range of one, that is being read. Further requests name its ETag, so that all bytes are of the same
+/// object.
 #[derive(Debug)]
 pub(super) struct Reader {
     remote: Remote,
     bucket: String,
     key: String,
     e_tag: Option<String>,
-    /// Of the whole object.
+    /// Size of the whole object.
     size_bytes: Option<u64>,
-    /// Where the next byte stands in the object.
+    /// Position in the object of the next byte to read.
     at: u64,
-    /// Where the byte after the last one stands that is wanted.
+    /// Position behind the last byte to read.
     end: Option<u64>,
     body: ByteStream,
     /// The longest pause within the body.
     read_timeout: Duration,
-    /// Requests that may still be made.
+    /// How many more requests may be made.
     attempts: u32,
 }
 
@@ -44,7 +45,7 @@ impl Account for Remote {
 }
 
 impl Remote {
-    /// Begins to read an object of any bucket that the credentials reach.
+    /// Begins to read an object of any bucket that the credentials can read.
     pub(super) async fn read(
         &self,
         bucket: &str,
@@ -63,7 +64,7 @@ impl Remote {
                 let told = told.filter(|(first, _)| range.as_ref().is_some_and(|range| range.start == *first));
                 let Some((first, size_bytes)) = told else {
                     return Err(StoreError::Config(format!(
-                        "{ACTION}: the store sends other bytes than the range asks for"
+                        "{ACTION}: the store sends another range than the requested one"
                     )));
                 };
                 (first, size_bytes)
@@ -90,7 +91,7 @@ impl ObjectReader for Reader {
         self.size_bytes
     }
 
-    /// The ETag. An S3 server that sends none cannot be asked for a conditional write: see `S3::replace`.
+    /// The ETag. Without one, a conditional write to the object is not possible: see `S3::replace`.
     fn version(&self) -> Option<Version> {
         Some(Version::named(self.e_tag.clone().unwrap_or_default()))
     }
@@ -105,12 +106,12 @@ impl ObjectReader for Reader {
                 }
                 Ok(None) if self.end.is_none_or(|end| end == self.at) => return Ok(None),
                 Ok(None) => "the answer ended early".to_owned(),
-                // After the last byte there is nothing to be wrong but the checksum of them all.
+                // All bytes have arrived, so only their checksum can be wrong.
                 Ok(Some(Err(err))) if self.end == Some(self.at) => {
                     return Err(StoreError::Checksum { action: ACTION, detail: root_cause(&err) });
                 }
                 Ok(Some(Err(err))) => root_cause(&err),
-                Err(_elapsed) => "the answer stopped".to_owned(),
+                Err(_elapsed) => "no byte arrived within the read timeout".to_owned(),
             };
             self.resume(detail).await?;
         }
@@ -118,13 +119,13 @@ impl ObjectReader for Reader {
 }
 
 impl Reader {
-    /// Asks for the rest, if it is clear what the rest is.
+    /// Requests the rest, if it is known which bytes are missing.
     async fn resume(&mut self, detail: String) -> Result<(), StoreError> {
         let Some(e_tag) = self.e_tag.clone().filter(|_| self.attempts > 0) else {
             return Err(StoreError::unavailable(ACTION, detail));
         };
         self.attempts -= 1;
-        tracing::debug!(at = self.at, detail, "reading goes on with a new request");
+        tracing::debug!(at = self.at, detail, "a read broke off: a new request reads the rest");
         let last = self.end.map(|end| end.saturating_sub(1).to_string()).unwrap_or_default();
         let header = format!("bytes={}-{last}", self.at);
         let answer = get(&self.remote, &self.bucket, &self.key, Some(header), Some(e_tag)).await?;
@@ -151,7 +152,7 @@ async fn get(
     })
 }
 
-/// First byte and, where it is known, size of the whole, of `bytes 5-9/20` (RFC 9110, section 14.4).
+/// First byte and, if given, total size in `bytes 5-9/20` (RFC 9110, section 14.4).
 fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, _) = range.split_once('-')?;
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_content_range_has_a_first_byte_and_perhaps_a_size() {
+    fn a_content_range_has_a_first_byte_and_an_optional_size() {
         assert_eq!(content_range("bytes 5-9/20"), Some((5, Some(20))));
         assert_eq!(content_range("bytes 0-0/*"), Some((0, None)));
         for text in ["", "bytes */20", "items 1-2/3", "bytes x-2/3", "bytes 1-2"] {

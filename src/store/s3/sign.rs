@@ -1,4 +1,5 @@
-//! Links that let somebody without credentials read one object for a while (AWS Signature Version 4 in the query).
+//! Links with which anybody can read one object for a limited time without credentials (AWS Signature Version 4 in the
+//! query).
 
 use std::time::{Duration, SystemTime};
 
@@ -11,9 +12,9 @@ use crate::store::{Link, LinkOptions, SignedUrl};
 const ACTION: &str = "sign a link";
 
 impl Inner {
-    /// Computed here: no request is made, but for credentials that have to be renewed.
+    /// Computed locally. A request is made only if the credentials have to be renewed.
     pub(super) async fn sign(&self, key: &str, options: &LinkOptions<'_>) -> Result<Link, StoreError> {
-        // The signature has no fractions of seconds.
+        // The signature has whole seconds.
         let life = Duration::from_secs(options.expires_in.as_secs());
         let now = SystemTime::now();
         let config = PresigningConfig::builder().start_time(now).expires_in(life).build();
@@ -27,9 +28,11 @@ impl Inner {
             .set_response_content_type(options.content_type.map(str::to_owned))
             .set_response_content_disposition(options.content_disposition.map(str::to_owned));
         let signed = request.presigned(config).await.map_err(|err| classify(ACTION, err))?;
-        // Whoever follows a link sends no header of ours, and the signature would then not match.
+        // A browser that follows the link sends none of these headers, so the signature would not match.
         if signed.headers().next().is_some() {
-            return Err(StoreError::Config(format!("{ACTION}: the link needs headers, which a browser does not send")));
+            return Err(StoreError::Config(format!(
+                "{ACTION}: the signature includes headers, which a browser does not send"
+            )));
         }
         Ok(Link::Signed(SignedUrl::new(signed.uri().to_owned(), now + life)))
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// `store.checksums` for servers that refuse or ignore SHA-256.
+/// The value of `store.checksums` for servers that refuse or ignore SHA-256.
 pub(super) const WHEN_REQUIRED: &str = "when-required";
 /// The `x-amz-tagging` header has the form of a query string.
 const TAG: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -23,12 +23,12 @@ pub(super) struct UploadTerms {
     pub(super) multipart_bytes: u64,
 }
 
-/// Which checksum is sent with an upload and compared afterwards.
+/// Which checksum is sent with an upload and compared with the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checksums {
-    /// SHA-256 in a header of each upload; the server refuses other bytes and repeats it in its answer.
+    /// SHA-256 in a header of each upload. The server refuses other bytes and repeats the hash in its answer.
     Sha256,
-    /// MD5, which every server knows; the stored size and ETag are compared.
+    /// MD5, which every server supports. The stored size and the ETag are compared.
     Md5,
 }
 

@@ -1,4 +1,4 @@
-//! Upload of an object by one PUT. Files are sent from their path, so that the SDK can read them again for a retry.
+//! Uploads an object by a single PUT. The SDK reads a file from its path, so that it can read it again for a retry.
 
 use std::io;
 use std::path::Path;
@@ -18,36 +18,36 @@ use crate::store::digest::{Digests, Part};
 
 pub(super) const ACTION: &str = "write an object";
 
-/// Where the bytes are.
+/// Where the bytes to upload are.
 #[derive(Debug, Clone)]
 pub(super) enum Body<'a> {
     File(&'a Path),
     Bytes(Bytes),
 }
 
-/// Condition under which the object is written.
+/// The condition under which the object is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Condition<'a> {
-    /// Nothing.
+    /// No condition.
     None,
-    /// There is no such object.
+    /// No such object exists.
     IsNew,
     /// The object has this ETag.
     Is(&'a str),
 }
 
-/// What became of a PUT with a condition.
+/// The result of a PUT with a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The condition was met, and the object is stored.
     Stored,
     /// The condition was not met.
     NotMet,
-    /// The server has no such conditions. Nothing is stored.
+    /// The server does not support conditions. Nothing is stored.
     NoConditions,
 }
 
-/// A failed PUT, as the SDK has it.
+/// A failed PUT with the SDK's error.
 type Refusal = Box<SdkError<PutObjectError, HttpResponse>>;
 
 impl Condition<'_> {
@@ -60,7 +60,7 @@ impl Condition<'_> {
 }
 
 impl Body<'_> {
-    /// A stretch of it as a body that can be sent more than once.
+    /// A range of the body as a stream that can be sent more than once.
     pub(super) async fn stream(&self, part: &Part) -> Result<ByteStream, StoreError> {
         match self {
             Self::Bytes(bytes) => Ok(ByteStream::from(bytes.clone())),
@@ -98,14 +98,14 @@ impl Inner {
         };
         match refusal.raw_response().map(|raw| raw.status().as_u16()) {
             Some(412) => Ok(Outcome::NotMet),
-            // The answer to If-Match where the object does not exist any more.
+            // The answer to `If-Match` if the object no longer exists.
             Some(404) if condition.version().is_some() => Ok(Outcome::NotMet),
             _ if has_no_conditions(&refusal) => Ok(Outcome::NoConditions),
             _ => Err(classify(ACTION, *refusal)),
         }
     }
 
-    /// Sends it. What the request itself failed with is the inner error; the outer one is about what was stored.
+    /// Sends the request. The inner error is the request's own; the outer one is about what was stored.
     async fn send_whole(
         &self,
         key: &str,

@@ -1,8 +1,8 @@
-//! Removing an object for good from a bucket that keeps versions.
+//! Deletes an object completely from a bucket that keeps versions.
 //!
-//! A plain DELETE in such a bucket removes nothing: it adds a delete marker, and every version stays and is billed. So all
-//! versions and markers are listed and removed by their ids. It takes `s3:ListBucketVersions` and `s3:DeleteObjectVersion`, and
-//! `s3:ListBucketMultipartUploads` for uploads of the object that were not completed.
+//! In such a bucket a plain DELETE removes nothing: it adds a delete marker, and every version stays and is billed. So
+//! all versions and markers are listed and deleted by their ids. That needs the permissions `s3:ListBucketVersions` and
+//! `s3:DeleteObjectVersion`, and `s3:ListBucketMultipartUploads` for unfinished uploads of the object.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
@@ -15,36 +15,38 @@ use crate::store::Purged;
 
 const LIST: &str = "list the versions of an object";
 const REMOVE: &str = "remove a version of an object";
-/// Requests on their way at the same time.
+/// How many requests are made at the same time.
 const AT_ONCE: usize = 8;
-/// A million versions; more are written as fast as they are removed.
+/// Enough pages for a million versions. If there are more, versions are written as fast as they are deleted.
 const MAX_PAGES: usize = 1000;
 
 impl Inner {
-    /// How many versions and markers were removed. Unfinished uploads of the object are aborted too, and not counted.
+    /// Returns how many versions and markers were deleted. Unfinished uploads of the object are aborted as well, but
+    /// not counted.
     pub(super) async fn delete_all_versions(&self, key: &str) -> Result<u64, StoreError> {
-        // First: an upload that is completed meanwhile is among the versions.
+        // Before the versions are listed: an upload that is completed meanwhile is then one of them.
         self.abort_all(&Scope::new(key, None)).await?;
         let (mut removed, mut before) = (0, Vec::new());
         for _ in 0..MAX_PAGES {
-            // Always the first page: what was on it is gone. The last request shows that nothing is left.
+            // Always the first page, because the objects on it are deleted. The last request shows that nothing is
+            // left.
             let Some(listed) = self.list_versions(key).await? else { return self.remove_unversioned(key).await };
             let ids = ids(&listed, key);
             if ids.is_empty() {
                 return Ok(removed);
             }
             if ids == before {
-                return Err(StoreError::unavailable(REMOVE, "the store goes on listing what it has removed"));
+                return Err(StoreError::unavailable(REMOVE, "the store still lists versions that were deleted"));
             }
             let removals: Vec<_> = ids.iter().map(|id| self.remove_version(key, id)).collect();
             stream::iter(removals).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
             removed += ids.len() as u64;
             before = ids;
         }
-        Err(StoreError::unavailable(LIST, "versions are written as fast as they are removed"))
+        Err(StoreError::unavailable(LIST, "versions are written as fast as they are deleted"))
     }
 
-    /// The first page. Nothing where the server has no versions and so no list of them.
+    /// The first page; `None` if the server does not support versions.
     async fn list_versions(&self, key: &str) -> Result<Option<ListObjectVersionsOutput>, StoreError> {
         let request = self.remote.client().list_object_versions().bucket(&self.bucket).prefix(key);
         match request.send().await {
@@ -57,7 +59,7 @@ impl Inner {
     async fn remove_version(&self, key: &str, id: &str) -> Result<(), StoreError> {
         let request = self.remote.client().delete_object().bucket(&self.bucket).key(key).version_id(id);
         match request.send().await.map_err(|err| classify(REMOVE, err)) {
-            // Somebody else has removed it.
+            // Another process has deleted it.
             Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(err) => Err(err),
         }
@@ -67,17 +69,20 @@ impl Inner {
         let was_there = self.find(key).await?.is_some();
         self.delete(key).await?;
         if self.find(key).await?.is_some() {
-            return Err(StoreError::unavailable(REMOVE, "it is still there, or was written again"));
+            return Err(StoreError::unavailable(
+                REMOVE,
+                "the object still exists after it was deleted, or was written again",
+            ));
         }
         Ok(u64::from(was_there))
     }
 }
 
-/// A version or a mark, by the key of its object and its id.
+/// A version or a delete marker, by the key of its object and its id.
 type Named = (String, String);
 
 impl Inner {
-    /// Everything below a prefix; nothing where the server has no versions and so no list of them.
+    /// Deletes all versions and markers below a prefix; `None` if the server does not support versions.
     pub(super) async fn purge(&self, prefix: &str, keep: Option<&str>) -> Result<Option<Purged>, StoreError> {
         self.abort_all(&Scope::below(prefix)).await?;
         let (mut purged, mut before) = (Purged::default(), Vec::new());
@@ -87,17 +92,17 @@ impl Inner {
                 return Ok(Some(purged));
             }
             if named == before {
-                return Err(StoreError::unavailable(REMOVE, "the store goes on listing what it has removed"));
+                return Err(StoreError::unavailable(REMOVE, "the store still lists versions that were deleted"));
             }
             let removals: Vec<_> = named.iter().map(|(key, id)| self.remove_version(key, id)).collect();
             stream::iter(removals).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
             named.iter().for_each(|(key, _)| purged.add(key.clone(), 1));
             before = named;
         }
-        Err(StoreError::unavailable(LIST, "versions are written as fast as they are removed"))
+        Err(StoreError::unavailable(LIST, "versions are written as fast as they are deleted"))
     }
 
-    /// What is to be removed of the first page that has any of it.
+    /// What has to be deleted of the first page that has anything to delete.
     async fn removable(&self, prefix: &str, keep: Option<&str>) -> Result<Option<Vec<Named>>, StoreError> {
         let (mut key_marker, mut id_marker) = (None, None);
         for _ in 0..MAX_PAGES {
@@ -119,11 +124,11 @@ impl Inner {
                 break;
             }
         }
-        Err(StoreError::unavailable(LIST, "the store has more versions to list, and does not tell how to go on"))
+        Err(StoreError::unavailable(LIST, "the store has more versions to list, but its answer has no usable marker"))
     }
 }
 
-/// Versions and marks below the prefix, without the current version of `keep`.
+/// Versions and delete markers below the prefix, without the current version of `keep`.
 fn removable(listed: &ListObjectVersionsOutput, prefix: &str, keep: Option<&str>) -> Vec<Named> {
     let stays = |key: &str, is_latest: Option<bool>| Some(key) == keep && is_latest == Some(true);
     let versions = listed.versions().iter().filter_map(|version| {
@@ -135,13 +140,13 @@ fn removable(listed: &ListObjectVersionsOutput, prefix: &str, keep: Option<&str>
     below.map(|(key, id)| (key.to_owned(), id.unwrap_or("null").to_owned())).collect()
 }
 
-/// The ids of the key's versions and markers on a page. A list goes by the order of keys, and this key is the first of those
-/// that begin with it: a first page without it means that there is none.
+/// The ids of the key's versions and markers on a page. The list is in the order of keys, and this key is the first of
+/// all keys that begin with it: if the first page does not have it, it has no versions.
 fn ids(listed: &ListObjectVersionsOutput, key: &str) -> Vec<String> {
     let versions = listed.versions().iter().map(|version| (version.key(), version.version_id()));
     let markers = listed.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
     let own = versions.chain(markers).filter(|(named, _)| *named == Some(key));
-    // What was written before versions were kept has the id "null".
+    // A version that was written before versioning was enabled has the id "null".
     own.map(|(_, id)| id.unwrap_or("null").to_owned()).collect()
 }
 
@@ -152,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_and_markers_of_the_key_alone_are_removed() {
+    fn only_versions_and_markers_of_the_key_are_deleted() {
         let version = |key: &str, id: &str| ObjectVersion::builder().key(key).version_id(id).build();
         let listed = ListObjectVersionsOutput::builder()
             .versions(version("k", "1"))
@@ -165,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_folder_all_goes_but_the_current_version_of_one_object() {
+    fn everything_below_a_prefix_is_removable_but_the_current_version_of_one_object() {
         let version = |key: &str, id: &str, is_latest: bool| {
             ObjectVersion::builder().key(key).version_id(id).is_latest(is_latest).build()
         };
@@ -182,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_not_taken_for_a_server_without_versions() {
+    fn a_refused_list_does_not_mean_that_the_server_has_no_versions() {
         assert!(is_unknown(Some(501), None) && is_unknown(Some(501), Some("NotImplemented")));
         assert!(is_unknown(Some(405), Some("MethodNotAllowed")) && !is_unknown(Some(405), None));
         assert!(!is_unknown(Some(403), Some("AccessDenied")) && !is_unknown(Some(404), Some("NoSuchBucket")));

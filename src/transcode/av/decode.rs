@@ -1,4 +1,4 @@
-//! A decoder that tells errors of the data apart from the end of the stream, and counts them.
+//! A decoder that distinguishes errors in the data from the end of the stream, and counts them.
 #![expect(unsafe_code, reason = "limits and threading of a decoder are fields of libav's context")]
 
 use std::marker::PhantomData;
@@ -9,11 +9,11 @@ use ffmpeg_next as ff;
 use super::StreamView;
 use crate::error::Fault;
 
-/// What most jobs decode, to begin with or to prove their outputs.
+/// The codecs that most jobs decode, in originals or when outputs are checked.
 const USUAL: [&str; 8] = ["opus", "mp3", "aac", "amr_nb", "h264", "vp8", "mjpeg", "png"];
 
-/// Opens and closes the usual decoders, which leaves behind the tables that all decoders of a kind share. Starts no
-/// thread. What cannot be opened without a stream is left to the job that has one.
+/// Opens and closes the usual decoders, which creates tables that all decoders of a kind share. Starts no thread. A
+/// decoder that cannot be opened without a stream is left to the jobs.
 pub(in crate::transcode) fn warm() {
     for codec in USUAL.iter().filter_map(|name| super::decoder_for(name)) {
         let mut decoder = ff::codec::Context::new_with_codec(codec).decoder();
@@ -22,9 +22,10 @@ pub(in crate::transcode) fn warm() {
     }
 }
 
-/// Pixels by which libav makes a row longer at most.
+/// The most pixels that libav adds to a row.
 const ROW_PADDING: u64 = 64;
-/// Errors in a row at the end of a stream. libav ends it by itself after as many as there are threads and held frames.
+/// Most successive errors while draining a decoder. libav itself stops after as many as it has threads and delayed
+/// frames.
 const MAX_BAD_AT_END: u64 = 256;
 
 /// Audio or video frames.
@@ -48,20 +49,20 @@ impl FrameKind for ff::frame::Video {
 /// One stream's decoder.
 pub(in crate::transcode) struct Decoder<F> {
     inner: ff::codec::decoder::Opened,
-    /// Packets that went in.
+    /// Packets that were fed.
     pub(in crate::transcode) packets: u64,
     /// Packets or frames that the decoder refused.
     pub(in crate::transcode) bad: u64,
-    /// Why it refused the last of them.
+    /// The error of the last refused one.
     pub(in crate::transcode) refusal: Option<ff::Error>,
     kind: PhantomData<F>,
 }
 
 impl<F: FrameKind> Decoder<F> {
-    /// Opens the decoder for a stream. A picture beyond `max_pixels` is an error of the data.
+    /// Opens the decoder for a stream. A picture with more than `max_pixels` is an error of the data.
     ///
     /// # Errors
-    /// libav's, where the parameters make no sense.
+    /// libav's error if the parameters are invalid.
     pub(in crate::transcode) fn open(
         stream: &StreamView<'_>,
         threads: u32,
@@ -72,8 +73,9 @@ impl<F: FrameKind> Decoder<F> {
         Self::open_context(context, codec, Some(stream.time_base()), threads, max_pixels)
     }
 
-    /// Opens a decoder by name, for a picture that is a single packet. With a `reduction` above 0, each side that comes out is
-    /// 2 to its power times smaller: the decoder transforms fewer coefficients, and never has the whole picture.
+    /// Opens a decoder by name for a picture that is a single packet. With a `reduction` above 0, each side of the
+    /// result is smaller by that power of two: the decoder transforms fewer coefficients and never holds the whole
+    /// picture.
     ///
     /// # Errors
     /// libav's.
@@ -82,22 +84,23 @@ impl<F: FrameKind> Decoder<F> {
         let mut context = ff::codec::Context::new_with_codec(codec);
         // SAFETY: the context is allocated and not yet open.
         unsafe { (*context.as_mut_ptr()).lowres = i32::from(reduction) };
-        // libav counts rows that are as long as its buffers'.
+        // libav counts the pixels of rows as long as its buffers.
         let most = max_pixels.saturating_add(ROW_PADDING * u64::from(u16::MAX));
         Self::open_context(context, codec, None, 1, most << (2 * reduction))
     }
 
-    /// Opens a decoder by name, for packets whose container says beforehand what stands in `extradata`.
+    /// Opens a decoder by name, for packets whose container has the decoder's configuration (`extradata`).
     ///
     /// # Errors
-    /// libav's, running out of memory among them.
+    /// libav's error, also if memory runs out.
     pub(in crate::transcode) fn open_item(codec: &str, extradata: &[u8], max_pixels: u64) -> Result<Self, ff::Error> {
         let codec = super::decoder_for(codec).ok_or(ff::Error::DecoderNotFound)?;
         let mut context = ff::codec::Context::new_with_codec(codec);
         let length = i32::try_from(extradata.len()).map_err(|_| ff::Error::InvalidData)?;
         if length > 0 {
             let padded = extradata.len() + ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
-            // SAFETY: the context is allocated and not yet open, and owns what is given to it; the copy is within the allocation.
+            // SAFETY: the context is allocated and not yet open, and owns what is assigned to it; the copy is within
+            // the allocation.
             unsafe {
                 let copy = ffi::av_mallocz(padded).cast::<u8>();
                 if copy.is_null() {
@@ -132,10 +135,10 @@ impl<F: FrameKind> Decoder<F> {
         Ok(Self { inner, packets: 0, bad: 0, refusal: None, kind: PhantomData })
     }
 
-    /// Feeds a packet, or the end with `None`, and hands on every frame that comes out.
+    /// Feeds a packet, or the end of the stream with `None`, and passes on every frame that comes out.
     ///
     /// # Errors
-    /// Those of `on_frame`, and running out of memory. Damaged data is counted, not returned.
+    /// Those of `on_frame`, and a lack of memory. Damaged data is counted, not returned.
     pub(in crate::transcode) fn push(
         &mut self,
         packet: Option<&ff::Packet>,
@@ -167,11 +170,11 @@ impl<F: FrameKind> Decoder<F> {
                 Ok(()) => on_frame(&mut frame)?,
                 Err(ff::Error::Eof | ff::Error::Other { errno: libc::EAGAIN }) => return Ok(()),
                 Err(error @ ff::Error::Other { errno: libc::ENOMEM }) => return Err(super::reading("decoding")(error)),
-                // The decoder has dropped what it could not read and goes on with the next packet.
+                // The decoder has dropped what it could not decode and continues with the next packet.
                 Err(error) => {
                     self.bad += 1;
                     self.refusal = Some(error);
-                    // At the end there is no next packet, and frames of other threads may be behind this one.
+                    // When draining there is no next packet, and frames of other threads may follow this one.
                     if !to_the_end || self.bad - bad_before > MAX_BAD_AT_END {
                         return Ok(());
                     }
@@ -180,7 +183,7 @@ impl<F: FrameKind> Decoder<F> {
         }
     }
 
-    /// Forgets what came before a seek.
+    /// Resets the decoder after a seek.
     pub(in crate::transcode) fn flush(&mut self) {
         self.inner.flush();
     }
@@ -192,7 +195,7 @@ mod tests {
     use crate::plan::{AUDIO_CODECS, VIDEO_CODECS};
 
     #[test]
-    fn no_decoder_is_opened_beforehand_that_is_not_accepted() {
+    fn only_accepted_decoders_are_opened_in_advance() {
         assert!(USUAL.iter().all(|name| VIDEO_CODECS.contains(name) || AUDIO_CODECS.contains(name)));
     }
 }

@@ -11,15 +11,15 @@ use crate::plan::{AudioCodec, AudioSettings, RateControl, VideoSettings};
 /// H.264 by x264: High, 4:2:0, 8 bit, BT.709, limited range.
 pub(in crate::transcode) struct VideoEncoder {
     inner: ff::codec::encoder::video::Encoder,
-    /// Of frames in and packets out.
+    /// Time base of the frames fed and the packets returned.
     pub(in crate::transcode) time_base: ff::Rational,
 }
 
 impl VideoEncoder {
-    /// Opens the encoder. `frame_rate` is a hint for rate control and the length of a group of pictures.
+    /// Opens the encoder. `frame_rate` is a hint for rate control and for the length of a group of pictures.
     ///
     /// # Errors
-    /// libav's, where x264 is missing or refuses the settings.
+    /// libav's error if x264 is missing or refuses the settings.
     pub(in crate::transcode) fn open(
         settings: &VideoSettings,
         time_base: ff::Rational,
@@ -35,7 +35,7 @@ impl VideoEncoder {
         encoder.set_time_base(time_base);
         encoder.set_frame_rate(Some(approximate(frame_rate)));
         encoder.set_gop(keyframe_interval(frame_rate, settings.keyframe_interval_s));
-        // Closed: players that seek show the frames around a keyframe without those of the group before.
+        // Closed groups: after a seek, players can show the frames around a keyframe without those of the group before.
         encoder.set_flags(ff::codec::Flags::GLOBAL_HEADER | ff::codec::Flags::CLOSED_GOP);
         // SAFETY: the context is allocated and not yet open; the numbers are BT.709 limited in ITU-T H.273.
         unsafe {
@@ -50,15 +50,15 @@ impl VideoEncoder {
         Ok(Self { inner, time_base })
     }
 
-    /// What the muxer needs to know.
+    /// The parameters for the muxer.
     pub(in crate::transcode) fn parameters(&self) -> ff::codec::Parameters {
         ff::codec::Parameters::from(&self.inner)
     }
 
-    /// Puts a frame in (the end with `None`) and hands on the packets that come out.
+    /// Feeds a frame, or the end with `None`, and passes on the packets that come out.
     ///
     /// # Errors
-    /// libav's.
+    /// libav's error.
     pub(in crate::transcode) fn push<E: From<ff::Error>>(
         &mut self,
         frame: Option<&ff::frame::Video>,
@@ -105,12 +105,13 @@ pub(in crate::transcode) struct AudioEncoder {
     channels: usize,
     rate: i32,
     next_pts: i64,
-    /// What makes good for the encoder's own attenuation.
+    /// The factor that compensates the encoder's own attenuation.
     makeup: f32,
 }
 
-/// How LAME 3.100 scales its input at a constant bit rate, against clipping in players without headroom (its table of
-/// presets; measured with a sine): ceilings on true peaks are the profile's to set, and loudness is to be as promised.
+/// The factor by which LAME 3.100 scales its input at a constant bit rate, to prevent clipping in players without
+/// headroom (from its table of presets; measured with a sine). It is compensated, because the profile sets the limit on
+/// true peaks and the loudness has to be the promised one.
 fn lame_scale(settings: &AudioSettings) -> f32 {
     match (settings.codec, settings.vbr_quality, settings.bit_rate) {
         (AudioCodec::Aac | AudioCodec::Opus, ..) | (AudioCodec::Mp3, Some(_), _) => 1.0,
@@ -121,7 +122,7 @@ fn lame_scale(settings: &AudioSettings) -> f32 {
     }
 }
 
-/// libopus takes its channels interleaved.
+/// libopus takes interleaved channels.
 const fn sample_format(codec: AudioCodec) -> ff::format::Sample {
     use ff::format::sample::Type;
     ff::format::Sample::F32(match codec {
@@ -134,7 +135,7 @@ impl AudioEncoder {
     /// Opens the encoder.
     ///
     /// # Errors
-    /// libav's, where the encoder is missing or refuses the settings.
+    /// libav's error if the encoder is missing or refuses the settings.
     pub(in crate::transcode) fn open(settings: &AudioSettings) -> Result<Self, ff::Error> {
         let name = match settings.codec {
             AudioCodec::Mp3 => "libmp3lame",
@@ -184,12 +185,12 @@ impl AudioEncoder {
         })
     }
 
-    /// What the muxer needs to know.
+    /// The parameters for the muxer.
     pub(in crate::transcode) fn parameters(&self) -> ff::codec::Parameters {
         ff::codec::Parameters::from(&self.inner)
     }
 
-    /// Of frames in and packets out.
+    /// Time base of the frames fed and the packets returned.
     pub(in crate::transcode) fn time_base(&self) -> ff::Rational {
         ff::Rational::new(1, self.rate)
     }
@@ -202,7 +203,7 @@ impl AudioEncoder {
         }
     }
 
-    /// Encodes at most [`Self::frame_size`] interleaved samples, times `gain`; an empty slice is the end.
+    /// Encodes at most [`Self::frame_size`] interleaved samples, multiplied by `gain`; an empty slice marks the end.
     ///
     /// # Errors
     /// libav's.
@@ -223,7 +224,7 @@ impl AudioEncoder {
         frame.set_rate(self.rate.unsigned_abs());
         frame.set_pts(Some(self.next_pts));
         self.next_pts += i64::try_from(count).unwrap_or(0);
-        // Packed, all channels are in the first plane as they come.
+        // In a packed format all channels are interleaved in the first plane.
         let step = if format.is_packed() { 1 } else { self.channels };
         for channel in 0..step {
             let samples = interleaved.iter().skip(channel).step_by(step);
@@ -254,7 +255,7 @@ fn push<E: From<ff::Error>>(
     }
 }
 
-/// One picture as a file: `mjpeg` (quality 2 to 31) or `png`.
+/// Encodes one picture as a file: `mjpeg` (quality 2 to 31) or `png`.
 ///
 /// # Errors
 /// libav's.
@@ -278,7 +279,7 @@ pub(in crate::transcode) fn encode_still(
     let mut encoder = encoder.open_as_with(codec, options)?;
     let mut frame = frame.clone();
     frame.set_pts(Some(0));
-    // SAFETY: the frame is ours. The picture type is left over from the decoder, and quality is read per frame.
+    // SAFETY: the frame is ours. The picture type was set by the decoder, and quality is read from each frame.
     unsafe {
         (*frame.as_mut_ptr()).pict_type = ffi::AVPictureType::AV_PICTURE_TYPE_NONE;
         (*frame.as_mut_ptr()).quality = quality.map_or(0, |q| i32::from(q) * ffi::FF_QP2LAMBDA);

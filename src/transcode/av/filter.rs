@@ -1,4 +1,4 @@
-//! A chain of libavfilter's picture filters between a decoder and an encoder.
+//! A chain of libavfilter's video filters between a decoder and an encoder.
 #![expect(unsafe_code, reason = "frame formats are read as numbers")]
 
 use ff::ffi;
@@ -10,7 +10,7 @@ use super::{frame_color, set_frame_color};
 pub(in crate::transcode) struct PictureFilter {
     graph: ff::filter::Graph,
     input: (u32, u32, i32),
-    /// Of the frames that come out.
+    /// Time base of the frames that come out.
     pub(in crate::transcode) time_base: ff::Rational,
 }
 
@@ -18,7 +18,7 @@ impl PictureFilter {
     /// Builds the chain for frames like this one.
     ///
     /// # Errors
-    /// libav's, where the chain cannot work on such frames.
+    /// libav's error if the chain does not support such frames.
     pub(in crate::transcode) fn new(
         frame: &ff::frame::Video,
         time_base: ff::Rational,
@@ -44,7 +44,7 @@ impl PictureFilter {
         self.input == shape(frame)
     }
 
-    /// Puts a frame in, or the end with `None`.
+    /// Feeds a frame, or the end with `None`.
     ///
     /// # Errors
     /// libav's.
@@ -56,7 +56,7 @@ impl PictureFilter {
         }
     }
 
-    /// Takes a frame out; false where there is none yet, or no more.
+    /// Takes a frame out; `false` if there is none yet or none any more.
     ///
     /// # Errors
     /// libav's.
@@ -75,7 +75,7 @@ impl PictureFilter {
     /// libav's.
     pub(in crate::transcode) fn apply(frame: &ff::frame::Video, chain: &str) -> Result<ff::frame::Video, ff::Error> {
         let mut filter = Self::new(frame, ff::Rational::new(1, 1000), chain, 1)?;
-        // libav takes what it is given, and leaves an empty frame behind.
+        // libav takes over the frame and leaves an empty one behind, so it gets a reference.
         filter.push(Some(&super::reference(frame)))?;
         filter.push(None)?;
         let mut out = ff::frame::Video::empty();
@@ -88,7 +88,7 @@ fn shape(frame: &ff::frame::Video) -> (u32, u32, i32) {
     (frame.width(), frame.height(), unsafe { (*frame.as_ptr()).format })
 }
 
-/// What a source has to be told of the frames that it will be given.
+/// The arguments that tell a source filter which frames it will get.
 pub(super) fn source_arguments(frame: &ff::frame::Video, time_base: ff::Rational) -> String {
     let (width, height, format) = shape(frame);
     let aspect = frame.aspect_ratio();
@@ -98,7 +98,7 @@ pub(super) fn source_arguments(frame: &ff::frame::Video, time_base: ff::Rational
         time_base.numerator(),
         time_base.denominator()
     );
-    // From libavfilter 10 on the source insists on knowing the colours too; before, it does not know the options.
+    // From libavfilter 10 on the source also requires the colours; older versions do not know these options.
     // SAFETY: no preconditions.
     if unsafe { ffi::avfilter_version() } >> 16 >= 10 {
         let color = frame_color(frame);
@@ -107,7 +107,7 @@ pub(super) fn source_arguments(frame: &ff::frame::Video, time_base: ff::Rational
     arguments
 }
 
-/// Gives a frame the colour tags that a player would assume where it has none: BT.601 below 720 lines, BT.709 above.
+/// Sets the colour tags that a player would assume if a frame has none: BT.601 below 720 lines, BT.709 from there on.
 pub(in crate::transcode) fn assume_color(frame: &mut ff::frame::Video) {
     let mut color = frame_color(frame);
     if color.matrix == 2 || color.matrix == 0 {

@@ -1,4 +1,4 @@
-//! Opening a file with the demuxer that its first bytes call for, and reading its packets.
+//! Opens a file with the demuxer of the recognised format, and reads its packets.
 #![expect(unsafe_code, reason = "an explicit demuxer is reached through libav's C structs only")]
 
 use std::collections::BTreeMap;
@@ -12,16 +12,16 @@ use super::rescale;
 use super::stream::{StreamType, StreamView, collect};
 use super::timeline::Timeline;
 
-/// An opened input, and its timeline where the format lets clocks begin anew.
+/// An open input, and its timeline if timestamps of the format may restart.
 pub(in crate::transcode) struct Input(ff::format::context::Input, Option<Timeline>);
 
 const US: ff::Rational = ff::Rational(1, 1_000_000);
 
 impl Input {
-    /// Opens `path` with this demuxer and no other; only these codecs may be decoded while probing.
+    /// Opens `path` with this demuxer and no other. Only these codecs may be decoded while probing.
     ///
     /// # Errors
-    /// libav's, where the bytes are not what the demuxer expects.
+    /// libav's error if the bytes are not what the demuxer expects.
     pub(in crate::transcode) fn open(path: &str, demuxer: &str, codecs: &[&str]) -> Result<Self, ff::Error> {
         let name = CString::new(demuxer).map_err(|_| ff::Error::InvalidData)?;
         let path = CString::new(path).map_err(|_| ff::Error::InvalidData)?;
@@ -58,7 +58,7 @@ impl Input {
     /// The next packet; false at the end of the file.
     ///
     /// # Errors
-    /// libav's, where the container breaks off or is damaged.
+    /// libav's error if the container is cut off or damaged.
     pub(in crate::transcode) fn read(&mut self, packet: &mut ff::Packet) -> Result<bool, ff::Error> {
         match packet.read(&mut self.0) {
             Ok(()) => {}
@@ -81,7 +81,7 @@ impl Input {
         Ok(true)
     }
 
-    /// Goes to the keyframe at or before this time (in ms from the start of the file).
+    /// Seeks to the keyframe at or before this time, in ms from the start of the file.
     pub(in crate::transcode) fn seek_ms(&mut self, ms: i64) -> Result<(), ff::Error> {
         let target = self.start_us().saturating_add(ms.saturating_mul(1000));
         if let Some(timeline) = &mut self.1 {
@@ -102,7 +102,7 @@ impl Input {
         if start == ffi::AV_NOPTS_VALUE { 0 } else { start }
     }
 
-    /// Number of streams now; some demuxers find more while reading.
+    /// The number of streams known so far; some demuxers find more while reading.
     pub(in crate::transcode) fn stream_count(&self) -> usize {
         self.0.streams().count()
     }
@@ -117,12 +117,12 @@ impl Input {
         self.0.streams().map(StreamView)
     }
 
-    /// The container's own metadata, keys in lower case.
+    /// The container's metadata, with keys in lower case.
     pub(in crate::transcode) fn metadata(&self) -> BTreeMap<String, String> {
         collect(&self.0.metadata())
     }
 
-    /// Tells the demuxer that these streams' packets are not wanted.
+    /// Makes the demuxer discard packets of all other streams.
     pub(in crate::transcode) fn keep_only(&mut self, wanted: &[usize]) {
         // SAFETY: the context owns `nb_streams` valid stream pointers.
         unsafe {
@@ -140,7 +140,7 @@ impl Input {
 fn decoder_names(codecs: &[&str]) -> String {
     let mut names: Vec<String> =
         codecs.iter().filter_map(|codec| super::decoder_for(codec)).map(|codec| codec.name().to_owned()).collect();
-    // An empty list would mean "everything".
+    // An empty list would allow every decoder.
     names.push("none".to_owned());
     names.join(",")
 }

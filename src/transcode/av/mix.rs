@@ -1,37 +1,38 @@
-//! How channels are mixed where libswresample has no rule for their layout, and whether two of them cancel each other.
+//! How channels are mixed if libswresample has no rule for their layout, and whether two channels cancel each other.
 
 /// Which channels of the source are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transcode) enum Mix {
     /// All of them.
     All,
-    /// One, by its position: the others are left out.
+    /// Only the one with this index.
     Only(usize),
 }
 
-/// What a source says of its channels. Two frames of one layout and one number of channels are mixed alike.
+/// The source's description of its channels. Frames with the same layout and number of channels are mixed in the same
+/// way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// Places of loudspeakers.
+    /// Positions of loudspeakers.
     Native,
-    /// Ambisonics in the order of ACN: W, Y, Z, X, …
+    /// Ambisonics in ACN order: W, Y, Z, X, …
     Ambisonic,
-    /// A number of channels and nothing else, or an order that no rule is known for.
+    /// Only a number of channels, or an order without a known rule.
     Unknown,
 }
 
-/// Share of the omnidirectional channel in either ear; the rest is what tells left from right.
+/// The share of the omnidirectional channel in each output; the rest comes from the directional ones.
 const OMNI: f64 = 0.6;
 
-/// The weights of each input channel for each output channel, one row an output, where libswresample's own rules do not
-/// serve: they leave out channels, or refuse the layout.
+/// The weight of each input channel in each output channel, one row for each output. `None` if libswresample's own
+/// rules can be used; for the other layouts it would leave out channels or refuse them.
 pub(super) fn matrix(mix: Mix, layout: Layout, inputs: usize, outputs: usize) -> Option<Vec<f64>> {
     match (mix, layout) {
         (Mix::Only(channel), _) if inputs > 1 => {
             let row = (0..inputs).map(|n| if n == channel { 1.0 } else { 0.0 });
             Some(row.collect::<Vec<f64>>().repeat(outputs))
         }
-        // One is heard in the middle and two are left and right, wherever their loudspeakers stand.
+        // One channel goes to the middle and two to left and right, whatever positions they declare.
         _ if inputs <= 2 => None,
         (_, Layout::Ambisonic) => Some(ambisonic(inputs, outputs)),
         (_, Layout::Native) => None,
@@ -39,7 +40,8 @@ pub(super) fn matrix(mix: Mix, layout: Layout, inputs: usize, outputs: usize) ->
     }
 }
 
-/// Every channel is heard: the first two on their sides, all others in the middle, 3 dB lower. Never above full scale.
+/// A mix in which every channel is heard: the first two on their sides, all others in the middle and 3 dB lower. Never
+/// above full scale.
 pub(super) fn plain(inputs: usize, outputs: usize) -> Vec<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a few channels")]
     let count = |channels: usize| channels as f64;
@@ -59,7 +61,7 @@ pub(super) fn plain(inputs: usize, outputs: usize) -> Vec<f64> {
     }
 }
 
-/// Two microphones that point to the left and to the right.
+/// Two virtual microphones that point to the left and to the right.
 fn ambisonic(inputs: usize, outputs: usize) -> Vec<f64> {
     let row = |side: f64| {
         (0..inputs).map(move |input| match input {
@@ -72,28 +74,28 @@ fn ambisonic(inputs: usize, outputs: usize) -> Vec<f64> {
     if outputs == 1 { row(0.0).collect() } else { row(1.0).chain(row(-1.0)).collect() }
 }
 
-/// Whether the two channels of a sound are of opposite polarity: their mean, which a mono profile asks for, would be
-/// silence or what differs between them.
+/// Finds out whether the two channels of a sound have opposite polarity. Then their mean, which a mono profile needs,
+/// would be silence or only what differs between them.
 #[derive(Debug, Clone)]
 pub(in crate::transcode) struct Polarity {
     window: usize,
     filled: usize,
-    /// Energy of left, right, and their mean within the window.
+    /// Energy of left, right and mean within the window.
     energy: [f64; 3],
-    /// Of each channel, over all windows.
+    /// Energy of each channel over all windows.
     channels: [f64; 2],
-    /// Of the louder channel: over all windows, and over those in which the mean loses it.
+    /// Energy of the louder channel: over all windows, and over those in which the mean cancels it.
     total: f64,
     opposed: f64,
 }
 
-/// The mean has lost a sound of which less than this share is left: 10 dB.
+/// A window is cancelled if the mean keeps less than this share of its energy (10 dB).
 const LOST: f64 = 0.1;
-/// Share of the sound that has to be lost, by energy.
+/// The share of the sound's energy that must be in cancelled windows.
 const OPPOSED: f64 = 0.25;
 
 impl Polarity {
-    /// For windows of so many samples: half a second is as long as a word.
+    /// `window` is the number of samples in a window; half a second is about the length of a word.
     pub(super) const fn new(window: usize) -> Self {
         Self { window, filled: 0, energy: [0.0; 3], channels: [0.0; 2], total: 0.0, opposed: 0.0 }
     }
@@ -113,7 +115,7 @@ impl Polarity {
         let [left, right, mean] = std::mem::take(&mut self.energy);
         self.filled = 0;
         let louder = left.max(right);
-        // What is no number says nothing.
+        // A window with NaN or infinite values is not counted.
         if !louder.is_finite() {
             return;
         }
@@ -125,7 +127,7 @@ impl Polarity {
         }
     }
 
-    /// The louder channel, where the mean of both would lose the sound.
+    /// The index of the louder channel, if the mean of both would cancel the sound.
     pub(in crate::transcode) fn opposed(mut self) -> Option<usize> {
         self.close();
         (self.total > 0.0 && self.opposed >= self.total * OPPOSED)
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn opposite_polarity_is_told_from_stereo() {
+    fn opposite_polarity_is_distinguished_from_stereo() {
         let voice = |n: f64| (n * 0.1).sin();
         assert_eq!(opposed(voice, |n| -voice(n)), Some(0));
         assert_eq!(opposed(|n| 0.9 * voice(n), |n| -voice(n)), Some(1));

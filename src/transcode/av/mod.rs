@@ -1,5 +1,5 @@
-//! What ffmpeg-next leaves to its `ffi`: explicit demuxers, allow-lists, display matrices, resampling by channel
-//! layout. All unsafe code of the transcoder is in this folder.
+//! Wrappers for the parts of libav that ffmpeg-next only offers through `ffi`: explicit demuxers, allow-lists, display
+//! matrices, resampling by channel layout. All unsafe code of the transcoder is in this folder.
 
 mod decode;
 mod encode;
@@ -36,7 +36,7 @@ pub(super) use stream::{StreamType, StreamView};
 
 use crate::error::{Code, Fault};
 
-/// A failure while reading what the customer sent: the file is to blame, unless memory ran out.
+/// Maps a failure while reading the customer's file: the file is the cause, unless memory ran out.
 pub(super) fn reading(doing: &'static str) -> impl Fn(ff::Error) -> Fault {
     move |error| {
         machine_fault(error, doing)
@@ -44,15 +44,15 @@ pub(super) fn reading(doing: &'static str) -> impl Fn(ff::Error) -> Fault {
     }
 }
 
-/// A failure while writing what we make: this machine or this program is to blame.
+/// Maps a failure while writing an encoded output: this machine or this program is the cause.
 pub(super) fn writing(doing: &'static str) -> impl Fn(ff::Error) -> Fault {
     move |error| {
         machine_fault(error, doing).unwrap_or_else(|| Fault::broken(Code::WorkerBroken, format!("{doing}: {error}")))
     }
 }
 
-/// A failure while writing packets as the customer sent them: where the muxer refuses what is in them, they cannot be
-/// kept, as if their proof had failed.
+/// Maps a failure while copying the customer's packets. If the muxer refuses their content, the streams cannot be kept,
+/// as if the output had failed its check.
 pub(super) fn copying(doing: &'static str) -> impl Fn(ff::Error) -> Fault {
     move |error| match error {
         ff::Error::InvalidData | ff::Error::PatchWelcome | ff::Error::Other { errno: libc::EINVAL | libc::ERANGE } => {
@@ -62,25 +62,27 @@ pub(super) fn copying(doing: &'static str) -> impl Fn(ff::Error) -> Fault {
     }
 }
 
-/// Packets whose pictures are shown in another order than they stand in have to say when. AVI has no word for it: copied,
-/// they would judder; decoded, they find their order.
+/// Packets that are shown in another order than they are decoded in must have presentation times. AVI cannot store
+/// those: copied packets would judder, while a decoder restores their order.
 ///
 /// # Errors
 /// [`Code::MediaProofFailed`]
 pub(super) fn check_order(reorders: bool, packet: &ff::Packet) -> Result<(), Fault> {
     if reorders && packet.pts().is_none() {
-        return Err(Fault::rejected(Code::MediaProofFailed, "its packets do not say when their pictures are shown"));
+        return Err(Fault::rejected(Code::MediaProofFailed, "the stream's packets have no presentation times"));
     }
     Ok(())
 }
 
-/// Where this machine is to blame rather than the file.
+/// The fault, if this machine is the cause and not the file.
 pub(super) fn machine_fault(error: ff::Error, doing: &str) -> Option<Fault> {
     let ff::Error::Other { errno } = error else { return None };
     match errno {
         libc::ENOMEM => Some(Fault::suspect(Code::LimitMemory, format!("{doing}: out of memory"))),
         libc::ENOSPC => Some(Fault::transient(Code::WorkerScratch, format!("{doing}: the scratch directory is full"))),
-        libc::EFBIG => Some(Fault::rejected(Code::LimitOutput, format!("{doing}: the output grew beyond its limit"))),
+        libc::EFBIG => {
+            Some(Fault::rejected(Code::LimitOutput, format!("{doing}: the output grew beyond limits.output_bytes")))
+        }
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Writing an output file.
+//! Writes an output file.
 #![expect(unsafe_code, reason = "stream side data and codec tags are fields of libav's structs")]
 
 use ff::ffi;
@@ -6,15 +6,15 @@ use ffmpeg_next as ff;
 
 /// One stream of an output, before the header is written.
 pub(in crate::transcode) struct OutputStream {
-    /// From an encoder, or from the input where packets are copied.
+    /// The parameters of an encoder, or of the input if packets are copied.
     pub(in crate::transcode) parameters: ff::codec::Parameters,
-    /// Of the packets that will come.
+    /// Time base of the packets that will be written.
     pub(in crate::transcode) time_base: ff::Rational,
-    /// Display matrix that goes with a copied picture.
+    /// Display matrix of a copied picture.
     pub(in crate::transcode) display_matrix: Option<[i32; 9]>,
     /// Average frames per second of a picture, for the header.
     pub(in crate::transcode) frame_rate: Option<f64>,
-    /// Width of one pixel through its height where a copied picture's container knows better than its codec.
+    /// Shape of a pixel (width and height), if the container of a copied picture overrides its codec.
     pub(in crate::transcode) sample_aspect_ratio: Option<(u32, u32)>,
 }
 
@@ -24,11 +24,12 @@ pub(in crate::transcode) struct Muxer {
     tracks: Vec<Track>,
 }
 
-/// What the order of one stream's packets is kept with.
+/// What is needed to keep the packets of one stream in order.
 struct Track {
     time_base: ff::Rational,
     last_dts: i64,
-    /// Packets from before the first DTS: Matroska has none, and libav cannot tell the first ones of a reordered picture.
+    /// Packets from before the first known DTS. Matroska has no DTS, and libav cannot derive the first ones if frames
+    /// are reordered.
     early: Vec<ff::Packet>,
 }
 
@@ -39,7 +40,7 @@ impl Muxer {
     /// Creates the file and writes its header.
     ///
     /// # Errors
-    /// libav's, where the format does not take the streams, or the file cannot be written.
+    /// libav's error if the format does not support the streams, or the file cannot be written.
     pub(in crate::transcode) fn create(
         path: &str,
         format: &str,
@@ -58,7 +59,8 @@ impl Muxer {
             tags.set(key, value);
         }
         output.set_metadata(tags);
-        // SAFETY: the header is not written yet. Bit-exact output carries no library version and no time of writing.
+        // SAFETY: the header is not written yet. Bit-exact output contains neither a library version nor the time of
+        // writing.
         unsafe { (*output.as_mut_ptr()).flags |= ffi::AVFMT_FLAG_BITEXACT };
         let mut header = ff::Dictionary::new();
         for (key, value) in options {
@@ -68,7 +70,7 @@ impl Muxer {
         Ok(Self { output, tracks })
     }
 
-    /// Writes one packet of stream `index`, in its own order of decoding.
+    /// Writes one packet of the stream with this index, in the stream's decoding order.
     ///
     /// # Errors
     /// libav's.
@@ -83,7 +85,7 @@ impl Muxer {
         self.write_now(index, packet)
     }
 
-    /// Writes what had to wait for the first DTS, each a frame before the next.
+    /// Writes the packets that waited for the first DTS, each one frame before the next.
     fn write_early(&mut self, index: usize, first_dts: Option<i64>) -> Result<(), ff::Error> {
         let early = std::mem::take(&mut self.tracks[index].early);
         let count = early.len();
@@ -104,7 +106,7 @@ impl Muxer {
         packet.write_interleaved(&mut self.output)
     }
 
-    /// Muxers insist on growing DTS; damaged input does not always have them.
+    /// Corrects the DTS: muxers require growing ones, which damaged input does not always have.
     fn keep_order(&mut self, index: usize, packet: &mut ff::Packet) {
         let last = self.tracks[index].last_dts;
         let dts = packet.dts().or(packet.pts()).unwrap_or(last.saturating_add(1)).max(last.saturating_add(1));
@@ -113,7 +115,7 @@ impl Muxer {
         self.tracks[index].last_dts = dts;
     }
 
-    /// Writes what is still held, and the index.
+    /// Writes the packets that still wait, and the index.
     ///
     /// # Errors
     /// libav's.
@@ -133,7 +135,7 @@ fn add_stream(output: &mut ff::format::context::Output, stream: OutputStream) ->
         #[expect(clippy::cast_possible_truncation, reason = "a frame rate below 1000")]
         target.set_avg_frame_rate(ff::Rational::new((rate * 1000.0).round() as i32, 1000));
     }
-    // SAFETY: the stream was just made; the tag of another container means nothing in this one.
+    // SAFETY: the stream was just created. The codec tag is cleared, because it belongs to another container.
     unsafe {
         let raw = target.as_mut_ptr();
         (*(*raw).codecpar).codec_tag = 0;
@@ -154,7 +156,7 @@ fn add_stream(output: &mut ff::format::context::Output, stream: OutputStream) ->
     Ok(())
 }
 
-/// How many samples an encoder has put in front: what the tag of an MP3 says.
+/// Sets the number of padding samples at the start, which the tag of an MP3 declares.
 pub(in crate::transcode) fn set_initial_padding(parameters: &mut ff::codec::Parameters, samples: i64) {
     let samples = i32::try_from(samples).unwrap_or(0).max(0);
     // SAFETY: the parameters are ours.
@@ -163,7 +165,7 @@ pub(in crate::transcode) fn set_initial_padding(parameters: &mut ff::codec::Para
 
 const TRIM: ffi::AVPacketSideDataType = ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES;
 
-/// How many samples at a packet's start and end are not to be heard, as libav packs it.
+/// How many samples at a packet's start and end are not heard, in libav's packed form.
 pub(in crate::transcode) fn trim(packet: &ff::Packet) -> Option<[u8; 10]> {
     use ff::packet::Ref as _;
     let mut size = 0;
@@ -174,7 +176,7 @@ pub(in crate::transcode) fn trim(packet: &ff::Packet) -> Option<[u8; 10]> {
     }
 }
 
-/// Puts the trim back on a packet.
+/// Sets this on a packet.
 pub(in crate::transcode) fn set_trim(packet: &mut ff::Packet, trim: &[u8; 10]) {
     use ff::packet::Mut as _;
     // SAFETY: the packet is ours; libav allocates ten bytes, or returns null.

@@ -1,4 +1,4 @@
-//! Names and figures that libav keeps behind pointers, and the colour tags of frames.
+//! Names and values from libav's tables, and the colour tags of frames.
 #![expect(unsafe_code, reason = "libav's tables and frame fields are plain C")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,17 +11,17 @@ use ffmpeg_next as ff;
 use crate::plan::{ACCEPTED, Reader};
 use crate::task::{Component, Libav};
 
-/// A static C string of libav's, or nothing.
+/// A static C string of libav; `None` for null.
 pub(super) fn text(pointer: *const c_char) -> Option<String> {
     // SAFETY: libav's name functions return null or a static, terminated string.
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
 }
 
-/// Decoders that are taken where libav has them, instead of the one that it would take: its own for Speex gives wide band
-/// twice as many samples in FFmpeg 7.1 (7.1.5), the second half of each frame zeros.
+/// Decoders that are preferred to libav's default, if available. libav's own Speex decoder returns twice as many
+/// samples for wide band in FFmpeg 7.1 (7.1.5); the second half of each frame is zeros.
 const PREFERRED: [(&str, &CStr); 1] = [("speex", c"libspeex")];
 
-/// The decoder that is used for this codec: `av1` → `libdav1d`.
+/// The decoder for this codec: `av1` → `libdav1d`.
 pub(in crate::transcode) fn decoder_for(codec: &str) -> Option<ff::Codec> {
     let name = CString::new(codec).ok()?;
     // SAFETY: names are terminated; the descriptor and the codecs are static tables, or null.
@@ -41,7 +41,7 @@ pub(in crate::transcode) fn decoder_for(codec: &str) -> Option<ff::Codec> {
     }
 }
 
-/// Version of each libav library, as it is loaded now.
+/// The versions of the loaded libav libraries.
 pub(in crate::transcode) fn libav_versions() -> BTreeMap<String, String> {
     // SAFETY: the version functions have no preconditions.
     let versions = unsafe {
@@ -62,7 +62,7 @@ pub(in crate::transcode) fn libav_versions() -> BTreeMap<String, String> {
 
 /// The colour tags of a frame as numbers of ITU-T H.273, which libav's enums follow.
 ///
-/// Read as integers on purpose: a file can put any number there, and a Rust enum must not hold an unknown one.
+/// Read as integers on purpose: a file can contain any number, and a Rust enum must not hold an unknown one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transcode) struct FrameColor {
     /// 1 is limited, 2 is full, 0 is unspecified.
@@ -110,7 +110,7 @@ pub(in crate::transcode) fn has_alpha(frame: &ff::frame::Video) -> bool {
     }
 }
 
-/// Another reference to the same picture.
+/// Another reference to the same picture data.
 pub(in crate::transcode) fn reference(frame: &ff::frame::Video) -> ff::frame::Video {
     let mut copy = ff::frame::Video::empty();
     // SAFETY: both frames are allocated and the target has no buffers; on failure it stays without.
@@ -118,7 +118,7 @@ pub(in crate::transcode) fn reference(frame: &ff::frame::Video) -> ff::frame::Vi
     copy
 }
 
-/// Makes sure that nobody else sees what is written into the picture.
+/// Makes the picture data exclusive to this frame, so that writing to it does not change other references.
 pub(in crate::transcode) fn make_writable(frame: &mut ff::frame::Video) -> Result<(), ff::Error> {
     // SAFETY: the frame is allocated and ours.
     match unsafe { ffi::av_frame_make_writable(frame.as_mut_ptr()) } {
@@ -127,10 +127,10 @@ pub(in crate::transcode) fn make_writable(frame: &mut ff::frame::Video) -> Resul
     }
 }
 
-/// Tags a filtered frame as what the encoder is told to expect, and lets the encoder choose its picture type.
+/// Sets the tags of a filtered frame to what the encoder expects, and lets the encoder choose the picture type.
 pub(in crate::transcode) fn prepare_for_encoder(frame: &mut ff::frame::Video) {
     set_frame_color(frame, FrameColor { range: 1, primaries: 1, transfer: 1, matrix: 1 });
-    // SAFETY: the frame is allocated. The type is left over from the decoder and would force keyframes.
+    // SAFETY: the frame is allocated. The decoder's picture type would force keyframes.
     unsafe { (*frame.as_mut_ptr()).pict_type = ffi::AVPictureType::AV_PICTURE_TYPE_NONE };
 }
 
@@ -143,12 +143,12 @@ pub(in crate::transcode) fn pixel_format_name(frame: &ff::frame::Video) -> Strin
     }
 }
 
-/// Stops libav from writing to standard error: what a file makes it say is the sender's text, not ours.
+/// Stops libav from writing to standard error: its messages can quote the sender's file.
 pub(in crate::transcode) fn silence() {
     ff::log::set_level(ff::log::Level::Quiet);
 }
 
-/// What every profile needs to write, and to change pictures on the way.
+/// What every profile needs for writing and converting.
 const ENCODERS: &[&str] = &["libx264", "libmp3lame", "aac", "libopus", "mjpeg", "png"];
 const FILTERS: &[&str] = &["buffer", "buffersink", "scale", "format", "crop", "zscale", "tonemap", "bwdif", "pad"];
 
@@ -166,8 +166,8 @@ fn accepted() -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
     (demuxers, codecs)
 }
 
-/// The libraries behind the decoders and encoders that are used, where they are not libavcodec's own: `libx264`, as
-/// their files are called up to `.so`.
+/// The libraries of decoders and encoders that are used and not part of libavcodec, such as `libx264`: file names up to
+/// `.so`.
 #[must_use]
 pub(in crate::transcode) fn libraries() -> Vec<String> {
     let (_, codecs) = accepted();
@@ -178,7 +178,7 @@ pub(in crate::transcode) fn libraries() -> Vec<String> {
     behind.collect()
 }
 
-/// What this build of libav has of what is accepted and made.
+/// Which of the accepted and produced formats this build of libav supports.
 #[must_use]
 pub(in crate::transcode) fn inventory() -> Libav {
     let component =
@@ -199,9 +199,9 @@ fn has_demuxer(name: &str) -> bool {
     unsafe { !ffi::av_find_input_format(name.as_ptr()).is_null() }
 }
 
-/// The descriptor of a pixel format by number, or null.
+/// The descriptor of the pixel format with this number, or null.
 pub(super) fn pixel_descriptor(number: i32) -> *const ffi::AVPixFmtDescriptor {
-    // SAFETY: walks libav's static table; no number is ever turned into the Rust enum.
+    // SAFETY: iterates over libav's static table; no number is converted to the Rust enum.
     unsafe {
         let mut descriptor = std::ptr::null();
         let mut n = -1;
@@ -211,7 +211,7 @@ pub(super) fn pixel_descriptor(number: i32) -> *const ffi::AVPixFmtDescriptor {
                 return std::ptr::null();
             }
             n += 1;
-            // Most numbers are positions; the comparison by id also holds where the table has gaps.
+            // Usually the number is the position. The comparison by id is also correct if the table has gaps.
             if n >= number && ffi::av_pix_fmt_desc_get_id(descriptor) as i32 == number {
                 return descriptor;
             }

@@ -1,20 +1,20 @@
-//! Two pictures into libavfilter's `ssim` and `psnr`, two figures out.
+//! Compares two pictures by libavfilter's `ssim` and `psnr`.
 
 use ffmpeg_next as ff;
 
 use super::filter::source_arguments;
 
-/// A graph for pairs of frames of one size and format.
+/// A filter graph for pairs of frames with one size and format.
 pub(in crate::transcode) struct PairFilter(ff::filter::Graph);
 
-/// Frames are numbered; their real times were matched before.
+/// Frames are only numbered, because they were matched by time before.
 const TIME_BASE: ff::Rational = ff::Rational(1, 25);
 
 impl PairFilter {
     /// Builds the graph for frames like these.
     ///
     /// # Errors
-    /// libav's, where they differ in size or format, or this build lacks the filters.
+    /// libav's error if the frames differ in size or format, or this build lacks the filters.
     pub(in crate::transcode) fn new(reference: &ff::frame::Video, made: &ff::frame::Video) -> Result<Self, ff::Error> {
         let mut graph = ff::filter::Graph::new();
         let buffer = ff::filter::find("buffer").ok_or(ff::Error::FilterNotFound)?;
@@ -22,14 +22,14 @@ impl PairFilter {
         graph.add(&buffer, "made", &source_arguments(made, TIME_BASE))?;
         graph.add(&buffer, "reference", &source_arguments(reference, TIME_BASE))?;
         graph.add(&sink, "out", "")?;
-        // The first input goes on with the figures as its metadata.
+        // The output is the first input with the results in its metadata.
         let chain = "[reference]split[a][b];[made][a]ssim[with];[with][b]psnr[out]";
         graph.output("made", 0)?.output("reference", 0)?.input("out", 0)?.parse(chain)?;
         graph.validate()?;
         Ok(Self(graph))
     }
 
-    /// SSIM (0 to 1) and PSNR (dB, infinite for the same picture) of the `n`th pair.
+    /// SSIM (0 to 1) and PSNR (dB, infinite for identical pictures) of the `n`th pair.
     ///
     /// # Errors
     /// libav's.

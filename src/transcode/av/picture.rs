@@ -1,4 +1,4 @@
-//! Frames by hand: made of pixels, put together of tiles, and what goes with them.
+//! Creates frames from pixels and from tiles, and reads their ICC profile.
 #![expect(unsafe_code, reason = "buffers, planes and side data of frames are libav's C structs")]
 
 use ff::ffi;
@@ -6,7 +6,7 @@ use ffmpeg_next as ff;
 
 use super::{frame_color, set_frame_color};
 
-/// A frame of this size and pixel format (libav's number), with nothing in it yet.
+/// An empty frame with this size and pixel format (libav's number).
 fn allocate(width: u32, height: u32, format: i32) -> Result<ff::frame::Video, ff::Error> {
     let side = |side: u32| i32::try_from(side).ok().filter(|side| *side > 0).ok_or(ff::Error::InvalidData);
     let (width, height) = (side(width)?, side(height)?);
@@ -20,38 +20,38 @@ fn allocate(width: u32, height: u32, format: i32) -> Result<ff::frame::Video, ff
     if result < 0 { Err(ff::Error::from(result)) } else { Ok(frame) }
 }
 
-/// A frame of four bytes a pixel without padding: red, green, blue and straight alpha, in sRGB.
+/// A frame with four bytes for each pixel and no padding: red, green, blue and straight alpha, in sRGB.
 ///
 /// # Errors
-/// libav's, running out of memory among them.
+/// libav's error, also if memory runs out.
 pub(in crate::transcode) fn rgba_frame(width: u32, height: u32, rgba: &[u8]) -> Result<ff::frame::Video, ff::Error> {
     let mut frame = allocate(width, height, ffi::AVPixelFormat::AV_PIX_FMT_RGBA as i32)?;
     let (row, stride) = (width as usize * 4, frame.stride(0));
     for (to, from) in frame.data_mut(0).chunks_mut(stride).zip(rgba.chunks_exact(row)) {
         to[..row].copy_from_slice(from);
     }
-    // IEC 61966-2-1 by the numbers of ITU-T H.273; RGB has no matrix.
+    // IEC 61966-2-1 in numbers of ITU-T H.273; RGB has no matrix.
     set_frame_color(&mut frame, super::FrameColor { range: 2, primaries: 1, transfer: 13, matrix: 0 });
     Ok(frame)
 }
 
-/// The ICC profile that a decoder found with the picture.
+/// The ICC profile that the decoder found in the picture.
 pub(in crate::transcode) fn icc_profile(frame: &ff::frame::Video) -> Option<Vec<u8>> {
     let data = frame.side_data(ff::frame::side_data::Type::IccProfile)?;
     Some(data.data().to_vec())
 }
 
-/// A picture that is put together of tiles of the same size and format.
+/// A picture that is assembled from tiles of the same size and format.
 pub(in crate::transcode) struct Mosaic {
     frame: ff::frame::Video,
     tile: (u32, u32, i32),
 }
 
 impl Mosaic {
-    /// For tiles like this one.
+    /// A picture for tiles like this one.
     ///
     /// # Errors
-    /// libav's, running out of memory among them.
+    /// libav's error, also if memory runs out.
     pub(in crate::transcode) fn new(tile: &ff::frame::Video, width: u32, height: u32) -> Result<Self, ff::Error> {
         let shape = shape(tile);
         let mut frame = allocate(width, height, shape.2)?;
@@ -59,10 +59,10 @@ impl Mosaic {
         Ok(Self { frame, tile: shape })
     }
 
-    /// Copies a tile to this column and row; what goes beyond the right and lower edge is left out.
+    /// Copies a tile to this column and row; parts beyond the right and lower edge are left out.
     ///
     /// # Errors
-    /// `InvalidData` where it is not like the first tile.
+    /// `InvalidData` if the tile differs from the first one in size or format.
     pub(in crate::transcode) fn put(
         &mut self,
         tile: &ff::frame::Video,
@@ -80,7 +80,8 @@ impl Mosaic {
         for plane in 0..tile.planes() {
             let (start, length) = (line(x, plane)?, line(width, plane)?);
             let whole = self.frame.plane_height(plane) as usize;
-            // Rows of this plane for each row of the picture: halves where colour has half as many.
+            // How many rows of the plane belong to this many rows of the picture: half, if colour has half the
+            // resolution.
             let rows = |rows: u32| (rows as usize * whole).div_ceil(self.frame.height().max(1) as usize);
             let (first, count) = (rows(y), rows(height));
             let (from_stride, to_stride) = (tile.stride(plane), self.frame.stride(plane));
@@ -93,7 +94,7 @@ impl Mosaic {
         Ok(())
     }
 
-    /// The picture.
+    /// The assembled picture.
     pub(in crate::transcode) fn finish(self) -> ff::frame::Video {
         self.frame
     }
@@ -104,7 +105,7 @@ fn shape(frame: &ff::frame::Video) -> (u32, u32, i32) {
     (frame.width(), frame.height(), unsafe { (*frame.as_ptr()).format })
 }
 
-/// Bytes that so many pixels take in a row of a plane.
+/// How many bytes this many pixels take in a row of a plane.
 fn line_bytes(format: i32, width: u32, plane: usize) -> Result<usize, ff::Error> {
     let descriptor = super::names::pixel_descriptor(format);
     let width = i32::try_from(width).map_err(|_| ff::Error::InvalidData)?;

@@ -1,4 +1,4 @@
-//! Any decoded sound to interleaved 32-bit float at one rate and channel count.
+//! Converts any decoded sound to interleaved 32-bit floats with one sample rate and number of channels.
 #![expect(unsafe_code, reason = "libswresample by channel layout has no safe wrapper")]
 
 use std::ptr;
@@ -8,26 +8,26 @@ use ffmpeg_next as ff;
 
 use super::mix::{self, Layout, Mix, Polarity};
 
-/// Samples per channel that are converted in one call; keeps the output buffer small whatever a frame claims.
+/// Samples per channel that are converted in one call. Keeps the output buffer small, whatever size a frame claims.
 const CHUNK: u16 = 8192;
 
-/// Converts frames as they come, also where their format changes on the way.
+/// Converts frames one after the other, even if their format changes.
 pub(in crate::transcode) struct Resampler {
     context: *mut ffi::SwrContext,
     input: Option<Shape>,
     rate: i32,
     channels: u8,
     mix: Mix,
-    /// Where two channels become one.
+    /// Present if two channels are mixed into one.
     polarity: Option<Polarity>,
     buffer: Vec<f32>,
 }
 
-/// What a conversion is set up for: format, rate, number of channels, and their layout with its mask.
+/// What a conversion is configured for: format, rate, number of channels, and their layout with its mask.
 type Shape = (i32, i32, i32, (Layout, u64));
 
 impl Resampler {
-    /// To this rate and number of channels.
+    /// A converter to this rate and number of channels.
     pub(in crate::transcode) fn new(rate_hz: u32, channels: u32, mix: Mix) -> Self {
         let channels = u8::try_from(channels).unwrap_or(2);
         Self {
@@ -41,10 +41,10 @@ impl Resampler {
         }
     }
 
-    /// Converts one frame and hands on interleaved samples.
+    /// Converts one frame and passes on interleaved samples.
     ///
     /// # Errors
-    /// libav's, where the frame's layout cannot be mixed down.
+    /// libav's error if the frame's layout cannot be mixed.
     pub(in crate::transcode) fn push(
         &mut self,
         frame: &ff::frame::Audio,
@@ -70,7 +70,7 @@ impl Resampler {
         }
     }
 
-    /// Hands on what the filter still holds.
+    /// Passes on the samples that the filter still holds.
     ///
     /// # Errors
     /// libav's.
@@ -100,8 +100,8 @@ impl Resampler {
             if frames < usize::from(CHUNK) {
                 return Ok(());
             }
-            // The filter keeps what did not fit; a call without input fetches it. With a null pointer it would
-            // take this for the end, so an empty input is passed instead.
+            // The filter keeps what did not fit. A call without input fetches it; with a null pointer it would be
+            // treated as the end, so an empty input is passed.
             if !input.is_null() {
                 count = 0;
             }
@@ -109,7 +109,7 @@ impl Resampler {
         }
     }
 
-    /// The channel to take alone, where two channels were mixed into one and cancelled each other.
+    /// The channel to use alone, if two channels were mixed into one and cancelled each other.
     pub(in crate::transcode) fn opposed(&mut self) -> Option<usize> {
         self.polarity.take().and_then(Polarity::opposed)
     }
@@ -126,7 +126,7 @@ impl Resampler {
             }
             match self.set_up(frame, None) {
                 Ok(()) => Ok(()),
-                // No rule for this layout: its channels by their number.
+                // libswresample has no rule for this layout, so the channels are mixed by their number.
                 Err(ff::Error::Other { errno: libc::EINVAL }) => self.set_up(frame, Some(&mix::plain(inputs, outputs))),
                 Err(error) => Err(error),
             }
@@ -144,7 +144,7 @@ impl Resampler {
             let inputs = (*frame).ch_layout.nb_channels;
             let mut from: ffi::AVChannelLayout = std::mem::zeroed();
             if matrix.is_some() {
-                // A number of channels, and nothing that says where they are.
+                // Only the number of channels is known, not their positions.
                 from.nb_channels = inputs;
             } else if inputs <= 2 {
                 ffi::av_channel_layout_default(&raw mut from, inputs);
@@ -171,7 +171,7 @@ impl Resampler {
                 result = ffi::swr_set_matrix(self.context, matrix.as_ptr(), inputs);
             }
             if result >= 0 {
-                // Without this, six channels folded into two can exceed full scale.
+                // Without this, six channels mixed into two can exceed full scale.
                 ffi::av_opt_set_double(self.context.cast(), c"rematrix_maxval".as_ptr(), 1.0, 0);
                 result = ffi::swr_init(self.context);
             }
@@ -187,7 +187,7 @@ impl Resampler {
 /// # Safety
 /// `layout` is valid.
 unsafe fn layout_of(layout: *const ffi::AVChannelLayout) -> (Layout, u64) {
-    // SAFETY: the order is a C enum, read as the integer that it is; the mask is the union's member in native order.
+    // SAFETY: the order is a C enum and read as an integer; the mask is the valid member of the union in native order.
     unsafe {
         match (ptr::addr_of!((*layout).order).cast::<u32>().read(), (*layout).nb_channels) {
             (1, _) => (Layout::Native, (*layout).u.mask),
@@ -197,7 +197,7 @@ unsafe fn layout_of(layout: *const ffi::AVChannelLayout) -> (Layout, u64) {
     }
 }
 
-/// Hands on both channels of a frame of two.
+/// Passes on both channels of a frame with two channels.
 ///
 /// # Safety
 /// `frame` is a decoded audio frame of two channels.
@@ -205,7 +205,7 @@ unsafe fn compare_channels(frame: *const ffi::AVFrame, polarity: &mut Polarity) 
     /// # Safety
     /// As above, and `T` is what the frame's samples are.
     unsafe fn each<T: Copy>(frame: *const ffi::AVFrame, planar: bool, on_pair: &mut dyn FnMut(T, T)) {
-        // SAFETY: each plane holds `nb_samples` samples, a packed one of both channels in turn.
+        // SAFETY: each plane holds `nb_samples` samples; a packed one holds both channels alternately.
         unsafe {
             let samples = usize::try_from((*frame).nb_samples).unwrap_or(0);
             let planes = (*frame).extended_data;
@@ -216,7 +216,7 @@ unsafe fn compare_channels(frame: *const ffi::AVFrame, polarity: &mut Polarity) 
             }
         }
     }
-    // SAFETY: the format says what the samples are.
+    // SAFETY: the format determines the sample type.
     unsafe {
         let format = (*frame).format;
         match format {

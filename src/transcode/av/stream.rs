@@ -10,10 +10,10 @@ use ffmpeg_next as ff;
 use super::names::{pixel_descriptor, text};
 use crate::vocabulary::Orientation;
 
-/// A stream's own account of itself.
+/// A stream as its container describes it.
 pub(in crate::transcode) struct StreamView<'a>(pub(super) ff::Stream<'a>);
 
-/// What kind of stream it is.
+/// The kind of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transcode) enum StreamType {
     Video,
@@ -49,13 +49,13 @@ impl StreamView<'_> {
         unsafe { (*self.0.as_ptr()).codecpar }
     }
 
-    /// libav's name of the codec; `none` where it is unknown.
+    /// libav's name of the codec; `none` if it is unknown.
     pub(in crate::transcode) fn codec_name(&self) -> String {
         // SAFETY: the id comes from libav itself.
         text(unsafe { ffi::avcodec_get_name((*self.par()).codec_id) }).unwrap_or_default()
     }
 
-    /// The four characters by which the container names the codec.
+    /// The four characters with which the container identifies the codec.
     pub(in crate::transcode) fn codec_tag(&self) -> [u8; 4] {
         // SAFETY: parameters are valid, see `par`.
         unsafe { (*self.par()).codec_tag }.to_le_bytes()
@@ -67,8 +67,8 @@ impl StreamView<'_> {
         if self.has_sbr() && name.as_deref() == Some("LC") { Some("HE-AAC".to_owned()) } else { name }
     }
 
-    /// Whether AAC has spectral band replication: frames of twice 1024 samples come out of it. FFmpeg 7.1 calls such a
-    /// stream by its core's profile where the container has no word of its own on it, as in ADTS.
+    /// Whether AAC has spectral band replication, which makes a frame 2048 samples long instead of 1024. FFmpeg 7.1
+    /// gives such a stream the profile of its core if the container does not declare the extension, as in ADTS.
     fn has_sbr(&self) -> bool {
         // SAFETY: parameters are valid.
         unsafe { (*self.par()).codec_id == ffi::AVCodecID::AV_CODEC_ID_AAC && (*self.par()).frame_size == 2048 }
@@ -84,7 +84,7 @@ impl StreamView<'_> {
         u64::try_from(unsafe { (*self.par()).bit_rate }).ok().filter(|rate| *rate > 0)
     }
 
-    /// Width and height of the coded picture; negative ones count as none.
+    /// Width and height of the coded picture; 0 if negative.
     pub(in crate::transcode) fn size(&self) -> (u32, u32) {
         // SAFETY: parameters are valid.
         let (width, height) = unsafe { ((*self.par()).width, (*self.par()).height) };
@@ -120,7 +120,7 @@ impl StreamView<'_> {
         }
     }
 
-    /// Whether the fields say that it is interlaced.
+    /// Whether the declared field order is interlaced.
     pub(in crate::transcode) fn is_interlaced(&self) -> bool {
         // SAFETY: parameters are valid; the enum is read as an integer. 0 is unknown, 1 progressive.
         unsafe { addr_of!((*self.par()).field_order).cast::<u32>().read() > 1 }
@@ -152,7 +152,7 @@ impl StreamView<'_> {
         Some(self.0.duration()).filter(|duration| *duration != ffi::AV_NOPTS_VALUE && *duration > 0)
     }
 
-    /// Whether its pictures are shown in another order than they are decoded in.
+    /// Whether pictures are shown in another order than they are decoded in.
     pub(in crate::transcode) fn reorders(&self) -> bool {
         // SAFETY: parameters are valid.
         unsafe { (*self.par()).video_delay > 0 }
@@ -170,7 +170,7 @@ impl StreamView<'_> {
         collect(&self.0.metadata())
     }
 
-    /// The display matrix as the container has it.
+    /// The display matrix from the container.
     pub(in crate::transcode) fn display_matrix(&self) -> Option<[i32; 9]> {
         // SAFETY: the data belongs to the stream and is as long as `size` says.
         unsafe {
@@ -181,20 +181,20 @@ impl StreamView<'_> {
         }
     }
 
-    /// How the picture has to be turned.
+    /// The rotation and mirroring that the picture needs.
     pub(in crate::transcode) fn orientation(&self) -> Orientation {
         self.display_matrix().map(|m| orientation_of(&m)).unwrap_or_default()
     }
 
-    /// How many samples the demuxer's index names.
+    /// How many samples the demuxer's index has.
     pub(in crate::transcode) fn index_entries(&self) -> u64 {
         // SAFETY: the stream belongs to an open context.
         u64::try_from(unsafe { ffi::avformat_index_get_entries_count(self.0.as_ptr()) }).unwrap_or(0)
     }
 
-    /// Whether the index does more than leave out samples in front and at the end: hides some between others, shows some
-    /// twice, or in another order than they stand in. Pictures at the very end may be out of order: some that are hidden
-    /// stand between the last ones that are shown, which need them.
+    /// Whether the index does more than hide samples at the start and the end: hides some between others, shows some
+    /// twice, or in another order. Pictures at the very end may be out of order, because hidden ones that the last
+    /// shown ones need stand between them.
     pub(in crate::transcode) fn is_edited(&self) -> bool {
         const HIDDEN: u32 = ffi::AVINDEX_DISCARD_FRAME as u32;
         let (most_hidden, most_behind) = if self.kind() == StreamType::Video { (4, 16) } else { (0, 0) };
@@ -224,7 +224,7 @@ impl StreamView<'_> {
         false
     }
 
-    /// Whether a container-level key says that the samples are encrypted.
+    /// Whether the container has a key that marks the samples as encrypted.
     pub(in crate::transcode) fn is_encrypted(&self) -> bool {
         // SAFETY: as for the display matrix.
         let has_init_info = unsafe {
@@ -247,18 +247,18 @@ pub(super) fn collect(dictionary: &ff::DictionaryRef<'_>) -> BTreeMap<String, St
             if entry.is_null() {
                 return entries;
             }
-            // Not through ffmpeg-next's iterator, which takes the bytes for UTF-8 without looking.
+            // Not with ffmpeg-next's iterator, which assumes that the bytes are UTF-8 without checking.
             let (Some(key), Some(value)) = (text((*entry).key), text((*entry).value)) else { continue };
             entries.insert(key.to_ascii_lowercase(), value);
         }
     }
 }
 
-/// The rotation and mirroring that a display matrix (ISO/IEC 14496-12, 6.2.2) asks for, to the nearest right angle.
+/// The rotation and mirroring of a display matrix (ISO/IEC 14496-12, 6.2.2), rounded to the nearest right angle.
 fn orientation_of(m: &[i32; 9]) -> Orientation {
     let (a, b, c, d) = (i64::from(m[0]), i64::from(m[1]), i64::from(m[3]), i64::from(m[4]));
     let mirrored = a * d - b * c < 0;
-    // Undo the mirroring first (x -> -x), so that a pure rotation is left.
+    // Removes the mirroring first (x -> -x), so that a pure rotation is left.
     let (a, b) = if mirrored { (-a, -b) } else { (a, b) };
     let rotation_degrees = if a.abs() + d.abs() >= b.abs() + c.abs() {
         if a + d >= 0 { 0 } else { 180 }

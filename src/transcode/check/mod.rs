@@ -1,4 +1,4 @@
-//! Whether an output is what it should be: proofs for every job, measurements for the `bench` command.
+//! Checks of outputs: the proof that every job makes, and the measurements of the `bench` command.
 
 pub(super) mod measure;
 pub(super) mod prove;

@@ -1,4 +1,4 @@
-//! Reads each output again: an output that cannot be read is not published.
+//! Reads each output back. An output that cannot be read is not published.
 
 use ffmpeg_next as ff;
 
@@ -6,37 +6,37 @@ use crate::error::{Code, Fault};
 use crate::plan::{Output, Plan};
 use crate::transcode::av::{self, Decoder, Input};
 
-/// What the output has to be.
+/// What the output must be like.
 pub(in crate::transcode) struct Expectation<'a> {
     /// File in the scratch directory.
     pub(in crate::transcode) file: &'a str,
     /// Streams, codecs and sizes.
     pub(in crate::transcode) plan: &'a Plan,
-    /// Length of what was decoded or copied.
+    /// Length of what was decoded or copied, in ms.
     pub(in crate::transcode) duration_ms: u64,
-    /// Of one frame.
+    /// Duration of one frame, in ms.
     pub(in crate::transcode) frame_ms: u64,
 }
 
 #[cfg(test)]
 thread_local! {
-    /// Name of a file that does not pass in this thread, whatever is in it.
+    /// Name of a file that always fails its check in this thread.
     pub(in crate::transcode) static UNPROVEN: std::cell::Cell<&'static str> = const { std::cell::Cell::new("") };
 }
 
-/// What may be added to one frame as a difference in length.
+/// Allowed difference in length in addition to one frame.
 const TOLERANCE_MS: u64 = 50;
 
-/// Reads the output back: streams, length, index in front, every packet, and some of it decoded.
+/// Reads the output back: streams, length, index at the front, and every packet; decodes a part of it.
 ///
 /// # Errors
-/// [`Code::MediaProofFailed`] with what was wrong.
+/// [`Code::MediaProofFailed`] with the reason.
 pub(in crate::transcode) fn prove(expected: &Expectation<'_>) -> Result<(), Fault> {
     let _proving = stage!("prove").entered();
     let failed = |text: String| Fault::rejected(Code::MediaProofFailed, text);
     #[cfg(test)]
     if UNPROVEN.get() == expected.file {
-        return Err(failed("a test has it so".to_owned()));
+        return Err(failed("a test makes this file fail".to_owned()));
     }
     let demuxer = match expected.plan.output {
         Output::Mp3 => "mp3",
@@ -50,7 +50,7 @@ pub(in crate::transcode) fn prove(expected: &Expectation<'_>) -> Result<(), Faul
         return Err(failed(format!("the output has {} streams instead of {wanted}", input.stream_count())));
     }
     if expected.plan.output == Output::Mp4 && !moov_comes_first(expected.file) {
-        return Err(failed("the index is not in front".to_owned()));
+        return Err(failed("the output's index is not at the front".to_owned()));
     }
     let copied = expected.plan.video.as_ref().is_some_and(|track| track.settings().is_none());
     let run = if copied { COPIED_RUN } else { ENCODED_RUN };
@@ -67,16 +67,16 @@ struct Read {
     duration_ms: u64,
 }
 
-/// Packets that are decoded from a keyframe on: of a picture that somebody else has encoded enough to notice a stream that
-/// does not go on, of one that was encoded here the keyframe.
+/// How many packets are decoded after a keyframe: of a copied picture enough to notice a broken stream, of a picture
+/// that was encoded here only the keyframe.
 const COPIED_RUN: usize = 12;
 const ENCODED_RUN: usize = 1;
 
-/// Reads every packet; decodes the sound, and of the picture a `run` of packets at its start, its end, and more and more
-/// seldom in between.
+/// Reads every packet. Decodes the whole sound, and of the picture a run of `run` packets at the start, at the end, and
+/// in between at growing distances.
 ///
-/// In a `timed` container the end is where the timestamps say: a copied sound may have gaps. An MP3 has no others than
-/// those that its samples make.
+/// In a `timed` container the end is given by timestamps, because a copied sound may have gaps. An MP3 has no times but
+/// those of its samples.
 fn read_all(input: &mut Input, timed: bool, run: usize) -> Result<Read, String> {
     let mut readers = Vec::new();
     for stream in input.streams() {
@@ -87,7 +87,7 @@ fn read_all(input: &mut Input, timed: bool, run: usize) -> Result<Read, String> 
         match input.read(&mut packet) {
             Ok(true) => {}
             Ok(false) => break,
-            Err(error) => return Err(format!("the output breaks off: {error}")),
+            Err(error) => return Err(format!("the output cannot be read to its end: {error}")),
         }
         if let Some(reader) = readers.get_mut(packet.stream()) {
             reader.take(&packet)?;
@@ -145,23 +145,23 @@ impl StreamReader {
 struct PictureReader {
     decoder: Decoder<ff::frame::Video>,
     time_base: ff::Rational,
-    /// End of the last packet, or what the container says of it where that is later: how long the last picture is shown
-    /// stands nowhere else.
+    /// End of the last packet, or the container's end of the stream if that is later: nothing else says how long the
+    /// last picture is shown.
     end: i64,
     /// Packets in one run.
     run: usize,
-    /// Time of the keyframe that began the run, and how many packets are still to come.
+    /// Time of the keyframe that began the run, and how many packets it still has.
     running: Option<(i64, usize)>,
     frames: u64,
     concealed: u64,
-    /// When the next run is due.
+    /// Time from which on the next run may begin.
     next_ms: i64,
-    /// The last keyframe, where no run began with it.
+    /// The last keyframe, if no run began with it.
     last: Option<ff::Packet>,
     keyframes: u64,
 }
 
-/// Time between runs in ms, at least.
+/// Least time between runs in ms.
 const BETWEEN_RUNS_MS: i64 = 2000;
 
 impl PictureReader {
@@ -191,12 +191,12 @@ impl PictureReader {
                 self.next_ms = ms.saturating_add((ms / 8).max(BETWEEN_RUNS_MS));
                 (self.running, self.last) = (Some((pts, self.run)), None);
             } else {
-                // Only the packet's reference is kept, not a copy of its bytes.
+                // This keeps a reference to the packet, not a copy of its data.
                 self.last = Some(packet.clone());
             }
         }
         let Some((from, left)) = self.running else { return Ok(()) };
-        // What is shown before the keyframe may need what was not decoded.
+        // A picture shown before the keyframe may need one that was not decoded.
         if pts >= from {
             self.decode(Some(packet))?;
             self.running = Some((from, left - 1));
@@ -207,7 +207,7 @@ impl PictureReader {
         Ok(())
     }
 
-    /// Decodes it, also where an edit list hides it: then it is what the frames behind it need.
+    /// Decodes a packet, even if an edit list hides it, because pictures behind it need it.
     fn decode(&mut self, packet: Option<&ff::Packet>) -> Result<(), String> {
         let (frames, concealed) = (&mut self.frames, &mut self.concealed);
         let mut count = |frame: &mut ff::frame::Video| {

@@ -1,4 +1,4 @@
-//! Pictures that are made of the media: thumbnails, posters, waveforms.
+//! Pictures that are derived from the media: thumbnails, posters, waveforms.
 
 pub(super) mod picture;
 pub(super) mod poster;

@@ -1,4 +1,5 @@
-//! Frames as people should see them: upright, square pixels, BT.709, no transparency. And the thumbnail.
+//! Converts frames for display: upright, square pixels, BT.709, no transparency. Also makes the thumbnail and picks the
+//! poster.
 
 use ffmpeg_next as ff;
 
@@ -18,25 +19,26 @@ pub(in crate::transcode) fn upright(orientation: Orientation) -> String {
     format!("{mirror}{turn}")
 }
 
-/// Width and height before turning, of a picture that should have this size after it.
+/// The size before rotation of a picture that has this size after it.
 pub(in crate::transcode) fn before_turning((width, height): (u32, u32), orientation: Orientation) -> (u32, u32) {
     if orientation.rotation_degrees % 180 == 90 { (height, width) } else { (width, height) }
 }
 
-/// Luminance of reference white in cd/m² (ITU-R BT.2408, table 1): what becomes the white of a screen.
+/// Luminance of reference white in cd/m² (ITU-R BT.2408, table 1), which becomes white on the screen.
 const REFERENCE_WHITE_NITS: f64 = 203.0;
-/// Luminance above which highlights are cut: the nominal peak of HLG (ITU-R BT.2100, table 5), and what most PQ is made for.
+/// Luminance above which highlights are clipped: the nominal peak of HLG (ITU-R BT.2100, table 5), for which most PQ
+/// video is graded as well.
 const PEAK_NITS: f64 = 1000.0;
-/// Up to this share of reference white light is kept as it is; from there on it is rolled off up to the peak.
+/// Light up to this part of reference white is not changed. Above it, it is compressed gradually up to the peak.
 const KNEE: f64 = 0.75;
 
-/// The filters that bring high dynamic range to BT.709, at this size.
+/// The filters that convert high dynamic range to BT.709 at this size.
 pub(in crate::transcode) fn tone_map(width: u32, height: u32, color: av::FrameColor) -> String {
     let transfer = if color.transfer == 16 { "smpte2084" } else { "arib-std-b67" };
     let primaries = primaries_name(color.primaries).unwrap_or("2020");
     let matrix = if matches!(color.matrix, 0 | 2) { "2020_ncl" } else { matrix_name(color.matrix) };
     let peak = PEAK_NITS / REFERENCE_WHITE_NITS;
-    // Light is added up and mapped in linear RGB, where 1 is reference white.
+    // Scaling and tone mapping are done in linear RGB, where 1 is reference white.
     format!(
         "zscale=w={width}:h={height}:tin={transfer}:min={matrix}:pin={primaries}:t=linear:npl={REFERENCE_WHITE_NITS},\
          format=gbrpf32le,zscale=p=709,tonemap=tonemap=mobius:param={KNEE}:peak={peak:.4}:desat=0,\
@@ -44,8 +46,8 @@ pub(in crate::transcode) fn tone_map(width: u32, height: u32, color: av::FrameCo
     )
 }
 
-/// The filter that brings the wider primaries of BT.2020 and P3 to those of BT.709, at this size; none where a frame has
-/// others, or does not say which.
+/// The filter that converts the wider primaries of BT.2020 or P3 to BT.709 at this size; `None` if the frame has others
+/// or does not name them.
 pub(in crate::transcode) fn primaries(width: u32, height: u32, color: av::FrameColor) -> Option<String> {
     let from = primaries_name(color.primaries)?;
     let transfer = if color.transfer == 13 { "iec61966-2-1" } else { "709" };
@@ -53,7 +55,7 @@ pub(in crate::transcode) fn primaries(width: u32, height: u32, color: av::FrameC
     Some(format!("zscale=w={width}:h={height}:tin={transfer}:min={matrix}:pin={from}:t={transfer}:m=709:p=709:r=tv"))
 }
 
-/// zscale's name of primaries that are wider than BT.709's, by the numbers of ITU-T H.273.
+/// zscale's name of primaries that are wider than BT.709, by their number in ITU-T H.273.
 const fn primaries_name(number: u32) -> Option<&'static str> {
     match number {
         9 => Some("2020"),
@@ -63,7 +65,7 @@ const fn primaries_name(number: u32) -> Option<&'static str> {
     }
 }
 
-/// zscale's name of a matrix, by the numbers of ITU-T H.273; BT.709's for those that it does not know.
+/// zscale's name of a matrix, by its number in ITU-T H.273; BT.709 if zscale does not know the matrix.
 const fn matrix_name(number: u32) -> &'static str {
     match number {
         5 => "470bg",
@@ -73,8 +75,8 @@ const fn matrix_name(number: u32) -> &'static str {
     }
 }
 
-/// The filter that brings the colours of BT.2020 and P3, and of high dynamic range, to those of sRGB, at this size; none
-/// where they are there already or not said to be otherwise.
+/// The filter that converts the colours of BT.2020, P3 or high dynamic range to sRGB at this size; `None` if they are
+/// sRGB already or not tagged.
 pub(in crate::transcode) fn to_srgb(width: u32, height: u32, frame: &ff::frame::Video) -> Option<String> {
     let color = av::frame_color(frame);
     if matches!(color.transfer, 16 | 18) {
@@ -83,10 +85,10 @@ pub(in crate::transcode) fn to_srgb(width: u32, height: u32, frame: &ff::frame::
     primaries(width, height, color)
 }
 
-/// Lays a picture with transparency on white, as chat programs show it; others are returned as they are.
+/// Draws a picture with transparency over white, as chat programs show it. Other pictures are returned unchanged.
 ///
 /// # Errors
-/// Where the picture's format cannot be converted.
+/// If the picture's pixel format cannot be converted.
 pub(in crate::transcode) fn flatten(frame: ff::frame::Video) -> Result<ff::frame::Video, Fault> {
     if !av::has_alpha(&frame) {
         return Ok(frame);
@@ -110,10 +112,10 @@ pub(in crate::transcode) fn flatten(frame: ff::frame::Video) -> Result<ff::frame
     Ok(rgba)
 }
 
-/// A JPEG no larger than `max_side` on its longest side, of a frame that is already upright with square pixels.
+/// A JPEG whose longer side is at most `max_side`, from a frame that is already upright with square pixels.
 ///
 /// # Errors
-/// Where the encoder is missing.
+/// If the encoder is missing.
 pub(in crate::transcode) fn thumbnail(
     frame: &ff::frame::Video,
     (max_side, quality): (u32, u8),
@@ -125,7 +127,8 @@ pub(in crate::transcode) fn thumbnail(
     Ok((bytes, width, height))
 }
 
-/// The same shape within a square of `max_side`, never larger than it was, never without a side.
+/// The size of a picture of the same shape within a square of `max_side`: never larger than before, and each side at
+/// least 1.
 pub(in crate::transcode) fn fit((width, height): (u32, u32), max_side: u32) -> (u32, u32) {
     let long = u64::from(width.max(height).max(1));
     let scale = |side: u32| {
@@ -135,7 +138,7 @@ pub(in crate::transcode) fn fit((width, height): (u32, u32), max_side: u32) -> (
     if long <= u64::from(max_side) { (width.max(1), height.max(1)) } else { (scale(width), scale(height)) }
 }
 
-/// How much there is to see in a frame: the standard deviation of its luma, over a grid of samples.
+/// A measure of how much a frame shows: the standard deviation of its luma over a grid of samples.
 pub(in crate::transcode) fn detail(frame: &ff::frame::Video) -> f64 {
     let (width, height, stride) = (frame.width() as usize, frame.height() as usize, frame.stride(0));
     let luma = frame.data(0);
@@ -150,16 +153,16 @@ pub(in crate::transcode) fn detail(frame: &ff::frame::Video) -> f64 {
     (squares / f64::max(count, 1.0) - mean * mean).max(0.0).sqrt()
 }
 
-/// Enough to see for a poster.
+/// The detail that is enough for a poster.
 const ENOUGH_DETAIL: f64 = 18.0;
-/// Where a poster is looked for first: later than a fade-in, earlier than anybody gets bored.
+/// The preferred time of a poster: usually after a fade-in.
 const PREFERRED_MS: i64 = 1000;
-/// After this the best so far is taken, if there is anything to see in it.
+/// After this time the best frame so far is used, if it shows anything.
 const LATEST_MS: i64 = 15_000;
-/// Below this a frame shows nothing: black, or of one colour.
+/// A frame with less detail than this shows nothing: it is black or of a single colour.
 const SOME_DETAIL: f64 = 4.0;
 
-/// Picks the poster among the frames that pass.
+/// Picks the poster from the frames that it is offered.
 #[derive(Default)]
 pub(in crate::transcode) struct PosterPicker {
     best: Option<(f64, ff::frame::Video)>,
@@ -168,7 +171,7 @@ pub(in crate::transcode) struct PosterPicker {
 }
 
 impl PosterPicker {
-    /// Looks at an 8-bit planar YUV frame, four times a second.
+    /// Rates an 8-bit planar YUV frame. Frames less than a quarter of a second after the last one are skipped.
     pub(in crate::transcode) fn offer(&mut self, frame: &ff::frame::Video, ms: i64) {
         if self.done || self.looked_ms.is_some_and(|last| ms < last + 250) {
             return;
@@ -176,7 +179,7 @@ impl PosterPicker {
         self.looked_ms = Some(ms);
         let score = detail(frame);
         let good = score >= ENOUGH_DETAIL;
-        // A good frame at the preferred time beats a better one at the very start.
+        // A good frame at or after the preferred time replaces a better one from before it.
         let better = self.best.as_ref().is_none_or(|(best, _)| score > *best) || (good && ms >= PREFERRED_MS);
         if better {
             self.best = Some((score, av::reference(frame)));
@@ -184,12 +187,12 @@ impl PosterPicker {
         self.done = (good && ms >= PREFERRED_MS) || (ms >= LATEST_MS && self.shows_something());
     }
 
-    /// Whether the best so far is more than black.
+    /// Whether the best frame so far shows anything.
     pub(in crate::transcode) fn shows_something(&self) -> bool {
         self.best.as_ref().is_some_and(|(score, _)| *score >= SOME_DETAIL)
     }
 
-    /// Whether nothing better will be found.
+    /// Whether the search can end, because no better frame will be picked.
     pub(in crate::transcode) const fn is_done(&self) -> bool {
         self.done
     }
@@ -213,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn mirroring_comes_before_turning() {
+    fn mirroring_comes_before_rotation() {
         assert_eq!(upright(Orientation { rotation_degrees: 270, mirrored: true }), ",hflip,transpose=cclock");
         assert_eq!(upright(Orientation::default()), "");
     }

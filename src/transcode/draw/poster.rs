@@ -1,4 +1,5 @@
-//! Makes a poster (a still picture of a video) from keyframes that seeking finds, without decoding the whole video.
+//! Makes a poster (a still picture of a video) from keyframes that are found by seeking, without decoding the whole
+//! video.
 
 use ffmpeg_next as ff;
 
@@ -8,17 +9,18 @@ use crate::plan::{Facts, Media, Picture};
 use crate::task::Limits;
 use crate::transcode::av::{self, Decoder, Input, PictureFilter};
 
-/// Packets that are read after a seek before giving up on a frame.
+/// How many packets are read after a seek before the search for a frame ends.
 const PACKETS: usize = 400;
-/// Packets that are decoded of a film whose keyframes show nothing: three minutes at 25 frames a second, and some sound.
+/// How many packets are decoded of a video whose sampled keyframes show nothing: three minutes at 25 frames a second,
+/// with sound.
 const MOST_PACKETS: usize = 10_000;
-/// Later than all times at which keyframes were offered.
-const LOOKED_MS: i64 = 10_000;
+/// A time after all those at which the sampled keyframes were offered.
+const AFTER_SAMPLES_MS: i64 = 10_000;
 
-/// The best of a few keyframes, upright; none where nothing can be decoded.
+/// The best of a few keyframes, upright; `None` if none can be decoded.
 ///
 /// # Errors
-/// This machine's trouble; a film without a decodable keyframe just has no poster.
+/// Failures of this machine. A video without a decodable keyframe has no poster, which is no error.
 pub(in crate::transcode) fn poster_of(
     input: &mut Input,
     facts: &Facts,
@@ -31,11 +33,11 @@ pub(in crate::transcode) fn poster_of(
     let length = i64::try_from(facts.duration_ms.unwrap_or(0)).unwrap_or(0);
     input.keep_only(&[index]);
     let mut picker = PosterPicker::default();
-    // The picker prefers what it is offered from one second on; places are offered as if they were in order.
+    // The picker prefers frames from one second on. Sampled frames are offered as if they followed each other in time.
     let mut offered_ms = 1000;
     let eighth = |n: i64| length * n / 8;
     let places = [1000.min(length / 2), eighth(2), eighth(4), 0];
-    // Where those show nothing: a film that is dark for long.
+    // More places if the first ones show nothing, as in a video that is dark for a long time.
     let more = [eighth(6), eighth(7), eighth(1), eighth(3), eighth(5), length * 15 / 16];
     for (n, place) in places.into_iter().chain(more).enumerate() {
         let enough = picker.is_done() || (n >= places.len() && picker.shows_something());
@@ -52,20 +54,20 @@ pub(in crate::transcode) fn poster_of(
     }
     if !picker.shows_something() && input.seek_ms(0).is_ok() {
         decoder.flush();
-        look_through(input, (index, source), &mut decoder, &mut picker)?;
+        search_from_start(input, (index, source), &mut decoder, &mut picker)?;
     }
     Ok(picker.into_frame())
 }
 
-/// Decodes a film from its start until there is something to see: its keyframes show nothing.
-fn look_through(
+/// Decodes a video from its start until a frame shows something. Used when its keyframes show nothing.
+fn search_from_start(
     input: &mut Input,
     (index, source): (usize, &Picture),
     decoder: &mut Decoder<ff::frame::Video>,
     picker: &mut PosterPicker,
 ) -> Result<(), Fault> {
     let time_base = input.stream(index).map_or(ff::Rational::new(1, 1000), |stream| stream.time_base());
-    // The picker looks at frames that are a quarter of a second apart; the others need not be converted for it.
+    // The picker only rates frames that are a quarter of a second apart, so the others are not converted for it.
     let mut next_ms = i64::MIN;
     let mut packet = ff::Packet::empty();
     for _ in 0..MOST_PACKETS {
@@ -79,7 +81,7 @@ fn look_through(
                     next_ms = ms.saturating_add(250);
                     let frame = std::mem::replace(frame, ff::frame::Video::empty());
                     if let Ok(frame) = show(frame, source) {
-                        picker.offer(&frame, ms.max(1000).saturating_add(LOOKED_MS));
+                        picker.offer(&frame, ms.max(1000).saturating_add(AFTER_SAMPLES_MS));
                     }
                 }
                 Ok(())
@@ -112,8 +114,8 @@ fn first_frame(
         }
         decoder.push(Some(&packet), &mut keep)?;
         ended = false;
-        // What an edit list hides is no poster: it is decoded, and the first frame behind it is taken. Else one keyframe is
-        // enough; draining gets it out without the frames that follow.
+        // A frame that an edit list hides is not used: it is decoded, and the first frame behind it is taken. Otherwise
+        // one keyframe is enough; draining the decoder returns it without the frames that follow.
         if !av::is_hidden(&packet) {
             break;
         }
@@ -124,7 +126,7 @@ fn first_frame(
     Ok(found)
 }
 
-/// A decoded frame as a film shows it, in 8-bit planar YUV.
+/// Converts a decoded frame as the video output would show it, to 8-bit planar YUV.
 pub(in crate::transcode) fn show(mut frame: ff::frame::Video, source: &Picture) -> Result<ff::frame::Video, ff::Error> {
     av::assume_color(&mut frame);
     let (width, height) = picture::before_turning(source.displayed(), source.orientation);
@@ -133,10 +135,10 @@ pub(in crate::transcode) fn show(mut frame: ff::frame::Video, source: &Picture) 
     PictureFilter::apply(&frame, &chain)
 }
 
-/// The picture that goes with a sound, or none where it cannot be read.
+/// The cover picture of a sound; `None` if it cannot be read.
 ///
 /// # Errors
-/// This machine's trouble.
+/// Failures of this machine.
 pub(in crate::transcode) fn cover_of(
     input: &Input,
     facts: &Facts,

@@ -1,4 +1,4 @@
-//! Peaks of a sound, as numbers for players that draw, and as a picture for those that do not.
+//! The waveform of a sound: peaks as numbers for players that draw it themselves, and as a picture for others.
 
 use ffmpeg_next as ff;
 
@@ -7,7 +7,7 @@ use crate::events::Peaks;
 use crate::profile::WaveformProfile;
 use crate::transcode::av;
 
-/// Collects a minimum and a maximum for each stretch of samples.
+/// Collects the minimum and the maximum of each interval of samples.
 pub(in crate::transcode) struct PeakMeter {
     channels: usize,
     sample_rate_hz: u32,
@@ -19,7 +19,7 @@ pub(in crate::transcode) struct PeakMeter {
 }
 
 impl PeakMeter {
-    /// For a sound of known length: `frames` samples in each channel.
+    /// A meter for a sound of known length: `frames` samples in each channel.
     pub(in crate::transcode) fn new(
         channels: u32,
         sample_rate_hz: u32,
@@ -39,7 +39,7 @@ impl PeakMeter {
         }
     }
 
-    /// Adds interleaved samples, times `gain`.
+    /// Adds interleaved samples, multiplied by `gain`.
     pub(in crate::transcode) fn push(&mut self, interleaved: &[f32], gain: f32) {
         for frame in interleaved.chunks_exact(self.channels) {
             for sample in frame {
@@ -58,7 +58,7 @@ impl PeakMeter {
         (self.filled, self.low, self.high) = (0, 0.0, 0.0);
     }
 
-    /// The peaks in audiowaveform's format.
+    /// The peaks in the format of audiowaveform.
     pub(in crate::transcode) fn finish(mut self) -> Peaks {
         if self.filled > 0 || self.pairs.is_empty() {
             self.close();
@@ -84,10 +84,11 @@ const BAR: u32 = 3;
 const GAP: u32 = 2;
 const COLOR: [u8; 4] = [0x3b, 0x82, 0xf6, 0xff];
 
-/// The peaks as bars on a transparent ground, loudest bar at full height, so that quiet speech is still seen.
+/// Draws the peaks as bars on a transparent background. The loudest bar has the full height, so that quiet speech is
+/// visible.
 ///
 /// # Errors
-/// Where the PNG encoder is missing.
+/// If the PNG encoder is missing.
 pub(in crate::transcode) fn draw(peaks: &Peaks, profile: &WaveformProfile) -> Result<Vec<u8>, Fault> {
     let (width, height) = (profile.width, profile.height);
     let mut frame = ff::frame::Video::new(ff::format::Pixel::RGBA, width, height);
@@ -96,7 +97,7 @@ pub(in crate::transcode) fn draw(peaks: &Peaks, profile: &WaveformProfile) -> Re
     let heights = bar_heights(peaks, bars);
     let loudest = heights.iter().copied().max().unwrap_or(0).max(1);
     for (n, level) in (0_u32..).zip(heights) {
-        // At least a dot, so that silence is a line and not nothing.
+        // At least a dot, so that silence is visible as a line.
         let tall = (u32::from(level) * (height - 4) / u32::from(loudest)).max(2);
         fill(&mut frame, n * (BAR + GAP), (height - tall) / 2, tall);
     }

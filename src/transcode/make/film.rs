@@ -1,4 +1,4 @@
-//! Makes the outputs of a video: encodes or copies, keeps to `max_bytes`, and makes a poster (a still picture).
+//! Makes the outputs of a video: encodes or copies its streams within `max_bytes`, and makes the poster.
 
 use ffmpeg_next as ff;
 
@@ -15,18 +15,18 @@ use crate::transcode::read::probe;
 use crate::transcode::still::write_thumbnail;
 use crate::vocabulary::{Action, Reason, Role};
 
-/// A film that was made and proven.
+/// A video output that was written and checked.
 struct MadeFilm {
     plan: Plan,
     findings: Findings,
     poster: Option<ff::frame::Video>,
     file: &'static str,
-    /// Why the file is not to be published, where it did not pass its proof.
+    /// Why the file must not be published, if it did not pass its check.
     unproven: Option<String>,
 }
 
 const ENCODED: &str = "video.mp4";
-/// The original's streams, written where the encoded ones came out larger.
+/// The name of an output with the original's streams, written if the encoded ones are larger.
 const ORIGINAL_STREAMS: &str = "streams.mp4";
 
 pub(super) fn make_film(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<(Plan, Findings), Fault> {
@@ -43,7 +43,7 @@ pub(super) fn make_film(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'
         }
     };
     let MadeFilm { plan, mut findings, poster, file, .. } = keep_instead(facts, done, job)?;
-    // A copied picture was not decoded: a keyframe is looked up.
+    // A copied picture was not decoded, so the poster is made from its keyframes.
     let poster = match (poster, &plan.video) {
         (None, Some(track)) => {
             poster::poster_of(&mut probe::open(INPUT, facts.container)?, facts, track.index, job.limits)?
@@ -74,7 +74,8 @@ fn playback(facts: &Facts, plan: &Plan, file: &str, duration_ms: u64) -> Result<
     })
 }
 
-/// What was encoded is not to be published where it is unproven: the original's streams are, or else the original as it is.
+/// If the encoded output did not pass its check, returns an output with the original's streams, or else the original
+/// itself.
 fn keep_instead(facts: &Facts, mut done: MadeFilm, job: &mut Job<'_>) -> Result<MadeFilm, Fault> {
     let Some(why) = done.unproven.take() else { return Ok(done) };
     if let Some(remux) = remux_instead(facts, &why, job)
@@ -83,7 +84,7 @@ fn keep_instead(facts: &Facts, mut done: MadeFilm, job: &mut Job<'_>) -> Result<
         return Ok(kept);
     }
     if let Some(loudness) = &mut done.findings.loudness {
-        // Measured, but left alone.
+        // Loudness was measured but not changed.
         loudness.gain_db = 0.0;
     }
     Ok(MadeFilm { plan: original_instead(&why), ..done })
@@ -104,7 +105,7 @@ fn encode_video(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> R
         Ok(MadeFilm { unproven: Some(why), .. }) | Err(why) => why,
         Ok(done) => return Ok(done),
     };
-    // A stream that looked fine is not: encoded, it is.
+    // The stream could not be copied correctly, so it is encoded instead.
     let plan = encode_plan(facts, job.profile, ("proof", &why));
     encode_and_prove(probe::open(INPUT, facts.container)?, facts, plan, job)
 }
@@ -123,7 +124,8 @@ fn encode_and_prove(input: Input, facts: &Facts, mut plan: Plan, job: &mut Job<'
     Ok(MadeFilm { plan, findings: made.findings, poster: made.poster, file: ENCODED, unproven })
 }
 
-/// *Never larger*: the original's streams instead, with the poster; none where they do not pass, and what was encoded stays.
+/// The *never larger* rule: an output with the original's streams and the poster. `None` if that does not pass its
+/// check; then the encoded output stays.
 fn keep_streams(
     facts: &Facts,
     mut plan: Plan,
@@ -131,13 +133,16 @@ fn keep_streams(
     job: &mut Job<'_>,
 ) -> Result<Option<MadeFilm>, Fault> {
     let findings = if plan.action == Action::Encoded {
-        // The picture is kept, its sound no player of MP4 knows.
+        // The picture can be copied, but MP4 players cannot play the codec of the sound.
         let input = probe::open(INPUT, facts.container)?;
         let kept = encode_once(input, facts, &mut plan, ORIGINAL_STREAMS, job).and_then(|kept| {
             prove(&expectation(ORIGINAL_STREAMS, &plan, &kept))?;
             let size = size_of(ORIGINAL_STREAMS)?;
             match job.profile.max_bytes.filter(|max| size > *max) {
-                Some(_) => Err(Fault::rejected(Code::MediaProofFailed, "above max_bytes")),
+                Some(_) => Err(Fault::rejected(
+                    Code::MediaProofFailed,
+                    "the output with the original's streams is above max_bytes",
+                )),
                 None => Ok(kept.findings),
             }
         });
@@ -165,15 +170,16 @@ fn encode_once(mut input: Input, facts: &Facts, plan: &mut Plan, file: &str, job
     let made = film::encode_film(&mut input, facts, plan, file, job)?;
     if let Some(track) = plan.audio.take_if(|_| !made.has_sound) {
         let reason = match made.unread_sound {
-            0 => note("drop", "empty", "declared, but without a sample".to_owned()),
-            _ => note("drop", "undecodable", "none of its packets can be decoded".to_owned()),
+            0 => note("drop", "empty", "the stream is declared but has no sample".to_owned()),
+            _ => note("drop", "undecodable", "none of the stream's packets can be decoded".to_owned()),
         };
         plan.reasons.push(Reason { stream: Some(track.index), ..reason });
     }
     Ok(made)
 }
 
-/// Two steps: the rate that the budget affords, then a little less. What does not fit then, does not fit.
+/// Two attempts: with the bit rate that the budget allows, then with a slightly lower one. A video that is still too
+/// large does not fit.
 fn encode_to_budget(
     facts: &Facts,
     plan: &mut Plan,
@@ -202,7 +208,7 @@ fn encode_to_budget(
             )
         });
         let Some(settings) = fitted else { break };
-        let text = format!("{}x{} within {max_bytes} bytes", settings.width, settings.height);
+        let text = format!("encoded at {}x{} to fit into {max_bytes} bytes", settings.width, settings.height);
         if let Some(track) = &mut plan.video {
             track.how = How::Encode(settings);
         }
@@ -212,5 +218,5 @@ fn encode_to_budget(
             return Ok(made);
         }
     }
-    Err(Fault::rejected(Code::MediaCannotFit, format!("{duration_ms} ms of film do not fit into {max_bytes} bytes")))
+    Err(Fault::rejected(Code::MediaCannotFit, format!("{duration_ms} ms of video do not fit into {max_bytes} bytes")))
 }

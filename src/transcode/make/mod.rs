@@ -1,4 +1,4 @@
-//! Makes what the plan says, and decides what follows when an output is too large or fails its check.
+//! Makes the planned outputs, and decides what to do if an output is too large or fails its check.
 
 mod film;
 mod sound;
@@ -16,10 +16,10 @@ use crate::plan::{Facts, Media, Output, Plan, StreamFacts, plan as plan_of, remu
 use crate::task::{INPUT, Report};
 use crate::vocabulary::{Action, Kind, Reason};
 
-/// Carries out the plan and proves its result.
+/// Carries out the plan and checks the result.
 ///
 /// # Errors
-/// A limit, [`Code::MediaUnreadable`], [`Code::MediaCannotFit`], this machine's trouble.
+/// A limit, [`Code::MediaUnreadable`], [`Code::MediaCannotFit`], or a failure of this machine.
 pub(super) fn make(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<Report, Fault> {
     if plan.output == Output::Nothing {
         return Ok(report(facts, plan, Findings::default()));
@@ -38,8 +38,8 @@ pub(super) fn make(input: Input, facts: &Facts, plan: Plan, job: &mut Job<'_>) -
     Ok(report(facts, plan, findings))
 }
 
-/// The facts without the track that turned out to hold nothing, where there is another one of its kind: containers without
-/// an index do not say which of their tracks are empty.
+/// The facts without a track that turned out to be empty, if there is another one of its kind. Containers without an
+/// index do not say which of their tracks are empty.
 fn other_track(
     facts: &Facts,
     (video, audio): (Option<usize>, Option<usize>),
@@ -64,16 +64,16 @@ fn other_track(
     Some(facts)
 }
 
-/// What came of keeping streams as they are.
+/// The result of an attempt to keep streams unchanged.
 enum CopyAttempt {
-    /// They can be played.
+    /// Players can play them.
     Proven(Findings),
-    /// They cannot, for this reason and in these words.
+    /// Players cannot: the stable reason, and an explanation.
     Not(&'static str, String),
 }
 
-/// Copies the planned streams into `file` and proves the result; where not even the container changes, the original is
-/// what is proven.
+/// Copies the planned streams into `file` and checks the result. If the container stays as well, the original is
+/// checked instead.
 fn keep(
     facts: &Facts,
     plan: &Plan,
@@ -97,14 +97,17 @@ fn keep(
         return Ok(CopyAttempt::Not("proof", format!("{bad_packets} packets are damaged")));
     }
     if copied && facts.kind == Kind::Audio {
-        // Every packet was decoded on the way to the waveform.
+        // Every packet was decoded for the waveform, which proves that the sound is playable.
         return Ok(CopyAttempt::Proven(findings));
     }
     if let Some(max_bytes) = job.profile.max_bytes
         && !copied
         && size_of(file)? > max_bytes
     {
-        return Ok(CopyAttempt::Not("budget", format!("another container takes it above {max_bytes} bytes")));
+        return Ok(CopyAttempt::Not(
+            "budget",
+            format!("in another container the file would be larger than {max_bytes} bytes"),
+        ));
     }
     let duration_ms = duration_ms.or(findings.duration_ms).unwrap_or(0);
     let frame_ms = if facts.kind == Kind::Audio { AUDIO_FRAME_MS } else { facts.frame_ms() };
@@ -114,7 +117,7 @@ fn keep(
     })
 }
 
-/// Where streams cannot be kept as they are, the reason: encoded, they may pass.
+/// Turns a failed check into its reason: the streams cannot be kept, but may pass the check when encoded.
 fn or_why_not<T>(kept: Result<T, Fault>) -> Result<Result<T, String>, Fault> {
     match kept {
         Ok(kept) => Ok(Ok(kept)),
@@ -123,7 +126,7 @@ fn or_why_not<T>(kept: Result<T, Fault>) -> Result<Result<T, String>, Fault> {
     }
 }
 
-/// Of the longest MP3 or AAC frame, rounded up: 1152 samples at 16 kHz.
+/// The longest frame of MP3 or AAC: 1152 samples at 16 kHz, rounded up.
 const AUDIO_FRAME_MS: u64 = 72;
 
 fn format_of(plan: &Plan) -> &'static str {
@@ -134,7 +137,8 @@ fn format_of(plan: &Plan) -> &'static str {
     }
 }
 
-/// *Never larger*: the plan that keeps the streams, where encoding made a playable file larger than the tolerance.
+/// The *never larger* rule: the plan that keeps the streams, if encoding made a playable file larger than the
+/// tolerance.
 fn remux_if_larger(facts: &Facts, size: u64, job: &Job<'_>) -> Option<Plan> {
     #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
     let larger = size as f64 > facts.size_bytes as f64 * job.profile.larger_tolerance;
@@ -142,8 +146,8 @@ fn remux_if_larger(facts: &Facts, size: u64, job: &Job<'_>) -> Option<Plan> {
     if larger && fits { remux_plan(facts, job.profile) } else { None }
 }
 
-/// Where the source can be decoded and what was encoded does not pass its proof: the plan that keeps the source's streams
-/// as they are, where players know their codecs.
+/// If the encoded output did not pass its check: the plan that keeps the source's streams unchanged, if players know
+/// their codecs.
 fn remux_instead(facts: &Facts, why: &str, job: &Job<'_>) -> Option<Plan> {
     let mut plan = remux_plan(facts, job.profile)?;
     for entry in plan.reasons.iter_mut().filter(|entry| entry.verdict == "copy") {
@@ -152,13 +156,13 @@ fn remux_instead(facts: &Facts, why: &str, job: &Job<'_>) -> Option<Plan> {
     Some(plan)
 }
 
-/// And where they cannot be kept either: the original is what people open.
+/// If the streams cannot be kept either: the plan in which people open the original.
 fn original_instead(why: &str) -> Plan {
     let reasons = vec![note("keep", PROOF_FAILED, why.to_owned())];
     Plan { output: Output::Nothing, action: Action::KeptOriginal, video: None, audio: None, reasons }
 }
 
-/// Word in events for a file that was not encoded because what came of it did not pass its proof.
+/// The word in events for a file that was not encoded because the encoded output did not pass its check.
 const PROOF_FAILED: &str = "proof-failed";
 
 fn note(verdict: &str, reason: &str, detail: String) -> Reason {

@@ -1,4 +1,4 @@
-//! Makes the outputs of a sound: decode, measure, encode or keep, peaks.
+//! Makes the outputs of a sound: decodes and measures it, encodes or keeps it, and writes its peaks.
 
 use ffmpeg_next as ff;
 
@@ -19,17 +19,17 @@ use crate::transcode::read::probe;
 use crate::transcode::still::write_thumbnail;
 use crate::vocabulary::{Action, Role};
 
-/// A sound that was made and proven.
+/// A sound output that was written and checked.
 struct MadeSound {
     plan: Plan,
     peaks: PeakMeter,
-    /// None where the original is what people open.
+    /// `None` if people open the original.
     file: Option<&'static str>,
 }
 
-/// MP3, or Ogg: the name of the object is another.
+/// The name of the encoded file, for MP3 and Ogg alike. The object gets its own name.
 const ENCODED: &str = "audio.mp3";
-/// The original's stream, where its container was written anew, or where the encoded one came out larger.
+/// The name of an output with the original's stream: in another container, or because the encoded one was larger.
 const ORIGINAL_STREAM: &str = "stream";
 
 pub(super) fn make_sound(
@@ -45,16 +45,17 @@ pub(super) fn make_sound(
         None => keep_sound(&mut sound, facts, plan, job)?,
     };
     if plan.action != Action::Encoded {
-        // Measured, but left alone.
+        // Loudness was measured but not changed.
         sound.loudness.gain_db = 0.0;
     }
     if let Some(channel) = sound.taken_channel().filter(|_| plan.action == Action::Encoded) {
-        let text = format!("two channels of opposite polarity cancel each other: channel {channel} is taken alone");
+        let text =
+            format!("the two channels have opposite polarity and cancel each other: only channel {channel} is used");
         plan.reasons.push(note("encode", "opposite-polarity", text));
     }
     let (object, mime_type, codec) = match plan.output {
         Output::M4a => ("audio.m4a", "audio/mp4", "aac"),
-        // The parameter is part of what channels ask for.
+        // The MIME type with the codecs parameter, which channels require.
         Output::Ogg => ("audio.ogg", "audio/ogg; codecs=opus", "opus"),
         Output::Mp3 | Output::Mp4 | Output::Nothing => ("audio.mp3", "audio/mpeg", "mp3"),
     };
@@ -77,7 +78,7 @@ pub(super) fn make_sound(
     Ok((plan, findings))
 }
 
-/// The decode that measures a sound, and the only one unless it is long, or was lost where its channels were mixed.
+/// Decodes and measures a sound. It is decoded again only if it is long, or if mixing its channels cancelled the sound.
 fn decode_sound(input: Input, facts: &Facts, plan: &Plan, job: &mut Job<'_>) -> Result<(Sound, Findings), Fault> {
     let (sound, findings) = decode_mixed(input, facts, plan, Mix::All, job)?;
     match sound.opposed {
@@ -86,7 +87,7 @@ fn decode_sound(input: Input, facts: &Facts, plan: &Plan, job: &mut Job<'_>) -> 
     }
 }
 
-/// One decode. A cover that passes by becomes the thumbnail.
+/// Decodes once. A cover picture among the packets becomes the thumbnail.
 fn decode_mixed(
     mut input: Input,
     facts: &Facts,
@@ -161,7 +162,7 @@ fn encode_sound(
     write_sound(sound, &settings, facts, Some(&mut peaks))?;
     let size = size_of(ENCODED)?;
     if let Some(most) = preferred.filter(|most| size > *most) {
-        let text = format!("{size} bytes, better at most {most}: speech would not stay good");
+        let text = format!("{size} bytes, wanted are at most {most}: a lower bit rate would spoil speech");
         plan.reasons.push(note("encode", "above-preferred", text));
     }
     if let Some(max_bytes) = job.profile.max_bytes.filter(|max| size > *max) {
@@ -176,7 +177,7 @@ fn encode_sound(
             return Err(cannot_fit);
         }
     } else if sound.bad_packets == 0
-        // Damage that a decoder steps over would go out as it came.
+        // The copied stream would contain damage that a decoder can skip.
         && let Some(remux) = remux_if_larger(facts, size, job)
         && let CopyAttempt::Proven(_) = keep(facts, &remux, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?
     {
@@ -190,7 +191,7 @@ fn encode_sound(
     }
 }
 
-/// What was encoded is not to be published: the original's stream is, or else the original as it is.
+/// If the encoded output must not be published: the original's stream, or else the original itself.
 fn keep_instead(sound: &mut Sound, facts: &Facts, why: &str, job: &mut Job<'_>) -> Result<MadeSound, Fault> {
     if sound.bad_packets == 0
         && let Some(remux) = remux_instead(facts, why, job)
@@ -212,7 +213,7 @@ fn set_audio(plan: &mut Plan, settings: AudioSettings) {
     }
 }
 
-/// The rare second decode: a budget, or a copy that failed, wants another sample rate than was decoded to.
+/// Decodes again if a budget, or a failed copy, needs another sample rate than the one decoded to. Rare.
 fn have_format(
     sound: &mut Sound,
     settings: &AudioSettings,
@@ -251,7 +252,7 @@ fn write_sound(
         sample_aspect_ratio: None,
     };
     let mut muxer = match settings.codec {
-        // Nothing of what the file says of itself: who it goes to is a customer.
+        // No tags: the recipient is a customer, and the file's own metadata may be personal.
         AudioCodec::Opus => {
             Muxer::create(ENCODED, "ogg", vec![stream], &[], &[]).map_err(av::writing("starting the output"))?
         }
@@ -261,7 +262,7 @@ fn write_sound(
     stage!("write").in_scope(|| muxer.finish()).map_err(av::writing("writing the index"))
 }
 
-/// The sound is fine as it is; at most its container is written anew.
+/// Keeps the sound unchanged; at most its container is replaced.
 fn keep_sound(sound: &mut Sound, facts: &Facts, plan: Plan, job: &mut Job<'_>) -> Result<MadeSound, Fault> {
     let kept = match sound.bad_packets {
         0 => keep(facts, &plan, ORIGINAL_STREAM, Some(sound.duration_ms()), job)?,

@@ -1,6 +1,6 @@
 //! Tests what happens to a file whose encoded output fails its check. No known file has one, so the test makes the
 //! check fail.
-#![expect(unsafe_code, reason = "a thread with a working directory of its own is to be had from the C library only")]
+#![expect(unsafe_code, reason = "only the C library can give a thread its own working directory")]
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::task::{INPUT, JobSpec, Report, Task};
 use crate::transcode::check::prove::UNPROVEN;
 use crate::vocabulary::{Action, Role};
 
-/// Normalizes a fixture while outputs of the name `unproven` do not pass.
+/// Normalizes a fixture, while outputs with the name `unproven` fail their check.
 fn make(fixture: &str, unproven: &'static str, change: fn(&mut RawProfile)) -> Report {
     let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
     let dir = tempfile::tempdir().expect("a directory");
@@ -31,7 +31,7 @@ fn make(fixture: &str, unproven: &'static str, change: fn(&mut RawProfile)) -> R
     };
     let spec = JobSpec { task: Task::Normalize, profile, limits, threads: 1, nice: 0 };
     let job = move || {
-        // SAFETY: nothing is passed; from here on this thread alone has another working directory.
+        // SAFETY: no pointers are passed; from here on this thread has its own working directory.
         assert_eq!(unsafe { libc::unshare(libc::CLONE_FS) }, 0);
         std::env::set_current_dir(dir.path()).expect("its directory");
         UNPROVEN.set(unproven);
@@ -52,7 +52,7 @@ fn says(report: &Report, verdict: &str) {
 }
 
 #[test]
-fn a_sound_whose_encode_is_unproven_is_kept_as_it_came() {
+fn a_sound_whose_encoded_output_fails_its_check_is_kept_unchanged() {
     let report = make("voice-note.ogg", "audio.mp3", |_| ());
     assert_eq!(report.action, Action::KeptOriginal);
     says(&report, "keep");
@@ -61,7 +61,7 @@ fn a_sound_whose_encode_is_unproven_is_kept_as_it_came() {
 }
 
 #[test]
-fn its_stream_is_kept_where_players_know_the_codec() {
+fn its_stream_is_kept_if_players_know_the_codec() {
     let report = make("music.mp3", "audio.mp3", |profile| profile.audio.stereo_bit_rate = 32_000);
     assert!([Action::Copied, Action::Remuxed].contains(&report.action), "{report:?}");
     says(&report, "copy");
@@ -70,7 +70,7 @@ fn its_stream_is_kept_where_players_know_the_codec() {
 }
 
 #[test]
-fn a_film_whose_encode_is_unproven_is_kept_as_it_came_with_its_poster() {
+fn a_video_whose_encoded_output_fails_its_check_is_kept_unchanged_with_its_poster() {
     let report = make("browser.webm", "video.mp4", |_| ());
     assert_eq!(report.action, Action::KeptOriginal);
     says(&report, "keep");
@@ -79,7 +79,7 @@ fn a_film_whose_encode_is_unproven_is_kept_as_it_came_with_its_poster() {
 }
 
 #[test]
-fn its_streams_are_kept_where_players_know_the_codecs() {
+fn its_streams_are_kept_if_players_know_the_codecs() {
     let report = make("conforming.mp4", "video.mp4", |profile| profile.video.max_short_side = 100);
     assert_eq!(report.action, Action::Copied, "{report:?}");
     says(&report, "copy");

@@ -1,4 +1,4 @@
-//! Streams that conform already: packets are copied unchanged, and only the container is written anew, if at all.
+//! Copies the packets of streams unchanged into a new container, or only reads them.
 
 use ffmpeg_next as ff;
 
@@ -10,21 +10,21 @@ use crate::transcode::av::{self, Input, Muxer, OutputStream};
 use crate::transcode::job::{Findings, Job};
 use crate::transcode::read::probe::check_duration;
 
-/// Where packets go: to a file, or nowhere (the bytes are the original's, and only their soundness is in question).
+/// Where packets go.
 pub(in crate::transcode) enum Target<'a> {
-    /// Write this file in this format.
+    /// Into this file in this format.
     File(&'a str, &'a str),
-    /// Read all packets and count.
+    /// Nowhere: they are only read and counted, because the output is the original itself.
     Nowhere,
 }
 
-/// Options of the MP4 muxer that every output has: the index in front, so that playing starts while loading.
+/// Options of the MP4 muxer for every output: the index comes first, so that playback can start while the file loads.
 pub(in crate::transcode) const MP4_OPTIONS: &[(&str, &str)] = &[("movflags", "+faststart")];
 
 /// Copies the planned streams.
 ///
 /// # Errors
-/// A limit, a file that holds no packets at all, or [`Code::MediaProofFailed`] where no container takes them as they are.
+/// A limit, a file without packets, or [`Code::MediaProofFailed`] if no container accepts the streams unchanged.
 pub(in crate::transcode) fn copy_streams(
     input: &mut Input,
     facts: &Facts,
@@ -52,13 +52,13 @@ pub(in crate::transcode) fn copy_streams(
     })?;
     (findings.damage.packets, findings.damage.bad_packets) = (packets, bad_packets);
     if findings.damage.packets == 0 {
-        return Err(Fault::rejected(Code::MediaUnreadable, "the container holds no packets"));
+        return Err(Fault::rejected(Code::MediaUnreadable, "the container has no packets"));
     }
     if copier.written.contains(&0) {
-        return Err(Fault::rejected(Code::MediaProofFailed, "one of its streams has no packets"));
+        return Err(Fault::rejected(Code::MediaProofFailed, "one of the planned streams has no packets"));
     }
     if let Some(end_ms) = plan.video.as_ref().and_then(|track| facts.picture_end_ms(track.index)) {
-        // How long the last picture is shown, its packet may not say.
+        // The last packet may not say how long its picture is shown, so the container's end is used.
         let end_us = end_ms.saturating_mul(1000).saturating_sub(input.start_us());
         if end_us > copier.last_us + facts.last_frame_tolerance_us() {
             copier.last_us = end_us;
@@ -75,9 +75,9 @@ struct Copier {
     muxer: Option<Muxer>,
     time_bases: Vec<ff::Rational>,
     visible: Vec<Visible>,
-    /// Packets that were written, of each track.
+    /// Packets written of each track.
     written: Vec<u64>,
-    /// The file's start, in each track's time base: outputs start at zero.
+    /// The file's start in each track's time base; outputs start at zero.
     offsets: Vec<i64>,
     first_us: i64,
     last_us: i64,
@@ -113,7 +113,8 @@ impl Copier {
                 Some(match (*format, outputs.len()) {
                     ("mp3", 1) => {
                         let mut output = outputs.swap_remove(0);
-                        // Where libav starts an MP3 is behind what the encoder put in front, as its tag says: so says ours.
+                        // libav starts an MP3 behind the encoder's padding, as its tag says. The output's tag says the
+                        // same.
                         let start = streams.first().and_then(av::StreamView::start).unwrap_or(0);
                         let rate = streams.first().map_or(1, |stream| stream.sample_rate().max(1).cast_signed());
                         let padding = av::rescale(start, output.time_base, ff::Rational::new(1, rate));
@@ -138,7 +139,7 @@ impl Copier {
         visible[track].take(packet, &mut |packet| {
             written[track] += 1;
             if let Some(pts) = packet.pts().or(packet.dts()) {
-                // What an edit list hides in front of the start is not part of what people see.
+                // Packets that an edit list hides before the start are not shown, so they do not count.
                 let start = av::rescale(pts, time_base, US).max(0);
                 let end = av::rescale(pts.saturating_add(packet.duration().max(0)), time_base, US);
                 *first_us = (*first_us).min(start);
@@ -156,13 +157,13 @@ impl Copier {
     }
 }
 
-/// Starts an MP3 with what [`Facts::tags`] allows, and nothing where there is none.
+/// Starts an MP3 with the tags in [`Facts::tags`]; without a tag block if there are none.
 ///
 /// # Errors
-/// This machine's trouble.
+/// Failures of this machine.
 pub(in crate::transcode) fn create_mp3(file: &str, stream: OutputStream, facts: &Facts) -> Result<Muxer, Fault> {
     let tags: Vec<(&str, &str)> = facts.tags.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    // The Xing header makes length and seeking exact; ID3v2.3 is what every player reads.
+    // The Xing header makes length and seeking exact. Every player reads ID3v2.3.
     let id3 = if tags.is_empty() { "0" } else { "3" };
     let options = [("write_xing", "1"), ("id3v2_version", id3), ("write_id3v1", "0")];
     Muxer::create(file, "mp3", vec![stream], &tags, &options).map_err(av::writing("starting the output"))

@@ -1,5 +1,5 @@
-//! Frames of a picture as they are to be shown: decoded, upright, of the planned size and colours, left out where the
-//! planned rate is lower, never made up.
+//! Decodes a picture into frames as they are to be shown: upright, with the planned size and colours. Frames are left
+//! out if the planned frame rate is lower, but never added.
 
 use ffmpeg_next as ff;
 
@@ -11,16 +11,16 @@ use crate::transcode::draw::picture;
 use crate::transcode::job::Job;
 use crate::transcode::read::probe::check_duration;
 
-/// Takes a frame, and the time base of its timestamp. The file's start is 0.
+/// Takes a frame and the time base of its timestamp. The file's start is 0.
 pub(in crate::transcode) type OnFrame<'a> = dyn FnMut(&mut ff::frame::Video, ff::Rational) -> Result<(), Fault> + 'a;
 
-/// Packets in, frames out.
+/// Turns packets into frames.
 pub(in crate::transcode) struct FrameReader {
     pub(in crate::transcode) decoder: Decoder<ff::frame::Video>,
     stage: FilterStage,
 }
 
-/// Everything behind the decoder.
+/// The steps behind the decoder.
 struct FilterStage {
     settings: VideoSettings,
     source: Picture,
@@ -30,19 +30,20 @@ struct FilterStage {
     threads: u32,
     filter: Option<PictureFilter>,
     next_due: Option<f64>,
-    /// The frame before, and its time: another of the same time would take its place before anybody saw it.
+    /// The frame before and its time. It waits here, because a frame with the same time would replace it before anybody
+    /// sees it.
     held: Option<(ff::frame::Video, i64)>,
     end: i64,
-    /// When the container says that the picture ends, where that is to be believed.
+    /// The end of the picture by the container, if that is plausible.
     declared_end: Option<i64>,
     tolerance_us: i64,
 }
 
 impl FrameReader {
-    /// For one stream of the input.
+    /// A reader for one stream of the input.
     ///
     /// # Errors
-    /// Where the decoder does not take the stream.
+    /// If the decoder does not accept the stream.
     pub(in crate::transcode) fn open(
         input: &Input,
         facts: &Facts,
@@ -78,25 +79,25 @@ impl FrameReader {
         Ok(Self { decoder, stage })
     }
 
-    /// Average frames per second of what comes out.
+    /// The average frame rate of the output.
     pub(in crate::transcode) fn frame_rate(&self) -> f64 {
         self.stage.frame_rate
     }
 
-    /// When the last frame ends, in its own time base.
+    /// The end of the last frame, with its time base.
     pub(in crate::transcode) fn end(&self) -> (i64, ff::Rational) {
         (self.stage.end, self.stage.time_base)
     }
 
-    /// When the last frame ends, in ms.
+    /// The end of the last frame in ms.
     pub(in crate::transcode) fn end_ms(&self) -> i64 {
         av::to_ms(self.stage.end, self.stage.time_base)
     }
 
-    /// Feeds a packet, or the end with `None`.
+    /// Feeds a packet, or the end of the stream with `None`.
     ///
     /// # Errors
-    /// A limit, or those of `on_frame`. Damaged data is counted.
+    /// A limit, or the errors of `on_frame`. Damaged data is counted.
     pub(in crate::transcode) fn push(
         &mut self,
         packet: Option<&ff::Packet>,
@@ -107,7 +108,7 @@ impl FrameReader {
         self.decoder.push(packet, &mut |frame| stage.take(frame, on_frame))?;
         if packet.is_none() {
             if self.decoder.packets > 0 {
-                // How long the last frame is shown, its packet may not say.
+                // The last packet may not say how long its frame is shown.
                 let declared = stage.declared_end.unwrap_or(0);
                 let tolerance = av::rescale(stage.tolerance_us, ff::Rational::new(1, 1_000_000), stage.time_base);
                 if declared > stage.end.saturating_add(tolerance) {
@@ -122,10 +123,10 @@ impl FrameReader {
 }
 
 impl FilterStage {
-    /// Takes a decoded frame, unless its timestamp leaves it out, and passes the one before.
+    /// Takes a decoded frame, unless its timestamp excludes it, and passes on the one before.
     fn take(&mut self, frame: &mut ff::frame::Video, on_frame: &mut OnFrame<'_>) -> Result<(), Fault> {
         let nominal = frame_duration(self.frame_rate, self.time_base);
-        // A slide show's frames last as long as each says; an empty field is not to be believed.
+        // Frames of a slide show last as long as each says. A duration of zero means unknown.
         let duration = Some(frame.packet().duration).filter(|duration| *duration > 0).unwrap_or(nominal);
         let pts = frame.timestamp().map_or(self.end, |pts| pts.saturating_sub(self.offset));
         let last = self.held.as_ref().map_or(0, |(_, pts)| *pts);
@@ -140,7 +141,7 @@ impl FilterStage {
         Ok(())
     }
 
-    /// Passes the held frame on, unless the frame rate's cap leaves it out.
+    /// Passes on the waiting frame, unless the maximum frame rate excludes it.
     fn pass(&mut self, on_frame: &mut OnFrame<'_>) -> Result<(), Fault> {
         let Some((mut frame, pts)) = self.held.take().filter(|(_, pts)| self.is_due(*pts)) else { return Ok(()) };
         av::assume_color(&mut frame);
@@ -155,13 +156,13 @@ impl FilterStage {
         self.drain_filter(Some(&frame), on_frame)
     }
 
-    /// Whether the cap lets this frame through. Timestamps are kept; frames are left out, never made up.
+    /// Whether the maximum frame rate admits this frame. Timestamps are kept; frames are left out but never added.
     fn is_due(&mut self, pts: i64) -> bool {
         let Some(cap) = self.settings.frame_rate_cap else { return true };
         #[expect(clippy::cast_precision_loss, reason = "timestamps are far below 2^52")]
         let seconds = pts as f64 * f64::from(self.time_base);
         let due = self.next_due.unwrap_or(seconds);
-        // A tenth of a frame early is on time: timestamps are rounded.
+        // A frame that is early by up to a tenth of a frame is on time, because timestamps are rounded.
         if seconds < due - 0.1 / cap {
             return false;
         }
@@ -189,8 +190,8 @@ impl FilterStage {
         format!("{weave}{scale}{bars}{},setsar=1,format=yuv420p", picture::upright(self.source.orientation))
     }
 
-    /// The size of a frame within the planned one: all of it, unless the frame's shape is not the one that was planned
-    /// for. A phone that is turned during a call sends frames of another shape; they get bars.
+    /// The size of a frame inside the planned size: all of it, unless the frame has another shape than planned. A phone
+    /// that is turned during a call sends frames of another shape; those get bars.
     fn within(&self, (width, height): (u32, u32), frame: &ff::frame::Video) -> (u32, u32) {
         if (frame.width(), frame.height()) == (self.source.coded_width, self.source.coded_height) {
             return (width, height);
@@ -217,10 +218,10 @@ impl FilterStage {
     }
 }
 
-/// Two shapes are one where they differ by less: sizes are even numbers.
+/// Shapes that differ by less than this count as the same, because sizes are rounded to even numbers.
 const SAME_SHAPE: f64 = 0.03;
 
-/// The largest even size of this shape (width through height) within another.
+/// The largest even size with this shape (width divided by height) inside another size.
 fn fit_shape((width, height): (u32, u32), shape: f64) -> (u32, u32) {
     let wanted = f64::from(width) / f64::from(height.max(1));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the planned size")]
@@ -234,7 +235,7 @@ fn fit_shape((width, height): (u32, u32), shape: f64) -> (u32, u32) {
     }
 }
 
-/// One frame's share of a second in ticks.
+/// The duration of one frame in ticks.
 #[expect(clippy::cast_possible_truncation, reason = "a fraction of a second in ticks")]
 pub(in crate::transcode) fn frame_duration(frame_rate: f64, time_base: ff::Rational) -> i64 {
     ((1.0 / frame_rate.max(0.1)) / f64::from(time_base).max(1e-9)).round() as i64
@@ -249,7 +250,7 @@ mod tests {
         assert_eq!(fit_shape((96, 64), 1.5), (96, 64));
         assert_eq!(fit_shape((96, 64), 64.0 / 96.0), (42, 64));
         assert_eq!(fit_shape((640, 480), 16.0 / 9.0), (640, 360));
-        // 1088 coded lines for 1080 that are shown.
+        // 1088 coded lines of which 1080 are shown.
         assert_eq!(fit_shape((1280, 720), 1920.0 / 1088.0), (1280, 720));
         assert_eq!(fit_shape((64, 64), 10_000.0), (64, 2));
         assert_eq!(fit_shape((64, 64), f64::NAN), (64, 64));

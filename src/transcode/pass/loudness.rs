@@ -1,4 +1,4 @@
-//! Loudness by EBU R 128 (ITU-R BS.1770-4), and the gain that a profile's target asks for.
+//! Measures loudness by EBU R 128 (ITU-R BS.1770-4), and computes the gain for a profile's target.
 
 use ebur128::{EbuR128, Mode};
 
@@ -6,26 +6,26 @@ use crate::error::{Code, Fault};
 use crate::profile::LoudnessTarget;
 use crate::vocabulary::Loudness;
 
-/// No gain above this: what is so quiet is noise.
+/// Largest gain: a quieter sound is noise.
 const MAX_GAIN_DB: f64 = 20.0;
 
-/// Measures while samples pass.
+/// Measures samples while they pass.
 pub(in crate::transcode) struct Meter(EbuR128);
 
 impl Meter {
     /// # Errors
-    /// Where the meter does not know the format.
+    /// If the meter does not support the format.
     pub(in crate::transcode) fn new(channels: u32, sample_rate_hz: u32) -> Result<Self, Fault> {
         EbuR128::new(channels, sample_rate_hz, Mode::I | Mode::LRA | Mode::TRUE_PEAK).map(Self).map_err(broken)
     }
 
     /// # Errors
-    /// Where the number of samples is no multiple of the channels.
+    /// If the number of samples is not a multiple of the channels.
     pub(in crate::transcode) fn push(&mut self, interleaved: &[f32]) -> Result<(), Fault> {
         self.0.add_frames_f32(interleaved).map_err(broken)
     }
 
-    /// The figures, with the gain towards the target.
+    /// The measured values, and the gain towards the target.
     pub(in crate::transcode) fn finish(&self, target: Option<LoudnessTarget>) -> Loudness {
         let integrated = self.0.loudness_global().ok().filter(|l| l.is_finite());
         let peak = (0..self.0.channels()).filter_map(|channel| self.0.true_peak(channel).ok()).fold(0.0, f64::max);
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_full_scale_sine_reads_minus_three_lufs() {
-        // EBU Tech 3341, test case 1 is -23 for -23 dBFS in stereo; one channel at 0 dBFS reads -3.01.
+        // EBU Tech 3341, test case 1: -23 dBFS in stereo measures -23 LUFS; one channel at 0 dBFS measures -3.01.
         let mut meter = Meter::new(1, 48_000).expect("a meter");
         let sine: Vec<f32> =
             (0_u16..48_000).map(|n| (f32::from(n) * 997.0 * std::f32::consts::TAU / 48_000.0).sin()).collect();

@@ -1,4 +1,4 @@
-//! One pass over the input: packets, frames, samples; copied or encoded.
+//! One pass over the input: packets, frames and samples are read, and copied or encoded.
 
 pub(super) mod clock;
 pub(super) mod copy_streams;

@@ -1,5 +1,5 @@
-//! Packets out of the input, and encoded packets between encoding and writing: they are few bytes, but a long video's
-//! need not fit in memory.
+//! Reads packets from the input, and stores encoded packets until they are written. They are much smaller than frames,
+//! but those of a long video may still not fit into memory.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -11,10 +11,11 @@ use crate::error::Fault;
 use crate::transcode::av::{self, Input};
 use crate::vocabulary::Damage;
 
-/// Hands on every packet until the container ends or breaks off, which is noted: what came before can be played.
+/// Passes on every packet until the container ends or breaks off. A break is noted, and the packets before it remain
+/// usable.
 ///
 /// # Errors
-/// Those of `on_packet`, and running out of memory.
+/// Those of `on_packet`, and a lack of memory.
 pub(in crate::transcode) fn each_packet(
     input: &mut Input,
     damage: &mut Damage,
@@ -36,7 +37,7 @@ pub(in crate::transcode) fn each_packet(
     }
 }
 
-/// Bytes that stay in memory.
+/// How many bytes stay in memory.
 const IN_MEMORY: usize = 32 << 20;
 
 struct Entry {
@@ -46,11 +47,12 @@ struct Entry {
     flags: ff::packet::Flags,
     offset: u64,
     size: usize,
-    /// How many samples of the first and last packet are not to be heard: what makes lengths exact.
+    /// How many samples at the start of the first packet and at the end of the last one are not heard. This makes
+    /// lengths exact.
     trim: Option<[u8; 10]>,
 }
 
-/// Packets of one stream in order of decoding; beyond [`IN_MEMORY`] their bytes go to a file.
+/// Packets of one stream in decoding order. Bytes beyond [`IN_MEMORY`] are written to a file.
 pub(in crate::transcode) struct PacketSpool {
     entries: Vec<Entry>,
     memory: Vec<u8>,
@@ -60,7 +62,7 @@ pub(in crate::transcode) struct PacketSpool {
 }
 
 impl PacketSpool {
-    /// `name` is the file that is used where memory is not enough.
+    /// `name` is the file that is used if memory is not enough.
     pub(in crate::transcode) const fn new(name: &'static str) -> Self {
         Self { entries: Vec::new(), memory: Vec::new(), file: None, written: 0, name }
     }
@@ -71,7 +73,7 @@ impl PacketSpool {
     /// Those of writing the file.
     pub(in crate::transcode) fn push(&mut self, packet: &ff::Packet) -> io::Result<()> {
         let data = packet.data().unwrap_or_default();
-        // As for samples: address space is free, copying is not.
+        // All at once: unused address space costs nothing, but growing would copy the bytes again and again.
         self.memory.reserve_exact(IN_MEMORY.saturating_sub(self.memory.len()));
         if self.memory.len() + data.len() > IN_MEMORY {
             self.spill()?;
@@ -89,31 +91,31 @@ impl PacketSpool {
         Ok(())
     }
 
-    /// Makes the last packet last until the film's end: no other one says how long the last frame is shown.
+    /// Extends the last packet to the end of the video, because no packet says how long the last frame is shown.
     pub(in crate::transcode) fn end_at(&mut self, end: i64) {
         let first_dts = self.entries.first().and_then(|entry| entry.dts);
         if let Some(last) = self.entries.last_mut()
             && let Some(pts) = last.pts
         {
             last.duration = end.saturating_sub(pts).max(last.duration);
-            // The length of a track is that of its DTS from the first to the end of the last. Where frames are missing in
-            // front of the last ones, these would else end too early.
+            // A track's length is measured by DTS, from the first one to the end of the last. If frames are missing
+            // before the last ones, these would end too early without this.
             let latest = first_dts.map_or(pts, |first_dts| pts.saturating_add(first_dts.min(0)));
             last.dts = last.dts.map(|dts| dts.max(latest));
         }
     }
 
-    /// Number of packets.
+    /// The number of packets.
     pub(in crate::transcode) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// DTS of a packet.
+    /// The DTS of a packet.
     pub(in crate::transcode) fn dts(&self, index: usize) -> Option<i64> {
         self.entries.get(index).and_then(|entry| entry.dts)
     }
 
-    /// A packet again.
+    /// Reads a packet back.
     ///
     /// # Errors
     /// Those of reading the file.
@@ -156,8 +158,8 @@ impl PacketSpool {
 
 impl Drop for PacketSpool {
     fn drop(&mut self) {
-        // The jail lets nobody remove a file; emptied, it takes no space beside what was made of it. Where that fails, the
-        // space comes back with the job's directory.
+        // The jail forbids removing files. An emptied file takes no space next to the output. If truncating fails, the
+        // space is freed with the job's directory.
         if let Some(file) = &self.file {
             file.set_len(0).ok();
         }

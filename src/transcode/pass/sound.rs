@@ -1,5 +1,5 @@
-//! One pass over a sound: decode, resample, measure, keep. Then one pass over what was kept, or over the file again where it
-//! was too long to be kept: gain, encode, peaks.
+//! The first pass over a sound decodes, resamples, measures and stores it. The second pass, over the stored samples or
+//! over the file again if they were too many, applies the gain, encodes, and collects peaks.
 
 use ffmpeg_next as ff;
 
@@ -17,10 +17,10 @@ use crate::transcode::read::probe;
 use crate::vocabulary::{Damage, Loudness};
 
 const SECOND_NS: i64 = 1_000_000_000;
-/// 60 dB above full scale: nobody recorded that.
+/// 60 dB above full scale: no real recording is louder.
 const LOUDEST: f32 = 1000.0;
 
-/// Which sound is decoded, and to what: enough to do it a second time with the same result.
+/// Which sound is decoded, and to which format. Decoding it again with the same source gives the same samples.
 #[derive(Debug, Clone)]
 pub(in crate::transcode) struct SoundSource {
     /// File in the scratch directory.
@@ -29,19 +29,19 @@ pub(in crate::transcode) struct SoundSource {
     pub(in crate::transcode) container: Container,
     /// Index of the stream.
     pub(in crate::transcode) index: usize,
-    /// Streams that are read, where not all are: clocks that begin anew are told by the packets of all of them.
+    /// The streams to read, if not all are needed. A clock that restarts is recognised by the packets of all of them.
     pub(in crate::transcode) read: Option<Vec<usize>>,
     /// Sample rate in Hz to decode to.
     pub(in crate::transcode) rate: u32,
     /// Channels to decode to, 1 or 2.
     pub(in crate::transcode) channels: u32,
-    /// What says when samples are heard.
+    /// What decides when samples are heard.
     pub(in crate::transcode) clock: Clock,
     /// Which of its channels are used.
     pub(in crate::transcode) mix: Mix,
     /// Longest sound in s.
     pub(in crate::transcode) max_duration_s: u64,
-    /// No packet is decoded once so much was, where not all of it is wanted.
+    /// Decoding ends after this time, if only the beginning is needed.
     pub(in crate::transcode) until_ms: Option<u64>,
 }
 
@@ -53,7 +53,7 @@ pub(in crate::transcode) struct SoundReader<'a> {
     source: SoundSource,
 }
 
-/// Everything behind the decoder.
+/// The steps behind the decoder.
 struct Keeper<'a> {
     resampler: Resampler,
     pass: Pass<'a>,
@@ -61,16 +61,16 @@ struct Keeper<'a> {
     channels: u32,
     time_base: ff::Rational,
     timeline: Option<Timeline>,
-    /// Samples so far, over all channels.
+    /// Samples so far, counted over all channels.
     samples: u64,
     max_frames: u64,
 }
 
-/// What becomes of the samples.
+/// What happens to the samples.
 enum Pass<'a> {
-    /// The first time: measured, and kept if they are not too many.
+    /// First pass: they are measured, and stored unless they are too many.
     First { meter: Box<Meter>, spool: Spool },
-    /// The second time: handed on in pieces of `size`. What is no whole piece yet waits.
+    /// Second pass: they are passed on in pieces of `size`. Samples that do not fill a piece wait.
     Second { waiting: Vec<f32>, size: usize, on_piece: &'a mut OnPiece<'a> },
 }
 
@@ -86,15 +86,15 @@ pub(in crate::transcode) struct Sound {
     pub(in crate::transcode) channels: u32,
     pub(in crate::transcode) packets: u64,
     pub(in crate::transcode) bad_packets: u64,
-    /// The channel to decode alone, where two were mixed into one and cancelled each other.
+    /// The channel to decode alone, if two channels were mixed into one and cancelled each other.
     pub(in crate::transcode) opposed: Option<usize>,
 }
 
 impl<'a> SoundReader<'a> {
-    /// For one stream of an opened input.
+    /// A reader for one stream of an open input.
     ///
     /// # Errors
-    /// Where the stream is not there, or the decoder does not take it.
+    /// If the stream does not exist, or the decoder does not accept it.
     pub(in crate::transcode) fn open(input: &Input, source: SoundSource) -> Result<Self, Fault> {
         let meter = Box::new(Meter::new(source.channels, source.rate)?);
         Self::open_for(input, source, Pass::First { meter, spool: Spool::default() })
@@ -117,10 +117,10 @@ impl<'a> SoundReader<'a> {
         Ok(Self { decoder, keeper, codec: stream.codec_name(), source })
     }
 
-    /// Feeds a packet, or the end with `None`.
+    /// Feeds a packet, or the end of the stream with `None`.
     ///
     /// # Errors
-    /// A limit, or this machine's trouble. Damaged data is counted.
+    /// A limit, or a failure of this machine. Damaged data is counted.
     pub(in crate::transcode) fn push(&mut self, packet: Option<&ff::Packet>) -> Result<(), Fault> {
         let _decoding = stage!("decode").entered();
         if packet.is_some() && self.source.until_ms.is_some_and(|until_ms| self.duration_ms() >= until_ms) {
@@ -145,12 +145,12 @@ impl<'a> SoundReader<'a> {
         }
     }
 
-    /// Length so far, in ms.
+    /// Length so far in ms.
     pub(in crate::transcode) fn duration_ms(&self) -> u64 {
         frames_to_ms(self.keeper.samples / u64::from(self.keeper.channels), self.keeper.rate)
     }
 
-    /// Drains decoder and filter, and closes the measurement.
+    /// Drains decoder and filter, and finishes the measurement.
     ///
     /// # Errors
     /// As for [`Self::push`].
@@ -171,7 +171,7 @@ impl<'a> SoundReader<'a> {
         })
     }
 
-    /// The end of the packets: what decoder and filter still have.
+    /// Drains what decoder and filter still have after the last packet.
     fn drain(&mut self) -> Result<(), Fault> {
         self.push(None)?;
         let mut tail = Vec::new();
@@ -182,7 +182,7 @@ impl<'a> SoundReader<'a> {
 }
 
 impl Keeper<'_> {
-    /// False where the frame's format cannot be used.
+    /// Converts a frame; `false` if its format cannot be used.
     fn keep(&mut self, frame: &ff::frame::Audio) -> Result<bool, Fault> {
         if frame.samples() == 0 || frame.rate() == 0 {
             return Ok(true);
@@ -194,7 +194,7 @@ impl Keeper<'_> {
             return Ok(false);
         }
         drop(resampling);
-        // What comes out lags behind by the filter's delay, which is below what anybody notices.
+        // The converted samples lag by the filter's delay, which nobody notices.
         let skip = skip.min(converted.len());
         self.store(&converted[skip..])?;
         Ok(true)
@@ -202,8 +202,8 @@ impl Keeper<'_> {
 
     fn store(&mut self, samples: &[f32]) -> Result<(), Fault> {
         let _measuring = stage!("loudness").entered();
-        // Float decoders hand on whatever the data says: a NaN would poison every filter behind, and LAME aborts over what
-        // is near the largest float. NaN is within no bounds.
+        // Float decoders return whatever the data says. A NaN would spoil every later filter, and LAME aborts on values
+        // near the largest float. NaN fails this comparison as well.
         let is_sound = |sample: &f32| sample.abs() <= LOUDEST;
         if samples.iter().all(is_sound) {
             self.pass.take(samples)?;
@@ -213,13 +213,15 @@ impl Keeper<'_> {
         }
         self.samples += samples.len() as u64;
         if self.samples / u64::from(self.channels) > self.max_frames {
-            let text = format!("more than {} s of sound", self.max_frames / u64::from(self.rate));
+            let text =
+                format!("the sound is longer than limits.duration_s ({})", self.max_frames / u64::from(self.rate));
             return Err(Fault::rejected(Code::LimitDuration, text));
         }
         Ok(())
     }
 
-    /// Keeps the samples on the timeline: silence into gaps. Returns how many interleaved samples to leave out.
+    /// Keeps samples in step with the timeline by inserting silence into gaps. Returns how many interleaved samples to
+    /// leave out.
     fn align(&mut self, frame: &ff::frame::Audio) -> Result<usize, Fault> {
         let Some(timeline) = &mut self.timeline else { return Ok(0) };
         let length_ns = i64::try_from(frame.samples()).unwrap_or(0) * SECOND_NS / i64::from(frame.rate().max(1));
@@ -234,7 +236,7 @@ impl Keeper<'_> {
         Ok(usize::try_from(skip).unwrap_or(usize::MAX))
     }
 
-    /// Silence for as long as a packet that gave no sound: what follows is heard at its own time.
+    /// Inserts silence with the length of a packet that could not be decoded, so that later samples keep their time.
     fn conceal(&mut self, packet: &ff::Packet) -> Result<(), Fault> {
         let ns = av::rescale(packet.duration(), self.time_base, ff::Rational::new(1, 1_000_000_000));
         let ns = ns.clamp(0, SECOND_NS);
@@ -277,7 +279,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Hands on what is no whole piece: the last one.
+    /// Passes on the last samples, which do not fill a piece.
     fn end(self) -> Result<(), Fault> {
         match self {
             Self::Second { waiting, on_piece, .. } if !waiting.is_empty() => on_piece(&waiting),
@@ -286,8 +288,8 @@ impl Pass<'_> {
     }
 }
 
-/// Whether a packet of AMR says that nobody speaks (3GPP TS 26.101 and 26.201, table 1a). A phone sends these for every
-/// pause; libav's decoders do not know them.
+/// Whether an AMR packet marks silence (3GPP TS 26.101 and 26.201, table 1a). Phones send these in every pause, and
+/// libav's decoders do not support them.
 fn is_pause(codec: &str, data: Option<&[u8]>) -> bool {
     let Some(first) = data.and_then(|data| data.first()) else { return false };
     let frame_type = first >> 3 & 0xf;
@@ -312,7 +314,7 @@ impl Sound {
         self.spool.len() / u64::from(self.channels)
     }
 
-    /// The only channel that was used, where others were left out.
+    /// The number of the only channel that was used, if others were left out.
     pub(in crate::transcode) fn taken_channel(&self) -> Option<usize> {
         match self.source.mix {
             Mix::All => None,
@@ -320,15 +322,15 @@ impl Sound {
         }
     }
 
-    /// Length as decoded.
+    /// Length as decoded, in ms.
     pub(in crate::transcode) fn duration_ms(&self) -> u64 {
         frames_to_ms(self.frames(), self.rate)
     }
 
-    /// Encodes it with the gain that was found, and measures the peaks of the result on the way.
+    /// Encodes the sound with the gain that was found, and collects the peaks of the result.
     ///
     /// # Errors
-    /// Those of the encoder, of `on_packet`, and of decoding once more.
+    /// Those of the encoder, of `on_packet`, and of decoding again.
     pub(in crate::transcode) fn encode(
         &self,
         encoder: &mut AudioEncoder,
@@ -348,10 +350,10 @@ impl Sound {
         encoder.push(&[], 1.0, on_packet).map_err(failed)
     }
 
-    /// Measures peaks alone, where nothing is encoded.
+    /// Collects only peaks, if nothing is encoded.
     ///
     /// # Errors
-    /// Those of decoding once more.
+    /// Those of decoding again.
     pub(in crate::transcode) fn measure(&self, peaks: &mut PeakMeter) -> Result<(), Fault> {
         self.each_piece(4096 * self.channels as usize, &mut |samples| {
             peaks.push(samples, 1.0);
@@ -359,10 +361,10 @@ impl Sound {
         })
     }
 
-    /// Hands on all samples in order, in pieces of `size` (the last may be shorter).
+    /// Passes on all samples in order, in pieces of `size`; the last one may be shorter.
     ///
     /// # Errors
-    /// Those of `on_piece`, and of decoding once more.
+    /// Those of `on_piece`, and of decoding again.
     pub(in crate::transcode) fn each_piece(&self, size: usize, on_piece: &mut OnPiece<'_>) -> Result<(), Fault> {
         let Some(samples) = self.spool.samples() else { return self.decode_again(size, on_piece) };
         for piece in samples.chunks(size) {
@@ -371,7 +373,7 @@ impl Sound {
         Ok(())
     }
 
-    /// The second decode of a sound that was too long to be kept. Its damage is counted already.
+    /// Decodes a sound again that was too long to be stored. Its damage was already counted.
     fn decode_again(&self, size: usize, on_piece: &mut OnPiece<'_>) -> Result<(), Fault> {
         let source = &self.source;
         let mut input = probe::open(source.path, source.container)?;
@@ -387,7 +389,7 @@ impl Sound {
         let (again, before) = (reader.keeper.samples, self.spool.len());
         reader.keeper.pass.end()?;
         if again != before {
-            let text = format!("decoded again, the sound has {again} samples instead of {before}");
+            let text = format!("the second decoding gives {again} samples instead of {before}");
             return Err(Fault::broken(Code::WorkerBroken, text));
         }
         Ok(())

@@ -1,13 +1,14 @@
-//! Decoded sound between decoding and encoding: its loudness is known only at its end.
+//! Stores decoded sound between decoding and encoding, because its loudness is only known at its end.
 //!
-//! Samples stay in memory. A sound that is longer than memory allows is not kept at all and is decoded again when its samples
-//! are wanted: it costs a second decode, and neither memory nor scratch space depends on the length of a sound. Silence of
-//! four hours is a file of 2 MB and would be 5 GB of samples.
+//! Samples stay in memory. A sound that is too long for that is not stored at all, and is decoded again when its
+//! samples are needed. That costs a second decoding, but memory and scratch space do not depend on the length of a
+//! sound: four hours of silence are a file of 2 MB and 5 GB of samples.
 
-/// Most samples that are kept, over all channels: 64 MiB, which is 11 minutes of one channel at 24 kHz, or 3 of two at 48 kHz.
+/// Most samples that are stored, counted over all channels: 64 MiB, which is 11 minutes of one channel at 24 kHz, or 3
+/// minutes of two at 48 kHz.
 const MOST_SAMPLES: usize = 16 << 20;
 
-/// Interleaved samples, or only their number once there were too many.
+/// Interleaved samples, or only their number once they are too many.
 #[derive(Debug)]
 pub(in crate::transcode) struct Spool {
     kept: Option<Vec<f32>>,
@@ -22,12 +23,12 @@ impl Default for Spool {
 }
 
 impl Spool {
-    /// Keeps at most so many samples.
+    /// A spool for at most this many samples.
     fn with_room_for(most: usize) -> Self {
         Self { kept: Some(Vec::new()), most, len: 0 }
     }
 
-    /// Adds samples at the end, and lets go of all where they are too many.
+    /// Appends samples. If they are too many, all are dropped and only counted from then on.
     pub(in crate::transcode) fn push(&mut self, samples: &[f32]) {
         self.len += samples.len() as u64;
         let Some(kept) = &mut self.kept else { return };
@@ -35,17 +36,17 @@ impl Spool {
             self.kept = None;
             return;
         }
-        // All of the address space at once: what is not touched costs nothing, growing would copy it again and again.
+        // All at once: unused address space costs nothing, but growing would copy the samples again and again.
         kept.reserve_exact(self.most - kept.len());
         kept.extend_from_slice(samples);
     }
 
-    /// Number of samples that were added, over all channels.
+    /// The number of samples that were added, counted over all channels.
     pub(in crate::transcode) fn len(&self) -> u64 {
         self.len
     }
 
-    /// All samples in order; none where they were too many.
+    /// All samples in order; `None` if they were too many.
     pub(in crate::transcode) fn samples(&self) -> Option<&[f32]> {
         self.kept.as_deref()
     }
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_are_kept_up_to_the_limit_and_counted_beyond_it() {
+    fn samples_are_stored_up_to_the_limit_and_counted_beyond_it() {
         let mut spool = Spool::with_room_for(4);
         spool.push(&[0.1, 0.2]);
         spool.push(&[0.3, 0.4]);

@@ -1,5 +1,5 @@
-//! One reading of all packets before the plan is made: where a stream would be kept, or its picture encoded, and its
-//! container does not say how many bits a second it has, they are counted.
+//! Reads all packets once before planning, to measure bit rates: of a stream that would be kept, or a picture that
+//! would be encoded, if its container does not say them.
 
 use crate::error::Fault;
 use crate::plan::{Facts, Plan};
@@ -9,7 +9,7 @@ use crate::transcode::pass::packets::each_packet;
 use crate::transcode::read::probe;
 use crate::vocabulary::Damage;
 
-/// Less than this is no average.
+/// A shorter time gives no useful average.
 const LEAST_US: i64 = 100_000;
 
 #[derive(Clone, Default)]
@@ -18,10 +18,11 @@ struct Counted {
     span_us: Option<(i64, i64)>,
 }
 
-/// Fills in the bit rates of the streams that the plan keeps, and of its picture; false where nothing was missing.
+/// Fills in the missing bit rates of the streams that the plan keeps, and of its picture. Returns `false` if none was
+/// missing.
 ///
 /// # Errors
-/// This machine's trouble.
+/// Failures of this machine.
 pub(in crate::transcode) fn complete_rates(facts: &mut Facts, plan: &Plan) -> Result<bool, Fault> {
     let kept = plan.audio.iter().filter(|t| t.settings().is_none()).map(|t| t.index);
     let wanted = plan.video.iter().map(|t| t.index).chain(kept);

@@ -1,27 +1,27 @@
-//! Which packets of a stream that is kept belong to what players show of it.
+//! Decides which packets of a copied stream belong to what players show of it.
 
 use ffmpeg_next as ff;
 
 use crate::error::{Code, Fault};
 use crate::transcode::av;
 
-/// Takes a packet that is kept.
+/// Takes a packet that is copied.
 type OnKept<'a> = dyn FnMut(&mut ff::Packet) -> Result<(), Fault> + 'a;
 
-/// Looks at the packets of one stream in their order.
+/// Filters the packets of one stream, in their order.
 pub(in crate::transcode) struct Visible {
     parameters: ff::codec::Parameters,
     is_picture: bool,
     reorders: bool,
     shown: bool,
     broken: bool,
-    /// Hidden packets behind the first that is shown. They are left out where nothing is shown behind them.
+    /// Hidden packets behind the first shown one. They are left out unless a shown packet follows.
     waiting: Vec<ff::Packet>,
-    /// When the first of the hidden ones would be shown, which nothing that is shown may follow.
+    /// The time at which the first hidden packet would be shown. No shown packet may have this time or a later one.
     hidden_from: i64,
 }
 
-/// More than a picture's packets wait for one another: no codec reorders by so many.
+/// More packets than any codec reorders.
 const MOST_WAITING: usize = 16;
 
 impl Visible {
@@ -37,16 +37,16 @@ impl Visible {
         }
     }
 
-    /// A packet is cut off by the end of the file, or broken, and left out: a player would stumble over it.
+    /// Leaves out a packet that is broken or cut off by the end of the file, because players might fail on it.
     pub(in crate::transcode) fn leave_out_broken(&mut self) {
         self.broken = true;
     }
 
-    /// Takes a packet whose timestamps count from the output's start, and hands on what is kept: what is shown, and what is
-    /// hidden but needed for it, in front of the start or behind the end.
+    /// Takes a packet whose timestamps count from the output's start, and passes on those to copy: the shown ones, and
+    /// hidden ones before the start or behind the end that others need.
     ///
     /// # Errors
-    /// [`Code::MediaProofFailed`] where the stream's packets are not what players show of it; those of `on_kept`.
+    /// [`Code::MediaProofFailed`] if players show something else than the stream's packets; the errors of `on_kept`.
     pub(in crate::transcode) fn take(
         &mut self,
         packet: &mut ff::Packet,
@@ -55,17 +55,17 @@ impl Visible {
         let not_kept = |text: &str| Err(Fault::rejected(Code::MediaProofFailed, text));
         av::check_order(self.reorders, packet)?;
         if av::is_described_anew(packet, &self.parameters) {
-            return not_kept("its codec's parameters change on the way");
+            return not_kept("its codec parameters change within the stream");
         }
         if !av::is_hidden(packet) {
             if self.broken {
-                return not_kept("packets are broken in its middle");
+                return not_kept("packets in its middle are broken");
             }
             if packet.pts().unwrap_or(i64::MAX) >= self.hidden_from || self.waiting.len() > MOST_WAITING {
                 return not_kept("an edit list hides a part of it");
             }
             for mut hidden in self.waiting.drain(..) {
-                // It stands behind the end, for no time: the output's own edit list hides it.
+                // It is behind the end and lasts no time, so the output's own edit list hides it.
                 hidden.set_duration(1);
                 on_kept(&mut hidden)?;
             }
@@ -79,7 +79,7 @@ impl Visible {
             }
             return Ok(());
         }
-        // In front of the start: decoded, not shown.
+        // Before the start: decoded but not shown.
         let end = packet.pts().map(|pts| pts.saturating_add(packet.duration().max(0)));
         match (self.is_picture, packet.pts()) {
             (true, Some(..0)) => on_kept(packet),

@@ -1,4 +1,5 @@
-//! Whether a file ends before its container says so. libav takes the end of the bytes for the end of the media.
+//! Finds out whether a file ends before its container says so. libav treats the end of the bytes as the end of the
+//! media.
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -6,21 +7,21 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use crate::plan::{Container, Facts, Media};
 
-/// Less than this is rounding.
+/// A smaller difference is a rounding error.
 const LEAST_MISSING_MS: u64 = 1000;
 
-/// Where a file ends, against what its container says.
+/// How the file's end compares with the end that its container declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// Before its container says so.
+    /// The file ends earlier than the container declares.
     Cut,
-    /// Where its container says so, or a little behind.
+    /// The file ends where the container declares it, or a little later.
     Complete,
-    /// The container does not say where it ends.
+    /// The container does not declare an end.
     Unknown,
 }
 
-/// The container's own sizes against the file's.
+/// Compares the sizes that the container declares with the file's size.
 ///
 /// # Errors
 /// Those of reading the file.
@@ -37,7 +38,7 @@ pub(super) fn extent(file: &mut File, container: Container) -> io::Result<Extent
     }
 }
 
-/// Whether the container's own sizes reach beyond the end of the file.
+/// Whether the container declares sizes beyond the end of the file.
 ///
 /// # Errors
 /// Those of reading the file.
@@ -47,18 +48,18 @@ pub(in crate::transcode) fn is_cut(file: &mut File, container: Container) -> io:
 
 /// How much of the length that the kept streams declare was not found, in ms.
 pub(in crate::transcode) fn missing_ms(facts: &Facts, found_ms: Option<u64>) -> Option<u64> {
-    // The others only estimate a length from size and bit rate.
+    // Other containers only estimate a length from size and bit rate.
     let declares = facts.container.is_iso()
         || matches!(
             facts.container,
             Container::Matroska | Container::WebM | Container::Wav | Container::Flac | Container::Avi | Container::Asf
         );
-    // In a complete file nothing is missing, whatever its header says of the length.
+    // In a complete file nothing is missing, whatever length its header declares.
     let missing = declared_ms(facts)?.checked_sub(found_ms?).filter(|_| declares && !facts.complete)?;
     (missing > LEAST_MISSING_MS && missing * 20 > declared_ms(facts)?).then_some(missing)
 }
 
-/// End of the streams that are kept, from the earliest start; subtitles may go on for longer.
+/// The end of the kept streams, counted from their earliest start. Subtitles are left out because they may last longer.
 fn declared_ms(facts: &Facts) -> Option<u64> {
     let kept = [facts.main_video().map(|(stream, _)| stream), facts.main_audio().map(|(stream, _)| stream)];
     let kept: Vec<_> = kept.into_iter().flatten().collect();
@@ -75,14 +76,14 @@ fn declared_ms(facts: &Facts) -> Option<u64> {
     }
 }
 
-/// Pages have at most 65,307 bytes (RFC 3533, 6), so that the last one starts within as many from the end.
+/// A page has at most 65,307 bytes (RFC 3533, 6), so the last one starts within that distance from the end.
 fn ends_within_ogg_page(file: &mut File) -> io::Result<bool> {
     let length = file.metadata()?.len();
     let from = length.saturating_sub(65_307);
     file.seek(SeekFrom::Start(from))?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail)?;
-    // Walked from the first page on, since the capture pattern may also stand inside of one.
+    // Follows the pages from the first one found, because the capture pattern may also occur inside a page.
     let Some(mut at) = tail.windows(4).position(|window| window == b"OggS") else { return Ok(length > 0) };
     loop {
         let Some(segments) = tail.get(at + 26) else { return Ok(true) };
@@ -93,16 +94,17 @@ fn ends_within_ogg_page(file: &mut File) -> io::Result<bool> {
             return Ok(at > tail.len());
         }
         if !tail[at..].starts_with(b"OggS") {
-            // Something else behind the last page: not cut, but not ours to judge.
+            // There is something else behind the last page: the file is not cut off, and the rest does not matter.
             return Ok(tail.len() - at < 4 && b"OggS".starts_with(&tail[at..]));
         }
     }
 }
 
-/// Programs that write a WAV into a pipe do not know its size: sox writes 2 GiB less a page and its header.
+/// Programs that write a WAV into a pipe do not know its size and write a large one: sox writes 2 GiB less a page and
+/// its header.
 const UNKNOWN_RIFF: u32 = 0x7fff_0000;
 
-/// The RIFF chunk's size against the file's; recorders that stream leave it at nothing or at everything.
+/// Compares the RIFF chunk's size with the file's. Recorders that stream leave it at zero or at the maximum.
 fn riff_extent(file: &mut File) -> io::Result<Extent> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(0))?;
@@ -112,13 +114,13 @@ fn riff_extent(file: &mut File) -> io::Result<Extent> {
     let known = header.starts_with(b"RIFF") && declared != 0 && declared < UNKNOWN_RIFF;
     Ok(match u64::from(declared) + 8 > length + 1 {
         _ if !known => Extent::Unknown,
-        // A pad byte is often forgotten.
+        // A difference of one is not a cut: the pad byte is often missing.
         true => Extent::Cut,
         false => Extent::Complete,
     })
 }
 
-/// The end of Matroska's segment (RFC 8794, 6: sizes of one to eight bytes, unknown where all their bits are set).
+/// Compares the end of Matroska's segment (RFC 8794, 6: sizes have one to eight bytes; all bits set means unknown).
 fn segment_extent(file: &mut File) -> io::Result<Extent> {
     let length = file.metadata()?.len();
     let mut head = Vec::new();
@@ -137,7 +139,7 @@ fn segment_extent(file: &mut File) -> io::Result<Extent> {
     Ok(if end > length { Extent::Cut } else { Extent::Complete })
 }
 
-/// A size and how many bytes it takes; none where it is unknown.
+/// An element's size, and how many bytes that takes; `None` if the size is unknown.
 fn element_size(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
     let first = *bytes.first()?;
     let width = first.leading_zeros() as usize + 1;
@@ -147,7 +149,7 @@ fn element_size(bytes: &[u8]) -> Option<(Option<u64>, usize)> {
     Some(((value != (1 << bits) - 1).then_some(value), width))
 }
 
-/// The file's size in its header (BITMAPFILEHEADER, bfSize) against its own; some programs leave it at nothing.
+/// Whether the file is shorter than its header says (BITMAPFILEHEADER, bfSize). Some programs leave that at zero.
 fn bmp_is_short(file: &mut File) -> io::Result<bool> {
     let mut header = [0; 6];
     file.seek(SeekFrom::Start(0))?;
@@ -156,7 +158,8 @@ fn bmp_is_short(file: &mut File) -> io::Result<bool> {
     Ok(u64::from(declared) > file.metadata()?.len())
 }
 
-/// Whether the first directory lies beyond the end (TIFF 6.0, section 2). Programs write it behind the picture.
+/// Whether the first directory is beyond the end of the file (TIFF 6.0, section 2). Programs write it behind the
+/// picture.
 fn tiff_is_short(file: &mut File) -> io::Result<bool> {
     let mut header = [0; 8];
     file.seek(SeekFrom::Start(0))?;
@@ -166,11 +169,11 @@ fn tiff_is_short(file: &mut File) -> io::Result<bool> {
     file.read_exact(&mut header)?;
     let offset = [header[4], header[5], header[6], header[7]];
     let offset = if header.starts_with(b"II") { u32::from_le_bytes(offset) } else { u32::from_be_bytes(offset) };
-    // A directory has a count and four bytes behind its entries at least.
+    // A directory has at least a count, and four bytes behind its entries.
     Ok(u64::from(offset) + 6 > file.metadata()?.len())
 }
 
-/// The last box on the first level against the end of the file (ISO/IEC 14496-12, 4.2).
+/// Compares the end of the last box on the first level with the end of the file (ISO/IEC 14496-12, 4.2).
 fn boxes_extent(file: &mut File) -> io::Result<Extent> {
     let length = file.metadata()?.len();
     let mut at = 0;

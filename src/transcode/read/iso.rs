@@ -1,18 +1,18 @@
-//! The boxes of an ISO base media file (ISO/IEC 14496-12, 4.2), as far as they decide what has to be written anew.
+//! Reads the boxes of an ISO base media file (ISO/IEC 14496-12, 4.2) that determine whether the file must be rewritten.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-/// What the boxes say.
+/// What the boxes say about the file's layout.
 #[derive(Debug, Default, Clone, Copy)]
 pub(in crate::transcode) struct IsoLayout {
-    /// Playing can start while the file loads.
+    /// The index comes first, so playback can start while the file loads.
     pub(in crate::transcode) moov_first: bool,
-    /// Samples come in pieces with an index each.
+    /// The file is fragmented: samples come in fragments, each with its own index.
     pub(in crate::transcode) fragmented: bool,
-    /// Length of the film in ms by its header (`mvhd`); none where it is unknown.
+    /// Duration in ms from the movie header (`mvhd`); `None` if unknown.
     pub(in crate::transcode) film_ms: Option<u64>,
-    /// There are boxes that may hold text about a person, a place or a device.
+    /// There are boxes that may contain text about a person, a place or a device.
     pub(in crate::transcode) extra_boxes: bool,
 }
 
@@ -46,7 +46,8 @@ pub(in crate::transcode) fn iso_layout(file: &mut File) -> io::Result<IsoLayout>
     Ok(layout)
 }
 
-/// The length in a film's header (ISO/IEC 14496-12, 8.2.2): version 0 counts in 32 bits, version 1 in 64. All ones are unknown.
+/// The duration in a movie header (ISO/IEC 14496-12, 8.2.2): 32 bits in version 0, 64 bits in version 1. All bits set
+/// means unknown.
 fn film_ms(file: &mut File, start: u64) -> io::Result<Option<u64>> {
     file.seek(SeekFrom::Start(start))?;
     let mut content = [0; 32];
@@ -60,11 +61,11 @@ fn film_ms(file: &mut File, start: u64) -> io::Result<Option<u64>> {
     Ok((length > 0 && length < unknown).then(|| length.saturating_mul(1000).checked_div(scale)).flatten())
 }
 
-/// What a muxer writes of itself: `udta` → `meta` → `ilst` → `\u{a9}too`, and nothing else.
+/// Whether the box contains only what a muxer writes about itself: `udta` → `meta` → `ilst` → `\u{a9}too`.
 fn names_only_the_encoder(file: &mut File, start: u64, end: u64) -> io::Result<bool> {
     let mut only = true;
     walk(file, start, end, &mut |file, kind, start, end| match kind {
-        // A full box: version and flags come first.
+        // A full box begins with version and flags.
         b"meta" => walk(file, start + 4, end, &mut |file, kind, start, end| match kind {
             b"ilst" => walk(file, start, end, &mut |_, kind, _, _| {
                 only &= kind == b"\xa9too";
@@ -88,7 +89,7 @@ type OnBox<'a> = dyn FnMut(&mut File, &[u8; 4], u64, u64) -> io::Result<()> + 'a
 
 fn walk(file: &mut File, start: u64, end: u64, on_box: &mut OnBox<'_>) -> io::Result<()> {
     let mut at = start;
-    // A file of empty boxes must not keep us: nobody has a thousand on one level.
+    // Limits the time spent on a file of empty boxes; no real file has a thousand boxes on one level.
     for _ in 0..1000 {
         if at + 8 > end {
             break;

@@ -1,4 +1,4 @@
-//! What is in the file: its kind by its first bytes, its structure, its facts.
+//! Reads what a file contains: its format by the first bytes, its structure, its facts.
 
 pub(super) mod cut;
 pub(super) mod iso;

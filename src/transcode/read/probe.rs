@@ -1,4 +1,4 @@
-//! From an opened input to facts.
+//! Reads the facts from an opened input.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,18 +14,18 @@ use crate::task::Limits;
 use crate::transcode::av::{self, Input, StreamType, StreamView};
 use crate::vocabulary::Kind;
 
-/// Opens the input with its container's demuxer.
+/// Opens the input with the demuxer of its container.
 ///
 /// # Errors
-/// [`Code::MediaUnreadable`] where the bytes are not what they claim.
+/// [`Code::MediaUnreadable`] if the bytes are not of that container.
 pub(in crate::transcode) fn open(path: &str, container: Container) -> Result<Input, Fault> {
     try_open(path, container)?.map_err(av::reading("opening the container"))
 }
 
-/// As [`open`], with libav's own error where it refuses the bytes.
+/// As [`open`], but returns libav's own error if it refuses the bytes.
 ///
 /// # Errors
-/// Where the container has no demuxer.
+/// If the container has no demuxer.
 pub(in crate::transcode) fn try_open(path: &str, container: Container) -> Result<Result<Input, ff::Error>, Fault> {
     let row = container.row();
     let (Reader::Demuxer(demuxer) | Reader::Items(demuxer)) = row.reader else {
@@ -35,7 +35,7 @@ pub(in crate::transcode) fn try_open(path: &str, container: Container) -> Result
     Ok(Input::open(path, demuxer, &codecs))
 }
 
-/// Everything that is known before decoding, with the declared limits enforced.
+/// Everything that is known before decoding. Enforces the limits on declared values.
 ///
 /// # Errors
 /// A limit's code, [`Code::MediaEncrypted`], [`Code::MediaNoStreams`], [`Code::MediaUnsupported`].
@@ -46,18 +46,19 @@ pub(in crate::transcode) fn facts(
     limits: &Limits,
 ) -> Result<Facts, Fault> {
     if input.stream_count() > limits.streams as usize {
-        let text = format!("{} streams, at most {}", input.stream_count(), limits.streams);
+        let text =
+            format!("the file has {} streams, more than limits.streams ({})", input.stream_count(), limits.streams);
         return Err(Fault::rejected(Code::LimitStreams, text));
     }
     let layout = if container.is_iso() { iso_layout(file).unwrap_or_default() } else { IsoLayout::default() };
     let indexed = container.is_iso() && !layout.fragmented;
     let mut streams: Vec<StreamFacts> = input.streams().map(|s| stream_facts(&s, container, indexed)).collect();
     if input.streams().any(|s| s.is_encrypted()) {
-        return Err(Fault::rejected(Code::MediaEncrypted, "the samples are encrypted"));
+        return Err(Fault::rejected(Code::MediaEncrypted, "the file's samples are encrypted"));
     }
     check_pixels(&streams, limits)?;
-    // A declared length may be unknown, or false: what is beyond the limit is not believed, and what is really there is
-    // counted while it is read.
+    // A declared length may be wrong. One beyond the limit is ignored, and the real length is counted while the file is
+    // read.
     let is_allowed = |ms: &u64| check_duration(*ms, limits).is_ok();
     let duration_ms = input.duration_ms().filter(is_allowed);
     for stream in &mut streams {
@@ -86,8 +87,8 @@ pub(in crate::transcode) fn facts(
     Ok(facts)
 }
 
-/// A stream's length, which ends with its film: where the first stretch of its edit list is empty, libav counts that twice. A
-/// film's length that is much less than its streams' is not believed.
+/// The length of a stream, at most that of its movie: libav counts an empty first edit twice. A movie length that is
+/// much shorter than its streams is ignored.
 fn within_film(stream: &StreamFacts, film_ms: Option<u64>) -> Option<u64> {
     let duration_ms = stream.duration_ms?;
     let start_ms = u64::try_from(stream.start_ms.unwrap_or(0)).unwrap_or(0);
@@ -101,7 +102,8 @@ pub(in crate::transcode) fn check_duration(duration_ms: u64, limits: &Limits) ->
     if duration_ms / 1000 <= limits.duration_s {
         return Ok(());
     }
-    let text = format!("{} s, at most {}", duration_ms / 1000, limits.duration_s);
+    let text =
+        format!("the file lasts {} s, longer than limits.duration_s ({})", duration_ms / 1000, limits.duration_s);
     Err(Fault::rejected(Code::LimitDuration, text))
 }
 
@@ -120,7 +122,10 @@ pub(in crate::transcode) fn check_size(width: u32, height: u32, limits: &Limits)
     if u64::from(width) * u64::from(height) <= limits.pixels {
         return Ok(());
     }
-    Err(Fault::rejected(Code::LimitPixels, format!("{width}x{height}, at most {} pixels", limits.pixels)))
+    Err(Fault::rejected(
+        Code::LimitPixels,
+        format!("a picture has {width}x{height}, more than limits.pixels ({})", limits.pixels),
+    ))
 }
 
 fn kind_of(facts: &Facts) -> Result<Kind, Fault> {
@@ -128,11 +133,11 @@ fn kind_of(facts: &Facts) -> Result<Kind, Fault> {
         return Ok(Kind::Image);
     }
     match (facts.main_video(), facts.main_audio()) {
-        // A track without a single sample shows nothing.
+        // A track without any sample shows nothing.
         (Some((picture, _)), Some((sound, _))) if !picture.has_samples() && sound.has_samples() => Ok(Kind::Audio),
-        // One frame is a picture, whatever it is wrapped in.
+        // One frame is enough for a video: whether it is a picture was decided by the container.
         (Some(_), _) => Ok(Kind::Video),
-        // What has a picture is no sound, even where nobody can look at it.
+        // A file with a picture is not a sound, even if nothing can decode the picture.
         (None, Some(_)) if facts.unread_picture().is_some() => Ok(Kind::Video),
         (None, Some(_)) => Ok(Kind::Audio),
         (None, None) => Err(no_streams(facts)),
@@ -149,12 +154,12 @@ fn no_streams(facts: &Facts) -> Fault {
     if codecs.is_empty() {
         return Fault::rejected(
             Code::MediaNoStreams,
-            format!("{} without sound or picture", facts.container.row().name),
+            format!("the {} file has neither sound nor picture", facts.container.row().name),
         );
     }
     let accepted = facts.container.row();
     if codecs.iter().any(|codec| accepted.video.contains(codec) || accepted.audio.contains(codec)) {
-        return Fault::rejected(Code::MediaUnreadable, format!("{} stream without parameters", codecs.join(", ")));
+        return Fault::rejected(Code::MediaUnreadable, format!("the {} stream has no parameters", codecs.join(", ")));
     }
     Fault::rejected(Code::MediaUnsupported, format!("{} in {} is not accepted", codecs.join(", "), accepted.name))
 }
@@ -201,7 +206,7 @@ fn picture_facts(stream: &StreamView<'_>) -> Picture {
         pixel_format: stream.pixel_format().unwrap_or_default(),
         frame_rate: average.or(nominal).filter(|rate| *rate < 1000.0),
         level: stream.level(),
-        // Numbers of ITU-T H.273, table 3.
+        // Numbers from ITU-T H.273, table 3.
         dynamic_range: match transfer {
             16 => DynamicRange::Pq,
             18 => DynamicRange::Hlg,
@@ -219,7 +224,7 @@ fn picture_facts(stream: &StreamView<'_>) -> Picture {
     }
 }
 
-/// Where only the whole file's size and length are known, they give the bit rate of the only real stream.
+/// If only the file's size and length are known, computes the bit rate of its only real stream from them.
 fn fill_bit_rate(facts: &mut Facts) {
     let playable = facts.streams.iter().filter(|s| s.readable).count();
     let (Some(duration_ms), size_bytes) = (facts.duration_ms.filter(|d| *d > 0), facts.size_bytes) else { return };
@@ -240,7 +245,7 @@ fn all_metadata(input: &Input) -> BTreeMap<String, String> {
     all
 }
 
-/// Keys that say nothing of the person or the place.
+/// Whether a metadata key says nothing about a person or a place.
 fn is_harmless(key: &str) -> bool {
     let known = [
         "major_brand",
@@ -259,15 +264,15 @@ fn is_harmless(key: &str) -> bool {
     known.contains(&key)
 }
 
-/// RFC 3339 with nanoseconds and a zone has 35.
+/// A time in RFC 3339 with nanoseconds and a zone has 35 bytes.
 const MAX_TIME_BYTES: usize = 40;
 
 fn created_at(metadata: &BTreeMap<String, String>) -> Option<String> {
-    // Apple's own key has the time zone that the standard field lacks.
+    // Apple's own key includes the time zone, which the standard field lacks.
     let value = metadata.get("com.apple.quicktime.creationdate").or_else(|| metadata.get("creation_time"))?;
-    // Zero is 1904 or 1970: a clock that was never set.
+    // Zero means 1904 or 1970: the clock was never set.
     let year: i32 = value.get(..4)?.parse().ok()?;
-    // Whatever else somebody has written there is not for an event.
+    // Any other text must not get into an event.
     let is_time = value.len() <= MAX_TIME_BYTES && value.bytes().all(|b| b.is_ascii_digit() || b"TZ:+-. ".contains(&b));
     (year > 1990 && is_time).then(|| value.clone())
 }

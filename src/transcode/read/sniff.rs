@@ -1,30 +1,30 @@
-//! Recognises the container of a file by its first bytes. The name and the declared type are not used.
+//! Recognises the container of a file by its first bytes. File name and declared type are not used.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use crate::plan::Container;
 
-/// How many bytes are looked at, from the start and again behind an ID3v2 tag.
+/// How many bytes are read, at the start and again behind an ID3v2 tag.
 const HEAD: usize = 8192;
 
-/// What the bytes are.
+/// The recognised format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::transcode) enum Sniffed {
     /// One of the accepted containers.
     Media(Container),
-    /// Something that people attach: kept as it is.
+    /// A document, which is kept unchanged.
     Document {
         /// By content.
         mime_type: String,
         /// Usual extension.
         extension: String,
     },
-    /// None of these.
+    /// No known format.
     Unknown,
 }
 
-/// Looks at the first bytes of a file, and behind an ID3v2 tag where one stands in front.
+/// Recognises a file by its first bytes, or by those behind an ID3v2 tag.
 ///
 /// # Errors
 /// Those of reading the file.
@@ -43,8 +43,8 @@ fn read_at(file: &mut File, offset: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether the first frame of an MP3 is a header with the number of frames: without one, players guess the length from
-/// the bit rate of the first frames.
+/// Whether the first frame of an MP3 is a header with the number of frames. Without one, players estimate the length
+/// from the bit rate of the first frames.
 ///
 /// # Errors
 /// Those of reading the file.
@@ -54,12 +54,13 @@ pub(in crate::transcode) fn mp3_says_its_length(file: &mut File) -> io::Result<b
         Some(end) => read_at(file, end)?,
         None => head,
     };
-    // Behind the frame's header and side information, 36 bytes at most; recorders leave some zeros in front.
+    // The name follows the frame's header and side information, at most 36 bytes. Recorders put some zeros before the
+    // first frame.
     let names: [&[u8]; 3] = [b"Xing", b"Info", b"VBRI"];
     Ok(start.windows(4).take(2048).any(|window| names.contains(&window)))
 }
 
-/// Where the tag ends (ID3v2.4.0 structure, 3.1: a synchsafe size behind a header of ten bytes).
+/// The end of the tag (ID3v2.4.0 structure, 3.1: a synchsafe size after a header of ten bytes).
 fn id3v2_end(head: &[u8]) -> Option<u64> {
     let header = head.get(..10).filter(|h| h.starts_with(b"ID3") && h[6..10].iter().all(|b| *b < 0x80))?;
     let size = header[6..10].iter().fold(0_u64, |sum, byte| (sum << 7) | u64::from(*byte));
@@ -134,7 +135,7 @@ fn ebml(head: &[u8]) -> Container {
 fn iso(head: &[u8]) -> Option<Container> {
     let kind = head.get(4..8)?;
     if kind != b"ftyp" {
-        // QuickTime files of before the ftyp box start right away.
+        // QuickTime files from before the `ftyp` box begin with one of these.
         return [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"]
             .contains(&&kind.try_into().ok()?)
             .then_some(Container::Mov);
@@ -155,7 +156,7 @@ fn iso(head: &[u8]) -> Option<Container> {
     })
 }
 
-/// Formats without a magic number: two frames or packets have to follow one another.
+/// Formats without a magic number: two consecutive frames must be recognised.
 fn elementary(head: &[u8]) -> Option<Container> {
     let ts = |offset: usize, step: usize| (0..3).all(|n| head.get(offset + n * step) == Some(&0x47));
     if ts(0, 188) || ts(4, 192) {
@@ -164,7 +165,7 @@ fn elementary(head: &[u8]) -> Option<Container> {
     if adts_frame(head).is_some_and(|length| adts_frame(&head[length.min(head.len())..]).is_some()) {
         return Some(Container::Adts);
     }
-    // Recorders leave zeros in front; streams are cut anywhere.
+    // Recorders put zeros before the first frame, and streams are cut at any byte.
     (0..head.len().saturating_sub(4)).find_map(|at| {
         let first = mpeg_audio_frame(&head[at..])?;
         let second = mpeg_audio_frame(head.get(at + first..)?);
@@ -172,7 +173,7 @@ fn elementary(head: &[u8]) -> Option<Container> {
     })
 }
 
-/// Length of the ADTS frame that starts here (ISO/IEC 13818-7, 6.2).
+/// Length of the ADTS frame at this position (ISO/IEC 13818-7, 6.2).
 fn adts_frame(bytes: &[u8]) -> Option<usize> {
     let header = bytes.get(..7)?;
     if header[0] != 0xff || header[1] & 0xf6 != 0xf0 || (header[2] >> 2) & 0xf > 12 {
@@ -182,7 +183,7 @@ fn adts_frame(bytes: &[u8]) -> Option<usize> {
     (length >= 7).then_some(length)
 }
 
-/// Length of the MPEG audio frame of layer II or III that starts here (ISO/IEC 11172-3, 2.4.1.3).
+/// Length of the MPEG audio frame of layer II or III at this position (ISO/IEC 11172-3, 2.4.1.3).
 fn mpeg_audio_frame(bytes: &[u8]) -> Option<usize> {
     const LAYER_3: [usize; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
     const LAYER_2: [usize; 14] = [32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384];
@@ -214,7 +215,7 @@ fn mpeg_audio_frame(bytes: &[u8]) -> Option<usize> {
 }
 
 fn document(head: &[u8]) -> Sniffed {
-    // A playlist names media elsewhere instead of being any: following it is what this program never does.
+    // A playlist only refers to media elsewhere. This program never follows such references.
     let lower = String::from_utf8_lossy(&head[..head.len().min(64)]).to_ascii_lowercase();
     let lower = lower.trim_start_matches(['\u{feff}', ' ', '\n', '\r', '\t']);
     if lower.starts_with("#extm3u") || lower.starts_with("ffconcat") || lower.starts_with("[playlist]") {
@@ -236,7 +237,8 @@ fn document(head: &[u8]) -> Sniffed {
     text(head, lower)
 }
 
-/// A ZIP file whose first entries are those of ECMA-376; its marker is the folder that the main part is in.
+/// Recognises Office Open XML: a ZIP whose first entries are those of ECMA-376. The folder of the main part tells which
+/// kind.
 fn office_open_xml(head: &[u8]) -> Option<Sniffed> {
     if !head.starts_with(b"PK\x03\x04") {
         return None;
@@ -256,7 +258,7 @@ fn office_open_xml(head: &[u8]) -> Option<Sniffed> {
 fn text(head: &[u8], lower: &str) -> Sniffed {
     let is_text = match std::str::from_utf8(head) {
         Ok(_) => true,
-        // The last character may be cut in two by the end of what was read.
+        // The last character may be incomplete because the text was cut there.
         Err(error) => error.error_len().is_none() && error.valid_up_to() > 0,
     };
     if !is_text || head.iter().any(|b| *b < 0x20 && !b"\t\n\r\x0c\x1b".contains(b)) {
@@ -277,7 +279,7 @@ fn known(mime_type: &str, extension: &str) -> Sniffed {
     Sniffed::Document { mime_type: mime_type.to_owned(), extension: extension.to_owned() }
 }
 
-/// Whether this is a GIF of one frame, which is a picture and not a film, or one that breaks off before its second.
+/// Whether this GIF has only one frame, which makes it a picture and not a video, or is cut off before its second one.
 pub(in crate::transcode) fn is_still_gif(file: &mut File, container: Container) -> bool {
     if container != Container::Gif {
         return false;
@@ -287,7 +289,7 @@ pub(in crate::transcode) fn is_still_gif(file: &mut File, container: Container) 
     read.is_ok() && gif_frames(&bytes, 2) < 2
 }
 
-/// Counts image descriptors, up to `most` (GIF89a specification, appendix A).
+/// Counts image descriptors up to `most` (GIF89a specification, appendix A).
 fn gif_frames(bytes: &[u8], most: usize) -> usize {
     let color_table = |flags: u8| if flags & 0x80 != 0 { 3 << ((flags & 7) + 1) } else { 0 };
     let mut at = 13 + bytes.get(10).map_or(0, |flags| color_table(*flags));
@@ -333,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_attach_is_kept() {
+    fn documents_are_recognised_and_kept() {
         assert_eq!(document(b"%PDF-1.4\n%\xe2\xe3"), known("application/pdf", "pdf"));
         assert_eq!(document("BEGIN:VCARD\nFN:Zo\u{eb}".as_bytes()), known("text/vcard", "vcf"));
         assert_eq!(document("gr\u{fc}\u{df}e".as_bytes()), known("text/plain", "txt"));

@@ -1,6 +1,6 @@
-//! The size of a BMP by its header: Windows writes signed numbers, OS/2 1.x shorter ones.
+//! Reads the size of a BMP from its header: Windows uses signed 32-bit numbers, OS/2 1.x uses 16-bit ones.
 
-/// Width and height. A negative height means that the rows stand from the top (BITMAPINFOHEADER, `biHeight`).
+/// Width and height. A negative height means that rows are stored from top to bottom (BITMAPINFOHEADER, `biHeight`).
 pub(super) fn size(head: &[u8]) -> Option<(u32, u32)> {
     let word = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
     let half = |at: usize| Some(u32::from(u16::from_le_bytes(head.get(at..at + 2)?.try_into().ok()?)));
@@ -12,7 +12,7 @@ pub(super) fn size(head: &[u8]) -> Option<(u32, u32)> {
     (width > 0 && height > 0).then_some((width, height))
 }
 
-/// BITMAPCOREHEADER, of OS/2 1.x.
+/// Size of BITMAPCOREHEADER (OS/2 1.x).
 const CORE_HEADER_BYTES: u32 = 12;
 
 #[cfg(test)]

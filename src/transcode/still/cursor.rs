@@ -1,12 +1,12 @@
-//! Big-endian numbers and boxes of the ISO base media file format (ISO/IEC 14496-12, 4.2) out of a slice.
+//! Reads big-endian numbers and boxes of the ISO base media file format (ISO/IEC 14496-12, 4.2) from a slice.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-/// Boxes on the first level that are looked at before the one that is looked for.
+/// Most boxes on the first level that are searched.
 const MAX_BOXES: usize = 64;
 
-/// What is left to read.
+/// The bytes that are not read yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 
@@ -33,13 +33,14 @@ impl<'a> Cursor<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// A number of so many bytes, 8 at most; 0 of none.
+    /// A number of this many bytes, at most 8; 0 bytes give the number 0.
     pub(super) fn uint(&mut self, bytes: usize) -> Option<u64> {
         let bytes = if bytes <= 8 { self.take(bytes)? } else { return None };
         Some(bytes.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)))
     }
 
-    /// A box's type, the length of its header, and its whole length; none where it goes on to the end.
+    /// A box's type, the length of its header, and the length of the whole box; `None` as the length if it extends to
+    /// the end.
     pub(super) fn box_header(mut self) -> Option<([u8; 4], u64, Option<u64>)> {
         let size = self.u32()?;
         let kind = self.array()?;
@@ -52,7 +53,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The boxes in a row, as type and content, up to the first that does not fit.
+/// Successive boxes as type and content, up to the first one that does not fit.
 pub(super) fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     std::iter::from_fn(move || {
         let (kind, header_size, size) = Cursor(bytes).box_header()?;
@@ -63,14 +64,15 @@ pub(super) fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> 
     })
 }
 
-/// Version and flags of a full box, and what follows.
+/// Version and flags of a full box, and the rest of its content.
 pub(super) fn full_box(content: &[u8]) -> Option<((u8, u32), &[u8])> {
     let mut cursor = Cursor(content);
     let word = cursor.u32()?;
     Some(((word.to_be_bytes()[0], word & 0x00ff_ffff), cursor.0))
 }
 
-/// The first box on a file's first level that is of one of these kinds: its kind, and where its content is and how long.
+/// Finds the first box on a file's first level that has one of these types. Returns its type, and the position and
+/// length of its content.
 ///
 /// # Errors
 /// Those of reading.

@@ -1,4 +1,4 @@
-//! What a camera wrote beside the picture (Exif 2.32): how it was held, and when.
+//! Reads what a camera wrote into Exif data (Exif 2.32): how it was held, and when.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -6,7 +6,7 @@ use std::io::BufReader;
 use crate::task::INPUT;
 use crate::vocabulary::Orientation;
 
-/// The two fields that are used.
+/// The fields of the Exif data that are used.
 #[derive(Default)]
 pub(super) struct Exif {
     pub(super) orientation: Orientation,
@@ -14,7 +14,7 @@ pub(super) struct Exif {
 }
 
 impl Exif {
-    /// Of the input; nothing where it has none.
+    /// Reads them from the input; empty if it has no Exif data.
     pub(super) fn read() -> Self {
         let Ok(file) = File::open(INPUT) else { return Self::default() };
         let read = exif::Reader::new().continue_on_error(true).read_from_container(&mut BufReader::new(file));
@@ -32,28 +32,28 @@ impl Exif {
     }
 }
 
-/// Exif 2.32, 4.6.4: the tag says where the coded rows and columns stand. In the order of its values from 1 on.
+/// Exif 2.32, 4.6.4: rotation in degrees and mirroring for the tag's values from 1 on.
 const ORIENTATIONS: [(u16, bool); 8] =
     [(0, false), (0, true), (180, false), (180, true), (270, true), (90, false), (90, true), (270, false)];
 
-/// The orientation of a tag's value; upright where there is no such value.
+/// The orientation for a tag's value; upright for an unknown value.
 pub(super) fn orientation_of(tag: u32) -> Orientation {
     let known = tag.checked_sub(1).and_then(|n| ORIENTATIONS.get(usize::try_from(n).ok()?));
     let (rotation_degrees, mirrored) = known.copied().unwrap_or_default();
     Orientation { rotation_degrees, mirrored }
 }
 
-/// The tag's value for an orientation; none where the picture stands as it is coded.
+/// The tag's value for an orientation; `None` if the picture is not rotated.
 fn tag_of(orientation: Orientation) -> Option<u8> {
     let Orientation { rotation_degrees, mirrored } = orientation;
     let at = ORIENTATIONS.iter().position(|known| *known == (rotation_degrees, mirrored))?;
     u8::try_from(at + 1).ok().filter(|tag| *tag > 1)
 }
 
-/// Exif data that say how the picture is turned, and nothing else; none where it stands as it is coded.
+/// Exif data that contain only the orientation; `None` if the picture is not rotated.
 pub(super) fn orientation_only(orientation: Orientation) -> Option<Vec<u8>> {
     let tag = tag_of(orientation)?;
-    // A TIFF header, a directory of one entry (0x0112, a short), and no next directory (TIFF 6.0, section 2).
+    // A TIFF header, a directory with one entry (0x0112, a short), and no further directory (TIFF 6.0, section 2).
     let mut exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     exif.extend_from_slice(&[tag, 0, 0, 0, 0, 0, 0]);
     Some(exif)

@@ -1,5 +1,5 @@
-//! The items of a HEIF file (ISO/IEC 14496-12, 8.11; ISO/IEC 23008-12): which one is the picture, of which coded pieces it
-//! is made, and how it is to be shown. Reads boxes only; what the pieces hold is for libav's decoders.
+//! Reads the items of a HEIF file (ISO/IEC 14496-12, 8.11; ISO/IEC 23008-12): which one is the picture, of which coded
+//! pieces it consists, and how it is to be shown. Only boxes are read here; the pieces are decoded by libav.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,19 +8,19 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use super::cursor::{Cursor, boxes, find_box, full_box};
 use super::heif_property::Property;
 
-/// Longest `meta` box that is read. A picture of 256 × 256 tiles has one of some 2 MiB.
+/// Longest `meta` box that is read. A picture of 256 × 256 tiles has one of about 2 MiB.
 const MAX_META_BYTES: u64 = 16 << 20;
-/// Most items of a file: a grid has 65,536 at most (ISO/IEC 23008-12, 6.6.2.3).
+/// Most items of a file: a grid has at most 65,536 (ISO/IEC 23008-12, 6.6.2.3).
 const MAX_ITEMS: usize = 1 << 17;
-/// Most pieces of one item's data.
+/// Most extents of one item's data.
 const MAX_EXTENTS: usize = 1024;
 
-/// A file's items, by their ids.
+/// A file's items by id.
 #[derive(Debug)]
 pub(super) struct Heif {
     items: BTreeMap<u32, Item>,
     properties: Vec<Property>,
-    /// Kind, from which item, to which items.
+    /// Each reference: its type, the item that it is from, and the items that it is to.
     references: Vec<([u8; 4], u32, Vec<u32>)>,
     primary: u32,
     /// Content of the `idat` box.
@@ -32,10 +32,11 @@ pub(super) struct Heif {
 pub(super) struct Item {
     /// Its type: `hvc1`, `av01`, `grid`.
     pub(super) kind: [u8; 4],
-    /// How its extents are to be understood: 0 is by the file's offsets, 1 in `idat`.
+    /// Where its extents are: 0 means file offsets, 1 means in `idat`.
     method: u8,
     extents: Vec<(u64, u64)>,
-    /// Positions in `ipco`, from 1 on, in the order in which they are applied; and whether a reader must know them.
+    /// Positions in `ipco`, counted from 1, in the order in which they are applied; and whether a reader must support
+    /// the property.
     associations: Vec<(usize, bool)>,
 }
 
@@ -43,7 +44,7 @@ impl Heif {
     /// Reads the items of a file.
     ///
     /// # Errors
-    /// `InvalidData` where there are none, or their boxes are damaged; else those of reading.
+    /// `InvalidData` if there are no items or their boxes are damaged; otherwise those of reading.
     pub(super) fn read(file: &mut File) -> io::Result<Self> {
         let meta = meta_of(file)?;
         Self::parse(&meta).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
@@ -79,7 +80,7 @@ impl Heif {
         heif.items.contains_key(&heif.primary).then_some(heif)
     }
 
-    /// The item that is the picture.
+    /// The id of the item that is the picture.
     pub(super) const fn primary(&self) -> u32 {
         self.primary
     }
@@ -88,7 +89,7 @@ impl Heif {
         self.items.get(&id)
     }
 
-    /// An item's properties in their order; nothing where a reader must know one that this one does not.
+    /// An item's properties in their order; `None` if a reader must support one that this reader does not know.
     pub(super) fn properties(&self, id: u32) -> Option<Vec<&Property>> {
         let known = |(index, essential): &(usize, bool)| {
             let property = self.properties.get(index.checked_sub(1)?)?;
@@ -98,21 +99,21 @@ impl Heif {
         self.items.get(&id)?.associations.iter().map(known).collect()
     }
 
-    /// What an item refers to in this way, in order.
+    /// The items that an item has references of this type to, in order.
     pub(super) fn references_from(&self, id: u32, kind: [u8; 4]) -> &[u32] {
         let found = self.references.iter().find(|(k, from, _)| *k == kind && *from == id);
         found.map_or(&[], |(_, _, to)| to)
     }
 
-    /// The items that refer to this one in this way.
+    /// The items that have references of this type to this one.
     pub(super) fn references_to(&self, id: u32, kind: [u8; 4]) -> impl Iterator<Item = u32> {
         self.references.iter().filter(move |(k, _, to)| *k == kind && to.contains(&id)).map(|(_, from, _)| *from)
     }
 
-    /// An item's bytes.
+    /// An item's data.
     ///
     /// # Errors
-    /// `InvalidData` where they are not in this file, else those of reading.
+    /// `InvalidData` if the data is not in this file, otherwise those of reading.
     pub(super) fn data(&self, file: &mut File, id: u32) -> io::Result<Vec<u8>> {
         let invalid = || io::Error::from(io::ErrorKind::InvalidData);
         let item = self.items.get(&id).ok_or_else(invalid)?;
@@ -127,7 +128,7 @@ impl Heif {
             } else {
                 let rest = length.checked_sub(*offset).ok_or_else(invalid)?;
                 let size = if *size == 0 { rest } else { *size };
-                // No piece is longer than the file, and all of them together are not either.
+                // No extent is longer than the file, nor are all of them together.
                 if item.method != 0 || size > rest || data.len() as u64 + size > length {
                     return Err(invalid());
                 }
@@ -145,7 +146,7 @@ impl Heif {
         let count = if version == 0 { u32::from(cursor.u16()?) } else { cursor.u32()? };
         for (kind, entry) in boxes(cursor.0).take(count as usize).take(MAX_ITEMS) {
             let ((version, _), body) = full_box(entry)?;
-            // Versions 0 and 1 are older than pictures in this format.
+            // Versions 0 and 1 predate pictures in this format.
             if kind != *b"infe" || version < 2 {
                 continue;
             }
@@ -170,7 +171,7 @@ impl Heif {
         for _ in 0..(count as usize).min(MAX_ITEMS) {
             let id = if version < 2 { u32::from(cursor.u16()?) } else { cursor.u32()? };
             let method = if version == 0 { 0 } else { (cursor.u16()? & 15).to_be_bytes()[1] };
-            // Data in other files is no method that is read; see `data`.
+            // Data in other files is marked with an unsupported method; see `data`.
             let elsewhere = cursor.u16()? != 0;
             let base = cursor.uint(base_size)?;
             let extents = usize::from(cursor.u16()?);
@@ -243,7 +244,7 @@ fn primary_item(content: &[u8]) -> Option<u32> {
     if version == 0 { cursor.u16().map(u32::from) } else { cursor.u32() }
 }
 
-/// Content of the `meta` box on the first level.
+/// The content of the `meta` box on the first level.
 fn meta_of(file: &mut File) -> io::Result<Vec<u8>> {
     let found = find_box(file, &[*b"meta"])?.filter(|(_, _, size)| *size <= MAX_META_BYTES);
     let (_, offset, size) = found.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;

@@ -1,4 +1,5 @@
-//! The picture of a HEIF or AVIF file: its pieces decoded and put together, with its opacity, crop, turn and colours.
+//! Decodes the picture of a HEIF or AVIF file: puts its tiles together, and reads its opacity, crop, rotation and
+//! colours.
 
 use std::fs::File;
 use std::io;
@@ -16,25 +17,25 @@ use crate::transcode::av::{self, Decoder, Mosaic, PictureFilter};
 use crate::transcode::job::scratch;
 use crate::vocabulary::Orientation;
 
-/// What the boxes say of one picture.
+/// What the boxes say about a picture.
 pub(super) struct Described {
     /// Width and height of the coded picture.
     pub(super) coded: (u32, u32),
     /// The part that is shown.
     pub(super) crop: Option<Crop>,
-    /// How that is turned.
+    /// How the shown part is rotated and mirrored.
     pub(super) orientation: Orientation,
-    /// libav's name of the codec; none where nothing here decodes it.
+    /// libav's name of the codec; `None` if no decoder here supports it.
     pub(super) codec: Option<&'static str>,
     icc: Option<Vec<u8>>,
     cicp: Option<(u16, u16, u16, bool)>,
-    /// The coded pieces, row by row.
+    /// The coded tiles, row by row.
     pieces: Vec<u32>,
     columns: u32,
 }
 
 impl Described {
-    /// Width and height as shown, before turning.
+    /// The size of the shown part, before rotation.
     pub(super) fn shown(&self) -> (u32, u32) {
         self.crop.map_or(self.coded, |crop| (crop.width, crop.height))
     }
@@ -43,7 +44,7 @@ impl Described {
 /// Describes an item.
 ///
 /// # Errors
-/// `InvalidData` where its boxes are damaged, `Unsupported` where this is a kind of picture that is not read here.
+/// `InvalidData` if its boxes are damaged, `Unsupported` if it is a kind of picture that is not supported here.
 pub(super) fn describe(heif: &Heif, file: &mut File, id: u32) -> io::Result<Described> {
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
     let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
@@ -59,7 +60,7 @@ pub(super) fn describe(heif: &Heif, file: &mut File, id: u32) -> io::Result<Desc
         }
         b"iden" => {
             let [of] = heif.references_from(id, *b"dimg") else { return Err(invalid()) };
-            // A picture that is another one turned or cropped: of one that is nothing of the kind itself.
+            // A derived picture: another one, rotated or cropped. That one must not be derived itself.
             let base = heif.item(*of).filter(|base| base.kind != *b"iden" && base.kind != *b"grid");
             base.ok_or_else(unsupported)?;
             (vec![*of], 1, None)
@@ -103,7 +104,7 @@ impl Described {
         }
     }
 
-    /// Crops, turns and mirrors, in the order of the file; none where it crops what it has turned.
+    /// Applies a crop, rotation or mirroring in the order of the file; `None` if it crops what is already rotated.
     fn transform(&mut self, property: &Property) -> Option<()> {
         match property {
             Property::CleanAperture(aperture) => self.clean_aperture(aperture)?,
@@ -118,13 +119,13 @@ impl Described {
         if self.orientation != Orientation::default() || self.crop.is_some() {
             return None;
         }
-        // One that is not within the picture is left out, as by browsers.
+        // A crop that is not inside the picture is ignored, as browsers do.
         self.crop = aperture.crop(self.coded);
         Some(())
     }
 }
 
-/// libav's name of the codec of an item's type (ISO/IEC 23008-12, annexes; AV1 Image File Format, 2.1).
+/// libav's name of the codec for an item type (ISO/IEC 23008-12, annexes; AV1 Image File Format, 2.1).
 const fn codec_of(kind: [u8; 4]) -> Option<&'static str> {
     match &kind {
         b"hvc1" | b"hev1" => Some("hevc"),
@@ -135,7 +136,7 @@ const fn codec_of(kind: [u8; 4]) -> Option<&'static str> {
     }
 }
 
-/// Columns, rows, and the size of the whole (ISO/IEC 23008-12, 6.6.2.3.2).
+/// The grid's columns and rows, and the size of the whole (ISO/IEC 23008-12, 6.6.2.3.2).
 fn grid(data: &[u8]) -> Option<(u32, u32, (u32, u32))> {
     let mut cursor = Cursor(data);
     cursor.u8().filter(|version| *version == 0)?;
@@ -153,7 +154,8 @@ pub(super) fn decode(heif: &Heif, file: &mut File, container: Container, limits:
     if let Some((primaries, transfer, matrix, full)) = described.cicp {
         let decoded = av::frame_color(&frame);
         let [primaries, transfer, matrix] = [primaries, transfer, matrix].map(known);
-        // Of RGB there is no matrix, and what is not RGB has one.
+        // RGB has the matrix 0, and everything else has another one. A declared matrix that contradicts this is
+        // ignored.
         let matrix = matrix.filter(|matrix| (*matrix == 0) == (decoded.matrix == 0)).unwrap_or(decoded.matrix);
         let color = av::FrameColor {
             range: if full { 2 } else { 1 },
@@ -165,7 +167,7 @@ pub(super) fn decode(heif: &Heif, file: &mut File, container: Container, limits:
     }
     let alpha = alpha_of(heif, id);
     let premultiplied = alpha.is_some_and(|alpha| heif.references_from(id, *b"prem").contains(&alpha));
-    // A picture whose opacity cannot be read is shown without.
+    // If the opacity cannot be decoded, the picture is shown without it.
     let alpha = match alpha.map(|alpha| opacity(heif, file, alpha, (container, limits))) {
         Some(Err(fault @ NoFrame::Fault(_))) => return Err(fault),
         Some(Ok(alpha)) => Some(alpha),
@@ -185,7 +187,7 @@ pub(super) fn decode(heif: &Heif, file: &mut File, container: Container, limits:
     })
 }
 
-/// A number of ITU-T H.273 that libav has a name for; 2 is unspecified.
+/// A number of ITU-T H.273 for which libav has a name; 2 means unspecified.
 fn known(number: u16) -> Option<u32> {
     (number <= 18 && number != 2).then(|| u32::from(number))
 }
@@ -195,7 +197,7 @@ fn opacity(heif: &Heif, file: &mut File, id: u32, allowed: (Container, &Limits))
     Ok(piece_together(heif, file, &described, allowed)?.0)
 }
 
-/// The auxiliary picture that is the opacity of this one (ISO/IEC 23008-12, 6.5.8 and annex B; MIAF, 7.3.5.2).
+/// The auxiliary picture with the opacity of this one (ISO/IEC 23008-12, 6.5.8 and annex B; MIAF, 7.3.5.2).
 fn alpha_of(heif: &Heif, id: u32) -> Option<u32> {
     let is_alpha = |id: &u32| {
         let properties = heif.properties(*id).unwrap_or_default();
@@ -208,7 +210,7 @@ fn alpha_of(heif: &Heif, id: u32) -> Option<u32> {
     heif.references_to(id, *b"auxl").find(is_alpha)
 }
 
-/// The whole coded picture, and the power of two by which its sides were made smaller.
+/// The whole coded picture, and the power of two by which its sides were reduced.
 fn piece_together(
     heif: &Heif,
     file: &mut File,
@@ -240,10 +242,10 @@ fn piece_together(
     Ok((tile(only)?, 0))
 }
 
-/// By which power of two the sides of a picture of tiles are made smaller so that it stays within the limit.
+/// The power of two by which the sides of a tiled picture must be reduced to stay within the limit.
 fn reduction((width, height): (u32, u32), tile: (u32, u32), limits: &Limits) -> Result<u8, NoFrame> {
     let pixels = u64::from(width) * u64::from(height);
-    // The tiles have to keep even sides, so that their colours stay where they are.
+    // The tiles must keep even sides, so that their colour samples stay aligned.
     let fits = |reduction: &u8| pixels >> (2 * reduction) <= limits.pixels;
     let divides = |reduction: u8| (tile.0 | tile.1).is_multiple_of(2 << reduction);
     match (0..=6).find(fits) {
@@ -270,7 +272,7 @@ fn decode_item(
     codec: &str,
     limits: &Limits,
 ) -> Result<ff::frame::Video, NoFrame> {
-    // Every piece of a picture is of the kind of the first.
+    // All tiles of a picture have the codec of the first one.
     if heif.item(id).and_then(|item| codec_of(item.kind)) != Some(codec) {
         return Err(NoFrame::Undecoded(Undecoded::NoDecoder));
     }
@@ -282,7 +284,7 @@ fn decode_item(
     first_frame(decoder, std::iter::once(ff::Packet::copy(&data)))
 }
 
-/// What an error of reading boxes means for the picture.
+/// Maps an error of reading boxes to its meaning for the picture.
 pub(super) fn unreadable(error: io::Error) -> NoFrame {
     match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => NoFrame::Undecoded(Undecoded::Damaged),

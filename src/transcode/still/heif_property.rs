@@ -1,4 +1,4 @@
-//! Properties of HEIF items (ISO/IEC 23008-12, 6.5) and what they come to: crop, orientation, colours.
+//! Properties of HEIF items (ISO/IEC 23008-12, 6.5), and the crop, orientation and colours that they describe.
 
 use super::cursor::{Cursor, full_box};
 use crate::vocabulary::Orientation;
@@ -11,37 +11,37 @@ pub(super) const MAX_ICC_BYTES: usize = 4 << 20;
 pub(super) enum Property {
     /// `ispe`: width and height.
     Size(u32, u32),
-    /// `hvcC`, `av1C`, `avcC`: what a decoder has to know beforehand.
+    /// `hvcC`, `av1C`, `avcC`: configuration that the decoder needs before the data.
     Config(Vec<u8>),
     /// `irot`: quarter turns counter-clockwise.
     Rotation(u8),
-    /// `imir`: left and right change places where true, else top and bottom.
+    /// `imir`: swaps left and right if true, otherwise top and bottom.
     Mirror(bool),
-    /// `clap`: the part that is to be shown.
+    /// `clap`: the part that is shown.
     CleanAperture(CleanAperture),
     /// `colr` of type `prof` or `rICC`.
     Icc(Vec<u8>),
     /// `colr` of type `nclx`: primaries, transfer, matrix (ITU-T H.273), full range.
     Cicp(u16, u16, u16, bool),
-    /// `auxC`: what an auxiliary picture is for.
+    /// `auxC`: the purpose of an auxiliary picture.
     Auxiliary(String),
-    /// Says nothing of how the picture is decoded or shown.
+    /// A property that does not affect how the picture is decoded or shown.
     Remark,
     /// Anything else.
     Other,
 }
 
-/// ISO/IEC 14496-12, 12.1.4: each is numerator and denominator.
+/// ISO/IEC 14496-12, 12.1.4: each value is a numerator and a denominator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CleanAperture {
     width: (u32, u32),
     height: (u32, u32),
-    /// Of its centre from the picture's centre.
+    /// Offset of its centre from the picture's centre.
     horizontal: (i32, u32),
     vertical: (i32, u32),
 }
 
-/// A part of a picture.
+/// A rectangle inside a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Crop {
     pub(super) x: u32,
@@ -51,7 +51,7 @@ pub(super) struct Crop {
 }
 
 impl Property {
-    /// Reads one box of `ipco`. What is damaged is as good as unknown.
+    /// Parses one box of `ipco`. A damaged property is treated as unknown.
     pub(super) fn parse((kind, content): ([u8; 4], &[u8])) -> Self {
         Self::known(kind, content).unwrap_or(Self::Other)
     }
@@ -91,7 +91,7 @@ impl CleanAperture {
         Some(Self { width, height, horizontal: signed(horizontal), vertical: signed(vertical) })
     }
 
-    /// The part of a picture of this size; none where it is not within it.
+    /// The rectangle in a picture of this size; `None` if it is not inside the picture.
     pub(super) fn crop(&self, (width, height): (u32, u32)) -> Option<Crop> {
         let (x, cropped_width) = side(width, self.width, self.horizontal)?;
         let (y, cropped_height) = side(height, self.height, self.vertical)?;
@@ -99,7 +99,7 @@ impl CleanAperture {
     }
 }
 
-/// Start and length on one side, to whole pixels.
+/// Start and length on one side, in whole pixels.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be within the side")]
 fn side(length: u32, (size, per): (u32, u32), (offset, offset_per): (i32, u32)) -> Option<(u32, u32)> {
     let wanted = (f64::from(size) / f64::from(per)).round();
@@ -109,13 +109,13 @@ fn side(length: u32, (size, per): (u32, u32), (offset, offset_per): (i32, u32)) 
     within.then_some((start as u32, wanted as u32))
 }
 
-/// An orientation, turned further counter-clockwise by quarters.
+/// The orientation after rotating it further counter-clockwise by this many quarter turns.
 pub(super) fn rotated(before: Orientation, quarters: u8) -> Orientation {
     let clockwise = u16::from(4 - quarters % 4) * 90;
     Orientation { rotation_degrees: (before.rotation_degrees + clockwise) % 360, ..before }
 }
 
-/// An orientation, and what it gives mirrored: an [`Orientation`] mirrors left and right first and turns then.
+/// The orientation after mirroring it. An [`Orientation`] first mirrors left and right and then rotates.
 pub(super) fn mirrored(before: Orientation, left_and_right: bool) -> Orientation {
     let half = if left_and_right { 0 } else { 180 };
     let rotation_degrees = (360 + half - before.rotation_degrees % 360) % 360;

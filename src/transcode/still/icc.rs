@@ -1,19 +1,19 @@
-//! From the colours of an ICC profile (ISO 15076-1) to sRGB.
+//! Converts the colours of an ICC profile (ISO 15076-1) to sRGB.
 
 use std::sync::Arc;
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformExecutor, TransformOptions};
 
-/// A conversion that was prepared for one profile.
+/// A conversion prepared for one profile.
 pub(super) struct Transform {
     executor: Arc<dyn TransformExecutor<u8> + Send + Sync>,
-    /// One channel in, or three.
+    /// Whether the input has one channel (grey) instead of three.
     grey: bool,
 }
 
 impl Transform {
-    /// None for a profile that cannot be read, or of neither RGB nor grey: the picture is then shown as programs without
-    /// colour management show it.
+    /// `None` if the profile cannot be parsed or is for neither RGB nor grey. The picture is then shown as by programs
+    /// without colour management.
     pub(super) fn new(profile: &[u8]) -> Option<Self> {
         let source = ColorProfile::new_from_slice(profile).ok()?;
         let grey = match source.color_space {

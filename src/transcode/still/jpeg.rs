@@ -1,27 +1,27 @@
-//! The header of a JPEG (ITU-T T.81, annex B), as far as it decides how it is decoded.
+//! Reads the parts of a JPEG's header (ITU-T T.81, annex B) that determine how it is decoded.
 
-/// What the frame header says.
+/// The content of the frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) width: u32,
     pub(super) height: u32,
-    /// All scans are needed before there is a picture, and all coefficients are kept until then.
+    /// Progressive: all scans are needed for a picture, and all coefficients are kept in memory until then.
     pub(super) progressive: bool,
-    /// 1 is grey, 3 is colour, 4 is for printing.
+    /// 1 is grey, 3 is colour, 4 is for print (CMYK).
     pub(super) components: u8,
-    /// How many samples all components have for each of the picture's pixels, in quarters: 6 where colour is halved both
-    /// ways.
+    /// How many samples all components together have for each pixel, in quarters: 6 if colour has half the resolution
+    /// in both directions.
     quarters: u64,
 }
 
-/// Bytes of one coefficient in libav's decoder.
+/// Bytes of a coefficient in libav's decoder.
 const COEFFICIENT_BYTES: u64 = 2;
 
 impl Frame {
-    /// Walks the segments up to the frame header.
+    /// Searches the segments for the frame header.
     pub(super) fn find(jpeg: &[u8]) -> Option<Self> {
         for (marker, body) in segments(jpeg) {
-            // SOF0 to SOF15, without DHT, JPG and DAC, which stand between them.
+            // SOF0 to SOF15, except DHT, JPG and DAC, whose markers lie in the same range.
             if matches!(marker, 0xc0..=0xcf) && ![0xc4, 0xc8, 0xcc].contains(&marker) {
                 let [_, height, low, width, low_width, components, rest @ ..] = body else { return None };
                 let factors = rest.chunks_exact(3).take(usize::from(*components)).map(|component| component[1]);
@@ -39,8 +39,8 @@ impl Frame {
         None
     }
 
-    /// By which power of two each side is made smaller while it is decoded, so that the picture stays within `max_pixels`;
-    /// none where not even the smallest does, or what has to be kept on the way is more than half of `memory_bytes`.
+    /// The power of two by which each side is reduced during decoding, so that the picture has at most `max_pixels`.
+    /// `None` if the smallest is still too large, or decoding would keep more than half of `memory_bytes`.
     pub(super) fn reduction(&self, max_pixels: u64, memory_bytes: u64) -> Option<u8> {
         let pixels = u64::from(self.width) * u64::from(self.height);
         let coefficients = if self.progressive { pixels * self.quarters / 4 * COEFFICIENT_BYTES } else { 0 };
@@ -49,14 +49,14 @@ impl Frame {
     }
 }
 
-/// A block of 8 × 8 coefficients becomes one pixel at least.
+/// A block of 8 × 8 coefficients becomes at least one pixel.
 const MAX_REDUCTION: u8 = 3;
 
-/// Marker and content of each segment with a length, up to the first scan's.
+/// Marker and content of each segment with a length, up to the header of the first scan.
 pub(super) fn segments(jpeg: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = jpeg.strip_prefix(b"\xff\xd8").unwrap_or_default();
     std::iter::from_fn(move || {
-        // Any number of fill bytes may stand in front of a marker (B.1.1.2).
+        // Any number of fill bytes may precede a marker (B.1.1.2).
         while let [0xff, 0xff, ..] = rest {
             rest = &rest[1..];
         }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn large_photos_are_made_smaller_while_they_are_decoded() {
+    fn large_photos_are_reduced_while_they_are_decoded() {
         let find = |marker, width, height| Frame::find(&header(marker, width, height, [0x22, 0x11, 0x11]));
         let photo = find(0xc0, 16_320, 12_240).expect("a frame");
         assert_eq!((photo.width, photo.height, photo.progressive, photo.quarters), (16_320, 12_240, false, 6));

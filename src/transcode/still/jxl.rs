@@ -1,4 +1,5 @@
-//! The size and orientation of a JPEG XL picture (ISO/IEC 18181-1, annexes A and D), which nothing here decodes.
+//! Reads the size and orientation of a JPEG XL picture (ISO/IEC 18181-1, annexes A and D). No decoder here supports the
+//! format.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -7,10 +8,10 @@ use super::cursor::find_box;
 use super::exif::orientation_of;
 use crate::vocabulary::Orientation;
 
-/// Bytes of the codestream's headers that are looked at.
+/// How many bytes of the codestream are read for its headers.
 const HEAD_BYTES: u64 = 32;
 
-/// Width and height as coded, and how the picture is turned; none where the header is damaged.
+/// Width and height as coded, and the orientation; `None` if the header is damaged.
 ///
 /// # Errors
 /// Those of reading.
@@ -18,7 +19,8 @@ pub(super) fn header(file: &mut File) -> io::Result<Option<((u32, u32), Orientat
     let mut head = Vec::new();
     file.take(HEAD_BYTES).read_to_end(&mut head)?;
     if !head.starts_with(SIGNATURE) {
-        // In boxes (ISO/IEC 18181-2): the codestream is one box, or the first of its parts, behind a number.
+        // In a container (ISO/IEC 18181-2) the codestream is one box, or several partial boxes that begin with a
+        // number.
         let Some((kind, offset, _)) = find_box(file, &[*b"jxlc", *b"jxlp"])? else { return Ok(None) };
         file.seek(SeekFrom::Start(offset + if kind == *b"jxlp" { 4 } else { 0 }))?;
         head.clear();
@@ -45,13 +47,14 @@ fn parse(codestream: &[u8]) -> Option<((u32, u32), Orientation)> {
         (0, _) => side(&mut bits)?,
         (wide, high) => u32::try_from(u64::from(height) * wide / high).ok()?,
     };
-    // ImageMetadata begins with "all default" and "extra fields"; the first extra field is the orientation, as Exif counts it.
+    // ImageMetadata begins with the flags "all default" and "extra fields". The first extra field is the orientation,
+    // with the values of Exif.
     let turned = bits.take(1)? == 0 && bits.take(1)? == 1;
     let orientation = if turned { orientation_of(bits.take(3)? + 1) } else { Orientation::default() };
     Some(((width, height), orientation))
 }
 
-/// Numbers of so many bits, the lowest first.
+/// Reads numbers of a given count of bits, least significant bit first.
 struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -73,7 +76,7 @@ impl Bits<'_> {
 mod tests {
     use super::*;
 
-    /// A codestream of these numbers, each of so many bits.
+    /// A codestream of these numbers, each with its count of bits.
     fn codestream(numbers: &[(u32, usize)]) -> Vec<u8> {
         let bits = numbers.iter().flat_map(|(number, count)| (0..*count).map(move |n| (number >> n) & 1 == 1));
         let bits: Vec<bool> = bits.collect();
@@ -86,7 +89,7 @@ mod tests {
         let plain = Orientation::default();
         let both = codestream(&[(0, 1), (0, 2), (239, 9), (0, 3), (1, 2), (999, 13), (1, 1)]);
         assert_eq!(parse(&both), Some(((1000, 240), plain)));
-        // 16:9 of 1081 lines is not a whole number.
+        // 1081 lines at 16:9 give no whole number of columns.
         let ratio = codestream(&[(0, 1), (1, 2), (1080, 13), (5, 3), (1, 1)]);
         assert_eq!(parse(&ratio), Some(((1921, 1081), plain)));
         let turned = codestream(&[(1, 1), (3, 5), (1, 3), (0, 1), (1, 1), (5, 3)]);

@@ -1,4 +1,4 @@
-//! Still pictures: facts, an upright thumbnail, a rendition where programs do not show the original, and the original stays.
+//! Still pictures: facts, an upright thumbnail, a rendition if programs do not show the original. The original is kept.
 
 mod bmp;
 mod cursor;
@@ -33,37 +33,37 @@ use crate::transcode::job::{Findings, Job, scratch};
 use crate::transcode::read::{cut, probe};
 use crate::vocabulary::{Damage, Kind, Orientation, Reason, Role};
 
-/// A picture's facts, and why it was not decoded if it was not.
+/// A picture's facts, and why it was not decoded, if so.
 pub(in crate::transcode) struct Still {
     pub(in crate::transcode) facts: Facts,
     pub(in crate::transcode) undecoded: Option<Undecoded>,
-    /// More than the plan says.
+    /// Reasons in addition to those of the plan.
     pub(in crate::transcode) reasons: Vec<Reason>,
     animated: bool,
 }
 
-/// Why a picture has no thumbnail. It is kept all the same: people may have a program that shows it.
+/// Why a picture has no thumbnail. The picture is kept all the same, because people may have a program that shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transcode) enum Undecoded {
-    /// Nothing here decodes this kind of picture.
+    /// No decoder here supports this kind of picture.
     NoDecoder,
-    /// More pixels than `limits.pixels`.
+    /// It has more pixels than `limits.pixels`.
     TooLarge,
     /// The decoder finds no picture in the bytes.
     Damaged,
 }
 
 impl Undecoded {
-    /// The stable word in events, and a sentence.
+    /// The stable word for events, and an explanation.
     pub(in crate::transcode) const fn reason(self) -> (&'static str, &'static str) {
         match self {
-            Self::NoDecoder => ("no-decoder", "nothing here decodes this kind of picture: no thumbnail"),
-            Self::TooLarge => ("limit-pixels", "it has more pixels than limits.pixels: no thumbnail"),
-            Self::Damaged => ("undecodable", "its bytes are damaged or not what they claim: no thumbnail"),
+            Self::NoDecoder => ("no-decoder", "no decoder supports this kind of picture, so it has no thumbnail"),
+            Self::TooLarge => ("limit-pixels", "it has more pixels than limits.pixels, so it has no thumbnail"),
+            Self::Damaged => ("undecodable", "its bytes are damaged or of another format, so it has no thumbnail"),
         }
     }
 
-    /// What a code means where a picture is kept; none where the file is to be rejected all the same.
+    /// Which of these a code stands for when the picture is kept; `None` if the file is rejected.
     pub(in crate::transcode) const fn of(code: Code) -> Option<Self> {
         match code {
             Code::MediaUnreadable | Code::MediaNoStreams => Some(Self::Damaged),
@@ -73,11 +73,11 @@ impl Undecoded {
     }
 }
 
-/// Why there is no frame.
+/// Why there is no decoded frame.
 enum NoFrame {
-    /// The picture is to blame.
+    /// The picture is the cause.
     Undecoded(Undecoded),
-    /// The job ends.
+    /// The job cannot continue.
     Fault(Fault),
 }
 
@@ -90,7 +90,7 @@ impl From<Fault> for NoFrame {
     }
 }
 
-/// A refusal of libav's: it says of some files that it cannot read such, of most only that their data is invalid.
+/// Maps an error of libav. For a few files it says that it does not support them, for most that the data is invalid.
 fn refused(doing: &'static str) -> impl Fn(ff::Error) -> NoFrame {
     move |error| match (av::machine_fault(error, doing), error) {
         (Some(fault), _) => NoFrame::Fault(fault),
@@ -101,10 +101,10 @@ fn refused(doing: &'static str) -> impl Fn(ff::Error) -> NoFrame {
     }
 }
 
-/// What the header says.
+/// Reads the facts from the header.
 ///
 /// # Errors
-/// Those of the scratch directory.
+/// Failures of the scratch directory.
 pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Result<Still, Fault> {
     let size_bytes = std::fs::metadata(INPUT).map_err(scratch)?.len();
     let exif = Exif::read();
@@ -157,7 +157,7 @@ pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Resu
     let in_parts = container == Container::Jpeg || matches!(row.reader, Reader::Items(_));
     let undecoded = match row.reader {
         Reader::None => Some(Undecoded::NoDecoder),
-        // These may be made smaller while they are decoded; see `decode`.
+        // A tiled picture may be reduced during decoding; see `decode`.
         _ if !in_parts && probe::check_size(width, height, limits).is_err() => Some(Undecoded::TooLarge),
         _ => None,
     };
@@ -169,12 +169,12 @@ fn frame_rate(frames: Option<u32>, duration_ms: Option<u64>) -> Option<f64> {
     Some(f64::from(frames?) * 1000.0 / duration_ms? as f64)
 }
 
-/// What a picture's header says of how it is shown.
+/// What a picture's header says about how it is shown.
 struct Header {
-    /// Before turning; a wrong size is found out by the decoder, which has the same limit.
+    /// Before rotation. A wrong size is noticed by the decoder, which has the same limit.
     size: (u32, u32),
     orientation: Orientation,
-    /// libav's name, where the container can hold several.
+    /// libav's name of the codec, if the container can hold several.
     codec: Option<&'static str>,
 }
 
@@ -182,7 +182,7 @@ impl Header {
     fn read(container: Container, by_exif: Orientation) -> Result<Self, Fault> {
         let mut file = File::open(INPUT).map_err(scratch)?;
         if matches!(container.row().reader, Reader::Items(_)) {
-            // HEIF says by properties of the item how a picture is turned; Exif repeats it, and is not to be followed.
+            // HEIF items have properties for the orientation. Exif repeats it and must be ignored.
             let described =
                 Heif::read(&mut file).and_then(|heif| heif_picture::describe(&heif, &mut file, heif.primary()));
             if let Ok(described) = described {
@@ -213,10 +213,10 @@ fn size_by_name() -> (u32, u32) {
     size.and_then(|size| Some((u32::try_from(size.width).ok()?, u32::try_from(size.height).ok()?))).unwrap_or_default()
 }
 
-/// Decodes the picture and writes its thumbnail and rendition, or notes why there is none.
+/// Decodes the picture and writes its thumbnail and rendition, or records why there is none.
 ///
 /// # Errors
-/// [`Code::MediaCannotFit`], this machine's trouble, and limits that end a child.
+/// [`Code::MediaCannotFit`], failures of this machine, and limits that end a child.
 pub(in crate::transcode) fn make(still: &mut Still, job: &Job<'_>) -> Result<Findings, Fault> {
     let mut findings = Findings::default();
     if still.undecoded.is_some() {
@@ -247,27 +247,27 @@ fn render(still: &Still, raster: &Raster, wanted: Rendition, job: &Job<'_>) -> R
         Rendition::Draw => rendition::draw(raster, job).map(Some),
         Rendition::Strip => match rendition::stripped(still.facts.container, source.displayed(), source.orientation)? {
             Some(stripped) => Ok(Some(stripped)),
-            // Not built as its format says: drawn anew, it has no metadata either.
+            // The file violates its format, so it is encoded again, which also leaves out the metadata.
             None => rendition::draw(raster, job).map(Some),
         },
     }
 }
 
-/// Whether the file is as long as it says, in the formats of which libav knows only a part and of the rest says no more than
-/// that its data is invalid.
+/// Whether the file is as long as its header says. Checked for formats that libav supports only in part, because for
+/// other variants it only says that the data is invalid.
 fn is_whole(container: Container) -> bool {
     matches!(container, Container::Avif | Container::Bmp | Container::Tiff)
         && File::open(INPUT).and_then(|mut file| cut::is_cut(&mut file, container)).is_ok_and(|cut| !cut)
 }
 
-/// The picture as large as anything that is made of it, and what is made.
+/// The picture at the largest size that any output needs, and the kind of rendition.
 fn shown(still: &mut Still, job: &Job<'_>) -> Result<(Raster, Rendition), NoFrame> {
     let container = still.facts.container;
     let decoded = decode(container, still.animated, job.limits)?;
     let Some(Media::Video(source)) = still.facts.streams.first_mut().map(|s| &mut s.media) else {
         return Err(Fault::broken(Code::WorkerBroken, "a picture without a stream was to be decoded").into());
     };
-    // What was decoded is the truth.
+    // The decoder knows better than the header.
     still.facts.truncated = decoded.truncated;
     let size = decoded.shown();
     (source.coded_width, source.coded_height) = size;
@@ -279,7 +279,7 @@ fn shown(still: &mut Still, job: &Job<'_>) -> Result<(Raster, Rendition), NoFram
     let (wanted, reason) = crate::plan::rendition(&still.facts, size, still.animated, job.profile);
     still.reasons.extend(reason);
     let thumbnail = job.profile.thumbnail.0;
-    // A rendition that cannot be stripped is drawn.
+    // A rendition from which metadata cannot be removed is encoded anew.
     let largest = if wanted == Rendition::Nothing { thumbnail } else { job.profile.picture.max_side.max(thumbnail) };
     Ok((decoded.render(largest, orientation)?, wanted))
 }
@@ -287,7 +287,7 @@ fn shown(still: &mut Still, job: &Job<'_>) -> Result<(Raster, Rendition), NoFram
 /// Writes `thumbnail.jpg` from an upright frame.
 ///
 /// # Errors
-/// This machine's trouble.
+/// Failures of this machine.
 pub(in crate::transcode) fn write_thumbnail(frame: &ff::frame::Video, job: &Job<'_>) -> Result<Produced, Fault> {
     let (bytes, width, height) = picture::thumbnail(frame, job.profile.thumbnail)?;
     std::fs::write("thumbnail.jpg", bytes).map_err(scratch)?;
@@ -321,7 +321,7 @@ fn decode(container: Container, animated: bool, limits: &Limits) -> Result<Decod
             let mut file = File::open(INPUT).map_err(scratch)?;
             match Heif::read(&mut file) {
                 Ok(heif) => heif_picture::decode(&heif, &mut file, container, limits),
-                // A sequence of pictures has a track, and need not have items.
+                // A sequence of pictures has a track and may have no items.
                 Err(_) => decode_stream(container, limits),
             }
         }
@@ -332,7 +332,7 @@ fn decode(container: Container, animated: bool, limits: &Limits) -> Result<Decod
     }
 }
 
-/// The whole file is one packet.
+/// Decodes a file that is a single packet.
 fn decode_whole(codec: &str, limits: &Limits) -> Result<Decoded, NoFrame> {
     let bytes = std::fs::read(INPUT).map_err(scratch)?;
     let jpeg = if codec == "mjpeg" { jpeg::Frame::find(&bytes) } else { None };
@@ -350,7 +350,7 @@ fn decode_whole(codec: &str, limits: &Limits) -> Result<Decoded, NoFrame> {
         if reduction > 0 {
             decoded.coded = (jpeg.width, jpeg.height);
         }
-        // libav has made light of the inks, which the profile does not speak of.
+        // libav has converted the inks to RGB, which the profile does not apply to.
         decoded.icc = decoded.icc.filter(|_| jpeg.components < 4);
     }
     Ok(decoded)

@@ -1,4 +1,4 @@
-//! A decoded picture as people should see it: cropped, in sRGB, upright, of the wanted size; and the files made of it.
+//! A decoded picture converted for display: cropped, in sRGB, upright, in the wanted size; and the files made from it.
 
 use ffmpeg_next as ff;
 
@@ -11,44 +11,44 @@ use crate::vocabulary::Orientation;
 
 /// What a decoder found in the file.
 pub(super) struct Decoded {
-    /// The colours, in whatever format the decoder has; perhaps smaller than coded.
+    /// The colours in the decoder's pixel format, possibly reduced.
     pub(super) frame: ff::frame::Video,
-    /// The opacity where it is a picture of its own: its luma.
+    /// The luma of this frame is the opacity, if that is a picture of its own.
     pub(super) alpha: Option<ff::frame::Video>,
-    /// Whether colours were multiplied by the opacity.
+    /// Whether the colours are multiplied by the opacity.
     pub(super) premultiplied: bool,
     /// Width and height as coded.
     pub(super) coded: (u32, u32),
     /// The part of the coded picture that is shown.
     pub(super) crop: Option<Crop>,
-    /// How it is turned, by the container; none where EXIF decides.
+    /// The orientation from the container; `None` if Exif determines it.
     pub(super) orientation: Option<Orientation>,
     /// The ICC profile of its colours.
     pub(super) icc: Option<Vec<u8>>,
-    /// Whether the file breaks off within it.
+    /// Whether the file is cut off within the picture.
     pub(super) truncated: bool,
 }
 
-/// Upright sRGB with straight alpha, four bytes a pixel.
+/// Upright sRGB with straight alpha, four bytes for each pixel.
 pub(super) struct Raster {
     frame: ff::frame::Video,
-    /// Whether nothing can be seen through it.
+    /// Whether every pixel is opaque.
     opaque: bool,
 }
 
 impl Decoded {
-    /// A picture without anything particular.
+    /// A picture without opacity, crop, orientation or profile of its own.
     pub(super) fn plain(frame: ff::frame::Video) -> Self {
         let (coded, icc) = ((frame.width(), frame.height()), av::icc_profile(&frame));
         Self { frame, alpha: None, premultiplied: false, coded, crop: None, orientation: None, icc, truncated: false }
     }
 
-    /// Width and height of what is shown, before it is turned.
+    /// Width and height of the shown part, before rotation.
     pub(super) fn shown(&self) -> (u32, u32) {
         self.crop.map_or(self.coded, |crop| (crop.width, crop.height))
     }
 
-    /// The picture with no side longer than `max_side`.
+    /// Converts the picture, with its longer side at most `max_side`.
     pub(super) fn render(mut self, max_side: u32, orientation: Orientation) -> Result<Raster, NoFrame> {
         let (width, height) = picture::fit(self.shown(), max_side);
         let crop = self.crop_filter();
@@ -75,7 +75,7 @@ impl Decoded {
         Ok(Raster { frame, opaque })
     }
 
-    /// The filter that leaves the shown part, of a frame that may be smaller than coded; with a comma, or nothing.
+    /// The filter that crops to the shown part, scaled to a frame that may be reduced; with a comma, or empty.
     fn crop_filter(&self) -> String {
         let Some(crop) = self.crop.filter(|crop| (crop.width, crop.height) != self.coded) else { return String::new() };
         let scaled = |value: u32, coded: u32, is: u32| {
@@ -91,11 +91,11 @@ impl Decoded {
     }
 }
 
-/// Copies the opacity out of another picture's luma.
+/// Copies the luma of another frame into the alpha channel.
 fn put_alpha(frame: &mut ff::frame::Video, alpha: &mut ff::frame::Video, scale: &str) -> Result<(), NoFrame> {
     let color = av::frame_color(alpha);
     let limited = color.range == 1;
-    // Taken for full range, so that the numbers stay as they are.
+    // Tagged as full range, so that its values are not converted.
     av::set_frame_color(alpha, av::FrameColor { range: 2, matrix: 6, ..color });
     let grey = PictureFilter::apply(alpha, &format!("{scale},format=gray")).map_err(refused("converting opacity"))?;
     let lines = grey.data(0).chunks(grey.stride(0).max(1));
@@ -118,7 +118,7 @@ fn unmultiply(row: &mut [u8]) {
     for [red, green, blue, alpha] in row.as_chunks_mut::<4>().0 {
         let alpha = u32::from(*alpha);
         for value in [red, green, blue] {
-            // What cannot be seen has no colour to divide.
+            // An invisible pixel has no colour to restore.
             let straight = (u32::from(*value) * 255 + alpha / 2).checked_div(alpha);
             *value = straight.map_or(*value, |value| u8::try_from(value).unwrap_or(u8::MAX));
         }
@@ -131,20 +131,20 @@ impl Raster {
         (self.frame.width(), self.frame.height())
     }
 
-    /// Whether nothing can be seen through it.
+    /// Whether every pixel is opaque.
     pub(super) const fn is_opaque(&self) -> bool {
         self.opaque
     }
 
-    /// The picture with its transparency.
+    /// The picture with its alpha channel.
     pub(super) const fn frame(&self) -> &ff::frame::Video {
         &self.frame
     }
 
-    /// The picture on white.
+    /// The picture drawn over white.
     ///
     /// # Errors
-    /// Running out of memory.
+    /// A lack of memory.
     pub(super) fn on_white(&self) -> Result<ff::frame::Video, Fault> {
         let frame = av::reference(&self.frame);
         if self.opaque { Ok(frame) } else { picture::flatten(frame) }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_that_were_multiplied_by_their_opacity_are_divided_again() {
+    fn colours_multiplied_by_their_opacity_are_restored() {
         let mut row = [100, 50, 0, 128, 7, 7, 7, 0, 1, 2, 3, 255];
         unmultiply(&mut row);
         assert_eq!(row, [199, 100, 0, 128, 7, 7, 7, 0, 1, 2, 3, 255]);

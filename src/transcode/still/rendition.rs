@@ -1,5 +1,5 @@
-//! `picture.jpg` or `picture.png`: a still picture for programs that do not show the original, or should not have what it
-//! says of people and places.
+//! Writes `picture.jpg` or `picture.png`: a still picture for programs that cannot show the original, or must not get
+//! its metadata about people and places.
 
 use super::raster::Raster;
 use super::strip;
@@ -12,18 +12,19 @@ use crate::transcode::draw::picture;
 use crate::transcode::job::{Job, scratch};
 use crate::vocabulary::{Orientation, Role};
 
-/// Largest file whose metadata are taken out, which is done in memory.
+/// Largest file whose metadata are removed, which is done in memory.
 const MAX_STRIPPED_BYTES: u64 = 256 << 20;
-/// JPEG qualities (2 is best) that are tried after the profile's where a picture is to fit into so many bytes.
+/// JPEG qualities (2 is best) to try after the profile's, if a picture has a limit in bytes.
 const QUALITIES: [u8; 4] = [5, 8, 12, 18];
-/// What each side is multiplied by then, in hundredths, down to the shortest that is still a picture.
+/// After those, each side is multiplied by this percentage again and again, until the longer one is below
+/// [`LEAST_SIDE`].
 const SMALLER_PERCENT: u32 = 75;
 const LEAST_SIDE: u32 = 160;
 
 /// Writes the rendition of a decoded picture.
 ///
 /// # Errors
-/// [`Code::MediaCannotFit`] where it does not fit into the profile's `max_bytes`; this machine's trouble.
+/// [`Code::MediaCannotFit`] if it does not fit into the profile's `max_bytes`, and failures of this machine.
 pub(super) fn draw(raster: &Raster, job: &Job<'_>) -> Result<Produced, Fault> {
     let profile = &job.profile.picture;
     if raster.is_opaque() || profile.format == PictureFormat::Jpeg {
@@ -31,7 +32,7 @@ pub(super) fn draw(raster: &Raster, job: &Job<'_>) -> Result<Produced, Fault> {
     }
     let bytes = av::encode_still("png", raster.frame(), None).map_err(av::writing("encoding the picture"))?;
     let fits = job.profile.max_bytes.is_none_or(|most| bytes.len() as u64 <= most);
-    // What is transparent is laid on white rather than not shown at all.
+    // A PNG that is too large becomes a JPEG, with transparent parts drawn over white.
     if fits { write("png", &bytes, raster.size()) } else { jpeg(raster, job) }
 }
 
@@ -51,16 +52,16 @@ fn jpeg(raster: &Raster, job: &Job<'_>) -> Result<Produced, Fault> {
         }
         side = side * SMALLER_PERCENT / 100;
         if side < LEAST_SIDE {
-            let text = format!("not even a picture of {LEAST_SIDE} pixels fits into {most} bytes");
+            let text = format!("even a picture with a side of {LEAST_SIDE} pixels does not fit into {most} bytes");
             return Err(Fault::rejected(Code::MediaCannotFit, text));
         }
     }
 }
 
-/// Writes the original without its metadata; none where it is not built as its format says, or too large for it.
+/// Writes the original without its metadata; `None` if the file violates its format or is too large for that.
 ///
 /// # Errors
-/// Those of the scratch directory.
+/// Failures of the scratch directory.
 pub(super) fn stripped(
     container: Container,
     size: (u32, u32),

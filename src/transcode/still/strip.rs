@@ -1,11 +1,11 @@
-//! JPEG, PNG and WebP without what they say of people, places and devices: segments and chunks are copied, nothing is
-//! decoded. What decides how the picture looks stays: ICC profile, orientation, animation.
+//! Removes metadata about people, places and devices from JPEG, PNG and WebP. Segments and chunks are copied, nothing
+//! is decoded. What determines the look of the picture stays: ICC profile, orientation, animation.
 
 use super::exif::orientation_only;
 use crate::plan::Container;
 use crate::vocabulary::Orientation;
 
-/// The same picture without its metadata; none where the file is not built as its format says.
+/// The same picture without its metadata; `None` if the file violates its format.
 pub(super) fn without_metadata(container: Container, bytes: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
     match container {
         Container::Jpeg => jpeg(bytes, orientation),
@@ -15,7 +15,8 @@ pub(super) fn without_metadata(container: Container, bytes: &[u8], orientation: 
     }
 }
 
-/// ITU-T T.81, annex B. Ends with the first picture: phones hide further pictures and films behind it.
+/// JPEG (ITU-T T.81, annex B). The copy ends with the first picture, because phones hide further pictures and videos
+/// behind it.
 fn jpeg(bytes: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
     let mut rest = bytes.strip_prefix(b"\xff\xd8")?;
     let mut out = b"\xff\xd8".to_vec();
@@ -33,7 +34,7 @@ fn jpeg(bytes: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
         let (segment, after) = rest.split_at_checked(2 + length.max(2))?;
         rest = after;
         let body = &segment[4..];
-        // JFIF stands first, and the orientation follows it or is first itself.
+        // JFIF comes first. The orientation follows it, or comes first without it.
         if marker != 0xe0
             && let Some(exif) = exif.take()
         {
@@ -41,14 +42,14 @@ fn jpeg(bytes: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
             out.extend_from_slice(&[&b"\xff\xe1"[..], &length.to_be_bytes(), b"Exif\0\0", &exif].concat());
         }
         match marker {
-            // JFIF (T.871, 10.1) without its thumbnail.
+            // JFIF (T.871, 10.1), without its thumbnail.
             0xe0 if body.starts_with(b"JFIF\0") && body.len() >= 14 => {
                 out.extend_from_slice(&[&b"\xff\xe0\0\x10"[..], &body[..12], &[0, 0]].concat());
             }
             0xe2 if body.starts_with(b"ICC_PROFILE\0") => out.extend_from_slice(segment),
-            // How Adobe's programs have transformed the colours.
+            // Adobe's segment says how colours are transformed.
             0xee if body.starts_with(b"Adobe") => out.extend_from_slice(segment),
-            // Application data and comments.
+            // Other application data, and comments.
             0xe0..=0xef | 0xfe => {}
             0xda => {
                 let data = scan_bytes(rest);
@@ -56,7 +57,7 @@ fn jpeg(bytes: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
                 out.extend_from_slice(&rest[..data]);
                 rest = &rest[data..];
                 if rest.len() < 2 {
-                    // The file breaks off within the picture.
+                    // The file is cut off within the picture.
                     return Some(out);
                 }
             }
@@ -65,13 +66,13 @@ fn jpeg(bytes: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
     }
 }
 
-/// Length of a scan's data: up to a marker that is neither a stuffed byte nor a restart (B.1.1.5).
+/// Length of a scan's data, up to a marker that is neither a stuffed byte nor a restart (B.1.1.5).
 fn scan_bytes(bytes: &[u8]) -> usize {
     let is_marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xd0..=0xd7 | 0xff);
     bytes.windows(2).position(is_marker).unwrap_or(bytes.len())
 }
 
-/// Chunks that decide how a PNG looks (PNG, third edition, 11.2 and 11.3), beside the critical ones.
+/// The chunks besides the critical ones that determine how a PNG looks (PNG, third edition, 11.2 and 11.3).
 const PNG_KEPT: [&[u8; 4]; 14] = [
     b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"bKGD", b"pHYs", b"acTL",
     b"fcTL", b"fdAT",
@@ -84,7 +85,7 @@ fn png(bytes: &[u8], orientation: Orientation) -> Option<Vec<u8>> {
     while !rest.is_empty() {
         let length = usize::try_from(u32::from_be_bytes(rest.get(..4)?.try_into().ok()?)).ok()?;
         let kind: &[u8; 4] = rest.get(4..8)?.try_into().ok()?;
-        // One that breaks off within its data is kept as far as it goes.
+        // A chunk that is cut off is copied as far as it goes.
         let (chunk, after) = rest.split_at_checked(length.checked_add(12)?).unwrap_or((rest, &[]));
         rest = after;
         let critical = kind[0] & 0x20 == 0;
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jpeg_keeps_what_it_is_shown_by_and_loses_the_rest() {
+    fn a_jpeg_keeps_what_determines_its_look_and_loses_the_rest() {
         let jfif = segment(0xe0, b"JFIF\0\x01\x02\0\0\x01\0\x01\x01\x01rgb");
         let icc = segment(0xe2, b"ICC_PROFILE\0\x01\x01profile");
         let tables = segment(0xdb, &[0; 65]);

@@ -1,5 +1,5 @@
-//! TIFF (revision 6.0) by a decoder in safe Rust: strips and tiles, LZW, Deflate, PackBits, Group 4 and JPEG, up to 64 bits a
-//! sample. What it does not know, libav may.
+//! Decodes TIFF (revision 6.0) with a decoder in safe Rust: strips and tiles, LZW, Deflate, PackBits, Group 4 and JPEG,
+//! up to 64 bits for each sample. Files that it does not support may be supported by libav.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -16,17 +16,17 @@ use crate::task::Limits;
 use crate::transcode::av;
 use crate::transcode::job::scratch;
 
-/// Largest value of a tag: tables of offsets, palettes, ICC profiles.
+/// Largest value of a tag. Large ones are tables of offsets, palettes and ICC profiles.
 const MAX_TAG_BYTES: usize = MAX_ICC_BYTES;
-/// Bytes of one pixel at most: four samples of 64 bits, and an opacity.
+/// Most bytes of one pixel: four samples of 64 bits, and an opacity.
 const MAX_PIXEL_BYTES: u64 = 40;
-/// What the decoder may take for one picture in all.
+/// Most memory that the decoder may use for a picture.
 const MAX_DECODED_BYTES: u64 = 1 << 30;
 
-/// What came of trying.
+/// The result of decoding.
 pub(super) enum Tried {
     Picture(Decoded),
-    /// A kind that this decoder does not know: strips, which libav reads too.
+    /// A variant that this decoder does not support and libav may: it has strips, not tiles.
     ForLibav,
 }
 
@@ -50,7 +50,8 @@ pub(super) fn decode(limits: &Limits) -> Result<Tried, NoFrame> {
     }
 }
 
-/// libav reads strips only. Of tiles, and of JPEG in strips, it makes an empty picture without a word.
+/// Whether libav can decode the file: it supports only strips. For tiles, and for JPEG in strips, it returns an empty
+/// picture without an error.
 fn is_for_libav(decoder: &mut Decoder<BufReader<File>>) -> bool {
     let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).ok().flatten().unwrap_or(1);
     let jpeg = [CompressionMethod::JPEG.to_u16(), CompressionMethod::ModernJPEG.to_u16()];
@@ -76,13 +77,13 @@ fn picture(decoder: &mut Decoder<BufReader<File>>, limits: &Limits) -> Result<De
     }
     let frame = av::rgba_frame(width, height, &rgba).map_err(super::refused("copying the picture"))?;
     let icc = decoder.get_tag_u8_vec(Tag::IccProfile).ok().filter(|_| kind != Kind::Cmyk);
-    // Opacity of the first kind was multiplied into the colours (TIFF 6.0, section 18).
+    // Associated alpha: the colours were multiplied by it (TIFF 6.0, section 18).
     let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten().unwrap_or_default();
     let premultiplied = matches!(kind, Kind::Rgba | Kind::GreyAlpha) && extra.first() == Some(&1);
     Ok(Decoded { icc, premultiplied, ..Decoded::plain(frame) })
 }
 
-/// How samples become colours.
+/// How samples are converted to colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Grey,
@@ -127,7 +128,7 @@ impl Kind {
     }
 }
 
-/// Full range by the coefficients of ITU-R BT.601 (TIFF 6.0, section 21; TIFF Technical Note 2 for JPEG).
+/// Full range with the coefficients of ITU-R BT.601 (TIFF 6.0, section 21; TIFF Technical Note 2 for JPEG).
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
 fn y_cb_cr([y, cb, cr]: [u8; 3]) -> [u8; 4] {
     let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
@@ -135,14 +136,14 @@ fn y_cb_cr([y, cb, cr]: [u8; 3]) -> [u8; 4] {
     [byte(y + 1.402 * cr), byte(y - 0.344_136 * cb - 0.714_136 * cr), byte(y + 1.772 * cb), u8::MAX]
 }
 
-/// Decoded samples, and where each of them is.
+/// Decoded samples and their arrangement.
 struct Samples<'a> {
     values: &'a DecodingResult,
-    /// Samples of each pixel that stand next to each other: 1 where each has a plane of its own.
+    /// How many samples of a pixel are adjacent: 1 if each has a plane of its own.
     interleaved: usize,
-    /// Samples of a row, or bytes where several samples are in one.
+    /// Samples in a row, or bytes if several samples share a byte.
     row: usize,
-    /// Samples of a plane; 0 where there is only one.
+    /// Samples in a plane; 0 if there is only one plane.
     plane: usize,
     depth: usize,
 }
@@ -164,7 +165,7 @@ impl<'a> Samples<'a> {
         Some(Self { values, interleaved, row, plane, depth })
     }
 
-    /// A sample as a byte; black where the file has none.
+    /// A sample as a byte; black if the file does not have it.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte, or the high byte")]
     fn at(&self, x: usize, y: usize, channel: usize) -> u8 {
         let (plane, within) = if self.plane > 0 { (channel * self.plane, 0) } else { (0, channel) };

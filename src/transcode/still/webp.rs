@@ -1,4 +1,4 @@
-//! Animated WebP (RFC 9649) by a decoder in safe Rust: libav reads still ones only.
+//! Decodes animated WebP (RFC 9649) with a decoder in safe Rust, because libav supports only still ones.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -14,11 +14,11 @@ use crate::task::Limits;
 use crate::transcode::av;
 use crate::transcode::job::scratch;
 
-/// How long an animation is.
+/// The length of an animation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Animation {
     pub(super) frames: u32,
-    /// Of one loop.
+    /// The duration of one loop.
     pub(super) duration_ms: u64,
 }
 
@@ -30,10 +30,10 @@ fn open() -> Result<Result<WebPDecoder<BufReader<File>>, DecodingError>, Fault> 
     }))
 }
 
-/// Whether it is one, by its header; its length where all of it can be read.
+/// Whether the file is an animation according to its header, and its length if all of it can be read.
 ///
 /// # Errors
-/// Those of the scratch directory.
+/// Failures of the scratch directory.
 pub(super) fn animation() -> Result<Option<Option<Animation>>, Fault> {
     Ok(match open()? {
         Ok(decoder) if decoder.is_animated() => {
@@ -45,7 +45,7 @@ pub(super) fn animation() -> Result<Option<Option<Animation>>, Fault> {
     })
 }
 
-/// Bit 1 of the flags of a VP8X chunk (RFC 9649, 2.7), which stands first.
+/// Whether the VP8X chunk, which comes first, has bit 1 of its flags set (RFC 9649, 2.7).
 fn says_animated() -> bool {
     use std::io::Read as _;
     let mut head = Vec::new();
@@ -53,7 +53,7 @@ fn says_animated() -> bool {
     read.is_ok() && head.get(12..16) == Some(b"VP8X") && head.get(20).is_some_and(|flags| flags & 2 != 0)
 }
 
-/// The ICC profile of a still one, which FFmpeg 5.1 does not hand on.
+/// The ICC profile of a still WebP, which FFmpeg 5.1 does not return.
 pub(super) fn icc_profile() -> Option<Vec<u8>> {
     open().ok()?.ok()?.icc_profile().ok()?
 }

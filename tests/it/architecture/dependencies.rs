@@ -9,7 +9,8 @@ use super::sources;
 use crate::support::cmd::repo_file;
 
 /// Packages of which two versions are built, and who asks for the older one. A new pair needs its reason here.
-const TWICE: [(&str, &str); 19] = [
+const TWICE: [(&str, &str); 24] = [
+    ("atoi", "sqlx-postgres"),
     ("base64", "lapin's key store"),
     ("bitflags", "ebur128"),
     ("block-buffer", "digest 0.10"),
@@ -17,18 +18,22 @@ const TWICE: [(&str, &str); 19] = [
     ("cpufeatures", "digest 0.10"),
     ("crypto-common", "digest 0.10"),
     ("digest", "lapin's key store, and the crates of digests beside it"),
+    ("embedded-io", "postcard in phonenumber"),
     ("getrandom", "rand 0.8 and 0.9"),
+    ("hashbrown", "hashlink in sqlx"),
     ("hmac", "lapin's key store, and the signatures of channels"),
     ("itertools", "ndarray-stats in ViSQOL"),
     ("nom", "asn1-rs in lapin's TLS"),
     ("rand", "ndarray-linalg in ViSQOL, OpenTelemetry"),
     ("rand_chacha", "rand 0.8"),
     ("rand_core", "rand 0.8 and 0.9"),
+    ("regex-syntax", "regex-cache in phonenumber"),
     ("sha1", "lapin's key store, and the signatures of channels"),
     ("sha2", "lapin's key store"),
     ("spin", "flume in lapin"),
     ("syn", "macros of other packages"),
     ("synstructure", "macros of other packages"),
+    ("untrusted", "aws-lc-rs"),
 ];
 
 /// Packages that no line of code names: they give others what these need.

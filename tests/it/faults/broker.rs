@@ -72,7 +72,7 @@ fn a_channel_closed_for_an_error() {
     rig.bus.delete_exchange();
     worker.resume();
     // The worker declares the exchange anew when its channel is closed over it.
-    wait_until("a channel closed", || worker.logged("publishing again") > 0);
+    wait_until("a channel closed", || worker.logged("a message was not published: publishing again") > 0);
     rig.declare();
     rig.bus.bind();
     trial.is_over();

@@ -173,10 +173,20 @@ async fn an_upload_that_fails_or_is_given_up_is_cancelled() {
         assert_eq!(world.cancelled(), 1, "{act:?}: {:?}", world.gate.log());
     }
     let Some(gcs) = Gcs::fake_gcs_server().await else { return };
-    let world = Behind::new(gcs, |seen| if seen.method == "PUT" { Act::Never } else { Act::Pass }).await;
+    let (reached, mut at_it) = tokio::sync::mpsc::unbounded_channel();
+    let decide = move |seen: Seen<'_>| match seen.method {
+        "PUT" => {
+            reached.send(()).ok();
+            Act::Never
+        }
+        _ => Act::Pass,
+    };
+    let world = Behind::new(gcs, decide).await;
     let file = world.dir.write("f", &bytes);
-    let put = world.store.put_file("large", &file, OPTIONS);
-    tokio::time::timeout(Duration::from_millis(700), put).await.expect_err("it has no end");
+    tokio::select! {
+        result = world.store.put_file("large", &file, OPTIONS) => panic!("it has come to an end: {result:?}"),
+        reached = at_it.recv() => reached.expect("the gate is there"),
+    }
     world.store.wait_for_aborts().await;
     assert_eq!((world.cancelled(), world.count("PUT")), (1, 1), "{:?}", world.gate.log());
 }

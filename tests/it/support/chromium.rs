@@ -65,6 +65,11 @@ impl Chromium {
     /// Opens a file and waits until it is loaded, at this width in pixels.
     pub fn open(&mut self, file: &Path, width: u32) -> Page {
         let url = url::Url::from_file_path(file).expect("an absolute path");
+        self.visit(url.as_str(), width)
+    }
+
+    /// As [`Chromium::open`], at an address.
+    pub fn visit(&mut self, url: &str, width: u32) -> Page {
         let target = self.must(None, "Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let session = self.must(None, "Target.attachToTarget", &attach)["sessionId"].clone();
@@ -74,7 +79,7 @@ impl Chromium {
         }
         let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
         self.must(Some(&page), "Emulation.setDeviceMetricsOverride", &size);
-        self.must(Some(&page), "Page.navigate", &json!({ "url": url.as_str() }));
+        self.must(Some(&page), "Page.navigate", &json!({ "url": url }));
         self.wait_for("the page to load", |message| message["method"] == "Page.loadEventFired").expect("loaded");
         page
     }

@@ -27,6 +27,7 @@ pub mod media;
 pub mod mutate;
 pub mod oracle;
 pub mod pictures;
+pub mod postgres;
 pub mod processes;
 pub mod proxy;
 pub mod rabbit;

@@ -1,4 +1,4 @@
-//! One file on the page: a player, what was done to the file, and why.
+//! The part of the page about one file: a player, what was done to the file, and why.
 
 use super::super::super::{describe, units};
 use super::super::FinishedFile;
@@ -63,7 +63,7 @@ fn asset(data: &Normalized, role: Role) -> Option<&Asset> {
     data.assets.iter().find(|asset| asset.role == role)
 }
 
-/// The player, the picture, or what stands for a document.
+/// A player, a picture, or a placeholder for a document.
 fn media(data: &Normalized, name: &str, preload: &str) -> String {
     let thumbnail = asset(data, Role::Thumbnail);
     match (data.kind, asset(data, Role::Playback)) {
@@ -100,7 +100,7 @@ fn media(data: &Normalized, name: &str, preload: &str) -> String {
     }
 }
 
-/// The waveform twice: the upper one is uncovered as far as the sound was played.
+/// The waveform twice: the upper one is revealed as far as the sound was played.
 fn wave(href: &str) -> String {
     format!("<div class=\"wave\"><img src=\"{href}\" alt=\"\"><img class=\"played\" src=\"{href}\" alt=\"\"></div>")
 }
@@ -126,7 +126,7 @@ fn size(data: &Normalized) -> String {
     )
 }
 
-/// Why, stream by stream.
+/// The reasons, stream by stream.
 fn reasons(data: &Normalized) -> String {
     let items = data.decision.reasons.iter().map(|reason| {
         let (place, verdict, why) = describe::reason(reason);
@@ -136,11 +136,11 @@ fn reasons(data: &Normalized) -> String {
     format!("<ul class=\"reasons\">{items}</ul>\n")
 }
 
-/// Every stored object.
+/// Links to all stored objects.
 fn links(data: &Normalized) -> String {
     let mut links: Vec<(&str, &str)> = data.assets.iter().map(|asset| (role(asset.role), asset.key.as_str())).collect();
     let original = data.original.key.as_deref();
-    // Where the original is what plays, it is stored once and is both.
+    // If the original is what plays, it is stored once and serves as both.
     if let Some(key) = original.filter(|key| links.iter().all(|(name, other)| *name != "original" && other != key)) {
         links.push(("original", key));
     }
@@ -164,7 +164,7 @@ const fn role(role: Role) -> &'static str {
     }
 }
 
-/// What came in: container, length, streams.
+/// The input: container, length, streams.
 fn from(data: &Normalized) -> String {
     let original = &data.original;
     let mut parts = vec![original.container.clone()];
@@ -176,9 +176,9 @@ fn from(data: &Normalized) -> String {
     parts.join(" · ")
 }
 
-/// What plays now.
+/// What is played now.
 fn to(data: &Normalized) -> String {
-    let Some(playback) = asset(data, Role::Playback) else { return "the original as it came".to_owned() };
+    let Some(playback) = asset(data, Role::Playback) else { return "the unchanged original".to_owned() };
     let mut parts = vec![playback.mime_type.clone(), playback.codecs.join(" + ")];
     if let (Some(width), Some(height)) = (playback.width, playback.height) {
         parts.push(format!("{width}×{height}"));

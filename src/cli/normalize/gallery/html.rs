@@ -1,11 +1,11 @@
-//! Writes HTML from text that customers wrote: every text is escaped.
+//! Writes HTML from text that customers wrote: all of it is escaped.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Keys are of unreserved characters, `%` and `/`; only the second may stand in a URL as it is.
+/// Keys consist of unreserved characters, `%` and `/`. In a URL the `%` must be encoded.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// Text for element contents and quoted attributes.
+/// Escapes text for element contents and quoted attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
@@ -21,9 +21,9 @@ pub(super) fn escape(text: &str) -> String {
     html
 }
 
-/// An object's address, from the page that stands beside the store's keys.
+/// The relative URL of an object; the page is stored next to the keys.
 pub(super) fn href(key: &str) -> String {
-    // Never a scheme: a first segment has no colon, since it is percent-encoded.
+    // It is never taken for a URL with a scheme, because a colon in the first segment is percent-encoded.
     utf8_percent_encode(key, KEY).to_string()
 }
 
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_gets_out_of_its_place() {
+    fn escaped_text_stays_inside_its_element() {
         assert_eq!(escape("<a href='\"&\">"), "&lt;a href=&#39;&quot;&amp;&quot;&gt;");
         assert_eq!(href("local/a%20b.ogg/audio.mp3"), "local/a%2520b.ogg/audio.mp3");
         assert_eq!(href("javascript:x?#"), "javascript%3Ax%3F%23");

@@ -1,4 +1,4 @@
-//! `index.html`: everything that a run did, to be opened from disk. Loads nothing from anywhere else.
+//! `index.html`, which shows all results of a run. It can be opened from disk and loads nothing from elsewhere.
 
 mod card;
 mod html;
@@ -11,7 +11,7 @@ use html::escape;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-/// Above so many files, players wait to be asked before they read their file.
+/// With more files than this, players do not read their files before people start them.
 const EAGER_FILES: usize = 300;
 
 /// The page about these files.
@@ -55,7 +55,7 @@ fn summary(done: &[FinishedFile]) -> String {
     html
 }
 
-/// A button for each word that cards are marked with, in the order of their first card's kind.
+/// A button for each word that marks cards, in the order of the first card with it.
 fn filters(done: &[FinishedFile]) -> String {
     let mut html = "<nav aria-label=\"Show\"><button aria-pressed=\"true\" data-show=\"\">all</button>".to_owned();
     for word in ["audio", "video", "image", "document", "rejected", "failed"] {
@@ -69,7 +69,7 @@ fn filters(done: &[FinishedFile]) -> String {
     html
 }
 
-/// The word that a card is found by.
+/// The word by which cards are filtered.
 fn mark(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Normalized(manifest) => manifest.data.kind.as_str(),

@@ -1,4 +1,4 @@
-//! Frame by frame: SSIM and PSNR from libavfilter on all that are compared, SSIMULACRA 2 on a few.
+//! Compares frame by frame: SSIM and PSNR by libavfilter for all compared frames, SSIMULACRA 2 for a few.
 
 use std::collections::VecDeque;
 
@@ -13,14 +13,14 @@ use crate::transcode::av::{self, Input, PairFilter, PictureFilter};
 use crate::transcode::job::Job;
 use crate::transcode::pass::frames::FrameReader;
 
-/// Frames whose times differ by no more are the same frame: containers round times.
+/// Frames whose times differ by at most this are the same frame, because containers round times.
 const SAME_MS: i64 = 4;
-/// SSIMULACRA 2 takes a third of a second for a frame of 720p.
+/// SSIMULACRA 2 takes a third of a second for a 720p frame.
 const SAMPLE_EVERY_MS: i64 = 4_000;
-/// What identical pictures count as: their PSNR is infinite.
+/// The PSNR of identical pictures, which would be infinite.
 const MAX_PSNR_DB: f64 = 100.0;
 
-/// Frames of one side, one after the other.
+/// Reads the frames of one file in order.
 struct Frames {
     input: Input,
     index: usize,
@@ -29,7 +29,7 @@ struct Frames {
     over: bool,
 }
 
-/// Compares what was encoded with what should have been; nothing where no picture was encoded.
+/// Compares the encoded picture with what it should be; `None` if no picture was encoded.
 pub(in crate::transcode) fn compare(
     original: Side,
     playback: Side,
@@ -43,7 +43,7 @@ pub(in crate::transcode) fn compare(
         return Ok(None);
     };
     let (width, height) = (picture.coded_width, picture.coded_height);
-    // A budget may have made it smaller than planned.
+    // A budget may have reduced the size below the planned one.
     let reference = VideoSettings { width, height, ..planned.clone() };
     let as_it_is =
         VideoSettings { frame_rate_cap: None, tone_map: false, rate: RateControl::Crf(0.0), ..reference.clone() };
@@ -84,7 +84,7 @@ impl Frames {
         Ok(Self { input, index, reader, ready: VecDeque::new(), over: false })
     }
 
-    /// Time in ms and frame; nothing at the end.
+    /// The next frame with its time in ms; `None` at the end.
     fn next(&mut self, job: &Job<'_>) -> Result<Option<(i64, ff::frame::Video)>, Fault> {
         while self.ready.is_empty() && !self.over {
             let mut packet = ff::Packet::empty();
@@ -95,7 +95,7 @@ impl Frames {
             let ready = &mut self.ready;
             self.reader.push((!self.over).then_some(&packet), job.limits, &mut |frame, time_base| {
                 let at = av::to_ms(frame.pts().unwrap_or(0), time_base);
-                // With the colours that were made of it, and not those that its source was tagged with.
+                // Tagged with the colours that the encoder was given, not with those of the source.
                 av::prepare_for_encoder(frame);
                 ready.push_back((at, std::mem::replace(frame, ff::frame::Video::empty())));
                 Ok(())
@@ -116,7 +116,7 @@ struct Tally {
     next_sample_ms: i64,
 }
 
-/// A sum and the least that was added.
+/// A sum and the smallest value.
 #[derive(Default)]
 struct Worst {
     sum: f64,
@@ -151,7 +151,7 @@ impl Tally {
         if at_ms >= self.next_sample_ms {
             self.next_sample_ms = at_ms + SAMPLE_EVERY_MS;
             if let (Some(original), Some(made)) = (rgb(original)?, rgb(made)?) {
-                // Pictures below 8x8 have no score.
+                // SSIMULACRA 2 is not defined for pictures below 8x8.
                 compute_frame_ssimulacra2(original, made)
                     .ok()
                     .into_iter()
@@ -174,7 +174,7 @@ impl Tally {
     }
 }
 
-/// As a screen would show it.
+/// The frame in RGB, as a screen would show it.
 fn rgb(frame: &ff::frame::Video) -> Result<Option<Rgb>, Fault> {
     let frame = PictureFilter::apply(frame, "format=rgb24").map_err(av::writing("converting a frame"))?;
     let (width, height, stride) = (frame.width() as usize, frame.height() as usize, frame.stride(0));

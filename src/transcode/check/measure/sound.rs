@@ -1,4 +1,4 @@
-//! Both sounds as ViSQOL wants them, and how loud each is.
+//! Converts both sounds to the input format of ViSQOL, and measures their loudness.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -14,7 +14,7 @@ use crate::transcode::pass::packets::each_packet;
 use crate::transcode::pass::sound::{Sound, SoundReader, SoundSource};
 use crate::vocabulary::{Damage, Kind};
 
-/// Writes both as PCM; nothing where one of the two has no sound.
+/// Writes both sounds as PCM; `None` if one file has no sound.
 pub(in crate::transcode) fn compare(
     original: &mut Side,
     playback: &mut Side,
@@ -36,7 +36,7 @@ fn decode(side: &mut Side, (path, index): (&'static str, usize), job: &Job<'_>) 
     if side.input.stream(index).is_none() {
         return Ok(None);
     }
-    // Beside a picture, sound that starts late has to.
+    // With a picture, a sound that starts late must keep its position.
     let clock = match side.facts.kind {
         Kind::Video => Clock::File(side.input.start_us() / 1000),
         _ => Clock::of_sound(side.facts.container),
@@ -61,7 +61,7 @@ fn decode(side: &mut Side, (path, index): (&'static str, usize), job: &Job<'_>) 
     Ok((sound.frames() > 0).then_some(sound))
 }
 
-/// Little-endian 32-bit floats, cut to the same length on both sides.
+/// Writes little-endian 32-bit floats.
 fn write(sound: Sound, name: &str) -> Result<(), Fault> {
     let mut file = BufWriter::new(File::create(name).map_err(scratch)?);
     let mut left = usize::try_from(COMPARED_MS.unsigned_abs() * u64::from(PCM_RATE_HZ) / 1000).unwrap_or(0);

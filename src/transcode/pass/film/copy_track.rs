@@ -1,4 +1,4 @@
-//! A stream of a film that is copied unchanged while another one is encoded.
+//! A stream of a video that is copied unchanged while another one is encoded.
 
 use ffmpeg_next as ff;
 
@@ -9,7 +9,7 @@ use crate::transcode::job::scratch;
 use crate::transcode::pass::packets::PacketSpool;
 use crate::transcode::pass::visible::Visible;
 
-/// Packets on their way, laid on the output's timeline.
+/// Copies packets onto the output's timeline.
 pub(in crate::transcode) struct CopyTrack {
     packets: PacketSpool,
     stream: OutputStream,
@@ -21,7 +21,7 @@ pub(in crate::transcode) struct CopyTrack {
 }
 
 impl CopyTrack {
-    /// `spool` names the file that is used where memory is not enough.
+    /// `spool` is the file that is used if memory is not enough.
     pub(in crate::transcode) fn new(stream: &StreamView<'_>, offset_ms: i64, spool: &'static str) -> Self {
         let time_base = stream.time_base();
         let is_picture = stream.kind() == av::StreamType::Video;
@@ -57,12 +57,12 @@ impl CopyTrack {
         })
     }
 
-    /// Packets that were kept.
+    /// The number of copied packets.
     pub(in crate::transcode) fn len(&self) -> u64 {
         self.packets.len() as u64
     }
 
-    /// How far it has come, in ms.
+    /// The time that it has reached, in ms.
     pub(in crate::transcode) fn end_ms(&self) -> i64 {
         av::to_ms(self.end, self.stream.time_base)
     }

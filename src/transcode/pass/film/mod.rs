@@ -1,5 +1,5 @@
-//! Films of which at least one stream has to be encoded: one decode feeds encoder, sound and poster; a long sound is decoded
-//! a second time.
+//! Videos of which at least one stream has to be encoded. One decoding feeds the encoders and the poster; a long sound
+//! is decoded a second time.
 
 mod copy_track;
 mod picture_track;
@@ -15,27 +15,27 @@ use crate::transcode::av::{self, Input, Muxer, OutputStream};
 use crate::transcode::job::{Findings, Job, scratch};
 use tracks::{PictureTrack, SoundTrack};
 
-/// A written film and its poster.
+/// A written video and its poster.
 pub(in crate::transcode) struct Film {
     pub(in crate::transcode) findings: Findings,
-    /// None where the picture was copied: then nothing was decoded that could be one.
+    /// `None` if the picture was copied, because then no frame was decoded.
     pub(in crate::transcode) poster: Option<ff::frame::Video>,
-    /// Some files declare sound and have none.
+    /// Whether it has sound. Some files declare sound and have none.
     pub(in crate::transcode) has_sound: bool,
-    /// Packets of a sound of which nothing could be decoded.
+    /// Number of packets of a sound of which nothing could be decoded.
     pub(in crate::transcode) unread_sound: u64,
-    /// Of one frame.
+    /// The duration of one frame.
     pub(in crate::transcode) frame_ms: u64,
 }
 
-/// An encoded or copied stream that waits to be written.
+/// An encoded or copied stream that is ready to be written.
 struct Waiting {
     stream: OutputStream,
     packets: PacketSpool,
     copied: bool,
 }
 
-/// A picture that is done.
+/// A finished picture stream.
 struct EncodedPicture {
     track: Waiting,
     end_ms: u64,
@@ -47,8 +47,8 @@ struct EncodedPicture {
 /// Reads the input once and writes `file`.
 ///
 /// # Errors
-/// A limit, a file that cannot be decoded at all, [`Code::MediaProofFailed`] where a stream cannot be kept as it is, or
-/// this machine's trouble.
+/// A limit, a file that cannot be decoded at all, [`Code::MediaProofFailed`] if a stream cannot be copied unchanged, or
+/// a failure of this machine.
 pub(in crate::transcode) fn encode_film(
     input: &mut Input,
     facts: &Facts,
@@ -57,7 +57,7 @@ pub(in crate::transcode) fn encode_film(
     job: &mut Job<'_>,
 ) -> Result<Film, Fault> {
     let Some(video) = &plan.video else {
-        return Err(Fault::broken(Code::WorkerBroken, "a film without a picture was planned"));
+        return Err(Fault::broken(Code::WorkerBroken, "a video without a picture was planned"));
     };
     let offset_ms = input.start_us() / 1000;
     let mut picture = PictureTrack::open(input, facts, video, offset_ms, job)?;
@@ -65,7 +65,7 @@ pub(in crate::transcode) fn encode_film(
     let sound = plan.audio.as_ref().map(|track| SoundTrack::open(input, facts, (track, &read), offset_ms, job));
     let (mut sound, unopened) = match sound.transpose() {
         Ok(sound) => (sound, 0),
-        // The picture is there: a sound whose decoder refuses its parameters is left out, and that is said.
+        // The picture can be used. A sound whose decoder refuses its parameters is left out, and the report says so.
         Err(Fault::Rejected { code: Code::MediaUnreadable, .. }) => (None, 1),
         Err(fault) => return Err(fault),
     };

@@ -1,4 +1,4 @@
-//! From packets of the input to packets of H.264: frames, encoded, and a poster on the way.
+//! Decodes a picture, encodes it as H.264, and picks the poster.
 
 use ffmpeg_next as ff;
 
@@ -14,11 +14,11 @@ use crate::transcode::pass::packets::PacketSpool;
 /// A picture that is encoded.
 pub(in crate::transcode) struct PictureEncoder {
     reader: FrameReader,
-    coder: Coder,
+    stage: EncoderStage,
 }
 
-/// Everything behind the frames.
-struct Coder {
+/// The steps behind the frames.
+struct EncoderStage {
     settings: VideoSettings,
     frame_rate: f64,
     threads: u32,
@@ -36,7 +36,7 @@ impl PictureEncoder {
         job: &Job<'_>,
     ) -> Result<Self, Fault> {
         let reader = FrameReader::open(input, facts, (index, settings), offset_ms, job)?;
-        let coder = Coder {
+        let stage = EncoderStage {
             settings: settings.clone(),
             frame_rate: reader.frame_rate(),
             threads: job.threads,
@@ -44,55 +44,55 @@ impl PictureEncoder {
             packets: PacketSpool::new("video.part"),
             poster: PosterPicker::default(),
         };
-        Ok(Self { reader, coder })
+        Ok(Self { reader, stage })
     }
 
     pub(in crate::transcode) fn frame_ms(&self) -> u64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1000")]
-        let ms = (1000.0 / self.coder.frame_rate.max(1.0)).ceil() as u64;
+        let ms = (1000.0 / self.stage.frame_rate.max(1.0)).ceil() as u64;
         ms
     }
 
-    /// How far it has come, in ms.
+    /// The time that it has reached, in ms.
     pub(in crate::transcode) fn end_ms(&self) -> i64 {
         self.reader.end_ms()
     }
 
     pub(in crate::transcode) fn push(&mut self, packet: Option<&ff::Packet>, job: &Job<'_>) -> Result<(), Fault> {
-        let coder = &mut self.coder;
-        self.reader.push(packet, job.limits, &mut |frame, time_base| coder.encode(frame, time_base))
+        let stage = &mut self.stage;
+        self.reader.push(packet, job.limits, &mut |frame, time_base| stage.encode(frame, time_base))
     }
 
     pub(in crate::transcode) fn finish(self) -> Result<EncodedPicture, Fault> {
-        let Self { reader, mut coder } = self;
-        let Some(encoder) = &mut coder.encoder else {
+        let Self { reader, mut stage } = self;
+        let Some(encoder) = &mut stage.encoder else {
             return Err(Fault::rejected(Code::MediaUnreadable, "no frame of the picture can be decoded"));
         };
-        let packets = &mut coder.packets;
-        let fallback = frame_duration(coder.frame_rate, encoder.time_base);
+        let packets = &mut stage.packets;
+        let fallback = frame_duration(stage.frame_rate, encoder.time_base);
         encoder
             .push(None, &mut |packet| keep(packets, packet, fallback))
             .map_err(|trouble| trouble.into_fault("encoding the picture"))?;
         let (end, time_base) = reader.end();
-        coder.packets.end_at(av::rescale(end, time_base, encoder.time_base));
+        stage.packets.end_at(av::rescale(end, time_base, encoder.time_base));
         let stream = OutputStream {
             parameters: encoder.parameters(),
             time_base: encoder.time_base,
             display_matrix: None,
-            frame_rate: Some(coder.frame_rate),
+            frame_rate: Some(stage.frame_rate),
             sample_aspect_ratio: None,
         };
         Ok(EncodedPicture {
-            track: Waiting { stream, packets: coder.packets, copied: false },
+            track: Waiting { stream, packets: stage.packets, copied: false },
             end_ms: u64::try_from(reader.end_ms()).unwrap_or(0),
             packets: reader.decoder.packets,
             bad_packets: reader.decoder.bad,
-            poster: coder.poster.into_frame(),
+            poster: stage.poster.into_frame(),
         })
     }
 }
 
-impl Coder {
+impl EncoderStage {
     fn encode(&mut self, frame: &mut ff::frame::Video, time_base: ff::Rational) -> Result<(), Fault> {
         if self.encoder.is_none() {
             let encoder = VideoEncoder::open(&self.settings, time_base, self.frame_rate, self.threads);
@@ -111,7 +111,7 @@ impl Coder {
     }
 }
 
-/// x264 gives no duration; without one the last frame would have none.
+/// x264 sets no duration. Without one the last frame would not be shown.
 fn keep(packets: &mut PacketSpool, mut packet: ff::Packet, duration: i64) -> Result<(), Trouble> {
     if packet.duration() == 0 {
         packet.set_duration(duration);

@@ -1,4 +1,4 @@
-//! The two streams of a film, each encoded or kept as it is.
+//! The two streams of a video, each encoded or copied.
 
 use ffmpeg_next as ff;
 
@@ -15,7 +15,7 @@ use crate::transcode::pass::packets::PacketSpool;
 use crate::transcode::pass::sound::{SoundReader, SoundSource};
 use crate::transcode::read::probe::check_duration;
 
-/// The picture of a film.
+/// The picture stream of a video.
 pub(in crate::transcode) enum PictureTrack {
     Encode(Box<PictureEncoder>),
     Copy(Box<CopyTrack>),
@@ -38,7 +38,7 @@ impl PictureTrack {
         Ok(Self::Copy(Box::new(CopyTrack::new(&stream, offset_ms, "video.part"))))
     }
 
-    /// Length of one frame, rounded up.
+    /// The duration of one frame, rounded up.
     pub(in crate::transcode) fn frame_ms(&self, facts: &Facts) -> u64 {
         match self {
             Self::Encode(encoder) => encoder.frame_ms(),
@@ -56,7 +56,7 @@ impl PictureTrack {
         }
     }
 
-    /// How far it has come, in ms.
+    /// The time that it has reached, in ms.
     pub(in crate::transcode) fn end_ms(&self) -> i64 {
         match self {
             Self::Encode(encoder) => encoder.end_ms(),
@@ -84,18 +84,18 @@ impl PictureTrack {
     }
 }
 
-/// The sound of a film.
+/// The sound stream of a video.
 pub(in crate::transcode) struct SoundTrack {
     pub(in crate::transcode) index: usize,
-    way: Way,
+    source: TrackSource,
 }
 
-enum Way {
+enum TrackSource {
     Encode(Box<SoundReader<'static>>),
     Copy(Box<CopyTrack>),
 }
 
-/// Sound that is done.
+/// A finished sound stream.
 pub(in crate::transcode) struct FinishedSound {
     pub(in crate::transcode) track: Waiting,
     pub(in crate::transcode) duration_ms: u64,
@@ -125,36 +125,36 @@ impl SoundTrack {
                     max_duration_s: job.limits.duration_s,
                     until_ms: None,
                 };
-                Way::Encode(Box::new(SoundReader::open(input, source)?))
+                TrackSource::Encode(Box::new(SoundReader::open(input, source)?))
             }
-            None => Way::Copy(Box::new(CopyTrack::new(&stream, offset_ms, "sound.part"))),
+            None => TrackSource::Copy(Box::new(CopyTrack::new(&stream, offset_ms, "sound.part"))),
         };
-        Ok(Self { index: track.index, way })
+        Ok(Self { index: track.index, source: way })
     }
 
     pub(in crate::transcode) fn push(&mut self, packet: &ff::Packet) -> Result<(), Fault> {
-        match &mut self.way {
-            Way::Encode(reader) => reader.push(Some(packet)),
-            Way::Copy(copy) => copy.push(packet),
+        match &mut self.source {
+            TrackSource::Encode(reader) => reader.push(Some(packet)),
+            TrackSource::Copy(copy) => copy.push(packet),
         }
     }
 
-    /// None where the file declares sound but has none. A long sound is decoded once more for its encoder.
+    /// `None` if the file declares sound but has none. A long sound is decoded again for the encoder.
     pub(in crate::transcode) fn finish(
         self,
         plan: &Plan,
         job: &Job<'_>,
         findings: &mut Findings,
     ) -> Result<Option<FinishedSound>, Fault> {
-        match self.way {
-            Way::Copy(copy) => {
+        match self.source {
+            TrackSource::Copy(copy) => {
                 findings.damage.packets += copy.len() + copy.corrupt;
                 findings.damage.bad_packets += copy.corrupt;
                 let duration_ms = u64::try_from(copy.end_ms()).unwrap_or(0);
                 check_duration(duration_ms, job.limits)?;
                 Ok((copy.len() > 0).then(|| FinishedSound { track: copy.finish(), duration_ms }))
             }
-            Way::Encode(reader) => {
+            TrackSource::Encode(reader) => {
                 let Some(settings) = plan.audio.as_ref().and_then(Track::settings) else { return Ok(None) };
                 let sound = reader.finish(job.profile.audio.loudness)?;
                 findings.damage.packets += sound.packets;

@@ -1,8 +1,8 @@
-//! Which texts are addresses of servers.
+//! Addresses of HTTP services.
 
 use url::Url;
 
-/// An address of a server.
+/// An address of a web server.
 pub(super) fn is_http(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }

@@ -1,0 +1,193 @@
+//! The catalogue over HTTP: searches, stable links, pages.
+//!
+//! ```text
+//! connection ──> route ──> who is it? ──> the row ──> may they? ──> 302, JSON, bytes or a page
+//!                 404 ^         401 ^        404 ^    404, 403 ^
+//! ```
+//!
+//! What is not somebody's looks to them as what does not exist. Answers that depend on who asks are not cached by anybody.
+
+mod archive;
+mod cursor;
+mod identity;
+mod model;
+mod names;
+mod object;
+mod openapi;
+mod page;
+mod problem;
+mod range;
+mod route;
+mod search;
+mod serve;
+
+pub use model::{Media, MediaObject, MediaPage, ObjectLink, Problem, Revocation};
+pub use openapi::openapi;
+pub use serve::{Peer, serve};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+use serde::Serialize;
+use url::Url;
+
+use super::SetupError;
+use super::access::{Proxies, Tokens};
+use super::index::{Index, Row};
+use super::overrides::Overrides;
+use crate::config::{self, Config};
+use crate::error::Code;
+use crate::links::Links;
+use crate::store::{Link, LinkOptions, Store};
+use cursor::Cursors;
+use problem::Refusal;
+use route::Route;
+
+/// Answers requests. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    index: Arc<dyn Index>,
+    store: Store,
+    overrides: Overrides,
+    links: Option<Links>,
+    tokens: Tokens,
+    proxies: Proxies,
+    access: BTreeMap<String, config::Access>,
+    config: config::Catalog,
+    public_url: String,
+    cursors: Cursors,
+    /// The origin of the store's signed links, where it has such and they are used.
+    store_origin: Option<String>,
+}
+
+impl Api {
+    /// An API over this index and this store.
+    ///
+    /// # Errors
+    /// [`SetupError::Config`] where the store does not sign links although it should.
+    pub async fn new(config: &Config, index: Arc<dyn Index>, store: Store) -> Result<Self, SetupError> {
+        let store_origin = if config.catalog.redirect { origin_of(&store).await? } else { None };
+        let secrets = [&config.catalog.url, &config.catalog.jwt_key, &config.links.key].map(|secret| secret.expose());
+        Ok(Self(Arc::new(Inner {
+            index,
+            overrides: Overrides::new(store.clone()),
+            store,
+            links: Links::new(&config.links),
+            tokens: Tokens::new(&config.catalog),
+            proxies: Proxies::new(&config.catalog),
+            access: config.access.clone(),
+            config: config.catalog.clone(),
+            public_url: config.links.public_url.clone(),
+            cursors: Cursors::new(&secrets.each_ref().map(|secret| &**secret)),
+            store_origin,
+        })))
+    }
+
+    /// The routes.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(answer).with_state(self.clone())
+    }
+
+    pub(super) fn config(&self) -> &config::Catalog {
+        &self.0.config
+    }
+
+    async fn respond(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+        let (request, body) = request.into_parts();
+        let route = Route::parse(request.uri.path()).ok_or(Refusal::of(Code::CatalogNotFound))?;
+        let is_read = matches!(request.method, Method::GET | Method::HEAD);
+        match (&route, &request.method) {
+            (Route::Revocations, &Method::POST) => return self.revoke(&request, body).await,
+            (Route::Revocations, _) => return Ok(only("POST")),
+            (Route::Object { .. }, &Method::OPTIONS) => return Ok(object::preflight()),
+            _ if !is_read => return Ok(only("GET, HEAD")),
+            _ => {}
+        }
+        match route {
+            Route::Favicon => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                Ok(response)
+            }
+            Route::Openapi => json(StatusCode::OK, &openapi()),
+            Route::Search => self.search(&request).await,
+            Route::Media { tenant, media_id } => self.media(&request, &tenant, &media_id).await,
+            Route::Object { door, tenant, media_id, name } => {
+                self.object(&request, &door, &tenant, &media_id, &name).await
+            }
+            Route::Player { door, tenant, media_id } => self.player(&request, &door, &tenant, &media_id).await,
+            Route::Archive { door, tenant, contact } => self.archive(&request, &door, &tenant, &contact).await,
+            Route::Timeline { door, tenant, contact } => self.timeline(&request, &door, &tenant, &contact).await,
+            Route::Revocations => Ok(only("POST")),
+        }
+    }
+}
+
+/// The origin of the store's signed links; nothing where it signs none.
+async fn origin_of(store: &Store) -> Result<Option<String>, SetupError> {
+    let options = LinkOptions { expires_in: Duration::from_secs(60), content_type: None, content_disposition: None };
+    let link = store.signed_url("origin", &options).await;
+    match link.map_err(|error| SetupError::Config(format!("catalog.redirect: the store signs no link: {error}")))? {
+        Link::Stream => Ok(None),
+        Link::Signed(signed) => {
+            let origin = Url::parse(signed.expose()).ok().map(|url| url.origin().ascii_serialization());
+            Ok(origin.filter(|origin| origin != "null"))
+        }
+    }
+}
+
+async fn answer(State(api): State<Api>, request: Request<Body>) -> Response<Body> {
+    let limit = Duration::from_secs(api.config().request_timeout_s);
+    let answered = tokio::time::timeout(limit, Box::pin(api.respond(request))).await;
+    let answered = answered.unwrap_or_else(|_elapsed| Err(Refusal::of(Code::CatalogTimeout)));
+    let mut response = answered.unwrap_or_else(|refusal| refusal.answer());
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(VARY, HeaderValue::from_static("authorization, accept"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Result<Response<Body>, Refusal> {
+    let bytes = serde_json::to_vec(value).map_err(|_| Refusal::of(Code::CatalogBroken))?;
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// 405, with the methods that there are.
+fn only(methods: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(axum::http::header::ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+/// Goes on where a media is there: whoever may see it is told where it has gone.
+fn expect_there(row: &Row) -> Result<(), Refusal> {
+    use super::index::MediaState;
+    match row.state {
+        MediaState::Erased => Err(Refusal::erased(row.certificate.clone())),
+        MediaState::Waiting => Err(Refusal::of(Code::CatalogNotFound)),
+        _ if row.is_past_due(Timestamp::now()) => Err(Refusal::of(Code::CatalogExpired)),
+        _ => Ok(()),
+    }
+}
+
+/// What the index knows of a media, as JSON: as the API answers it.
+#[must_use]
+pub fn described(row: &Row) -> serde_json::Value {
+    serde_json::to_value(search::media(row, true)).unwrap_or_default()
+}

@@ -1,0 +1,35 @@
+//! Schemathesis, a fuzzer that is not ours, over the OpenAPI document that the catalogue serves.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use super::{Desk, token};
+use crate::support::cmd::repo_file;
+use crate::support::say::no_service;
+
+/// Answers that the document does not name, bodies of another shape than it says, accepted nonsense, crashes, and what is let in
+/// without a token.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth,\
+                      unsupported_method";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fuzzer_finds_no_answer_that_the_document_does_not_promise() {
+    let program = repo_file("target/venv-api/bin/schemathesis");
+    if !program.exists() {
+        return no_service("schemathesis is not installed; scripts/venv.sh api does that");
+    }
+    let desk = Desk::open(&[]).await;
+    let bearer = format!("Authorization: Bearer {}", token(&json!({ "roles": ["lead"] })));
+    let base = format!("http://{}", desk.address);
+    let mut command = Command::new(program);
+    command.args(["run", &format!("{base}/openapi.json"), "--url", &base, "--header", &bearer, "--checks", CHECKS]);
+    command.args(["--max-examples", "40", "--seed", "1", "--phases", "examples,coverage,fuzzing", "--no-color"]);
+    // It writes its memory of examples to where it runs.
+    let dir = tempfile::tempdir().expect("a directory");
+    command.current_dir(dir.path());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("generated") && text.contains("passed"), "is the test blind?\n{text}");
+}

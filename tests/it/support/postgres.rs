@@ -1,0 +1,126 @@
+//! A PostgreSQL server of the tests' own, on a socket in a directory of its own, gone when the test process is.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{keeper, say};
+
+/// Where Debian has the programs, one folder a major version.
+const PROGRAMS: &str = "/usr/lib/postgresql";
+/// Takes less than a second on an idle machine.
+const START: Duration = Duration::from_secs(60);
+
+static SERVER: LazyLock<Option<Postgres>> = LazyLock::new(Postgres::start);
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// The server.
+pub struct Postgres {
+    dir: PathBuf,
+    programs: PathBuf,
+}
+
+/// The server that all tests share. `None`, loudly, where PostgreSQL is not installed.
+pub fn server() -> Option<&'static Postgres> {
+    SERVER.as_ref()
+}
+
+impl Postgres {
+    fn start() -> Option<Self> {
+        let versions =
+            std::fs::read_dir(PROGRAMS).into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+        let number = |path: &PathBuf| path.parent()?.file_name()?.to_str()?.parse::<u32>().ok();
+        let Some(programs) = versions.filter(|path| path.join("postgres").exists()).max_by_key(number) else {
+            say::no_service("postgresql is not installed");
+            return None;
+        };
+        // A path of its own below /tmp: that of a socket has 107 bytes at most.
+        let dir = keeper::dir().join("pg");
+        std::fs::create_dir(&dir).expect("a directory");
+        let server = Self { dir, programs };
+        server.give_to_its_user();
+        let data = server.dir.join("data");
+        let made = server
+            .program("initdb")
+            .args(["-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "-D"])
+            .arg(&data)
+            .output()
+            .expect("initdb");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let log = std::fs::File::create(server.dir.join("console")).expect("a log");
+        let mut command = server.program("postgres");
+        command.arg("-D").arg(&data).args(["-c", "listen_addresses=", "-c", "max_connections=200", "-c"]);
+        command.arg(format!("unix_socket_directories={}", server.dir.display()));
+        // What is tested here is no power cut.
+        command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
+        drop(keeper::spawn(&mut command));
+        server.wait_until_it_answers();
+        Some(server)
+    }
+
+    /// The address of a new, empty database.
+    pub fn database(&self) -> String {
+        let name = format!("t{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE template0"));
+        format!("postgres://postgres@localhost/{name}?host={}", self.dir.display())
+    }
+
+    /// Runs a statement, and gives back what it prints.
+    #[track_caller]
+    pub fn psql(&self, database: &str, sql: &str) -> String {
+        let output = self.client(database, sql).output().expect("psql");
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    fn client(&self, database: &str, sql: &str) -> Command {
+        let mut command = self.program("psql");
+        command.args(["-X", "-q", "-A", "-t", "-U", "postgres", "-d", database, "-c", sql, "-h"]).arg(&self.dir);
+        command
+    }
+
+    fn wait_until_it_answers(&self) {
+        let deadline = Instant::now() + START;
+        while !self.client("postgres", "SELECT 1").output().is_ok_and(|output| output.status.success()) {
+            let log = || std::fs::read_to_string(self.dir.join("console")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "PostgreSQL does not start:\n{}", log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The server refuses to run as root.
+    fn program(&self, name: &str) -> Command {
+        let path = self.programs.join(name);
+        let mut command = if rustix::process::geteuid().is_root() {
+            let mut command = Command::new("runuser");
+            command.args(["-u", "postgres", "--"]).arg(path);
+            command
+        } else {
+            Command::new(path)
+        };
+        command.current_dir("/");
+        command
+    }
+
+    fn give_to_its_user(&self) {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let id = |flag: &str| -> u32 {
+            let output = Command::new("id").args([flag, "postgres"]).output().expect("id");
+            String::from_utf8_lossy(&output.stdout).trim().parse().expect("the user postgres")
+        };
+        chown(&self.dir, Some(id("-u")), Some(id("-g"))).expect("given away");
+        // The way to it must be open to its user.
+        for folder in self.dir.ancestors().skip(1).take_while(|folder| *folder != Path::new("/tmp")) {
+            if let Ok(metadata) = std::fs::metadata(folder) {
+                let mode = metadata.permissions().mode() | 0o011;
+                drop(std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)));
+            }
+        }
+    }
+}
