@@ -91,7 +91,6 @@ pub(crate) const EXIT_FAILED: u8 = 1;
 pub(crate) const EXIT_USAGE: u8 = 2;
 /// Exit code: a file can never be processed.
 pub(crate) const EXIT_REJECTED: u8 = 3;
-
 /// Exit code: a gate of `bench` is broken.
 pub(crate) const EXIT_GATE: u8 = 4;
 
@@ -131,8 +130,7 @@ enum Command {
     /// Measure what compression profiles cost and keep, on your own files
     #[cfg(feature = "media")]
     Bench(bench::Args),
-    /// Say whether a worker could run here, and what to do where it could not. Declares exchanges and queues at the broker,
-    /// and writes one small object to the store
+    /// Say whether a worker could run here, and what to do where it could not
     #[cfg(feature = "media")]
     Doctor(doctor::Args),
     /// Ask the worker of this machine whether all is well with it
@@ -141,8 +139,7 @@ enum Command {
     Profiles(profiles::Args),
     /// Print a message's JSON Schema, or the AsyncAPI document of all of them
     Schema(schema::Args),
-    /// Run every role that is configured in one process until SIGTERM: the worker, the gateway where gateway.listen is set, the
-    /// catalogue where catalog.listen is set
+    /// Run every role that is configured in one process until SIGTERM
     #[cfg(all(feature = "media", feature = "gateway"))]
     Up(up::Args),
     /// Take webhooks of messaging providers until SIGTERM, and publish what they tell of
