@@ -82,7 +82,9 @@ impl Inner {
         let (mut all, mut at) = (BTreeMap::<String, Vec<(String, bool)>>::new(), None::<Cursor>);
         loop {
             let page = self.list(prefix, at.as_ref(), MAX_PAGE).await?;
-            page.objects.into_iter().for_each(|object| drop(all.entry(object.key).or_default()));
+            for object in page.objects {
+                all.entry(object.key).or_default();
+            }
             at = page.next;
             if at.is_none() {
                 break;
