@@ -17,6 +17,7 @@ mod erase;
 mod find;
 #[cfg(feature = "media")]
 mod fits;
+mod format;
 #[cfg(feature = "gateway")]
 mod gateway;
 mod health;
@@ -83,6 +84,7 @@ use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::telemetry::TracesError;
 
+pub(crate) use format::Format;
 pub use health::ask;
 
 /// Exit code: something failed that a second try or an operator may mend.
@@ -192,16 +194,6 @@ enum Command {
     /// Move dead letters, and requests that no lane is bound for, back to their lanes
     #[cfg(feature = "media")]
     Replay(replay::Args),
-}
-
-/// How a command prints what it found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// For people
-    #[default]
-    Human,
-    /// One JSON object a line
-    Json,
 }
 
 /// Why a command could not do its work.
