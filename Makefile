@@ -1,4 +1,4 @@
-.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak test test-debian-13 upgrade webhook-faults erase-proof
+.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak store-live test test-debian-13 upgrade webhook-faults erase-proof
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -74,6 +74,12 @@ journey:
 	cargo build --locked --quiet
 	@for provider in whatsapp-cloud 360dialog twilio; do \
 	  target/venv-judges/bin/python scripts/journey.py target/debug/mediamill --provider $$provider || exit $$?; done
+
+# The suite of docs/stores.md on a real account: STORE is its address, MEDIAMILL_STORE_… variables have the credentials. The bucket
+# should be made for it: objects are left behind.
+store-live:
+	@MEDIAMILL_STORE_URL=$(or $(STORE),$(error STORE is the address of a bucket)) \
+	  cargo test --quiet --locked --test it store::contract::a_real_store_keeps_the_contract -- --exact --ignored --nocapture
 
 # The index with more and more tenants, up to ROWS media, on SQLite and PostgreSQL: rows stored a second, and how long searches take.
 # Fails where the slowest twentieth of a kind of search takes twice as long as with 10,000 media.

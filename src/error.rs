@@ -65,6 +65,7 @@ codes! {
     StoreForbidden = "store.forbidden", "the object store refuses access with the worker's credentials";
     StoreMissing = "store.missing", "the bucket or directory of the object store does not exist";
     StoreChecksum = "store.checksum", "the object store has other bytes than the worker sent";
+    StoreArchived = "store.archived", "the object is in an archive of the store and is being brought back, which takes hours";
     StoreLimitBytes = "store.limit-bytes", "an object that is read into memory, such as a manifest, is larger than 16777216 bytes";
     EventMalformed = "event.malformed", "the message is not a CloudEvent in JSON";
     EventUnsupported = "event.unsupported", "the event's type or version is not one that the worker understands";

@@ -22,7 +22,7 @@
 //! | [`plan`] | decides what to make of a file from its facts and the profile | nothing but facts |
 //! | [`profile`] | compression profiles, as written and as checked | |
 //! | [`vocabulary`] | words that events and decisions share: kinds, roles, streams, stages, ids | |
-//! | [`store`] | stores objects in S3 or a directory | the AWS SDK |
+//! | [`store`] | stores objects in S3, Google Cloud Storage, Azure Blob Storage or a directory | the AWS SDK, object_store |
 //! | [`privacy`] | consent, retention, tombstones and erasing, over the store alone | how people are known |
 //! | [`config`] | configuration and profile files, from raw to validated | TOML, the environment |
 //! | [`error`] | every stable code, and what each fault means for a job | |

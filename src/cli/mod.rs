@@ -20,6 +20,7 @@ mod erase;
 mod find;
 #[cfg(feature = "media")]
 mod fits;
+mod format;
 #[cfg(feature = "gateway")]
 mod gateway;
 mod health;
@@ -51,6 +52,7 @@ mod schema;
 mod simulate;
 #[cfg(any(feature = "media", feature = "gateway", feature = "catalog", feature = "deliver"))]
 mod stop;
+mod store;
 #[cfg(feature = "catalog")]
 mod subject;
 #[cfg(feature = "catalog")]
@@ -85,6 +87,7 @@ use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::telemetry::TracesError;
 
+pub(crate) use format::Format;
 pub use health::ask;
 
 /// Exit code: something failed that a second try or an operator may mend.
@@ -192,19 +195,11 @@ enum Command {
     /// Verify or sign the audit log
     #[cfg(feature = "catalog")]
     Audit(audit::Args),
+    /// Move everything to another store
+    Store(store::Args),
     /// Move dead letters, and requests that no lane is bound for, back to their lanes
     #[cfg(feature = "media")]
     Replay(replay::Args),
-}
-
-/// How a command prints what it found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// For people
-    #[default]
-    Human,
-    /// One JSON object a line
-    Json,
 }
 
 /// Why a command could not do its work.
@@ -347,6 +342,7 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Privacy(args) => privacy::run(args, global),
         #[cfg(feature = "catalog")]
         Command::Audit(args) => audit::run(args, global),
+        Command::Store(args) => store::run(args, global),
         #[cfg(feature = "media")]
         Command::Replay(args) => replay::run(args, global),
     }

@@ -115,8 +115,9 @@ async fn received(args: &Args, config: &Config) -> Result<Asked, CliError> {
         Some(url) => (Origin::Http { url: url.to_string() }, None, None, url.path().to_owned()),
         None => {
             let store = Store::connect(&config.store).await?;
+            let origin_of = origin(&store)?;
             let (key, declared) = upload(Path::new(&args.input), &media_id, &store).await?;
-            (origin(&store, key.clone()), Some(declared), Some((store, key)), args.input.clone())
+            (origin_of(key.clone()), Some(declared), Some((store, key)), args.input.clone())
         }
     };
     let kind = mime_guess::from_path(&name).first().map(|mime| mime.type_().as_str().to_owned());
@@ -156,11 +157,17 @@ async fn upload(path: &Path, media_id: &str, store: &Store) -> Result<(String, D
     Ok((stored.key, declared))
 }
 
-/// Where a worker with the same store finds an object.
-fn origin(store: &Store, key: String) -> Origin {
-    match store.location() {
-        Location::Local { root } => Origin::File { path: root.join(key).to_string_lossy().into_owned() },
-        Location::S3 { bucket, .. } => Origin::S3 { bucket: bucket.clone(), key },
+/// How an event names an object, so that a worker with the same store finds it.
+fn origin(store: &Store) -> Result<Box<dyn Fn(String) -> Origin>, CliError> {
+    match store.location().clone() {
+        Location::Local { root } => {
+            Ok(Box::new(move |key| Origin::File { path: root.join(key).to_string_lossy().into_owned() }))
+        }
+        Location::S3 { bucket, .. } => Ok(Box::new(move |key| Origin::S3 { bucket: bucket.clone(), key })),
+        Location::Gcs { .. } | Location::Azure { .. } => {
+            let text = "a local file is published by way of an s3:// or file:// store; publish a URL instead";
+            Err(CliError::Io(io::Error::new(io::ErrorKind::Unsupported, text)))
+        }
     }
 }
 

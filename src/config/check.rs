@@ -4,18 +4,14 @@ mod gateway;
 
 use url::Url;
 
-use super::http_url::{is_bare_http, is_http};
+use super::http_url::is_bare_http;
 use super::layer::{Place, Places};
-use super::{Broker, Config, ConfigErrors, Limits, Location, Source, Store, Worker, log_filter};
+use super::{Broker, Config, ConfigErrors, Limits, Source, Store, Worker, log_filter};
 
-/// S3's smallest part, but for the last one of an upload.
-const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 /// Fewest deliveries before a message counts as one that kills workers.
 const MIN_DELIVERY_LIMIT: u32 = 5;
 /// Most slots: more than any machine has CPUs, and few enough for a typing error to be found.
 const MAX_SLOTS: usize = 1024;
-/// S3's most tags on an object.
-const MAX_TAGS: usize = 10;
 
 /// Adds everything that is wrong with `config` to `errors`.
 pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors) {
@@ -139,24 +135,9 @@ impl Checker<'_> {
     }
 
     fn store(&mut self, store: &Store) {
-        if let Err(problem) = Location::parse(&store.url) {
-            self.wrong("store.url", &problem.to_string());
+        for (keys, problem) in super::store::problems(store) {
+            self.expect_together(false, keys, &problem);
         }
-        let endpoint_ok = store.endpoint.is_empty() || is_http(&store.endpoint);
-        self.expect(endpoint_ok, "store.endpoint", "must be an http:// or https:// URL, or empty");
-        let half = store.access_key_id.is_empty() != store.secret_access_key.is_empty();
-        let keys = ["store.access_key_id", "store.secret_access_key"];
-        self.expect_together(!half, &keys, "goes together with store.secret_access_key: set both or neither");
-        let sse_ok = ["", "AES256", "aws:kms"].contains(&store.sse.as_str());
-        self.expect(sse_ok, "store.sse", "must be \"\", \"AES256\" or \"aws:kms\"");
-        let kms_ok = store.sse_kms_key_id.is_empty() || store.sse == "aws:kms";
-        let keys = ["store.sse_kms_key_id", "store.sse"];
-        self.expect_together(kms_ok, &keys, "means nothing without store.sse = \"aws:kms\"");
-        let checksums_ok = ["sha256", "when-required"].contains(&store.checksums.as_str());
-        self.expect(checksums_ok, "store.checksums", "must be \"sha256\" or \"when-required\"");
-        self.expect(store.tags.len() <= MAX_TAGS, "store.tags", "S3 takes 10 tags at most");
-        let parts_ok = store.multipart_bytes >= MIN_PART_BYTES;
-        self.expect(parts_ok, "store.multipart_bytes", "must be at least 5242880, S3's smallest part");
         self.positive(&[
             ("store.connect_timeout_s", store.connect_timeout_s),
             ("store.attempt_timeout_s", store.attempt_timeout_s),
@@ -247,7 +228,6 @@ mod tests {
             &[("broker.reconnect_max_ms", "1")],
             &[("store.url", "ftp://host/x")],
             &[("store.url", "s3:///prefix")],
-            &[("store.url", "gs://bucket/prefix")],
             &[("store.endpoint", "127.0.0.1:9000")],
             &[("store.access_key_id", "a")],
             &[("store.sse", "kms")],

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// What a store's URL may be; the end of every message about one that is not.
-const EXPECTED: &str = "use s3://bucket/prefix or file:///directory";
+const EXPECTED: &str = "use s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///directory";
 
 /// A store's address, as `store.url` gives it. It holds no credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,20 @@ pub enum Location {
         /// The bucket's name.
         bucket: String,
         /// What all keys begin with, without a slash at either end; may be empty.
+        prefix: String,
+    },
+    /// `gs://bucket/prefix`
+    Gcs {
+        /// The bucket's name.
+        bucket: String,
+        /// As that of [`Location::S3`].
+        prefix: String,
+    },
+    /// `az://container/prefix`
+    Azure {
+        /// The container's name; `store.azure_account` is whose it is.
+        container: String,
+        /// As that of [`Location::S3`].
         prefix: String,
     },
 }
@@ -63,7 +77,11 @@ impl Location {
         let url = Url::parse(text).map_err(LocationError::NotAUrl)?;
         match url.scheme() {
             "file" => local(&url),
-            "s3" => s3(&url),
+            "s3" => in_bucket("s3", &url).map(|(bucket, prefix)| Self::S3 { bucket, prefix }),
+            "gs" if cfg!(feature = "gcp") => in_bucket("gs", &url).map(|(bucket, prefix)| Self::Gcs { bucket, prefix }),
+            "az" if cfg!(feature = "azure") => {
+                in_bucket("az", &url).map(|(container, prefix)| Self::Azure { container, prefix })
+            }
             "gs" => Err(LocationError::NotBuilt { scheme: "gs", name: "Google Cloud Storage" }),
             "az" => Err(LocationError::NotBuilt { scheme: "az", name: "Azure Blob Storage" }),
             other => Err(LocationError::UnknownScheme(other.to_owned())),
@@ -75,7 +93,7 @@ impl Location {
     pub fn prefix(&self) -> &str {
         match self {
             Self::Local { .. } => "",
-            Self::S3 { prefix, .. } => prefix,
+            Self::S3 { prefix, .. } | Self::Gcs { prefix, .. } | Self::Azure { prefix, .. } => prefix,
         }
     }
 }
@@ -83,11 +101,13 @@ impl Location {
 /// For people and logs.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Local { root } => write!(f, "file://{}", root.display()),
-            Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
-            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
-        }
+        let (scheme, bucket, prefix) = match self {
+            Self::Local { root } => return write!(f, "file://{}", root.display()),
+            Self::S3 { bucket, prefix } => ("s3", bucket, prefix),
+            Self::Gcs { bucket, prefix } => ("gs", bucket, prefix),
+            Self::Azure { container, prefix } => ("az", container, prefix),
+        };
+        write!(f, "{scheme}://{bucket}{}{prefix}", if prefix.is_empty() { "" } else { "/" })
     }
 }
 
@@ -103,10 +123,13 @@ fn local(url: &Url) -> Result<Location, LocationError> {
     Ok(Location::Local { root })
 }
 
-fn s3(url: &Url) -> Result<Location, LocationError> {
-    let unusable = |problem| LocationError::Unusable { scheme: "s3", problem };
+/// Bucket and prefix.
+fn in_bucket(scheme: &'static str, url: &Url) -> Result<(String, String), LocationError> {
+    let unusable = |problem| LocationError::Unusable { scheme, problem };
     if !url.username().is_empty() || url.password().is_some() || url.port().is_some() {
-        return Err(unusable("takes no credentials and no port (see store.access_key_id and store.endpoint)"));
+        return Err(unusable(
+            "takes no credentials and no port (these have keys of their own, and so has the endpoint)",
+        ));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(unusable("takes no query and no fragment"));
@@ -117,7 +140,7 @@ fn s3(url: &Url) -> Result<Location, LocationError> {
     if prefix.contains(|c: char| c.is_control()) || prefix.split('/').any(|part| matches!(part, "." | "..")) {
         return Err(unusable("the prefix has a control character, or . or .. as a part"));
     }
-    Ok(Location::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+    Ok((bucket.to_owned(), prefix.to_owned()))
 }
 
 #[cfg(test)]
@@ -149,7 +172,9 @@ mod tests {
     #[test]
     fn other_schemes_are_named_and_never_taken_for_s3() {
         for (text, words) in [
+            #[cfg(not(feature = "gcp"))]
             ("gs://b/x", "gs:// (Google Cloud Storage) is not built into this program"),
+            #[cfg(not(feature = "azure"))]
             ("az://c/x", "az:// (Azure Blob Storage) is not built into this program"),
             ("ftp://id:secret@h/x", "no store has the scheme \"ftp\""),
             ("/var/lib/media", "is not a URL"),
@@ -161,7 +186,10 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_as_it_was_written() {
-        for text in ["s3://b", "s3://b/some/prefix", "file:///var/lib/mediamill"] {
+        let mut known = vec!["s3://b", "s3://b/some/prefix", "file:///var/lib/mediamill"];
+        known.extend(cfg!(feature = "gcp").then_some("gs://b/some/prefix"));
+        known.extend(cfg!(feature = "azure").then_some("az://c"));
+        for text in known {
             assert_eq!(Location::parse(text).expect(text).to_string(), text);
         }
     }

@@ -18,6 +18,7 @@ mod log_filter;
 mod privacy;
 mod profiles;
 mod raw;
+mod store;
 
 pub use catalog::{Access, Catalog, network};
 pub use channels::{Channel, Provider};

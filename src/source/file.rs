@@ -32,7 +32,7 @@ impl Roots {
     pub(super) fn new(roots: &[PathBuf], store: &Store) -> Self {
         let own = match store.location() {
             Location::Local { root } => Some(root.clone()),
-            Location::S3 { .. } => None,
+            Location::S3 { .. } | Location::Gcs { .. } | Location::Azure { .. } => None,
         };
         Self { allowed: roots.to_vec(), own }
     }

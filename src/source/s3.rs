@@ -38,7 +38,7 @@ impl Buckets {
         let listed = &config.source.s3_buckets;
         let own = match store.location() {
             Location::S3 { bucket, prefix } => Some((bucket.clone(), prefix.clone())),
-            Location::Local { .. } => None,
+            Location::Local { .. } | Location::Gcs { .. } | Location::Azure { .. } => None,
         };
         let allowed = match &own {
             _ if listed.iter().any(|bucket| bucket == "*") => Allowed::Every,
@@ -125,6 +125,7 @@ impl Buckets {
             | StoreError::Range
             | StoreError::Missing { .. }
             | StoreError::Exists { .. }
+            | StoreError::Archived { .. }
             | StoreError::TooLarge { .. }
             | StoreError::Scratch(_) => SourceError::Store(err),
         }

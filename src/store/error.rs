@@ -2,11 +2,15 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use crate::error::{Code, Fault};
 
 /// The error of the backend's own client, or of the operating system. Not part of any message: it may be long.
 pub(super) type Cause = Box<dyn Error + Send + Sync>;
+
+/// How long a job waits before it looks again for an object that is being brought back from an archive: hours in all.
+const ARCHIVE_WAIT: Duration = Duration::from_secs(900);
 
 /// A store's error, classified where the backend's own error was known.
 ///
@@ -64,6 +68,12 @@ pub enum StoreError {
         /// Which comparison failed.
         detail: String,
     },
+    /// The object is in an archive, and cannot be read before the store has brought it back, which was asked for.
+    #[error("{action}: the object is archived; it is being brought back, which takes hours")]
+    Archived {
+        /// What was being done.
+        action: &'static str,
+    },
     /// The store could not be reached, was too slow, or answered with an error that may not come again.
     #[error("{action}: {detail}")]
     Unavailable {
@@ -108,6 +118,7 @@ impl From<StoreError> for Fault {
             StoreError::Forbidden { .. } => Self::broken(Code::StoreForbidden, message),
             StoreError::Missing { .. } => Self::broken(Code::StoreMissing, message),
             StoreError::Checksum { .. } => Self::transient(Code::StoreChecksum, message),
+            StoreError::Archived { .. } => Self::Paused { code: Code::StoreArchived, message, wait: ARCHIVE_WAIT },
             StoreError::NotFound { .. } | StoreError::Exists { .. } | StoreError::Unavailable { .. } => {
                 Self::transient(Code::StoreUnavailable, message)
             }

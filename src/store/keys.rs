@@ -61,6 +61,15 @@ impl Folder {
     }
 }
 
+/// The hex digits of the SHA-256 that an object's key has; nothing where it has none, as a manifest's.
+pub(super) fn address(key: &str) -> Option<&str> {
+    let digits = key.rsplit('/').nth(1)?;
+    let is_address = digits.len() == ADDRESS_DIGITS
+        && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        && key.split('/').count() >= 4;
+    (is_address && !key.ends_with(MANIFEST)).then_some(digits)
+}
+
 /// S3's and Google's longest key.
 const MAX_KEY_BYTES: usize = 1024;
 
@@ -186,6 +195,17 @@ mod tests {
     fn a_list_of_one_media_has_no_other() {
         let (one, ten) = (Folder::new("p", "acme", "1"), Folder::new("p", "acme", "10"));
         assert!(one.manifest().starts_with(&one.prefix()) && !ten.manifest().starts_with(&one.prefix()));
+    }
+
+    #[test]
+    fn a_key_with_an_address_is_told_from_others() {
+        let folder = Folder::new("", "acme", "1");
+        let sha256 = "debc3cd050845b511bfb30b81d233daa1ad37c2e80a239d7191a93a585289cc1";
+        assert_eq!(address(&folder.key(sha256, "audio.mp3")), Some(&sha256[..32]));
+        let digits = &sha256[..32];
+        for key in [folder.manifest(), format!("acme/{digits}/manifest.json"), format!("{digits}/x"), "a".to_owned()] {
+            assert_eq!(address(&key), None, "{key}");
+        }
     }
 
     #[test]

@@ -4,12 +4,20 @@
 //! one serves an address is decided in `resolver`, and what an address means in [`Location`]. `tests/it/store/contract`
 //! puts every backend through one suite.
 
+#[cfg(feature = "azure")]
+mod azure;
 mod backend;
+mod copy;
+mod digest;
 mod error;
+#[cfg(feature = "gcp")]
+mod gcs;
 pub mod keys;
 mod local;
 mod read;
 mod resolver;
+#[cfg(any(feature = "gcp", feature = "azure"))]
+mod rest;
 mod s3;
 mod types;
 
@@ -21,6 +29,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use backend::{Account, Backend, ObjectReader};
+pub use copy::{Copied, Copy};
 pub use error::StoreError;
 pub use keys::Folder;
 pub use types::{Cursor, Head, Link, LinkOptions, Listed, Page, Purged, PutOptions, SignedUrl, Stored, Version};
@@ -40,6 +49,11 @@ pub const MAX_PAGE: usize = 1000;
 /// The longest life of a signed link: that of Signature Version 4 on S3 and Google Cloud Storage.
 pub const MAX_LINK_LIFE: Duration = Duration::from_secs(604_800);
 
+/// What is put on a condition may be replaced under its key: nobody is to take an old copy for it.
+fn changing(options: PutOptions<'_>) -> PutOptions<'_> {
+    PutOptions { cache_control: options.cache_control.or(Some("private, no-cache")), ..options }
+}
+
 /// An object store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -48,7 +62,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store that the configuration names: `s3://bucket/prefix` or `file:///directory`. Talks to no server yet.
+    /// The store that the configuration names: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or
+    /// `file:///directory`. Talks to no server yet.
     ///
     /// # Errors
     /// [`StoreError::Config`] where the configuration cannot be understood.
@@ -141,7 +156,7 @@ impl Store {
     /// As [`Store::put_file`].
     pub async fn put_new(&self, key: &str, bytes: Bytes, options: PutOptions<'_>) -> Result<bool, StoreError> {
         keys::vet(key)?;
-        self.backend.put_new(key, bytes, options).await
+        self.backend.put_new(key, bytes, changing(options)).await
     }
 
     /// Replaces an object that still is as it was read. Whether it was: of several who replace the same version one does.
@@ -158,7 +173,7 @@ impl Store {
         read: &Version,
     ) -> Result<bool, StoreError> {
         keys::vet(key)?;
-        self.backend.replace(key, bytes, options, read).await
+        self.backend.replace(key, bytes, changing(options), read).await
     }
 
     /// Begins to read an object, or a part of it, in pieces; nothing where there is no such object. The part may end beyond

@@ -13,7 +13,21 @@ pub(super) async fn backend(location: &Location, config: &config::Store) -> Resu
     Ok(match location {
         Location::Local { root } => Arc::new(Local::new(root.clone())),
         Location::S3 { bucket, .. } => Arc::new(S3::connect(config, bucket).await?),
+        #[cfg(feature = "gcp")]
+        Location::Gcs { bucket, .. } => Arc::new(super::gcs::Gcs::connect(config, bucket)?),
+        #[cfg(not(feature = "gcp"))]
+        Location::Gcs { .. } => return Err(not_built("gs://", "gcp")),
+        #[cfg(feature = "azure")]
+        Location::Azure { container, .. } => Arc::new(super::azure::Azure::connect(config, container)?),
+        #[cfg(not(feature = "azure"))]
+        Location::Azure { .. } => return Err(not_built("az://", "azure")),
     })
+}
+
+/// The configuration is refused before: [`Location::parse`] knows no such address.
+#[cfg(not(all(feature = "gcp", feature = "azure")))]
+fn not_built(scheme: &str, feature: &str) -> StoreError {
+    StoreError::Config(format!("store.url: this program is built without {scheme} (cargo feature {feature})"))
 }
 
 /// The S3 server of the configuration, for origins where the store itself is a directory. Talks to no server yet.

@@ -13,6 +13,8 @@ pub struct PutOptions<'a> {
     pub content_type: &'a str,
     /// `Content-Disposition` (RFC 6266), where a browser is to save the object rather than show it. A directory keeps none.
     pub content_disposition: Option<&'a str>,
+    /// `Cache-Control`, where it is to be another one than the store's.
+    pub cache_control: Option<&'a str>,
     /// SHA-256 in lower-case hex, where the caller knows it: other bytes are then refused before they are stored.
     pub sha256: Option<&'a str>,
 }
@@ -21,7 +23,7 @@ impl<'a> PutOptions<'a> {
     /// An object of this MIME type.
     #[must_use]
     pub const fn of(content_type: &'a str) -> Self {
-        Self { content_type, content_disposition: None, sha256: None }
+        Self { content_type, content_disposition: None, cache_control: None, sha256: None }
     }
 }
 
@@ -43,6 +45,10 @@ pub struct Head {
     pub size_bytes: u64,
     /// When it was written, by the store's clock, where the store tells.
     pub modified: Option<SystemTime>,
+    /// Its MIME type; nothing in a directory, which keeps none.
+    pub content_type: Option<String>,
+    /// Its `Content-Disposition`, where it has one.
+    pub content_disposition: Option<String>,
 }
 
 /// An object in a list.

@@ -1,7 +1,8 @@
 //! Checks of `[gateway]`, and of what it means together with `[channels.<name>]`.
 
 use super::super::{Config, Gateway};
-use super::{Checker, is_bare_http};
+use super::Checker;
+use crate::config::http_url::is_bare_http;
 
 /// Most bytes or connections that a key of the gateway can say.
 const MOST_OF_A_GATEWAY: usize = 1 << 32;

@@ -59,9 +59,9 @@ impl Pipeline {
         let container = recognised(scratch);
         let (mime_type, extension) = container.map_or(UNKNOWN, |row| (row.mime_type, row.extension));
         let options = PutOptions {
-            content_type: mime_type,
             content_disposition: content_disposition_of(mime_type),
             sha256: Some(&fetched.sha256),
+            ..PutOptions::of(mime_type)
         };
         let object = format!("original.{extension}");
         let stored = self.store().put_addressed(&brief.folder, &object, &scratch.join(INPUT), options).await?;

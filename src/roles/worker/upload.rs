@@ -56,7 +56,7 @@ async fn put_one(
 ) -> Result<Asset, StoreError> {
     let sha256 = (produced.file == INPUT).then_some(fetched.sha256.as_str());
     let content_disposition = content_disposition_of(&produced.mime_type);
-    let options = PutOptions { content_type: &produced.mime_type, content_disposition, sha256 };
+    let options = PutOptions { content_disposition, sha256, ..PutOptions::of(&produced.mime_type) };
     let stored = store.put_addressed(folder, &produced.object, &scratch.join(&produced.file), options).await?;
     Ok(Asset {
         role: produced.role,

@@ -157,7 +157,12 @@ impl Backend for Local {
         let (root, path) = (Arc::clone(&self.root), self.path(key)?);
         blocking(move || {
             let metadata = found(&root, "look up an object", fs::metadata(&path))?;
-            let head = |file: fs::Metadata| Head { size_bytes: file.len(), modified: file.modified().ok() };
+            let head = |file: fs::Metadata| Head {
+                size_bytes: file.len(),
+                modified: file.modified().ok(),
+                content_type: None,
+                content_disposition: None,
+            };
             Ok(metadata.filter(fs::Metadata::is_file).map(head))
         })
         .await

@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
 
 use super::classify::classify;
 use super::terms::Checksums;
-use super::{Inner, StoreError};
+use super::{Head, Inner, StoreError};
 
 /// Checksums of the sent bytes, in the forms in which the server may return them.
 #[derive(Debug)]
@@ -30,8 +30,10 @@ pub(super) struct Seen<'a> {
 /// The answer to a HEAD request for an object.
 #[derive(Debug)]
 pub(super) struct LookedUp {
-    pub(super) size_bytes: u64,
-    pub(super) modified: Option<SystemTime>,
+    size_bytes: u64,
+    modified: Option<SystemTime>,
+    content_type: Option<String>,
+    content_disposition: Option<String>,
     sha256: Option<String>,
     e_tag: Option<String>,
     sse: Option<ServerSideEncryption>,
@@ -69,6 +71,11 @@ impl Seen<'_> {
 }
 
 impl LookedUp {
+    pub(super) fn head(self) -> Head {
+        let Self { size_bytes, modified, content_type, content_disposition, .. } = self;
+        Head { size_bytes, modified, content_type, content_disposition }
+    }
+
     fn compare(&self, sent: &Sent) -> Verdict {
         if self.size_bytes != sent.size_bytes {
             return Verdict::Other;
@@ -117,6 +124,8 @@ impl Inner {
         Ok(LookedUp {
             size_bytes: answer.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
             modified: answer.last_modified().and_then(|at| SystemTime::try_from(*at).ok()),
+            content_type: answer.content_type().map(str::to_owned),
+            content_disposition: answer.content_disposition().map(str::to_owned),
             sha256: answer.checksum_sha256().map(str::to_owned),
             e_tag: answer.e_tag().map(str::to_owned),
             sse: answer.server_side_encryption().cloned(),

@@ -23,6 +23,7 @@ where
         Meaning::Forbidden(detail) => StoreError::Forbidden { action, detail, source },
         Meaning::Missing => StoreError::Missing { action },
         Meaning::NotFound => StoreError::NotFound { action },
+        Meaning::Archived => StoreError::Archived { action },
         Meaning::Checksum(detail) => StoreError::Checksum { action, detail },
         Meaning::Unavailable(detail) => StoreError::Unavailable { action, detail, source },
         Meaning::Config(detail) => StoreError::Config(format!("{action}: {detail}")),
@@ -35,6 +36,7 @@ enum Meaning {
     Forbidden(String),
     Missing,
     NotFound,
+    Archived,
     Checksum(String),
     Unavailable(String),
     Config(String),
@@ -75,6 +77,8 @@ fn by_code(status: u16, code: &str) -> Meaning {
             Meaning::Checksum(detail)
         }
         (400, "RequestTimeout" | "IncompleteBody") => Meaning::Unavailable(detail),
+        // Of what is in Glacier; a refusal has another code.
+        (403, "InvalidObjectState") => Meaning::Archived,
         (400, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") | (401 | 403, _) => Meaning::Forbidden(detail),
         (404, _) => Meaning::NotFound,
         // Two requests at the same time, or an object that changed while it was read.
@@ -160,6 +164,8 @@ mod tests {
         for (status, code) in [(400, "InvalidStorageClass"), (301, "PermanentRedirect"), (501, "NotImplemented")] {
             assert!(matches!(fault(status, code), Fault::Broken { code: Code::WorkerBroken, .. }), "{status} {code}");
         }
+        let archived = fault(403, "InvalidObjectState");
+        assert!(matches!(archived, Fault::Paused { code: Code::StoreArchived, .. }), "{archived}");
         assert!(matches!(service_error(404, "NoSuchKey"), StoreError::NotFound { .. }));
     }
 

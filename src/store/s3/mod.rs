@@ -11,6 +11,7 @@ mod digest;
 mod list;
 mod multipart;
 mod read;
+mod restore;
 mod sign;
 mod terms;
 mod upload;
@@ -29,9 +30,9 @@ use tokio_util::task::TaskTracker;
 pub(super) use client::Remote;
 
 use super::backend::{Account, Backend, ObjectReader, purge_listed};
+use super::digest::{Digests, of_file};
 use super::{Cursor, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
 use classify::classify;
-use digest::Digests;
 use multipart::Family;
 use terms::UploadTerms;
 use upload::{Body, Condition, Outcome};
@@ -63,7 +64,7 @@ impl S3 {
 #[async_trait]
 impl Backend for S3 {
     async fn put_file(&self, key: &str, path: &Path, options: PutOptions<'_>) -> Result<Stored, StoreError> {
-        let digests = digest::of_file(path, self.0.terms.multipart_bytes).await?;
+        let digests = of_file(path, self.0.terms.multipart_bytes).await?;
         self.0.put(key, Body::File(path), &digests, options).await
     }
 
@@ -79,8 +80,8 @@ impl Backend for S3 {
         path: &Path,
         options: PutOptions<'_>,
     ) -> Result<Stored, StoreError> {
-        let digests = digest::of_file(path, self.0.terms.multipart_bytes).await?;
-        let stored = stored(folder.key(&hex::encode(digests.sha256), object), &digests, options)?;
+        let digests = of_file(path, self.0.terms.multipart_bytes).await?;
+        let stored = digests.stored(upload::ACTION, folder.key(&hex::encode(digests.sha256), object), options)?;
         let Stored { key, .. } = &stored;
         if digests.size_bytes < self.0.terms.multipart_bytes {
             let body = Body::File(path);
@@ -121,6 +122,7 @@ impl Backend for S3 {
         match remote.read(&self.0.bucket, key, range, remote.attempt_timeout()).await {
             Ok(reader) => Ok(Some(Box::new(reader))),
             Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(err @ StoreError::Archived { .. }) => Err(self.0.restore(key).await.err().unwrap_or(err)),
             Err(err) => Err(err),
         }
     }
@@ -169,16 +171,6 @@ impl Backend for S3 {
     }
 }
 
-/// The result for the caller after the bytes are stored. Fails if their SHA-256 is not the one that the caller gave.
-fn stored(key: String, digests: &Digests, options: PutOptions<'_>) -> Result<Stored, StoreError> {
-    let stored = Stored { key, size_bytes: digests.size_bytes, sha256: hex::encode(digests.sha256) };
-    if options.sha256.is_some_and(|expected| expected != stored.sha256) {
-        let detail = "the file changed before it was stored".to_owned();
-        return Err(StoreError::Checksum { action: upload::ACTION, detail });
-    }
-    Ok(stored)
-}
-
 impl Inner {
     async fn put(
         &self,
@@ -187,7 +179,7 @@ impl Inner {
         digests: &Digests,
         options: PutOptions<'_>,
     ) -> Result<Stored, StoreError> {
-        let stored = stored(key.to_owned(), digests, options)?;
+        let stored = digests.stored(upload::ACTION, key.to_owned(), options)?;
         if digests.size_bytes < self.terms.multipart_bytes {
             self.put_whole(key, body, digests, options).await?;
         } else {
@@ -205,7 +197,7 @@ impl Inner {
         condition: Condition<'_>,
     ) -> Result<bool, StoreError> {
         let digests = Digests::of_bytes(&bytes);
-        stored(key.to_owned(), &digests, options)?;
+        digests.stored(upload::ACTION, key.to_owned(), options)?;
         let body = Body::Bytes(bytes);
         match self.put_whole_if(key, body.clone(), &digests, options, condition).await? {
             Outcome::Stored => Ok(true),
@@ -216,7 +208,7 @@ impl Inner {
 
     async fn find(&self, key: &str) -> Result<Option<Head>, StoreError> {
         match self.look_up(key).await {
-            Ok(seen) => Ok(Some(Head { size_bytes: seen.size_bytes, modified: seen.modified })),
+            Ok(seen) => Ok(Some(seen.head())),
             Err(StoreError::NotFound { .. }) => self.bucket_is_there().await.map(|()| None),
             Err(err) => Err(err),
         }

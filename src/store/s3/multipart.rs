@@ -22,10 +22,10 @@ use tokio_util::task::TaskTracker;
 use super::answer::{Seen, Sent};
 use super::classify::{classify, is_unknown};
 use super::client::Remote;
-use super::digest::{Digests, Part};
 use super::terms::Checksums;
 use super::upload::{ACTION, Body};
 use super::{Inner, PutOptions, StoreError};
+use crate::store::digest::{Digests, Part};
 
 /// Pauses between attempts to abort while the store is unavailable. Only the end of the process waits for these
 /// attempts.
@@ -218,6 +218,7 @@ impl Inner {
             .key(key)
             .content_type(options.content_type)
             .set_content_disposition(options.content_disposition.map(str::to_owned))
+            .set_cache_control(options.cache_control.map(str::to_owned).or_else(|| terms.cache_control.clone()))
             .set_server_side_encryption(terms.sse.clone())
             .set_ssekms_key_id(terms.kms_key_id.clone())
             .set_storage_class(terms.storage_class.clone())

@@ -18,6 +18,7 @@ pub(super) struct UploadTerms {
     pub(super) storage_class: Option<StorageClass>,
     pub(super) tagging: Option<String>,
     pub(super) metadata: Option<HashMap<String, String>>,
+    pub(super) cache_control: Option<String>,
     pub(super) checksums: Checksums,
     pub(super) multipart_bytes: u64,
 }
@@ -45,6 +46,7 @@ impl UploadTerms {
             storage_class: set(&config.storage_class).map(|class| StorageClass::from(class.as_str())),
             tagging: set(&tags.join("&")),
             metadata: (!metadata.is_empty()).then_some(metadata),
+            cache_control: set(&config.cache_control),
             checksums: if config.checksums == WHEN_REQUIRED { Checksums::Md5 } else { Checksums::Sha256 },
             multipart_bytes: config.multipart_bytes,
         }

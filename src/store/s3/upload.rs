@@ -12,9 +12,9 @@ use bytes::Bytes;
 
 use super::answer::{Seen, Sent};
 use super::classify::{classify, has_no_conditions};
-use super::digest::{Digests, Part};
 use super::terms::Checksums;
 use super::{Inner, PutOptions, StoreError};
+use crate::store::digest::{Digests, Part};
 
 pub(super) const ACTION: &str = "write an object";
 
@@ -124,6 +124,7 @@ impl Inner {
             .key(key)
             .content_type(options.content_type)
             .set_content_disposition(options.content_disposition.map(str::to_owned))
+            .set_cache_control(options.cache_control.map(str::to_owned).or_else(|| terms.cache_control.clone()))
             .content_length(i64::try_from(part.size_bytes).unwrap_or(i64::MAX))
             .body(body.stream(part).await?)
             .set_server_side_encryption(terms.sse.clone())

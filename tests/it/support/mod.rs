@@ -1,5 +1,7 @@
 //! What the tests stand on: the program itself, fixtures, services.
 
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod boxes;
 pub mod bus;
 pub mod canary;
@@ -12,6 +14,8 @@ pub mod crm;
 pub mod faults;
 pub mod files;
 pub mod gate;
+#[cfg(feature = "gcp")]
+pub mod gcs;
 pub mod heif;
 pub mod host;
 pub mod http;

@@ -50,7 +50,10 @@ pub(super) async fn is_read_by_a_link(store: &Store, server: &Server) {
     assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
     assert_eq!(part.text().await.expect("text"), "234");
     if server.checks_links {
-        for wrong in [link.expose().replace("/s/", "/r/"), link.expose().replace("Expires=60", "Expires=61")] {
+        for wrong in [
+            link.expose().replace("/s/", "/r/"),
+            link.expose().replace("Expires=60", "Expires=61").replace("sp=r", "sp=rw"),
+        ] {
             assert_ne!(wrong, link.expose());
             assert_eq!(get(&wrong, None).await.status(), StatusCode::FORBIDDEN, "{wrong}");
         }
