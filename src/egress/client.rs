@@ -103,7 +103,7 @@ impl Egress {
             target = to;
         }
         let most = follow.unwrap_or(0);
-        Err(EgressError::Invalid(format!("{} redirects more than {most} times in a row", target.host)))
+        Err(EgressError::Invalid(format!("{} answers with more than {most} redirects in a row", target.host)))
     }
 
     /// Sends a request and reads the whole answer, whatever its status.
