@@ -239,14 +239,14 @@ async fn the_examples_are_what_goes_in_and_comes_out() {
     let sha256 = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(&voice_note));
     assert_eq!(declared.sha256, Some(sha256));
 
-    let said = outcome_of(received, "voice-note.ogg").await;
+    let said = Box::pin(outcome_of(received, "voice-note.ogg")).await;
     let same = steady(&said) == steady(normalized) && shape(&said) == shape(normalized);
     assert!(same, "the normalized example should be\n{said:#}");
     let event = decoded(normalized);
     assert_eq!(event.kind, NORMALIZED_TYPE);
     serde_json::from_value::<Normalized>(event.data).expect("the data of a normalized event");
 
-    let said = outcome_of(received, "garbage.bin").await;
+    let said = Box::pin(outcome_of(received, "garbage.bin")).await;
     let same = steady(&said) == steady(rejected) && shape(&said) == shape(rejected);
     assert!(same, "the rejected example should be\n{said:#}");
     let event = decoded(rejected);

@@ -31,7 +31,7 @@ pub enum Asked {
     /// Something must not be deleted, or may be again.
     Hold(Hold),
     /// A message was taken back.
-    Revoked(Revoked),
+    Revoked(Box<Revoked>),
 }
 
 /// Does what people ask for.

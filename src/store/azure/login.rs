@@ -25,8 +25,11 @@ pub(super) struct Login {
     connect_timeout: Duration,
     attempt_timeout: Duration,
     max_attempts: u32,
-    current: Mutex<Option<([Arc<str>; 3], Arc<MicrosoftAzure>)>>,
+    current: Mutex<Option<Current>>,
 }
+
+/// The secrets that a client was made with, and the client.
+type Current = ([Arc<str>; 3], Arc<MicrosoftAzure>);
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -59,7 +59,7 @@ fn manifest(media_id: &str, phone: &str, caption: &str) -> Vec<(&'static str, St
 pub(super) fn world(dir: &Dir) -> (Config, impl Fn(&[&str]) -> std::process::Command) {
     let store = dir.path().join("store");
     std::fs::create_dir_all(&store).expect("a folder");
-    let env = vec![
+    let env = [
         ("MEDIAMILL_STORE_URL".to_owned(), format!("file://{}", store.display())),
         ("MEDIAMILL_PRIVACY_KEY".to_owned(), KEY.to_owned()),
         ("MEDIAMILL_PRIVACY_AUDIT_KEY".to_owned(), SEED.to_owned()),

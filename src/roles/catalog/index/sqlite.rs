@@ -48,7 +48,7 @@ const STATEMENTS: Statements = Statements {
               outcome_at = excluded.outcome_at, sent_at = excluded.sent_at, kind = excluded.kind, \
               channel = excluded.channel, direction = excluded.direction, profile = excluded.profile, \
               code = excluded.code, file_name = excluded.file_name, expires_at = excluded.expires_at, \
-              caption = iif(m.captioned_at IS NULL, excluded.caption, m.caption), \
+              caption = CASE WHEN m.captioned_at IS NULL THEN excluded.caption ELSE m.caption END, \
               written = excluded.written \
               WHERE (excluded.standing, excluded.revision, excluded.outcome_at) >= (m.standing, m.revision, m.outcome_at) \
               RETURNING id, captioned_at, file_name, caption",

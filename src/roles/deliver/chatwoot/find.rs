@@ -76,7 +76,7 @@ impl Chatwoot {
     fn is_match(&self, way: &Match, contact: &Value) -> bool {
         let text = |name: &str| contact.get(name).and_then(Value::as_str).unwrap_or_default();
         match way.by {
-            By::Id => contact.get("id").is_some_and(|id| id.to_string() == way.value),
+            By::Id => contact.get("id").map(Value::to_string).as_deref() == Some(way.value.as_str()),
             By::ExternalId => text("identifier") == way.value,
             By::Email => text("email").eq_ignore_ascii_case(&way.value),
             By::Phone => {

@@ -213,7 +213,14 @@ mod tests {
         let reads = "[activity]\nkind = \"note\"\nbody = \"{% include '/etc/passwd' %}\"\n";
         assert!(map(reads).is_err(), "no template reads files");
         assert!(Map::read(NOTE, "").is_err() && Map::read(&format!("outcomes = [\"x\"]\n{NOTE}"), "").is_err());
-        for kind in [DestinationKind::Hubspot] {
+        let kinds = [
+            DestinationKind::Hubspot,
+            DestinationKind::Salesforce,
+            DestinationKind::Zendesk,
+            DestinationKind::Zoho,
+            DestinationKind::Chatwoot,
+        ];
+        for kind in kinds {
             let text = builtin(kind).expect("a map");
             Map::read(text, "").expect("it can be read");
         }

@@ -79,7 +79,7 @@ impl Zendesk {
     fn is_match(&self, way: &Match, user: &Value) -> bool {
         let text = |name: &str| user.get(name).and_then(Value::as_str).unwrap_or_default();
         match way.by {
-            By::Id => user.get("id").is_some_and(|id| id.to_string() == way.value),
+            By::Id => user.get("id").map(Value::to_string).as_deref() == Some(way.value.as_str()),
             By::ExternalId => text("external_id").eq_ignore_ascii_case(&way.value),
             By::Email => text("email").eq_ignore_ascii_case(&way.value),
             By::Phone => {
