@@ -41,8 +41,10 @@ const USE_PLAYER: &str = r#"(async () => {
   await until('it is at its beginning', () => audio.currentTime < 2);
   audio.currentTime = 9;
   await until('it is in its middle', () => audio.currentTime > 9 && !audio.seeking);
+  let loaded = false;
+  audio.addEventListener('loadedmetadata', () => { loaded = true; }, { once: true });
   audio.dispatchEvent(new Event('error'));
-  await until('it is loaded again', () => audio.currentTime === 0 || audio.seeking);
+  await until('it is loaded again', () => loaded);
   await until('it goes on where it was', () => audio.currentTime > 9 && !audio.paused && !audio.seeking);
   said.text = wave.getAttribute('aria-valuetext');
   document.body.dispatchEvent(new KeyboardEvent('keydown', { key: ' ', bubbles: true }));
