@@ -43,6 +43,7 @@ impl Part {
 
 impl Digests {
     /// MD5 of the whole as it stands in headers.
+    #[cfg(feature = "azure")]
     pub(super) fn content_md5(&self) -> String {
         STANDARD.encode(self.md5)
     }

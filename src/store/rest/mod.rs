@@ -15,8 +15,12 @@ mod reader;
 pub(super) use answer::{Answer, header};
 pub(super) use ask::Ask;
 pub(super) use body::Body;
-pub(super) use client::{Rest, pause};
+pub(super) use client::Rest;
+#[cfg(feature = "gcp")]
+pub(super) use client::pause;
 pub(super) use dialect::Dialect;
 pub(super) use reader::open;
-pub(super) use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+#[cfg(feature = "azure")]
+pub(super) use reqwest::header::HeaderName;
+pub(super) use reqwest::header::{HeaderMap, HeaderValue};
 pub(super) use reqwest::{Method, Request};
