@@ -128,10 +128,10 @@ pub fn encode_plan(facts: &Facts, profile: &Profile, (reason, detail): (&str, &s
     if let (Some(track), Some((stream, picture))) = (&mut plan.video, facts.main_video()) {
         track.how = How::Encode(video_settings(stream, picture, &profile.video));
     }
-    if let (Some(track), Some((_, sound))) = (&mut plan.audio, facts.main_audio()) {
+    if let (Some(track), Some((stream, sound))) = (&mut plan.audio, facts.main_audio()) {
         track.how = How::Encode(match plan.output {
             Output::Mp4 => aac_settings(*sound, profile),
-            Output::Mp3 | Output::M4a | Output::Ogg | Output::Nothing => sound_settings(*sound, &profile.audio),
+            Output::Mp3 | Output::M4a | Output::Ogg | Output::Nothing => sound_settings(stream, *sound, &profile.audio),
         });
     }
     plan.action = Action::Encoded;
@@ -170,7 +170,7 @@ fn plan_audio(facts: &Facts, profile: &Profile) -> Plan {
         None => copy(stream, &mut reasons, "conforms"),
         Some((reason, detail)) => {
             reasons.push(reason_for(Some(stream.index), "encode", reason, Some(detail)));
-            Track { index: stream.index, how: How::Encode(sound_settings(*sound, &profile.audio)) }
+            Track { index: stream.index, how: How::Encode(sound_settings(stream, *sound, &profile.audio)) }
         }
     };
     drop_others(facts, None, Some(stream.index), &mut reasons);

@@ -100,11 +100,35 @@ pub(in crate::plan) fn opus_settings(profile: &AudioProfile) -> AudioSettings {
 }
 
 /// The settings that the profile gives for an audio file.
-pub(in crate::plan) fn sound_settings(sound: Sound, profile: &AudioProfile) -> AudioSettings {
+pub(in crate::plan) fn sound_settings(stream: &StreamFacts, sound: Sound, profile: &AudioProfile) -> AudioSettings {
     match profile.codec {
-        SoundCodec::Mp3 => mp3_settings(sound, profile),
+        SoundCodec::Mp3 => relative_to(stream, mp3_settings(sound, profile)),
         SoundCodec::Opus => opus_settings(profile),
     }
+}
+
+/// MP3 has no more than [`sound_expansion`] bits for one bit of the source: what a low bit rate has taken away cannot be restored.
+fn relative_to(stream: &StreamFacts, settings: AudioSettings) -> AudioSettings {
+    let Some(source) = stream.bit_rate else { return settings };
+    let least = least_bit_rate(settings.sample_rate_hz) * settings.channels;
+    let most = source.saturating_mul(sound_expansion(&stream.codec));
+    let most = u32::try_from(most).unwrap_or(u32::MAX).max(least).min(settings.bit_rate);
+    AudioSettings { bit_rate: mp3_bit_rate_at_most(most, settings.sample_rate_hz), ..settings }
+}
+
+/// How many bits MP3 may use for one bit of the source.
+fn sound_expansion(codec: &str) -> u64 {
+    match codec {
+        // MP3 and its contemporaries: as good at the same rate.
+        "mp1" | "mp2" | "mp3" | "wmav1" | "wmav2" => 1,
+        // Half the rate of MP3 or less for the same sound: Opus, AAC, Vorbis, the codecs of telephones.
+        _ => 2,
+    }
+}
+
+/// With less for each channel MP3 is heard as such, however bad its source: 16 kHz have room for a telephone's band.
+fn least_bit_rate(sample_rate_hz: u32) -> u32 {
+    if sample_rate_hz <= 16_000 { 24_000 } else { 32_000 }
 }
 
 pub(in crate::plan) fn rates_for(channels: u32, profile: &AudioProfile) -> ChannelRates {
@@ -194,4 +218,42 @@ fn fit((width, height): (u32, u32), max_long: u32, max_short: u32) -> (u32, u32)
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size within the caps")]
 pub(in crate::plan) fn even(pixels: f64) -> u32 {
     (((pixels / 2.0).round() as u32) * 2).max(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{picture, profile, sound, video};
+    use super::*;
+
+    #[test]
+    fn the_bit_rate_of_a_picture_is_limited_by_that_of_its_source() {
+        let rate = |codec: &str, bit_rate: Option<u64>| {
+            let source = StreamFacts { codec: codec.to_owned(), bit_rate, ..video(0) };
+            video_settings(&source, &picture(), &profile().video).rate
+        };
+        let crf = profile().video.crf;
+        assert_eq!(rate("vp8", None), RateControl::Crf(crf));
+        assert_eq!(rate("vp8", Some(2_000_000)), RateControl::CappedCrf(crf, 3_000_000));
+        assert_eq!(rate("hevc", Some(1_000_000)), RateControl::CappedCrf(crf, 2_000_000));
+        // 720p30 with less than 0.02 bits per pixel is assumed to have that much.
+        assert_eq!(rate("vp8", Some(10_000)), RateControl::CappedCrf(crf, 552_960));
+    }
+
+    #[test]
+    fn the_bit_rate_of_a_sound_is_limited_by_that_of_its_source() {
+        let rate = |codec: &str, bit_rate: Option<u64>, sample_rate_hz: u32, channels: u32| {
+            let source = StreamFacts { bit_rate, ..sound(0, codec, 0, sample_rate_hz, channels) };
+            sound_settings(&source, Sound { sample_rate_hz, channels }, &profile().audio).bit_rate
+        };
+        // The profile's own: 40 kbit/s, and 112 kbit/s of stereo.
+        assert_eq!(rate("opus", Some(24_000), 48_000, 1), 40_000);
+        assert_eq!(rate("opus", None, 48_000, 1), 40_000);
+        assert_eq!(rate("pcm_s16le", Some(128_000), 8_000, 1), 40_000);
+        assert_eq!(rate("opus", Some(16_000), 48_000, 1), 32_000);
+        assert_eq!(rate("gsm_ms", Some(13_000), 8_000, 1), 24_000);
+        assert_eq!(rate("amr_nb", Some(4_750), 8_000, 1), 24_000);
+        assert_eq!(rate("opus", Some(6_000), 48_000, 1), 32_000);
+        assert_eq!(rate("opus", Some(40_000), 48_000, 2), 80_000);
+        assert_eq!(rate("mp3", Some(48_000), 44_100, 2), 64_000);
+    }
 }

@@ -3,19 +3,19 @@
 use std::path::Path;
 
 use super::decide::*;
-use super::settings::{RateControl, mp3_settings, video_settings};
+use super::settings::{mp3_settings, video_settings};
 use super::{Container, DynamicRange, Facts, Media, Picture, Sound, StreamFacts, fit_audio, fit_video};
 use crate::config::Profiles;
 use crate::profile::Profile;
 use crate::vocabulary::{Action, Kind, Orientation, Reason};
 
-fn profile() -> Profile {
+pub(in crate::plan) fn profile() -> Profile {
     let profiles = Profiles::load(Path::new("")).expect("the built-in profiles");
     Profile::from_raw(&profiles.get("crm").expect("crm").raw).expect("a good profile")
 }
 
 /// A picture as a phone records it: 720p30 H.264 High at 2 Mbit/s.
-fn picture() -> Picture {
+pub(in crate::plan) fn picture() -> Picture {
     Picture {
         coded_width: 1280,
         coded_height: 720,
@@ -48,11 +48,17 @@ fn stream(index: usize, codec: &str, profile: &str, bit_rate: u64, media: Media)
     }
 }
 
-fn video(index: usize) -> StreamFacts {
+pub(in crate::plan) fn video(index: usize) -> StreamFacts {
     stream(index, "h264", "High", 2_000_000, Media::Video(picture()))
 }
 
-fn sound(index: usize, codec: &str, bit_rate: u64, sample_rate_hz: u32, channels: u32) -> StreamFacts {
+pub(in crate::plan) fn sound(
+    index: usize,
+    codec: &str,
+    bit_rate: u64,
+    sample_rate_hz: u32,
+    channels: u32,
+) -> StreamFacts {
     let profile = if codec == "aac" { "LC" } else { "" };
     stream(index, codec, profile, bit_rate, Media::Audio(Sound { sample_rate_hz, channels }))
 }
@@ -374,18 +380,4 @@ fn a_failed_copy_is_encoded_and_says_why() {
     assert_eq!((plan.action, decisions(&plan).as_str()), (Action::Encoded, "0:encode:proof 1:encode:proof"));
     assert!(plan.video.as_ref().and_then(Track::settings).is_some());
     assert!(plan.reasons.iter().all(|reason| reason.detail.as_deref() == Some("a keyframe cannot be decoded")));
-}
-
-#[test]
-fn the_bit_rate_of_a_picture_is_limited_by_that_of_its_source() {
-    let rate = |codec: &str, bit_rate: Option<u64>| {
-        let source = StreamFacts { codec: codec.to_owned(), bit_rate, ..video(0) };
-        video_settings(&source, &picture(), &profile().video).rate
-    };
-    let crf = profile().video.crf;
-    assert_eq!(rate("vp8", None), RateControl::Crf(crf));
-    assert_eq!(rate("vp8", Some(2_000_000)), RateControl::CappedCrf(crf, 3_000_000));
-    assert_eq!(rate("hevc", Some(1_000_000)), RateControl::CappedCrf(crf, 2_000_000));
-    // 720p30 with less than 0.02 bits per pixel is assumed to have that much.
-    assert_eq!(rate("vp8", Some(10_000)), RateControl::CappedCrf(crf, 552_960));
 }
