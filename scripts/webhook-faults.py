@@ -108,33 +108,6 @@ class Sender:
             time.sleep(0.02)
 
 
-class Rabbit(node.Rabbit):
-    """A node that can be stopped and started again."""
-
-    def __init__(self, home):
-        super().__init__(home)
-        self.env = None
-
-    def tool(self, *args):
-        env = dict(item.split("=", 1) for item in
-                   pathlib.Path(f"/proc/{self.node.pid}/environ").read_text().split("\0") if "=" in item)
-        subprocess.run([f"{node.PROGRAMS}/rabbitmqctl", "--quiet", *args], env=env, check=True,
-                       stdout=subprocess.DEVNULL, cwd=self.home)
-
-    def restart(self):
-        env = dict(item.split("=", 1) for item in
-                   pathlib.Path(f"/proc/{self.node.pid}/environ").read_text().split("\0") if "=" in item)
-        self.tool("stop")
-        self.node.wait()
-        log = open(self.home / "console", "ab")
-        self.node = subprocess.Popen([f"{node.PROGRAMS}/rabbitmq-server", "-noinput"], cwd=self.home, env=env,
-                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.connect().close()
-
-    def freeze(self, stop):
-        os.kill(self.node.pid, signal.SIGSTOP if stop else signal.SIGCONT)
-
-
 class Api(http.server.ThreadingHTTPServer):
     """The provider's media API, and a target that webhooks are passed on to. `mode` is what goes wrong."""
 
@@ -248,7 +221,7 @@ class World:
 
     def __init__(self, args, home, gateways=1, mode=None, settings=None):
         self.args, self.home, self.mode = args, home, mode
-        self.rabbit = Rabbit(home / "rabbit")
+        self.rabbit = node.Rabbit(home / "rabbit")
         self.rabbit.connect().close()
         self.api = Api(mode)
         self.ports = [node.free_port() for _ in range(gateways)]

@@ -24,8 +24,13 @@ class Crm:
         self.url = json.loads(self.process.stdout.readline())["url"]
         self.ask("POST", "act", {"act": "create", "type": "contacts", "properties": {"phone": PHONE}})
         self.ask("POST", "act", {"act": "set", "search_per_s": 1000, "max": 100000})
-        rule = {"method": "POST", "path": "/objects/.*notes$", "skip": 1, "times": LOST_ANSWERS, "fault": "drop-after"}
-        self.ask("PUT", "faults", [rule])
+
+    def lose_answers(self):
+        self.faults({"method": "POST", "path": "/objects/.*notes$", "skip": 1, "times": LOST_ANSWERS, "fault": "drop-after"})
+
+    def faults(self, *rules):
+        """What goes wrong from now on, as tests/crm/faults.py says; without rules nothing does."""
+        self.ask("PUT", "faults", list(rules))
 
     def ask(self, method, what, body=None):
         data = None if body is None else json.dumps(body).encode()

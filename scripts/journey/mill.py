@@ -25,14 +25,14 @@ QUEUES = [
 class Mill:
     """One configuration, in the environment."""
 
-    def __init__(self, args, home, rabbit, crm):
+    def __init__(self, args, home, rabbit, crm, others=None):
         self.args, self.home = args, home
         self.gateway, self.simulated, self.catalog = free_port(), free_port(), free_port()
         self.account, self.faults = PROVIDERS[args.provider]
         self.log = open(home / "log", "ab")
         for name in ("store", "scratch"):
             (home / name).mkdir()
-        settings = self.settings(rabbit, crm)
+        settings = self.settings(rabbit, crm) | (others or {})
         self.env = os.environ | {f"MEDIAMILL_{name}": str(value) for name, value in settings.items()}
         self.process = None
         self.run("topology", "--declare")
@@ -56,7 +56,7 @@ class Mill:
             "LEDGER_URL": f"sqlite:{home}/ledger.db", "LEDGER_RETRY_DELAYS_S": "1,2,3,5,10,10,10,10",
             "DELIVER__HUBSPOT__KIND": "hubspot", "DELIVER__HUBSPOT__TOKEN": KEY, "DELIVER__HUBSPOT__URL": crm.url,
             "DELIVER__HUBSPOT__ALLOW_PRIVATE": "true", "DELIVER__HUBSPOT__READ_BACK_LAG_S": "0",
-            "DELIVER__HUBSPOT__QUOTA_PERCENT": "100",
+            "DELIVER__HUBSPOT__QUOTA_PERCENT": "100", "DELIVER__HUBSPOT__TIMEOUT_S": "5",
         }
 
     def up(self):

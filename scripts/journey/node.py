@@ -1,6 +1,7 @@
 """A RabbitMQ node of its own, and what every part of a journey needs."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -52,10 +53,13 @@ class Rabbit:
         env = os.environ | {name: str(value) for name, value in names.items()}
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.epmd = subprocess.Popen(["epmd", "-port", str(epmd)], env=env, **quiet)
-        log = open(home / "console", "ab")
-        self.node = subprocess.Popen(
-            [f"{PROGRAMS}/rabbitmq-server", "-noinput"], cwd=home, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+        self.env = env
+        self.start()
+
+    def start(self):
+        log = open(self.home / "console", "ab")
+        self.node = subprocess.Popen([f"{PROGRAMS}/rabbitmq-server", "-noinput"], cwd=self.home, env=self.env,
+                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     @property
     def url(self):
@@ -76,6 +80,22 @@ class Rabbit:
         left = {name: channel.queue_declare(name, passive=True).method.message_count for name in names}
         connection.close()
         return {name: count for name, count in left.items() if count}
+
+    def tool(self, *words):
+        subprocess.run([f"{PROGRAMS}/rabbitmqctl", "--quiet", *words], env=self.env, check=True, stdout=subprocess.DEVNULL, cwd=self.home)
+
+    def restart(self):
+        self.tool("stop")
+        self.node.wait()
+        self.start()
+        self.connect().close()
+
+    def kill(self):
+        self.node.kill()
+        self.node.wait()
+
+    def freeze(self, stop):
+        self.node.send_signal(signal.SIGSTOP if stop else signal.SIGCONT)
 
     def end(self):
         for process in (self.node, self.epmd):

@@ -3,6 +3,9 @@
 import collections
 import json
 import threading
+import time
+
+import pika
 
 
 class Outcomes(threading.Thread):
@@ -15,7 +18,16 @@ class Outcomes(threading.Thread):
         self.rabbit, self.events, self.bound, self.over = rabbit, [], threading.Event(), False
 
     def run(self):
-        connection = self.rabbit.connect()
+        while not self.over:
+            connection = self.rabbit.connect()
+            try:
+                self.listen(connection)
+                connection.close()
+            except (pika.exceptions.AMQPError, OSError):
+                # The node has ended; what was not acknowledged comes again.
+                time.sleep(0.2)
+
+    def listen(self, connection):
         channel = connection.channel()
         queue = channel.queue_declare("journey", durable=True, arguments={"x-queue-type": "quorum"}).method.queue
         for key in self.KEYS:
@@ -27,7 +39,6 @@ class Outcomes(threading.Thread):
                     break
                 self.events.append(json.loads(body))
                 channel.basic_ack(method.delivery_tag)
-        connection.close()
 
     def about(self):
         """Events by media and by their own ids: a copy of one is not another."""
