@@ -66,14 +66,15 @@ webhook-faults:
 	cargo build --release --locked --quiet
 	target/venv-judges/bin/python scripts/webhook-faults.py target/release/mediamill --webhooks $(or $(WEBHOOKS),2000)
 
-# From signed webhooks to stored media, on this machine and without an account: RabbitMQ, a provider that is played, `mediamill up`
-# and a directory as store. The provider fails and mediamill is killed in between; the ledger balances or the run is void (3).
+# From a customer's message to a note in the CRM and gone again, on this machine and without an account: RabbitMQ, a provider and a
+# CRM that are imitated, and `mediamill up`, which is killed twice in between. The ledger balances or the run is void (3). STAY=1 waits
+# before the end, so that a person can look; PROVIDERS says which providers.
 journey:
 	@scripts/install.sh test
 	@scripts/venv.sh judges
 	cargo build --locked --quiet
-	@for provider in whatsapp-cloud 360dialog twilio; do \
-	  target/venv-judges/bin/python scripts/journey.py target/debug/mediamill --provider $$provider || exit $$?; done
+	@for provider in $(or $(PROVIDERS),whatsapp-cloud); do \
+	  target/venv-judges/bin/python scripts/journey target/debug/mediamill --provider $$provider $(if $(STAY),--stay) || exit $$?; done
 
 # The suite of docs/stores.md on a real account: STORE is its address, MEDIAMILL_STORE_… variables have the credentials. The bucket
 # should be made for it: objects are left behind.

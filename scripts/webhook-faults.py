@@ -14,7 +14,6 @@ import hashlib
 import hmac
 import http.client
 import http.server
-import importlib.util
 import json
 import os
 import pathlib
@@ -29,9 +28,9 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-spec = importlib.util.spec_from_file_location("journey", HERE / "journey.py")
-journey = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(journey)
+sys.path.insert(0, str(HERE / "journey"))
+
+import node
 
 SECRET, TOKEN, ACCOUNT = b"faults-secret", "faults-token", "800000000000001"
 FILE = (HERE.parent / "fixtures" / "contact.vcf").read_bytes()
@@ -105,11 +104,11 @@ class Sender:
         deadline = time.monotonic() + timeout
         while self.done < self.count * part:
             if time.monotonic() > deadline:
-                journey.void(f"{self.done} of {self.count} webhooks were taken in {timeout} s: {dict(self.statuses)}")
+                node.void(f"{self.done} of {self.count} webhooks were taken in {timeout} s: {dict(self.statuses)}")
             time.sleep(0.02)
 
 
-class Rabbit(journey.Rabbit):
+class Rabbit(node.Rabbit):
     """A node that can be stopped and started again."""
 
     def __init__(self, home):
@@ -119,7 +118,7 @@ class Rabbit(journey.Rabbit):
     def tool(self, *args):
         env = dict(item.split("=", 1) for item in
                    pathlib.Path(f"/proc/{self.node.pid}/environ").read_text().split("\0") if "=" in item)
-        subprocess.run([f"{journey.PROGRAMS}/rabbitmqctl", "--quiet", *args], env=env, check=True,
+        subprocess.run([f"{node.PROGRAMS}/rabbitmqctl", "--quiet", *args], env=env, check=True,
                        stdout=subprocess.DEVNULL, cwd=self.home)
 
     def restart(self):
@@ -128,7 +127,7 @@ class Rabbit(journey.Rabbit):
         self.tool("stop")
         self.node.wait()
         log = open(self.home / "console", "ab")
-        self.node = subprocess.Popen([f"{journey.PROGRAMS}/rabbitmq-server", "-noinput"], cwd=self.home, env=env,
+        self.node = subprocess.Popen([f"{node.PROGRAMS}/rabbitmq-server", "-noinput"], cwd=self.home, env=env,
                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.connect().close()
 
@@ -252,7 +251,7 @@ class World:
         self.rabbit = Rabbit(home / "rabbit")
         self.rabbit.connect().close()
         self.api = Api(mode)
-        self.ports = [journey.free_port() for _ in range(gateways)]
+        self.ports = [node.free_port() for _ in range(gateways)]
         self.settings = settings or {}
         self.log = open(home / "log", "ab")
         self.env = self.environment()
@@ -261,7 +260,7 @@ class World:
         keys = ["media.normalized.#", "media.rejected", "media.failed"] if mode else ["media.received.#"]
         self.ledger = Received(self.rabbit, keys)
         self.ledger.start()
-        self.ledger.bound.wait(60) or journey.void("no queue for the ledger")
+        self.ledger.bound.wait(60) or node.void("no queue for the ledger")
         self.gateways = [self.gateway(n) for n in range(gateways)]
         self.worker = subprocess.Popen([args.program, "worker"], env=self.env, stdout=self.log, stderr=self.log) if mode else None
         for port in self.ports:
@@ -293,7 +292,7 @@ class World:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return
             time.sleep(0.1)
-        journey.void("the gateway does not listen")
+        node.void("the gateway does not listen")
 
     def kill(self, n=0, how=signal.SIGKILL):
         self.gateways[n].send_signal(how)
@@ -384,7 +383,7 @@ def forged(world):
         thread.join()
     world.note = f"{refused[401] + refused[403]} of 10,000 forged ones refused, {refused[503]} told to come again"
     if sum(refused.values()) != refused[401] + refused[403] + refused[503]:
-        journey.void(f"forged webhooks were answered with {dict(refused)}")
+        node.void(f"forged webhooks were answered with {dict(refused)}")
 
 
 def target_down(world):
@@ -395,7 +394,7 @@ def target_down(world):
     while len(world.api.passed) < world.args.webhooks and time.monotonic() < deadline:
         time.sleep(0.2)
     if len(world.api.passed) != world.args.webhooks:
-        journey.void(f"the target has {len(world.api.passed)} of {world.args.webhooks} webhooks")
+        node.void(f"the target has {len(world.api.passed)} of {world.args.webhooks} webhooks")
     twice = sum(count - 1 for count in world.api.passed.values())
     world.note = f"all passed on once the target was up, {twice} of them twice"
 
@@ -460,8 +459,8 @@ def main():
     parser.add_argument("--webhooks", type=int, default=2000)
     parser.add_argument("--only", help="a part of the names of the faults")
     args = parser.parse_args()
-    if not pathlib.Path(journey.PROGRAMS, "rabbitmq-server").exists():
-        journey.void("rabbitmq-server is not installed")
+    if not pathlib.Path(node.PROGRAMS, "rabbitmq-server").exists():
+        node.void("rabbitmq-server is not installed")
     random.seed(1)
     print("| fault | webhooks | answers that were no success, and repeated | lost | twice | failed | seconds | |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
@@ -476,7 +475,7 @@ def main():
                 balanced = False
                 print(f"| {name} | {args.webhooks} | void | | | | | |", flush=True)
     if not balanced:
-        journey.void("a line does not balance")
+        node.void("a line does not balance")
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ impl Delivery {
     /// Whether the channel of this delivery is closed. Then the message can no longer be acknowledged, and RabbitMQ
     /// delivers it again.
     #[must_use]
-    pub fn is_void(&self) -> bool {
+    pub fn is_channel_closed(&self) -> bool {
         !self.inner.acker.usable()
     }
 

@@ -28,10 +28,6 @@ mod health;
 mod import;
 #[cfg(feature = "gateway")]
 mod init;
-#[cfg(all(feature = "media", not(feature = "catalog")))]
-mod no_catalog;
-#[cfg(all(feature = "media", not(feature = "gateway")))]
-mod no_gateway;
 #[cfg(feature = "media")]
 mod normalize;
 #[cfg(feature = "media")]

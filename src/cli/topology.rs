@@ -24,7 +24,13 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     #[cfg(feature = "gateway")]
     let queues: Vec<_> = queues.into_iter().chain(crate::roles::gateway::queues(&config)).collect();
     #[cfg(feature = "catalog")]
-    let queues: Vec<_> = queues.into_iter().chain(crate::roles::catalog::queues(&config)).collect();
+    let queues: Vec<_> = queues
+        .into_iter()
+        .chain(crate::roles::catalog::queues(&config))
+        .chain(crate::roles::privacy::queues(&config))
+        .collect();
+    #[cfg(feature = "deliver")]
+    let queues: Vec<_> = queues.into_iter().chain(super::deliver::queues(&config)?).collect();
     let topology = Topology::new(&config.broker, queues)?;
     let mut out = io::stdout().lock();
     for line in topology.describe() {

@@ -102,7 +102,7 @@ impl Jobs {
             });
             if handled.await.is_none() {
                 // Those that are already settled cannot be returned any more.
-                let left = groups.iter().flatten().filter(|message| !message.delivery.is_void());
+                let left = groups.iter().flatten().filter(|message| !message.delivery.is_channel_closed());
                 join_all(left.map(|message| runner.settler.put_back(&message.delivery))).await;
             }
             drop((groups, permit));

@@ -58,7 +58,7 @@ pub async fn replay(
         }
         if action == Action::Replay {
             // If the delivery is lost, its message is back in the queue and waits for the next replay.
-            publisher.deliver_while(&Message::replay(topology, &delivery), || !delivery.is_void()).await?;
+            publisher.deliver_while(&Message::replay(topology, &delivery), || !delivery.is_channel_closed()).await?;
         }
         delivery.ack().await?;
         taken += 1;

@@ -48,7 +48,7 @@ impl Settler {
         let delays_s = &self.topology.spec(delivery.queue()).ladder.delays_s;
         let mut is_first = true;
         // If the channel is closed, the message goes to another consumer, which decides about it.
-        while !delivery.is_void() {
+        while !delivery.is_channel_closed() {
             let attempts = before.attempts.saturating_add(1);
             let Some(note) = note(&failure, attempts, before.suspicions) else {
                 return self.put_back(delivery).await;
@@ -117,7 +117,7 @@ impl Settler {
 
     async fn dead_letter<M>(&self, message: &Incoming<M>, note: &Note) {
         let delivery = &message.delivery;
-        if delivery.is_void() {
+        if delivery.is_channel_closed() {
             return;
         }
         if self.topology.spec(delivery.queue()).dead_letters.is_empty() {
@@ -130,13 +130,13 @@ impl Settler {
 
     /// Publishes the message to its next queue, and acknowledges the delivery once that is confirmed.
     async fn pass_on(&self, delivery: &Delivery, message: &Message) {
-        if delivery.is_void() {
+        if delivery.is_channel_closed() {
             return;
         }
         let span = spans::publish(message.exchange(), message.routing_key(), None);
         // Published only while the delivery's channel is open. Otherwise RabbitMQ delivers the message again, and it
         // would exist twice.
-        match self.publisher.deliver_while(message, || !delivery.is_void()).instrument(span).await {
+        match self.publisher.deliver_while(message, || !delivery.is_channel_closed()).instrument(span).await {
             Ok(()) => acknowledge(delivery).await,
             Err(BrokerError::Unwanted) => {
                 tracing::info!("the delivery was lost: its message is not moved, RabbitMQ delivers it again")

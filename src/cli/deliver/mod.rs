@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::stop::listen;
 use super::{CliError, Global, runtime};
+use crate::broker::QueueSpec;
 use crate::config::Config;
 use crate::roles::deliver::{self, Deliverer, SetupError};
 use crate::runtime::health_http;
@@ -73,6 +74,14 @@ pub(super) async fn open(config: &Config) -> Result<Deliverer, CliError> {
     let deliverer = deliver::service(config, Some(store)).await.map_err(of_setup)?;
     tracing::info!(destinations = config.deliver.len(), "delivering");
     Ok(deliverer)
+}
+
+/// What it declares at the broker, where there are destinations.
+pub(super) fn queues(config: &Config) -> Result<Vec<QueueSpec>, CliError> {
+    if config.deliver.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(deliver::topology(config).map_err(of_setup)?.specs().to_vec())
 }
 
 /// What keeps a deliverer from starting.

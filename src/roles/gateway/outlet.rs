@@ -116,7 +116,7 @@ impl Outlet for Broker {
         Box::pin(async move {
             // A blocked broker would have the webhook wait for its whole time and then be answered with 503 all the same.
             if self.publisher.is_blocked() {
-                return Err(NotPublished("the broker takes no messages, for want of memory or disk".to_owned()));
+                return Err(NotPublished("RabbitMQ is short of memory or disk and accepts no messages".to_owned()));
             }
             self.connected().await?;
             let mut published =

@@ -12,6 +12,6 @@ mod sweep;
 
 pub use conduct::{Conduct, ConductError};
 pub use export::{ExportError, export};
-pub use role::{Asked, PrivacyRole, QUEUE, SetupError, service};
+pub use role::{Asked, PrivacyRole, QUEUE, SetupError, queues, service};
 pub use subject::{Subject, subject};
 pub use sweep::{Swept, sweep};

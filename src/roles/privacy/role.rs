@@ -65,7 +65,7 @@ pub enum SetupError {
 /// # Errors
 /// [`SetupError`]
 pub fn service(config: &Config, store: &Store) -> Result<(Service<PrivacyRole>, Conduct), SetupError> {
-    let ladder = Ladder { delays_s: config.broker.retry_delays_s.clone(), jitter_percent: 0 };
+    let ladder = ladder(config);
     let topology = Topology::new(&config.broker, vec![queue(&ladder)])?;
     let publisher = Publisher::new(&config.broker, topology.clone());
     let conduct = Conduct::new(config, store, Some((publisher.clone(), topology)), "mediamill")?;
@@ -73,6 +73,15 @@ pub fn service(config: &Config, store: &Store) -> Result<(Service<PrivacyRole>, 
     let metrics = Metrics::default();
     metrics.describe(&[], &[QUEUE], &[]);
     Ok((Service::new(&config.broker, GRACE, role, publisher, metrics)?, conduct))
+}
+
+/// What the role declares where it is configured: where `privacy.key` is set.
+pub fn queues(config: &Config) -> impl Iterator<Item = QueueSpec> {
+    (!config.privacy.key.is_empty()).then(|| queue(&ladder(config))).into_iter()
+}
+
+fn ladder(config: &Config) -> Ladder {
+    Ladder { delays_s: config.broker.retry_delays_s.clone(), jitter_percent: 0 }
 }
 
 fn queue(ladder: &Ladder) -> QueueSpec {

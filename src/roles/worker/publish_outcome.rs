@@ -44,7 +44,7 @@ impl Outcomes {
         // the next worker publishes the same event with the same id. If the queue was deleted there is no next worker, and
         // this publish is the only one. Any other outcome may be contradicted by a later try, so it is published only while
         // we still own the delivery.
-        let wanted = || outcome.is_stored() || !delivery.is_void();
+        let wanted = || outcome.is_stored() || !delivery.is_channel_closed();
         let delivered = self.publisher.deliver_while(&message, wanted).instrument(span.clone()).await;
         self.metrics.runtime.stage(lane.as_str(), Stage::Publish, started.elapsed());
         match delivered {

@@ -142,7 +142,7 @@ impl Role for Worker {
                 let outcome = subject.failed(note.stage, note.code, &note.reason);
                 let published = self.outcomes.publish(delivery, request, &outcome).await;
                 if let Err(error) = published
-                    && !delivery.is_void()
+                    && !delivery.is_channel_closed()
                 {
                     // The headers of the dead letter keep the code and the reason.
                     let (tenant, media_id) = (&request.received.tenant, &request.received.media_id);
