@@ -42,7 +42,8 @@ packages() { # image
   # shellcheck disable=SC2064
   trap "docker rm $container >/dev/null" RETURN
   docker export "$container" |
-    target/venv-sbom/bin/debsbom generate --sbom-type cdx --root - --distro-name "$image" --out "$out/$image.debian"
+    target/venv-sbom/bin/debsbom generate --sbom-type cdx --root - --distro-name "$image" --out "$out/$image.debian" \
+      2> >(grep -v 'no supplier for' >&2)
 }
 
 crates mediamill --all-features
