@@ -7,7 +7,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=target/sbom
-target=$(rustc --print host-tuple)
 mkdir -p "$out"
 
 command -v cargo-cyclonedx >/dev/null || {
@@ -22,7 +21,7 @@ crates() { # image flags…
   local image=$1
   shift
   # What is built and linked: no crates of tests, and of this target only. It writes its file beside Cargo.toml.
-  cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --target "$target" \
+  cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps \
     --override-filename "sbom.$image.cdx" "$@"
   mv "sbom.$image.cdx.json" "$out/$image.cdx.json"
   python3 - "$out/$image.cdx.json" <<'PYTHON'
