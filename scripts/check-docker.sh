@@ -36,7 +36,7 @@ check kubectl bash -c 'kubectl kustomize kubernetes >/dev/null && echo "kustomiz
 # From PyPI. It knows none of the kinds of KEDA (scaledobject.yaml), of RabbitMQ's operator and of Prometheus's.
 manifests() {
   kubernetes-validate --strict --quiet kubernetes/{worker,gateway,catalog,deliver,privacy}.yaml \
-    kubernetes/{networkpolicies,secret.example,ingress.example}.yaml && echo "manifests: valid"
+    kubernetes/{networkpolicies,secret.example,ingress.example,autoscale.example}.yaml && echo "manifests: valid"
 }
 check kubernetes-validate manifests
 exit "$status"
