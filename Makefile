@@ -1,4 +1,4 @@
-.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak store-live test test-debian-13 upgrade webhook-faults erase-proof
+.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo fuzz parity savings faults journey sbom soak store-live test test-debian-13 upgrade webhook-faults erase-proof
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -106,10 +106,16 @@ upgrade:
 soak:
 	@MINUTES=$(or $(MINUTES),10) REQUIRE_SERVICES=1 cargo test --release --locked --test it faults::soak -- --ignored --nocapture
 
-# docker/compose.yaml built, brought up and used: fixtures, objects, metrics; three workers, one killed and one drained under
-# load. Where no image registry is reachable, with images of Debian's packages. Without Docker it says so and fails.
+# docker/compose.yaml built, brought up with every role and used: fixtures, objects, metrics; a customer's files from webhook to note,
+# erased again; three workers, one killed and one drained under load. Where no image registry is reachable, with images of Debian's
+# packages. Without Docker it says so and fails.
 compose-smoke:
-	@scripts/compose-smoke.py
+	@scripts/venv.sh judges
+	@target/venv-judges/bin/python scripts/compose-smoke.py
+
+# What the program and its images consist of, as CycloneDX in target/sbom: crates by cargo-cyclonedx, Debian's packages by debsbom.
+sbom:
+	@scripts/sbom.sh
 
 # What is below docker/, each by its own validator; says which validators are not installed.
 check-docker:

@@ -39,13 +39,13 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, fake, port=0):
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(self, fake, port=0, host="127.0.0.1"):
+        super().__init__((host, port), Handler)
         self.fake = fake
         self.plan = Plan()
         self.calls = []
         self.lock = threading.Lock()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.url = f"http://{host}:{self.server_address[1]}"
         fake.url = self.url
 
     def handle_error(self, request, client_address):

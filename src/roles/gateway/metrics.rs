@@ -101,7 +101,13 @@ pub struct Metrics {
 impl Metrics {
     pub(super) fn new<'a>(accounts: impl Iterator<Item = &'a str>) -> Self {
         let (runtime, own) = metrics::Metrics::with(Table::register);
-        Self { runtime, own: Arc::new(own), accounts: accounts.map(str::to_owned).collect() }
+        let accounts: Arc<[String]> = accounts.map(str::to_owned).collect();
+        for account in accounts.iter() {
+            // A zero from the start: Prometheus sees no increase where a counter begins with one, and alerts go by these.
+            own.unrouted.at([account.clone()]);
+            own.forward_dropped.at([account.clone()]);
+        }
+        Self { runtime, own: Arc::new(own), accounts }
     }
 
     /// All of it in the OpenMetrics text format.
@@ -132,5 +138,18 @@ impl Metrics {
 
     pub(super) fn unrouted(&self, account: &str, count: usize) {
         self.own.unrouted.at([account.to_owned()]).inc_by(count as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_alerts_go_by_is_zero_from_the_start() {
+        let text = Metrics::new(["support"].into_iter()).encode();
+        for name in ["mediamill_webhook_unrouted_total", "mediamill_forward_dropped_total"] {
+            assert!(text.contains(&format!("{name}{{account=\"support\"}} 0\n")), "{text}");
+        }
     }
 }

@@ -79,6 +79,7 @@ pub fn service(config: &Config) -> Result<(Gateway, Service<GatewayRole>), Setup
     let gateway = Gateway::new(options, entries, Arc::new(outlet));
     let metrics = gateway.metrics().clone();
     let runtime = metrics.runtime.clone();
+    runtime.describe(&[], &[], &[]);
     let role = GatewayRole {
         forwarder: Forwarder::new(targets, &config.gateway, metrics),
         at_once: config.gateway.forward_at_once,
