@@ -76,6 +76,15 @@ journey:
 	@for provider in $(or $(PROVIDERS),whatsapp-cloud); do \
 	  target/venv-judges/bin/python scripts/journey target/debug/mediamill --provider $$provider $(if $(STAY),--stay) || exit $$?; done
 
+# The whole way under 25 faults, MESSAGES messages each: every role, RabbitMQ, PostgreSQL, an S3 server, the CRM and the provider killed,
+# frozen or restarted in between. Prints a table; exit code 3 where a line does not balance.
+journey-faults:
+	@scripts/install.sh test
+	@scripts/venv.sh test
+	@scripts/venv.sh judges
+	cargo build --release --locked --quiet
+	target/venv-judges/bin/python scripts/journey/faults.py target/release/mediamill --messages $(or $(MESSAGES),200)
+
 # The suite of docs/stores.md on a real account: STORE is its address, MEDIAMILL_STORE_… variables have the credentials. The bucket
 # should be made for it: objects are left behind.
 store-live:

@@ -90,7 +90,7 @@ class Seaweed:
         self.start()
         make = (f"import boto3, sys; s3 = boto3.client('s3', endpoint_url={self.endpoint!r}, region_name='us-east-1', "
                 f"aws_access_key_id={KEY_ID!r}, aws_secret_access_key={SECRET_KEY!r}); s3.create_bucket(Bucket='journey')")
-        for _ in range(60):
+        for _ in range(240):
             if subprocess.run([ROOT / "target/venv/bin/python", "-c", make], **QUIET).returncode == 0:
                 return
             time.sleep(0.5)

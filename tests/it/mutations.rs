@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use mediamill::config;
+use mediamill::sandbox::SandboxOptions;
 use mediamill::task::{JobSpec, Task};
 
 use crate::media_codecs;
@@ -65,7 +66,8 @@ impl Fuzz {
     /// Runs them on all cores, keeps what crashed, says how all ended, and panics where any end is wrong.
     fn run(&self, seed: u64, numbers: Range<u64>) {
         let count = numbers.end - numbers.start;
-        let sandbox = jail::start(jail::options());
+        // One fork server for all of them: it has to live through every mutant.
+        let sandbox = jail::start(SandboxOptions { renew_after_jobs: u64::MAX, ..jail::options() });
         let server = sandbox.server_pid();
         let begun = std::time::Instant::now();
         let trials = on_all_cores(numbers.collect(), |n| {
