@@ -6,6 +6,7 @@ use ffmpeg_next as ff;
 
 use super::av;
 use crate::error::{Code, Fault};
+use crate::events::Peaks;
 use crate::profile::Profile;
 use crate::task::Limits;
 use crate::task::Produced;
@@ -37,6 +38,7 @@ pub(super) struct Findings {
     pub(super) duration_ms: Option<u64>,
     pub(super) damage: Damage,
     pub(super) loudness: Option<Loudness>,
+    pub(super) peaks: Option<Peaks>,
     pub(super) produced: Vec<Produced>,
 }
 
