@@ -2,11 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Location, Store, store};
+use super::Location;
 use crate::secrets::Secret;
-
-/// Longest id of a tenant in bytes, as in events.
-const MAX_TENANT_BYTES: usize = crate::vocabulary::MAX_ID_BYTES;
 
 /// `[buckets.<name>]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,58 +36,6 @@ impl Bucket {
             ("azure_sas", &self.azure_sas),
             ("azure_client_secret", &self.azure_client_secret),
         ]
-    }
-
-    /// As a store to read from: its own address and credentials, with the timeouts of `[store]`.
-    #[must_use]
-    pub fn as_store(&self, store: &Store) -> Store {
-        Store {
-            url: self.url.clone(),
-            endpoint: self.endpoint.clone(),
-            path_style: self.path_style,
-            region: self.region.clone(),
-            access_key_id: self.access_key_id.clone(),
-            secret_access_key: self.secret_access_key.clone(),
-            gcs_credentials: self.gcs_credentials.clone(),
-            azure_account: self.azure_account.clone(),
-            azure_key: self.azure_key.clone(),
-            azure_sas: self.azure_sas.clone(),
-            azure_tenant_id: self.azure_tenant_id.clone(),
-            azure_client_id: self.azure_client_id.clone(),
-            azure_client_secret: self.azure_client_secret.clone(),
-            // What only writing needs.
-            sse: String::new(),
-            sse_kms_key_id: String::new(),
-            storage_class: String::new(),
-            class: String::new(),
-            tags: std::collections::BTreeMap::new(),
-            metadata: std::collections::BTreeMap::new(),
-            ..store.clone()
-        }
-    }
-
-    /// What is wrong, by key.
-    pub(super) fn problems(&self, name: &str, of: &Store) -> Vec<(String, String)> {
-        let mut problems = Vec::new();
-        if self.tenant.is_empty() || self.tenant.len() > MAX_TENANT_BYTES {
-            problems.push(("tenant".to_owned(), format!("must have 1 to {MAX_TENANT_BYTES} bytes")));
-        }
-        if matches!(Location::parse(&self.url), Ok(Location::Local { .. })) {
-            let problem = "must be a bucket: files of this machine are origins of kind file, below source.file_roots";
-            problems.push(("url".to_owned(), problem.to_owned()));
-        }
-        for (keys, problem) in store::problems(&self.as_store(of)) {
-            // What is wrong with other keys is said of [store].
-            let own = keys.iter().filter_map(|key| key.strip_prefix("store.")).find(|key| self.has(key));
-            if let Some(own) = own {
-                problems.push((own.to_owned(), problem.replace("store.", &format!("buckets.{name}."))));
-            }
-        }
-        problems
-    }
-
-    fn has(&self, key: &str) -> bool {
-        key == "url" || key == "endpoint" || key.starts_with("azure_") || key.ends_with("access_key_id")
     }
 
     /// Whether a part of one bucket is a part of the other.

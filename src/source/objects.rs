@@ -33,7 +33,7 @@ impl Objects {
         let account = |(name, bucket): (&String, &config::Bucket)| {
             let location = Location::parse(&bucket.url)
                 .map_err(|problem| SourceError::Config(format!("buckets.{name}.url: {problem}")))?;
-            let (tenant, config) = (bucket.tenant.clone(), bucket.as_store(&config.store));
+            let (tenant, config) = (bucket.tenant.clone(), config.store.of_bucket(bucket));
             Ok((name.clone(), Account { tenant, location, config, store: OnceCell::new() }))
         };
         Ok(Self {
