@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Message, Privacy};
-use crate::vocabulary::{Action, Damage, Kind, Loudness, Reason, Role, SandboxStatus, Stream};
+use crate::vocabulary::{Action, Damage, Kind, Loudness, Peaks, Reason, Role, SandboxStatus, Stream};
 
 /// The data of a *media normalized* event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,10 @@ pub struct Normalized {
     /// Loudness of the sound by EBU R 128, where it was decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudness: Option<Loudness>,
+    /// Peaks of the sound that is played, for players that draw the waveform, where the profile does not ask for an object
+    /// of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peaks: Option<Peaks>,
     /// Echoed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,

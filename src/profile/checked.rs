@@ -123,13 +123,17 @@ pub struct VideoProfile {
 /// Settings for the waveform picture and the peaks of a sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaveformProfile {
+    /// Whether the peaks are in the event, rather than in an object of their own.
+    pub is_inline: bool,
+    /// Whether a picture is drawn.
+    pub has_picture: bool,
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
     /// Pairs of peaks for each second.
     pub peaks_per_second: u32,
-    /// Most pairs of peaks in a file.
+    /// Most pairs of peaks of a sound.
     pub max_peaks: u32,
 }
 
@@ -155,6 +159,9 @@ pub const PICTURES: &[&str] = &["jpeg", "png", "gif", "webp", "webp-animated", "
 const X264_PRESETS: &[&str] =
     &["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
 
+/// Most pairs of peaks in an event: some 32 kB of JSON.
+pub const MAX_INLINE_PEAKS: u32 = 4000;
+
 impl Profile {
     /// Checks a profile as it was written.
     ///
@@ -172,7 +179,14 @@ impl Profile {
         checks.range(raw.waveform.width, 16..=4096, "waveform.width");
         checks.range(raw.waveform.height, 16..=1024, "waveform.height");
         checks.range(raw.waveform.peaks_per_second, 1..=1000, "waveform.peaks_per_second");
-        checks.range(raw.waveform.max_peaks, 16..=1_000_000, "waveform.max_peaks");
+        let inline = raw.waveform.peaks == "inline";
+        checks.ensure(
+            inline || raw.waveform.peaks == "object",
+            "waveform.peaks",
+            "is neither \"inline\" nor \"object\"",
+        );
+        let most = if inline { MAX_INLINE_PEAKS } else { 1_000_000 };
+        checks.range(raw.waveform.max_peaks, 16..=most, "waveform.max_peaks");
         if checks.0.is_empty() { Ok(build(raw)) } else { Err(checks.0) }
     }
 }
@@ -219,6 +233,8 @@ fn build(raw: &RawProfile) -> Profile {
             strip_metadata: raw.picture.strip_metadata,
         },
         waveform: WaveformProfile {
+            is_inline: raw.waveform.peaks == "inline",
+            has_picture: raw.waveform.picture,
             width: raw.waveform.width,
             height: raw.waveform.height,
             peaks_per_second: raw.waveform.peaks_per_second,

@@ -151,8 +151,12 @@ impl Default for RawPicture {
 
 /// `[waveform]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct RawWaveform {
+    /// Where the peaks are: `inline`, in the event and the manifest, or `object`, in an object of their own, `peaks.json`.
+    pub peaks: String,
+    /// Whether a picture is drawn of them, `waveform.png`.
+    pub picture: bool,
     /// Width of the picture in pixels.
     pub width: u32,
     /// Height of the picture in pixels.
@@ -160,13 +164,20 @@ pub struct RawWaveform {
     /// Pairs of peaks for each second of sound. A longer sound has fewer for each second, so that it has at most
     /// `max_peaks`.
     pub peaks_per_second: u32,
-    /// Most pairs of peaks in a file.
+    /// Most pairs of peaks of a sound; at most 4,000 where they are inline.
     pub max_peaks: u32,
 }
 
 impl Default for RawWaveform {
     fn default() -> Self {
-        Self { width: 800, height: 120, peaks_per_second: 20, max_peaks: 4000 }
+        Self {
+            peaks: "inline".to_owned(),
+            picture: false,
+            width: 800,
+            height: 120,
+            peaks_per_second: 20,
+            max_peaks: 1000,
+        }
     }
 }
 

@@ -82,6 +82,7 @@ mod tests {
             failed: false,
             bytes_before: 1,
             bytes_after: 1,
+            objects: 3,
             duration_ms: 1,
             cpu_s: 0.1,
             wall_s: 0.1,

@@ -58,6 +58,9 @@ pub struct Run {
     pub bytes_before: u64,
     /// Size in bytes of the playback asset, or of the original if that is what is played.
     pub bytes_after: u64,
+    /// Objects that a worker stores for it, the manifest among them. Journals of before have 0.
+    #[serde(default)]
+    pub objects: u32,
     /// Length of the media in ms.
     pub duration_ms: u64,
     /// CPU time of the child in seconds.
@@ -182,6 +185,9 @@ pub struct Summary {
     pub pareto: bool,
     /// The scores by metric, over the encoded files.
     pub scores: BTreeMap<String, Figure>,
+    /// Objects that a worker stores for a media, on average, the manifest among them: each is a PUT request.
+    #[serde(default)]
+    pub objects_per_media: f64,
     /// Cost for 1,000 media, if prices were given.
     pub cost: Option<Cost>,
 }
@@ -206,6 +212,9 @@ pub struct Cost {
     pub storage_month: f64,
     /// For producing them.
     pub cpu: f64,
+    /// For the PUT requests that store them with original, thumbnail and manifest.
+    #[serde(default)]
+    pub requests: f64,
 }
 
 /// A gates file.

@@ -15,6 +15,8 @@ pub struct Prices {
     pub gb_month: f64,
     /// For one hour of one processor.
     pub cpu_hour: f64,
+    /// For 1,000 PUT requests.
+    pub thousand_puts: f64,
 }
 
 /// One of the metrics in [`Scores`].
@@ -86,6 +88,7 @@ fn summary(class: Class, point: &str, runs: &[Run], jobs: u32, prices: Option<Pr
     let (bytes_before, bytes_after) = files
         .iter()
         .fold((0, 0), |(before, after), file| (before + file.first.bytes_before, after + file.first.bytes_after));
+    let objects: u32 = files.iter().map(|file| file.first.objects).sum();
     let cpu_s: f64 = files.iter().map(|file| file.cpu_s).sum();
     let media_ms: u64 = files.iter().map(|file| file.first.duration_ms).sum();
     let wall: Vec<f64> = ours.iter().map(|run| run.wall_s).collect();
@@ -110,7 +113,8 @@ fn summary(class: Class, point: &str, runs: &[Run], jobs: u32, prices: Option<Pr
         peak_memory_bytes: ours.iter().map(|run| run.peak_memory_bytes).max().unwrap_or(0),
         quality: quality(class, encoded.is_empty(), &scores),
         pareto: false,
-        cost: prices.map(|prices| cost(bytes_after, cpu_s, count, prices)),
+        objects_per_media: f64::from(objects) / f64::from(count.max(1)),
+        cost: prices.map(|prices| cost(bytes_after, objects, cpu_s, count, prices)),
         scores,
     })
 }
@@ -148,11 +152,12 @@ fn quality(class: Class, untouched: bool, scores: &BTreeMap<String, Figure>) -> 
     }
 }
 
-fn cost(bytes_after: u64, cpu_s: f64, files: u32, prices: Prices) -> Cost {
+fn cost(bytes_after: u64, objects: u32, cpu_s: f64, files: u32, prices: Prices) -> Cost {
     let thousand = 1000.0 / f64::from(files.max(1));
     Cost {
         storage_month: ratio(bytes_after, 1_000_000_000) * thousand * prices.gb_month,
         cpu: cpu_s / 3600.0 * thousand * prices.cpu_hour,
+        requests: f64::from(objects) / 1000.0 * thousand * prices.thousand_puts,
     }
 }
 
@@ -183,6 +188,7 @@ pub(super) mod tests {
             failed: false,
             bytes_before: 60_000,
             bytes_after,
+            objects: 3,
             duration_ms: 60_000,
             cpu_s: 0.5 + f64::from(repeat) / 10.0,
             wall_s: 1.0,
@@ -203,7 +209,7 @@ pub(super) mod tests {
             threads: 1,
             repeats: 3,
         };
-        report(machine, &[], runs, Some(Prices { gb_month: 10.0, cpu_hour: 36.0 }))
+        report(machine, &[], runs, Some(Prices { gb_month: 10.0, cpu_hour: 36.0, thousand_puts: 0.005 }))
     }
 
     #[test]
@@ -226,6 +232,8 @@ pub(super) mod tests {
         let cost = summary.cost.expect("prices were given");
         assert!((cost.storage_month - 110_000.0 / 1e9 / 3.0 * 1000.0 * 10.0).abs() < 1e-9, "{cost:?}");
         assert!((cost.cpu - 1.8 / 3.0 * 1000.0 / 100.0).abs() < 1e-9, "{cost:?}");
+        // 3 objects of each of 1,000 media.
+        assert!((summary.objects_per_media - 3.0).abs() < 1e-9 && (cost.requests - 0.015).abs() < 1e-9, "{cost:?}");
         assert_eq!(report.corpus.left_aside["four"], "media.unreadable");
     }
 

@@ -74,6 +74,7 @@ impl Bench {
             failed: false,
             bytes_before: media.size_bytes,
             bytes_after: media.size_bytes,
+            objects: 0,
             duration_ms: 0,
             cpu_s: 0.0,
             wall_s: started.elapsed().as_secs_f64(),
@@ -91,6 +92,7 @@ impl Bench {
         run.class = class(&report);
         run.outcome = report.action.as_str().to_owned();
         run.duration_ms = report.duration_ms.unwrap_or(0);
+        run.objects = objects(&report, point.profile.raw.keep_original);
         run.cpu_s = report.cpu_s;
         run.peak_memory_bytes = report.peak_memory_bytes;
         let playback = report.produced.iter().find(|produced| produced.role == Role::Playback).cloned();
@@ -160,4 +162,11 @@ fn class(report: &Report) -> Option<Class> {
         Kind::Video => Some(Class::Video),
         Kind::Image | Kind::Document => None,
     }
+}
+
+/// What a worker stores: the outputs, the original where it is kept or opened, and the manifest.
+fn objects(report: &Report, keep_original: bool) -> u32 {
+    let is_output = report.produced.iter().any(|made| made.file == INPUT);
+    let original = (keep_original || report.action == Action::KeptOriginal) && !is_output;
+    u32::try_from(report.produced.len()).unwrap_or(u32::MAX).saturating_add(u32::from(original)).saturating_add(1)
 }

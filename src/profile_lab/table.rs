@@ -3,7 +3,7 @@
 use super::record::{BenchReport, Summary};
 
 /// The columns. All but the first two are numbers, or empty if there is no value.
-const COLUMNS: [&str; 27] = [
+const COLUMNS: [&str; 29] = [
     "class",
     "point",
     "profile_version",
@@ -31,6 +31,8 @@ const COLUMNS: [&str; 27] = [
     "ssimulacra2_worst",
     "storage_month_per_1000",
     "cpu_per_1000",
+    "objects_per_media",
+    "requests_per_1000",
 ];
 
 /// The report as CSV (RFC 4180) with a header.
@@ -45,7 +47,7 @@ pub fn csv(report: &BenchReport) -> String {
     text
 }
 
-fn row(summary: &Summary) -> [String; 27] {
+fn row(summary: &Summary) -> [String; 29] {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
     let mean = |name: &str| number(summary.scores.get(name).map(|figure| figure.mean));
     let worst = |name: &str| number(summary.scores.get(name).map(|figure| figure.worst));
@@ -77,6 +79,8 @@ fn row(summary: &Summary) -> [String; 27] {
         worst("ssimulacra2"),
         number(summary.cost.map(|cost| cost.storage_month)),
         number(summary.cost.map(|cost| cost.cpu)),
+        number(Some(summary.objects_per_media)),
+        number(summary.cost.map(|cost| cost.requests)),
     ]
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::profile::RawProfile;
-use crate::vocabulary::{Action, Damage, Kind, Loudness, Reason, Role, SandboxStatus, Stream};
+use crate::vocabulary::{Action, Damage, Kind, Loudness, Peaks, Reason, Role, SandboxStatus, Stream};
 
 pub use libav::{Component, Libav};
 pub use limits::{Limits, SandboxMode};
@@ -90,6 +90,9 @@ pub struct Report {
     pub reasons: Vec<Reason>,
     /// The loudness, if sound was decoded.
     pub loudness: Option<Loudness>,
+    /// The peaks of the sound, if they are to be in the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peaks: Option<Peaks>,
     /// The produced files in the scratch directory. With [`Action::Copied`] the playback asset is [`INPUT`] itself.
     pub produced: Vec<Produced>,
     /// The result of [`Task::Measure`].

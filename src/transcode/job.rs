@@ -9,7 +9,7 @@ use crate::error::{Code, Fault};
 use crate::profile::Profile;
 use crate::task::Limits;
 use crate::task::Produced;
-use crate::vocabulary::{Damage, Loudness};
+use crate::vocabulary::{Damage, Loudness, Peaks};
 
 /// The inputs of a job.
 pub(super) struct Job<'a> {
@@ -37,6 +37,7 @@ pub(super) struct Findings {
     pub(super) duration_ms: Option<u64>,
     pub(super) damage: Damage,
     pub(super) loudness: Option<Loudness>,
+    pub(super) peaks: Option<Peaks>,
     pub(super) produced: Vec<Produced>,
 }
 

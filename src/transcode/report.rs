@@ -30,6 +30,7 @@ pub(super) fn report(facts: &Facts, plan: Plan, findings: Findings) -> Report {
         action: plan.action,
         reasons: plan.reasons,
         loudness: findings.loudness,
+        peaks: findings.peaks,
         produced: findings.produced,
         ..empty()
     }
@@ -66,6 +67,7 @@ pub(super) fn empty() -> Report {
         action: Action::KeptOriginal,
         reasons: Vec::new(),
         loudness: None,
+        peaks: None,
         produced: Vec::new(),
         quality: None,
         cpu_s: 0.0,

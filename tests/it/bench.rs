@@ -43,7 +43,16 @@ fn figures_follow_the_settings_and_runs_are_resumed_and_judged() {
     let dir = Dir::new();
     corpus(&dir);
     let sweep = ["--sweep", "audio.bit_rate=8k,40k", "--sweep", "video.crf=18,40"];
-    let prices = ["--price-per-gb-month", "0.02", "--price-per-cpu-hour", "0.05", "--target", "quality=60"];
+    let prices = [
+        "--price-per-gb-month",
+        "0.02",
+        "--price-per-cpu-hour",
+        "0.05",
+        "--price-per-1000-puts",
+        "0.005",
+        "--target",
+        "quality=60",
+    ];
     let run = bench(&dir, "out", &[&sweep[..], &prices].concat()).exits(0);
     let all = report(&dir, "out");
     assert_eq!(all["corpus"]["left_aside"], serde_json::json!({ "photo-exif.jpg": "kept-original" }));

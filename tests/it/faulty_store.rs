@@ -1,5 +1,6 @@
 //! Real workers on S3 that fails: no job is lost, none is done twice, and no upload stays unfinished.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::bus::block_on;
+use crate::support::cmd::repo_file;
 use crate::support::gate::{ACCESS_DENIED, Act, Gate, INTERNAL_ERROR, SLOW_DOWN, Seen};
 use crate::support::processes::{signal, wait_until};
 use crate::support::rabbit::calm;
@@ -75,6 +77,40 @@ fn from_s3_to_s3() {
     let log = worker.stops();
     assert!(!log.contains("not a secret"), "{log}");
     assert_eq!(block_on(s3.pending_uploads()), 0);
+}
+
+/// Requests of a voice note to the store, by method, with this added to the profile's text.
+fn requests_of_a_note(more: &str) -> Option<BTreeMap<String, usize>> {
+    let s3 = S3::start();
+    let gate = Gate::start(&s3.endpoint(), |_| Act::Pass);
+    let mut rig = rig(&s3.access().via(&gate.url()))?;
+    let profiles = rig.dir.path().join("profiles");
+    std::fs::create_dir(&profiles).expect("a directory");
+    let built_in = std::fs::read_to_string(repo_file("src/config/profiles/crm.toml")).expect("a profile");
+    std::fs::write(profiles.join("crm.toml"), built_in + more).expect("a profile");
+    rig.set("WORKER_PROFILES_DIR", profiles.display());
+    let worker = rig.worker();
+    rig.ask("note", &fixture("voice-note.ogg"));
+    let note = rig.bus.ledger().wait("note", SOON);
+    worker.stops();
+    let log = gate.log();
+    rig.vouch(&note);
+    let of_note = log.iter().filter(|line| line.contains("acme/note/"));
+    let mut counts = BTreeMap::new();
+    for line in of_note {
+        *counts.entry(line.split(' ').next().expect("a method").to_owned()).or_default() += 1;
+    }
+    Some(counts)
+}
+
+#[test]
+fn a_voice_note_is_three_uploads_and_five_where_peaks_and_picture_are_objects() {
+    let Some(few) = requests_of_a_note("") else { return };
+    let Some(many) = requests_of_a_note("\n[waveform]\npeaks = \"object\"\npicture = true\n") else { return };
+    eprintln!("requests of a voice note: {few:?}, with peaks and picture as objects: {many:?}");
+    assert_eq!((few["PUT"], many["PUT"]), (3, 5));
+    let all = |counts: &BTreeMap<String, usize>| counts.values().sum::<usize>();
+    assert!(all(&few) + 2 <= all(&many), "{few:?} {many:?}");
 }
 
 /// Every third request meets the fault, for as long as there are jobs. Not what begins an upload: this server lists none,

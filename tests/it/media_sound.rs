@@ -245,9 +245,15 @@ fn a_cover_is_a_thumbnail_and_not_a_film() {
 
 #[test]
 fn peaks_and_waveform_are_of_what_is_played() {
-    let made = make(&fixture("voice-note.ogg"));
+    let made = make_with(&fixture("voice-note.ogg"), |profile| {
+        profile.waveform.picture = true;
+        profile.waveform.peaks = "object".to_owned();
+    });
+    assert!(made.report.peaks.is_none(), "they are in an object of their own");
     let peaks: serde_json::Value =
         serde_json::from_slice(&std::fs::read(made.asset(Role::Peaks).1).expect("peaks")).expect("JSON");
+    let inline = make(&fixture("voice-note.ogg")).report.peaks.expect("by default they are in the report");
+    assert_eq!(serde_json::to_value(inline).expect("JSON"), peaks);
     // audiowaveform's data format, version 2.
     assert_eq!((&peaks["version"], &peaks["bits"], &peaks["channels"]), (&2.into(), &8.into(), &1.into()));
     let per_pixel = number(&peaks["samples_per_pixel"]) / number(&peaks["sample_rate"]);

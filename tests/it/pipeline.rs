@@ -35,7 +35,7 @@ fn assert_rejected(outcome: &Outcome, code: &str) {
 }
 
 #[test]
-fn a_voice_note_becomes_an_mp3_with_waveform_and_peaks() {
+fn a_voice_note_becomes_an_mp3_with_its_peaks_in_the_event() {
     let Some(rig) = rig() else { return };
     let outcome = rig.outcome("voice", &fixture("voice-note.ogg"));
     assert_eq!(outcome.routing_key, "media.normalized.audio");
@@ -44,10 +44,18 @@ fn a_voice_note_becomes_an_mp3_with_waveform_and_peaks() {
     assert_eq!(codecs(&facts(&playback)), ["mp3"]);
     let claimed = outcome.data()["original"]["duration_ms"].as_u64().expect("a duration");
     assert!(decoded_ms(&playback).abs_diff(claimed) < 50, "{claimed} is not {}", decoded_ms(&playback));
-    let peaks: Value = serde_json::from_slice(&rig.object(outcome.asset("peaks")["key"].as_str().expect("a key")))
-        .expect("peaks are JSON");
-    assert_eq!(peaks["version"], 2);
-    assert_eq!(outcome.asset("waveform")["mime_type"], "image/png");
+    let peaks = &outcome.data()["peaks"];
+    assert_eq!((&peaks["version"], &peaks["bits"]), (&json!(2), &json!(8)));
+    assert_eq!(
+        peaks["data"].as_array().map(Vec::len),
+        peaks["length"].as_u64().and_then(|pairs| usize::try_from(2 * pairs).ok())
+    );
+    let roles: Vec<&Value> = outcome.data()["assets"].as_array().expect("assets").iter().map(|a| &a["role"]).collect();
+    assert_eq!(roles, ["playback", "original"], "the manifest is the third object");
+    let folder = outcome.asset("original")["key"].as_str().expect("a key").split('/').take(2).collect::<Vec<_>>();
+    let manifest: Value = serde_json::from_slice(&rig.object(&format!("{}/manifest.json", folder.join("/"))))
+        .expect("the manifest is JSON");
+    assert_eq!(&manifest["data"]["peaks"], peaks);
     assert_eq!(outcome.data()["cause"], "ask-voice");
     assert_eq!(outcome.data()["worker"]["sandbox"]["mode"], "required");
 }

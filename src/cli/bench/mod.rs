@@ -61,6 +61,9 @@ pub(super) struct Args {
     /// Price of an hour of one processor, in the same currency
     #[arg(long, value_name = "PRICE", requires = "price_per_gb_month")]
     price_per_cpu_hour: Option<f64>,
+    /// Price of 1,000 PUT requests to the store, in the same currency
+    #[arg(long, value_name = "PRICE", default_value_t = 0.0, requires = "price_per_gb_month")]
+    price_per_1000_puts: f64,
     /// What to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -133,7 +136,8 @@ async fn measure(args: &Args, config: &Config, sandbox: Sandbox, plan: Plan) -> 
     let bench = Bench::new(sandbox, config.limits, threads);
     let runs = run_all(args, &bench, &plan).await?;
     let prices = args.price_per_gb_month.zip(args.price_per_cpu_hour);
-    let prices = prices.map(|(gb_month, cpu_hour)| Prices { gb_month, cpu_hour });
+    let thousand_puts = args.price_per_1000_puts;
+    let prices = prices.map(|(gb_month, cpu_hour)| Prices { gb_month, cpu_hour, thousand_puts });
     let report = report(machine, &plan.corpus, runs, prices);
     write(args, &bench, &plan, &report).await?;
 

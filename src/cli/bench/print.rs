@@ -30,8 +30,11 @@ pub(super) fn summaries(out: &mut impl Write, report: &BenchReport) -> io::Resul
         writeln!(out)?;
         if let Some(cost) = report.summaries.iter().find(|s| s.class == class).and_then(|s| s.cost) {
             let (point, class) = (rows[0][0].trim_end_matches(" *"), class.as_str());
-            let (storage, cpu) = (cost.storage_month, cost.cpu);
-            writeln!(out, "{point}: 1,000 {class} files cost {cpu:.4} to produce and {storage:.4} a month to store\n")?;
+            let (storage, cpu, requests) = (cost.storage_month, cost.cpu, cost.requests);
+            writeln!(
+                out,
+                "{point}: 1,000 {class} files cost {cpu:.4} to produce, {requests:.4} to upload and {storage:.4} a month to store\n"
+            )?;
         }
     }
     Ok(())

@@ -122,6 +122,7 @@ function table(summaries, metric) {
   if (summaries.some((s) => s.cost)) {
     columns.push(["storage/month per 1,000", (s) => s.cost?.storage_month, (v) => digits(v, 4)]);
     columns.push(["CPU per 1,000", (s) => s.cost?.cpu, (v) => digits(v, 4)]);
+    columns.push(["PUT requests per 1,000", (s) => s.cost?.requests, (v) => digits(v, 4)]);
   }
   const body = element("tbody");
   const fill = (rows) => body.replaceChildren(...rows.map((s) =>

@@ -51,6 +51,7 @@ pub(super) fn normalized(
         },
         assets: stored.assets,
         loudness: report.loudness,
+        peaks: report.peaks,
         message: received.message.clone(),
         privacy: received.privacy.clone(),
         tags: received.tags.clone(),

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use crate::config::Limits;
 use crate::error::{Code, Fault};
-use crate::events::{Action, Kind, Reason, Role, Stream, StreamDetail};
+use crate::events::{Action, Kind, Peaks, Reason, Role, Stream, StreamDetail};
+use crate::profile::MAX_INLINE_PEAKS;
 use crate::task::{INPUT, Produced, Report};
 
 /// Every object that a child can make: of which kind of file, what for, its name, its MIME type.
@@ -73,6 +74,8 @@ fn texts(report: &Report, limits: &Limits) -> Checked {
     ensure(report.created_at.as_deref().is_none_or(is_label), "has an impossible time of recording")?;
     ensure(report.streams.iter().all(stream_fits), "describes an impossible stream")?;
     ensure(report.reasons.iter().all(reason_fits), "gives an impossible reason")?;
+    let peaks_fit = |peaks: &Peaks| report.kind == Kind::Audio && peaks.is_sound(MAX_INLINE_PEAKS);
+    ensure(report.peaks.as_ref().is_none_or(peaks_fit), "has impossible peaks")?;
     let codecs_fit =
         |made: &Produced| made.codecs.len() <= MAX_CODECS && made.codecs.iter().all(|codec| is_name(codec));
     ensure(report.produced.iter().all(codecs_fit), "names an impossible codec")
@@ -181,6 +184,8 @@ mod tests {
                 made("waveform", "waveform.png", "waveform.png", "image/png"),
                 made("peaks", "peaks.json", "peaks.json", "application/json"),
             ],
+            "peaks": { "version": 2, "channels": 1, "sample_rate": 8000, "samples_per_pixel": 400, "bits": 8, "length": 1,
+                       "data": [-1, 1] },
             "cpu_s": 0.0, "peak_memory_bytes": 0, "libav": {},
             "sandbox": { "mode": "", "landlock": "", "landlock_abi": 0, "seccomp": true },
         })
@@ -210,6 +215,7 @@ mod tests {
         assert_eq!(judged(&copied), Ok(()));
         let mut kept = sound();
         (kept["kind"], kept["action"]) = (json!("image"), json!("kept-original"));
+        kept["peaks"] = Value::Null;
         kept["produced"] = json!([made("thumbnail", "thumbnail.jpg", "thumbnail.jpg", "image/jpeg")]);
         assert_eq!(judged(&kept), Ok(()));
     }
@@ -247,6 +253,10 @@ mod tests {
             ("an unknown verdict", "/reasons/0/verdict", json!("burn")),
             ("a reason in words", "/reasons/0/reason", json!("I say so")),
             ("a long detail", "/reasons/0/detail", json!("x".repeat(301))),
+            ("peaks without an end", "/peaks/data", json!([-1, 1, 0])),
+            ("peaks of another format", "/peaks/version", json!(3)),
+            ("peaks without number", "/peaks/length", json!(4_000_000)),
+            ("peaks of no time", "/peaks/samples_per_pixel", json!(0)),
             ("a time that is a story", "/created_at", json!("x".repeat(65))),
             ("an extension with a path", "/extension", json!("a/b")),
             ("a type that is none", "/mime_type", json!("text/html; charset=utf-8")),

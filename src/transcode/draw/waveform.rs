@@ -3,9 +3,9 @@
 use ffmpeg_next as ff;
 
 use crate::error::Fault;
-use crate::events::Peaks;
 use crate::profile::WaveformProfile;
 use crate::transcode::av;
+use crate::vocabulary::Peaks;
 
 /// Collects the minimum and the maximum of each interval of samples.
 pub(in crate::transcode) struct PeakMeter {
@@ -132,9 +132,20 @@ fn fill(frame: &mut ff::frame::Video, x: u32, y: u32, tall: u32) {
 mod tests {
     use super::*;
 
+    fn profile() -> WaveformProfile {
+        WaveformProfile {
+            is_inline: true,
+            has_picture: false,
+            width: 800,
+            height: 120,
+            peaks_per_second: 10,
+            max_peaks: 100,
+        }
+    }
+
     #[test]
     fn peaks_follow_the_format_and_the_gain() {
-        let profile = WaveformProfile { width: 800, height: 120, peaks_per_second: 10, max_peaks: 100 };
+        let profile = profile();
         let mut meter = PeakMeter::new(1, 100, 25, &profile);
         meter.push(&[0.25; 10], 2.0);
         meter.push(&[-0.5; 15], 1.0);
@@ -145,7 +156,7 @@ mod tests {
 
     #[test]
     fn long_sounds_get_coarser_not_longer() {
-        let profile = WaveformProfile { width: 800, height: 120, peaks_per_second: 10, max_peaks: 100 };
+        let profile = profile();
         let meter = PeakMeter::new(2, 48_000, 48_000 * 3600, &profile);
         assert_eq!(meter.samples_per_pixel, 48_000 * 36);
     }

@@ -280,29 +280,37 @@ fn keep_sound(sound: &mut Sound, facts: &Facts, plan: Plan, job: &mut Job<'_>) -
     }
 }
 
+/// The peaks go into the report or into a file, as the profile says; a picture of them is drawn if it asks for one.
 fn write_waveform(peaks: PeakMeter, job: &Job<'_>, findings: &mut Findings) -> Result<(), Fault> {
     let _drawing = stage!("waveform").entered();
+    let profile = &job.profile.waveform;
     let peaks = peaks.finish();
-    let picture = waveform::draw(&peaks, &job.profile.waveform)?;
-    std::fs::write("waveform.png", picture).map_err(scratch)?;
+    if profile.has_picture {
+        let picture = waveform::draw(&peaks, profile)?;
+        std::fs::write("waveform.png", picture).map_err(scratch)?;
+        let size = Some((profile.width, profile.height));
+        findings.produced.push(side_file(Role::Waveform, "waveform.png", "image/png", size));
+    }
+    if profile.is_inline {
+        findings.peaks = Some(peaks);
+        return Ok(());
+    }
     std::fs::write("peaks.json", serde_json::to_vec(&peaks).map_err(std::io::Error::from).map_err(scratch)?)
         .map_err(scratch)?;
-    let profile = &job.profile.waveform;
-    let size = Some((profile.width, profile.height));
-    for (role, file, mime_type, size) in
-        [(Role::Waveform, "waveform.png", "image/png", size), (Role::Peaks, "peaks.json", "application/json", None)]
-    {
-        findings.produced.push(Produced {
-            role,
-            file: file.to_owned(),
-            object: file.to_owned(),
-            mime_type: mime_type.to_owned(),
-            codecs: Vec::new(),
-            width: size.map(|s| s.0),
-            height: size.map(|s| s.1),
-            duration_ms: None,
-            bit_rate: None,
-        });
-    }
+    findings.produced.push(side_file(Role::Peaks, "peaks.json", "application/json", None));
     Ok(())
+}
+
+fn side_file(role: Role, file: &str, mime_type: &str, size: Option<(u32, u32)>) -> Produced {
+    Produced {
+        role,
+        file: file.to_owned(),
+        object: file.to_owned(),
+        mime_type: mime_type.to_owned(),
+        codecs: Vec::new(),
+        width: size.map(|size| size.0),
+        height: size.map(|size| size.1),
+        duration_ms: None,
+        bit_rate: None,
+    }
 }

@@ -237,7 +237,7 @@ fn dies_at(fault: &'static str, hit: fn(Seen<'_>) -> bool, act: Act) {
 
 #[test]
 fn a_worker_killed_after_its_first_upload() {
-    dies_at("worker SIGKILL after the first upload", |seen| seen.path.contains("peaks.json"), Act::Never);
+    dies_at("worker SIGKILL after the first upload", is_original, Act::Never);
 }
 
 #[test]
@@ -248,6 +248,11 @@ fn a_worker_killed_before_the_manifest() {
 #[test]
 fn a_worker_killed_after_the_manifest() {
     dies_at("worker SIGKILL after the manifest", is_manifest, Act::LoseAnswer);
+}
+
+/// The original is stored after the outputs.
+fn is_original(seen: Seen<'_>) -> bool {
+    seen.method == "PUT" && seen.path.contains("/original.")
 }
 
 fn is_manifest(seen: Seen<'_>) -> bool {

@@ -4,8 +4,11 @@ use super::super::super::{describe, units};
 use super::super::FinishedFile;
 use super::html::{escape, href};
 use super::mark;
-use crate::events::{Asset, Kind, Normalized, Rejected, Role};
+use crate::events::{Asset, Kind, Normalized, Peaks, Rejected, Role};
 use crate::roles::worker::Outcome;
+
+/// Most bars of a waveform.
+const BARS: usize = 160;
 
 /// The card of a file.
 pub(super) fn card(done: &FinishedFile, preload: &str) -> String {
@@ -80,7 +83,7 @@ fn media(data: &Normalized, name: &str, preload: &str) -> String {
             )
         }
         (Kind::Audio, Some(playback)) => {
-            let wave = asset(data, Role::Waveform).map(|asset| wave(&href(&asset.key))).unwrap_or_default();
+            let wave = data.peaks.as_ref().map(wave).unwrap_or_default();
             let cover = thumbnail.map(|asset| format!("<img class=\"cover\" src=\"{}\" alt=\"\">", href(&asset.key)));
             format!(
                 "<div class=\"stage sound\">{}{wave}<audio controls preload=\"{preload}\" src=\"{}\" \
@@ -101,8 +104,27 @@ fn media(data: &Normalized, name: &str, preload: &str) -> String {
 }
 
 /// The waveform twice: the upper one is revealed as far as the sound was played.
-fn wave(href: &str) -> String {
-    format!("<div class=\"wave\"><img src=\"{href}\" alt=\"\"><img class=\"played\" src=\"{href}\" alt=\"\"></div>")
+fn wave(peaks: &Peaks) -> String {
+    let levels: Vec<u8> =
+        peaks.data.chunks_exact(2).map(|pair| pair[0].unsigned_abs().max(pair[1].unsigned_abs())).collect();
+    let loudest = levels.iter().copied().max().unwrap_or(0).max(1);
+    let bars = levels.len().min(BARS);
+    let path: String = (0..bars)
+        .map(|n| {
+            let stretch = &levels[n * levels.len() / bars..(n + 1) * levels.len() / bars];
+            let level = stretch.iter().copied().max().unwrap_or(0);
+            // At least a dot, so that silence is visible as a line.
+            let tall = (u32::from(level) * 100 / u32::from(loudest)).max(2);
+            format!("M{n} {}v{tall}", 50 - tall / 2)
+        })
+        .collect();
+    let drawing = |class: &str| {
+        format!(
+            "<svg{class} viewBox=\"-1 0 {} 100\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path d=\"{path}\"/></svg>",
+            bars + 1
+        )
+    };
+    format!("<div class=\"wave\">{}{}</div>", drawing(""), drawing(" class=\"played\""))
 }
 
 fn size(data: &Normalized) -> String {

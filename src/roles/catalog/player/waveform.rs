@@ -6,8 +6,7 @@ use serde_json::Value;
 const BARS: usize = 240;
 
 /// Heights from 0 to 100 from audiowaveform's JSON (version 2): pairs of least and greatest value. Empty where it is none.
-pub(in crate::roles::catalog) fn bars(json: &[u8]) -> Vec<u8> {
-    let Ok(value) = serde_json::from_slice::<Value>(json) else { return Vec::new() };
+pub(in crate::roles::catalog) fn bars(value: &Value) -> Vec<u8> {
     let data = value.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let heights: Vec<u64> = data.iter().map(|value| value.as_i64().unwrap_or(0).unsigned_abs()).collect();
     let pairs: Vec<u64> = heights.chunks(2).map(|pair| pair.iter().copied().max().unwrap_or(0)).collect();
