@@ -21,10 +21,12 @@ use super::route::Door;
 use super::{Api, json};
 use crate::error::Code;
 use crate::links::{object_name, role_of_object};
+use crate::privacy::audit;
 use crate::roles::catalog::access::Action;
 use crate::roles::catalog::index::Row;
 use crate::roles::catalog::{Object, objects};
 use crate::store::{Link, LinkOptions, MAX_LINK_LIFE, ObjectReader, SignedUrl};
+use crate::vocabulary::Role;
 
 /// How a file is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,7 +65,12 @@ impl Api {
         let object = objects(&row.data).into_iter().find(|object| object.role == role).ok_or(not_found)?;
         let way = Way::of(request);
         let header = header_of(&row, &object, way);
+        let action = if role == Role::Original { audit::Action::Original } else { audit::Action::View };
+        self.note(request, action, |entry| entry.about = Some(object_name(role, &object.key))).await?;
         if !way.is_streamed && self.0.store_origin.is_some() {
+            if self.0.is_archive || may_be_archived(&row, role) {
+                self.expect_readable(&object).await?;
+            }
             let options = LinkOptions {
                 expires_in: self.life(&object),
                 content_type: Some(&object.mime_type),
@@ -78,6 +85,14 @@ impl Api {
             return json(StatusCode::OK, &ObjectLink { url, expires_at: None });
         }
         self.stream(request, &object, &header).await
+    }
+
+    /// A redirect to an archived object would end in an error of the store that nobody understands. The read of its first byte
+    /// also asks for it to be brought back.
+    async fn expect_readable(&self, object: &Object) -> Result<(), Refusal> {
+        let part = (object.size_bytes > 0).then_some(0..1);
+        self.0.store.open(&object.key, part).await?.ok_or(Refusal::of(Code::CatalogNotFound))?;
+        Ok(())
     }
 
     /// Players ask for parts for as long as they play.
@@ -131,6 +146,11 @@ impl Api {
     }
 }
 
+/// A rule of the bucket moves objects after a day at the earliest, and originals are what it is for.
+fn may_be_archived(row: &Row, role: Role) -> bool {
+    role == Role::Original || Timestamp::now().duration_since(row.outcome_at).as_hours() >= 24
+}
+
 /// Pieces as they come from the store. Where the store breaks off, so does the answer.
 fn body(reader: Box<dyn ObjectReader>) -> Body {
     Body::from_stream(stream::try_unfold(reader, async |mut reader| {
@@ -141,7 +161,7 @@ fn body(reader: Box<dyn ObjectReader>) -> Body {
 fn header_of(row: &Row, object: &Object, way: Way) -> String {
     let own = object_name(object.role, &object.key);
     let name = match &row.file_name {
-        Some(name) if object.role == crate::vocabulary::Role::Original => name.clone(),
+        Some(name) if object.role == Role::Original => name.clone(),
         // Under the customer's name, with the extension that it has now.
         Some(name) => {
             let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
