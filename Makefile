@@ -98,9 +98,12 @@ store-copy:
 
 # The index with more and more tenants, up to ROWS media, on SQLite and PostgreSQL: rows stored a second, and how long searches take.
 # Fails where the slowest twentieth of a kind of search takes twice as long as with 10,000 media.
+# The index with more and more tenants, up to ROWS media, on SQLite and PostgreSQL: rows stored a second beside a bulk insert of the same
+# rows, and how long searches take; then a store with STORED media: `subject`, rebuild, sweeper. Fails where the slowest twentieth of a
+# kind of search, or `subject`, takes twice as long as at first, and where ingest is slower than 0.3 of the bulk insert.
 catalog-scale:
 	@scripts/install.sh test
-	@ROWS=$(or $(ROWS),100000) REQUIRE_SERVICES=1 cargo test --release --quiet --locked --test it catalog::scale -- --ignored --nocapture
+	@ROWS=$(or $(ROWS),100000) STORED=$(or $(STORED),20000) REQUIRE_SERVICES=1 cargo test --release --quiet --locked --test it catalog::scale -- --ignored --nocapture --test-threads=1
 
 # The fault tests in their long form, JOBS jobs a fault, and the table of what came of them.
 faults:

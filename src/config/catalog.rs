@@ -28,6 +28,7 @@ pub struct Catalog {
     pub redirect: bool,
     pub frame_ancestors: Vec<String>,
     pub page_rows: u32,
+    pub audit_repeat_s: u64,
     pub http_connections: usize,
     pub head_bytes: usize,
     pub head_timeout_s: u64,
@@ -107,6 +108,7 @@ impl Catalog {
             "every entry is an origin, such as https://acme.lightning.force.com",
         );
         expect((1..=1000).contains(&self.page_rows), "catalog.page_rows", "must be 1 to 1000");
+        expect(self.audit_repeat_s <= 3600, "catalog.audit_repeat_s", "must be at most 3600");
         expect((1..=65_536).contains(&self.http_connections), "catalog.http_connections", "must be 1 to 65536");
         expect((8192..=1 << 20).contains(&self.head_bytes), "catalog.head_bytes", "must be 8192 to 1048576");
         for (key, seconds) in [

@@ -278,6 +278,7 @@ mod tests {
             &[("catalog.link_s", "1")],
             &[("catalog.frame_ancestors", "https://a.example/path")],
             &[("catalog.page_rows", "0")],
+            &[("catalog.audit_repeat_s", "3601")],
             &[("catalog.http_connections", "0")],
             &[("catalog.head_bytes", "1")],
             &[("catalog.head_timeout_s", "0")],

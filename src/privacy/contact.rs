@@ -15,6 +15,13 @@ use crate::secrets::Secret;
 pub struct ContactHash(String);
 
 impl ContactHash {
+    /// Of its text; nothing where that is not 64 hex digits in lower case.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_hex.then(|| Self(text.to_owned()))
+    }
+
     /// As text: 64 hex digits.
     #[must_use]
     pub fn as_str(&self) -> &str {

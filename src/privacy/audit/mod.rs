@@ -19,6 +19,7 @@ mod verify;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use tokio::sync::Mutex;
 
 pub use entry::{Action, Entry};
@@ -31,6 +32,8 @@ use tree::Tree;
 
 const ENTRIES: &str = "entries";
 const CHECKPOINTS: &str = "checkpoints";
+/// Segments that are read at the same time.
+const AT_ONCE: usize = 16;
 /// How often others may add entries while these are about to be added.
 const MAX_RACES: usize = 64;
 const JSON_LINES: PutOptions<'static> = PutOptions::of("application/x-ndjson");
@@ -116,8 +119,11 @@ impl AuditLog {
 /// [`StoreError`]; a line that is no entry is [`StoreError::Invalid`].
 pub async fn entries(store: &Store) -> Result<Vec<Entry>, StoreError> {
     let mut entries = Vec::new();
-    for key in keys(store, ENTRIES).await? {
-        let lines = store.get(&key).await?.unwrap_or_default();
+    let segments = keys(store, ENTRIES).await?;
+    let reads: Vec<_> = segments.iter().map(|key| store.get(key)).collect();
+    let mut reads = stream::iter(reads).buffered(AT_ONCE);
+    while let Some(lines) = reads.next().await {
+        let lines = lines?.unwrap_or_default();
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             entries.push(serde_json::from_slice(line).map_err(|_| unreadable())?);
         }

@@ -41,7 +41,9 @@ pub async fn subject(conduct: &Conduct, tenant: &str, selector: &Selector) -> Re
         is_person || entry.media_id.as_ref().is_some_and(|media_id| found.media.contains_key(media_id))
     };
     let audit: Vec<Entry> = entries(conduct.store()).await?.into_iter().filter(|e| e.tenant == tenant).collect();
-    let audit: Vec<Entry> = audit.into_iter().filter(is_about).collect();
+    let mut audit: Vec<Entry> = audit.into_iter().filter(is_about).collect();
+    // Others who stand in the same list are none of this person's business.
+    audit.iter_mut().for_each(|entry| entry.contact.retain(|hash| known_as.contains(hash)));
     let index = json!({
         "version": 1,
         "tenant": tenant,

@@ -1,5 +1,6 @@
 //! The doors: who may have what, over real connections, with a directory as store.
 
+mod audit;
 mod browser;
 mod files;
 mod fuzz;
@@ -110,6 +111,11 @@ impl Desk {
 
     /// Stores a media with a playback and an original.
     pub(crate) async fn put(&self, tenant: &str, media_id: &str, second: i64) {
+        self.put_of(tenant, media_id, second, vec!["c0ffee".to_owned()]).await;
+    }
+
+    /// Stores a media of this contact.
+    pub(crate) async fn put_of(&self, tenant: &str, media_id: &str, second: i64, contacts: Vec<String>) {
         let sha256 = hex::encode(Sha256::digest(&self.bytes));
         let folder = self.store.folder(tenant, media_id);
         let key = folder.key(&sha256, "audio.mp3");
@@ -121,6 +127,7 @@ impl Desk {
         let assets = [file("playback", &key, "audio/mpeg"), file("original", &original, "audio/ogg")];
         let mut media = entry(media_id, second);
         media.tenant = tenant.to_owned();
+        media.contacts = contacts;
         media.caption = Some("<script>alert(1)</script>".to_owned());
         media.file_name = Some("\"; x=\u{202e}gpj.<b>.ogg".to_owned());
         media.data = json!({ "assets": assets }).to_string();

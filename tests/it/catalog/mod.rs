@@ -1,6 +1,8 @@
 //! The catalogue: its index on both databases, the role that fills it, and the doors to it.
 
 mod api;
+mod backup;
+mod faults;
 mod index;
 mod role;
 mod scale;

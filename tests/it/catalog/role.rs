@@ -25,7 +25,7 @@ fn letter(key: &str, kind: &str, data: Value) -> Letter {
     Letter { routing_key: key.to_owned(), properties, body: event.to_string().into_bytes() }
 }
 
-fn rejected(media_id: &str) -> Letter {
+pub(super) fn rejected(media_id: &str) -> Letter {
     let data = json!({
         "tenant": "acme", "media_id": media_id, "cause": "c", "code": "media.empty", "stage": "fetch", "explanation": "no",
         "attempts": 1, "message": { "channel": "whatsapp", "caption": "hello there" },
@@ -33,7 +33,7 @@ fn rejected(media_id: &str) -> Letter {
     letter("media.rejected", "mediamill.media.rejected.v1", data)
 }
 
-fn transcribed(media_id: &str) -> Letter {
+pub(super) fn transcribed(media_id: &str) -> Letter {
     let data = json!({ "tenant": "acme", "media_id": media_id, "text": "spoken words" });
     letter("media.transcribed", "mediamill.media.transcribed.v1", data)
 }
@@ -46,7 +46,7 @@ fn erased(media_id: &str) -> Letter {
     letter("media.erased", "mediamill.media.erased.v1", data)
 }
 
-fn until(what: &str, holds: impl Fn() -> bool) {
+pub(super) fn until(what: &str, holds: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + SOON;
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "never: {what}");

@@ -12,7 +12,7 @@ use crate::support::say::no_service;
 const GO_PACKAGES: &str = "/usr/share/gocode";
 
 /// Go's verifier, built once; nothing where it is not installed.
-fn go(dir: &Dir) -> Option<PathBuf> {
+pub(crate) fn go(dir: &Dir) -> Option<PathBuf> {
     let packages = Path::new(GO_PACKAGES).join("src/golang.org/x/mod/sumdb/tlog");
     if !packages.is_dir() {
         no_service("Go or golang-golang-x-mod-dev is not installed");

@@ -1,9 +1,9 @@
 //! What may be stored, what is deleted for certain, and that it stays deleted.
 
-mod audit;
+pub(crate) mod audit;
 mod consent;
 mod office;
 mod proof;
 mod resurrection;
-mod steps;
-mod world;
+pub(crate) mod steps;
+pub(crate) mod world;

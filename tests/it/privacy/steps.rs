@@ -19,22 +19,39 @@ const PHONE: &str = "+15550100";
 const KILLED_MEDIA: usize = 150;
 
 /// A media as a worker leaves it: a manifest, the objects that it names, and one that no manifest names.
-pub(super) fn normalized(store: &Path, media_id: &str, phone: &str, caption: &str) {
-    let folder = store.join("acme").join(media_id);
+pub(crate) fn normalized(store: &Path, media_id: &str, phone: &str, caption: &str) {
+    normalized_of(store, "acme", media_id, (phone, caption), None);
+}
+
+/// As [`normalized`], of any tenant, and with the end of its time.
+pub(crate) fn normalized_of(
+    store: &Path,
+    tenant: &str,
+    media_id: &str,
+    (phone, caption): (&str, &str),
+    expires_at: Option<&str>,
+) {
+    let folder = store.join(tenant).join(media_id);
     std::fs::create_dir_all(folder.join("ab")).expect("folders");
-    for (name, bytes) in manifest(media_id, phone, caption) {
+    for (name, bytes) in manifest(tenant, media_id, phone, caption, expires_at) {
         std::fs::write(folder.join(name), bytes).expect("written");
     }
 }
 
-fn manifest(media_id: &str, phone: &str, caption: &str) -> Vec<(&'static str, String)> {
-    let manifest = json!({
+fn manifest(
+    tenant: &str,
+    media_id: &str,
+    phone: &str,
+    caption: &str,
+    expires_at: Option<&str>,
+) -> Vec<(&'static str, String)> {
+    let mut manifest = json!({
         "event_id": format!("id-{media_id}"), "time": "2026-11-22T10:00:01Z", "state": "normalized",
         "data": {
-            "tenant": "acme", "media_id": media_id, "cause": "e", "revision": 1, "kind": "document",
+            "tenant": tenant, "media_id": media_id, "cause": "e", "revision": 1, "kind": "document",
             "original": {
                 "mime_type": "application/pdf", "size_bytes": 1, "sha256": "ab", "container": "pdf", "damaged": false,
-                "key": format!("acme/{media_id}/ab/original.pdf"),
+                "key": format!("{tenant}/{media_id}/ab/original.pdf"),
             },
             "assets": [],
             "decision": {
@@ -52,11 +69,14 @@ fn manifest(media_id: &str, phone: &str, caption: &str) -> Vec<(&'static str, St
             },
         },
     });
+    if let Some(expires_at) = expires_at {
+        manifest["data"]["expires_at"] = expires_at.into();
+    }
     vec![("manifest.json", manifest.to_string()), ("ab/original.pdf", "x".to_owned()), ("ab/orphan", "y".to_owned())]
 }
 
 /// A configuration and a command for a store in `dir/store`.
-pub(super) fn world(dir: &Dir) -> (Config, impl Fn(&[&str]) -> std::process::Command) {
+pub(crate) fn world(dir: &Dir) -> (Config, impl Fn(&[&str]) -> std::process::Command) {
     let store = dir.path().join("store");
     std::fs::create_dir_all(&store).expect("a folder");
     let env = [
@@ -215,9 +235,9 @@ async fn of_a_bucket_with_versions_nothing_but_the_tombstone_is_left() {
     let folder = store.folder("acme", "m");
     let options = mediamill::store::PutOptions::of("application/json");
     for revision in ["one", "two"] {
-        for (name, _) in manifest("m", PHONE, "") {
+        for (name, _) in manifest("acme", "m", PHONE, "", None) {
             let key = format!("{}{name}", folder.prefix());
-            let bytes = manifest("m", PHONE, revision)[0].1.clone();
+            let bytes = manifest("acme", "m", PHONE, revision, None)[0].1.clone();
             store.put_bytes(&key, bytes.into(), options).await.expect("stored");
         }
     }

@@ -10,8 +10,8 @@ use crate::support::cmd::Run;
 use crate::support::rig::{Rig, event, fixture, letter};
 
 /// The key under which people are known, and the seed of the audit log.
-pub(super) const KEY: &str = "a key of tests that is long enough";
-pub(super) const SEED: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+pub(crate) const KEY: &str = "a key of tests that is long enough";
+pub(crate) const SEED: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// A rig where people are known and everything is audited.
 pub(super) fn known(rig: &mut Rig) {
@@ -32,7 +32,7 @@ pub(super) fn ask(rig: &Rig, event: &Value) {
 }
 
 /// Runs a command with something at its standard input.
-pub(super) fn fed(mut command: Command, input: &str) -> Run {
+pub(crate) fn fed(mut command: Command, input: &str) -> Run {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -69,6 +69,41 @@ impl Postgres {
         format!("postgres://postgres@localhost/{name}?host={}", self.dir.display())
     }
 
+    /// Puts everything that one database has into another, empty one, by `pg_dump`. Both are addresses of [`Postgres::database`].
+    #[track_caller]
+    pub fn copy(&self, from: &str, to: &str) {
+        let name =
+            |url: &str| url.split_once("@localhost/").and_then(|(_, rest)| rest.split('?').next()).map(str::to_owned);
+        let [from, to] = [from, to].map(|url| name(url).expect("a database"));
+        let dump = self.file(&format!("{to}.dump"));
+        let run = |program: &str, arguments: &[&str]| {
+            let mut command = self.program(program);
+            command.args(["-U", "postgres", "-h"]).arg(&self.dir).args(arguments);
+            let output = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
+            assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        run("pg_dump", &["-Fc", "-f", &dump, &from]);
+        run("pg_restore", &["-d", &to, &dump]);
+    }
+
+    /// Breaks off all connections to a database and takes no new ones, or takes them again.
+    #[track_caller]
+    pub fn refuses(&self, url: &str, refuses: bool) {
+        let name = url.split_once("@localhost/").and_then(|(_, rest)| rest.split('?').next()).expect("a database");
+        self.psql("postgres", &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !refuses));
+        if refuses {
+            self.psql(
+                "postgres",
+                &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+            );
+        }
+    }
+
+    /// A file that the server may write and read.
+    pub fn file(&self, name: &str) -> String {
+        self.dir.join("data").join(name).display().to_string()
+    }
+
     /// Runs a statement, and gives back what it prints.
     #[track_caller]
     pub fn psql(&self, database: &str, sql: &str) -> String {

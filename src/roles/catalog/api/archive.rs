@@ -18,10 +18,12 @@ use tokio::sync::mpsc;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
-use super::problem::{Refusal, expect};
+use super::problem::Refusal;
+use super::record::hashes;
 use super::route::Door;
 use super::{Api, search};
 use crate::links::object_name;
+use crate::privacy::audit;
 use crate::roles::catalog::access::{Action, Caller, Decision};
 use crate::roles::catalog::index::{Filter, Place, Row};
 use crate::roles::catalog::objects;
@@ -49,7 +51,12 @@ impl Api {
         let caller = self.caller(request, door, tenant, None).await?;
         // A link is for its files; what is known besides is for those who may export it.
         let is_export = *door == Door::Identity;
-        expect(caller.may(if is_export { Action::Export } else { Action::View }, tenant))?;
+        self.expect(request, &caller, if is_export { Action::Export } else { Action::View }, tenant)?;
+        self.note(request, audit::Action::Export, |entry| {
+            entry.contact = hashes(std::iter::once(contact));
+            entry.about = Some("all.zip".to_owned());
+        })
+        .await?;
         let (sender, receiver) = mpsc::channel(PIECES);
         let filter = Filter { tenant: tenant.to_owned(), contact: Some(contact.to_owned()), ..Filter::default() };
         let writing = Writing { api: self.clone(), caller, filter, is_export, runtime: Handle::current() };

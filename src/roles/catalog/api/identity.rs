@@ -7,13 +7,14 @@ use jiff::Timestamp;
 
 use super::Api;
 use super::problem::Refusal;
+use super::record::Trail;
 use super::route::Door;
 use super::serve::Peer;
 use crate::error::Code;
 use crate::links::Subject;
 use crate::roles::catalog::access::{Caller, TokenDenied};
 
-const UNAUTHORIZED: Refusal = Refusal::of(Code::CatalogUnauthorized);
+const UNAUTHORIZED: Refusal = Refusal::denied(Code::CatalogUnauthorized);
 
 impl Api {
     /// Whoever asks by this door for something of a tenant, and for this media where it is one.
@@ -32,9 +33,10 @@ impl Api {
             Door::ContactLink { capability, contact } => (capability, Subject::Contact { tenant, contact }),
         };
         // A link that is not genuine looks as if there were nothing: it tells nobody what there is.
-        let not_found = Refusal::of(Code::CatalogNotFound);
+        let not_found = Refusal::denied(Code::CatalogNotFound);
         let links = self.0.links.as_ref().ok_or_else(|| not_found.clone())?;
         let capability = links.verify(capability, &subject, Timestamp::now()).map_err(|_| not_found.clone())?;
+        Trail::of(request).is_by(format!("link {} of {}", capability.id, capability.destination));
         if self.0.index.is_revoked(&capability.id).await? {
             return Err(not_found);
         }
@@ -50,6 +52,7 @@ impl Api {
                 TokenDenied::Invalid => UNAUTHORIZED,
                 TokenDenied::NoKeys => Refusal::of(Code::CatalogNoKeys),
             })?;
+            Trail::of(request).is_by(format!("user {}", claims.subject));
             let roles = claims.roles.iter().map(String::as_str);
             return Ok(Caller::with_roles(claims.subject, roles, claims.tenants, claims.contact, &self.0.access));
         }
@@ -59,6 +62,7 @@ impl Api {
         }
         // Twice the same header: one of them may be the caller's own.
         let who = single(headers, &self.0.proxies.user_header).filter(|who| !who.is_empty()).ok_or(UNAUTHORIZED)?;
+        Trail::of(request).is_by(format!("user {who}"));
         let roles = single(headers, &self.0.proxies.roles_header).unwrap_or_default();
         let roles = roles.split(',').map(str::trim);
         Ok(Caller::with_roles(who.to_owned(), roles, None, None, &self.0.access))

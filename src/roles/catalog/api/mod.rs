@@ -17,6 +17,7 @@ mod openapi;
 mod page;
 mod problem;
 mod range;
+mod record;
 mod route;
 mod search;
 mod serve;
@@ -45,9 +46,11 @@ use super::overrides::Overrides;
 use crate::config::{self, Config};
 use crate::error::Code;
 use crate::links::Links;
+use crate::privacy::audit::AuditLog;
 use crate::store::{Link, LinkOptions, Store};
 use cursor::Cursors;
 use problem::Refusal;
+use record::{Recorder, Trail};
 use route::Route;
 
 /// Answers requests. Cheap to clone.
@@ -66,6 +69,10 @@ struct Inner {
     config: config::Catalog,
     public_url: String,
     cursors: Cursors,
+    /// Nothing where there is no audit log.
+    recorder: Option<Recorder>,
+    /// Whether new objects may be in an archive from their first day on.
+    is_archive: bool,
     /// The origin of the store's signed links, where it has such and they are used.
     store_origin: Option<String>,
 }
@@ -74,9 +81,13 @@ impl Api {
     /// An API over this index and this store.
     ///
     /// # Errors
-    /// [`SetupError::Config`] where the store does not sign links although it should.
+    /// [`SetupError::Config`] where the store does not sign links although it should, or the key of the audit log is none.
     pub async fn new(config: &Config, index: Arc<dyn Index>, store: Store) -> Result<Self, SetupError> {
         let store_origin = if config.catalog.redirect { origin_of(&store).await? } else { None };
+        let log = AuditLog::new(&config.privacy, &store).map_err(|error| SetupError::Config(error.to_string()))?;
+        if log.is_none() {
+            tracing::warn!("privacy.audit_key is empty: no audit log says who opened what");
+        }
         let secrets = [&config.catalog.url, &config.catalog.jwt_key, &config.links.key].map(|secret| secret.expose());
         Ok(Self(Arc::new(Inner {
             index,
@@ -89,6 +100,8 @@ impl Api {
             config: config.catalog.clone(),
             public_url: config.links.public_url.clone(),
             cursors: Cursors::new(&secrets.each_ref().map(|secret| &**secret)),
+            recorder: log.map(|log| Recorder::new(log, config.catalog.audit_repeat_s)),
+            is_archive: !config.store.storage_class.is_empty(),
             store_origin,
         })))
     }
@@ -146,11 +159,16 @@ async fn origin_of(store: &Store) -> Result<Option<String>, SetupError> {
     }
 }
 
-async fn answer(State(api): State<Api>, request: Request<Body>) -> Response<Body> {
+async fn answer(State(api): State<Api>, mut request: Request<Body>) -> Response<Body> {
+    let trail = Trail::default();
+    request.extensions_mut().insert(trail.clone());
     let limit = Duration::from_secs(api.config().request_timeout_s);
     let answered = tokio::time::timeout(limit, Box::pin(api.respond(request))).await;
     let answered = answered.unwrap_or_else(|_elapsed| Err(Refusal::of(Code::CatalogTimeout)));
-    let mut response = answered.unwrap_or_else(|refusal| refusal.answer());
+    let mut response = answered.unwrap_or_else(|refusal| {
+        api.note_refusal(&trail, &refusal);
+        refusal.answer()
+    });
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

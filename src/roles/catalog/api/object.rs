@@ -21,6 +21,7 @@ use super::route::Door;
 use super::{Api, json};
 use crate::error::Code;
 use crate::links::{object_name, role_of_object};
+use crate::privacy::audit;
 use crate::roles::catalog::access::Action;
 use crate::roles::catalog::index::Row;
 use crate::roles::catalog::{Object, objects};
@@ -71,7 +72,12 @@ impl Api {
         let object = object.ok_or(not_found)?;
         let way = Way::of(request);
         let header = header_of(&row, &object, way);
+        let action = if role == Role::Original { audit::Action::Original } else { audit::Action::View };
+        self.note(request, action, |entry| entry.about = Some(object_name(role, &object.key))).await?;
         if !way.is_streamed && self.0.store_origin.is_some() {
+            if self.0.is_archive || may_be_archived(&row, role) {
+                self.expect_readable(&object).await?;
+            }
             let options = LinkOptions {
                 expires_in: self.life(&object),
                 content_type: Some(&object.mime_type),
@@ -86,6 +92,14 @@ impl Api {
             return json(StatusCode::OK, &ObjectLink { url, expires_at: None });
         }
         self.stream(request, &object, &header).await
+    }
+
+    /// A redirect to an archived object would end in an error of the store that nobody understands. The read of its first byte
+    /// also asks for it to be brought back.
+    async fn expect_readable(&self, object: &Object) -> Result<(), Refusal> {
+        let part = (object.size_bytes > 0).then_some(0..1);
+        self.0.store.open(&object.key, part).await?.ok_or(Refusal::of(Code::CatalogNotFound))?;
+        Ok(())
     }
 
     /// Players ask for parts for as long as they play.
@@ -137,6 +151,11 @@ impl Api {
         }
         Ok(response)
     }
+}
+
+/// A rule of the bucket moves objects after a day at the earliest, and originals are what it is for.
+fn may_be_archived(row: &Row, role: Role) -> bool {
+    role == Role::Original || Timestamp::now().duration_since(row.outcome_at).as_hours() >= 24
 }
 
 /// Pieces as they come from the store. Where the store breaks off, so does the answer.

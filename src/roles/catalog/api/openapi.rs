@@ -126,7 +126,7 @@ fn object() -> Value {
         "operationId": "object",
         "summary": "A file of a media",
         "parameters": parameters,
-        "responses": responses(&good, &[401, 403, 404, 410, 416, 503]),
+        "responses": responses(&good, &[401, 403, 404, 409, 410, 416, 503]),
     })
 }
 
@@ -157,6 +157,7 @@ fn responses(good: &Value, refusals: &[u16]) -> Value {
             401 => "Nobody known asks",
             403 => "The role is not for this",
             404 => "There is no such thing, or it is not theirs",
+            409 => "The store brings it back from an archive, which takes hours",
             410 => "It was erased, or its time is over",
             416 => "Nothing of the range is there",
             _ => "The store, the database or the key set does not answer now",

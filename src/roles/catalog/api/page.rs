@@ -7,10 +7,11 @@ use axum::http::{HeaderValue, Response};
 use url::form_urlencoded;
 
 use super::Api;
-use super::problem::{Refusal, expect};
+use super::problem::Refusal;
 use super::route::Door;
 use super::search::Asked;
 use crate::error::Code;
+use crate::privacy::audit;
 use crate::roles::catalog::access::{Action, Caller, Decision};
 use crate::roles::catalog::index::Row;
 use crate::roles::catalog::player::{Entry, Facts, Timeline, bars, media_page, policy, timeline_page};
@@ -29,6 +30,7 @@ impl Api {
         media_id: &str,
     ) -> Result<Response<Body>, Refusal> {
         let (caller, row) = self.row(request, door, tenant, media_id).await?;
+        self.note(request, audit::Action::View, |entry| entry.about = Some("page".to_owned())).await?;
         let objects = theirs(&caller, &row);
         let bars = self.bars(&caller, &row, &objects).await;
         let is_below_timeline = matches!(door, Door::ContactLink { .. }) || request.uri.path().starts_with("/k/");
@@ -44,7 +46,7 @@ impl Api {
         contact: &str,
     ) -> Result<Response<Body>, Refusal> {
         let caller = self.caller(request, door, tenant, None).await?;
-        expect(caller.may(Action::View, tenant))?;
+        self.expect(request, &caller, Action::View, tenant)?;
         let mut timeline = Timeline::default();
         let mut search =
             vec![("tenant", tenant.to_owned()), ("contact", contact.to_owned()), ("limit", ROWS.to_string())];
@@ -62,6 +64,7 @@ impl Api {
         search.extend([("kind", timeline.kind.clone()), ("q", timeline.words.clone())]);
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(search).finish();
         let (rows, next) = self.find(&caller, Asked::parse(&query, ROWS)?).await?;
+        self.note_rows(request, "timeline", &rows, Some(contact)).await?;
         timeline.older = next.map(|cursor| {
             let pairs = [("kind", &timeline.kind), ("q", &timeline.words), ("cursor", &cursor)];
             let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());

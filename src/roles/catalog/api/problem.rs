@@ -20,20 +20,31 @@ pub(super) struct Refusal {
     /// Beyond what the code says.
     detail: Option<String>,
     certificate: Option<String>,
+    /// Whether who asks may not have it, although it may be there.
+    is_denial: bool,
 }
 
 impl Refusal {
     pub(super) const fn of(code: Code) -> Self {
-        Self { code, detail: None, certificate: None }
+        Self { code, detail: None, certificate: None, is_denial: false }
+    }
+
+    /// To whoever may not have it.
+    pub(super) const fn denied(code: Code) -> Self {
+        Self { code, detail: None, certificate: None, is_denial: true }
+    }
+
+    pub(super) const fn is_denial(&self) -> bool {
+        self.is_denial
     }
 
     /// What is wrong with a request. The text repeats nothing of its values.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
-        Self { code: Code::CatalogInvalid, detail: Some(detail.into()), certificate: None }
+        Self { code: Code::CatalogInvalid, detail: Some(detail.into()), certificate: None, is_denial: false }
     }
 
     pub(super) const fn erased(certificate: Option<String>) -> Self {
-        Self { code: Code::CatalogErased, detail: None, certificate }
+        Self { code: Code::CatalogErased, detail: None, certificate, is_denial: false }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -42,6 +53,7 @@ impl Refusal {
             Code::CatalogForbidden => StatusCode::FORBIDDEN,
             Code::CatalogNotFound => StatusCode::NOT_FOUND,
             Code::CatalogErased | Code::CatalogExpired => StatusCode::GONE,
+            Code::StoreArchived => StatusCode::CONFLICT,
             Code::CatalogRange => StatusCode::RANGE_NOT_SATISFIABLE,
             Code::CatalogInvalid | Code::CatalogLimitRows => StatusCode::BAD_REQUEST,
             // What is left is the catalogue's own trouble, or its store's or database's.
@@ -90,6 +102,9 @@ impl From<StoreError> for Refusal {
         if matches!(error, StoreError::NotFound { .. }) {
             return Self::of(Code::CatalogNotFound);
         }
+        if matches!(error, StoreError::Archived { .. }) {
+            return Self::of(Code::StoreArchived);
+        }
         tracing::error!(%error, "a request is not answered");
         Self::of(Code::StoreUnavailable)
     }
@@ -99,7 +114,7 @@ impl From<StoreError> for Refusal {
 pub(super) fn expect(decision: Decision) -> Result<(), Refusal> {
     match decision {
         Decision::Yes => Ok(()),
-        Decision::NotTheirs => Err(Refusal::of(Code::CatalogNotFound)),
-        Decision::Forbidden => Err(Refusal::of(Code::CatalogForbidden)),
+        Decision::NotTheirs => Err(Refusal::denied(Code::CatalogNotFound)),
+        Decision::Forbidden => Err(Refusal::denied(Code::CatalogForbidden)),
     }
 }

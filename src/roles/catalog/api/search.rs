@@ -10,10 +10,12 @@ use url::{Url, form_urlencoded};
 
 use super::model::{Media, MediaObject, MediaPage, Revocation};
 use super::problem::{Refusal, expect};
+use super::record::{Trail, hashes};
 use super::route::{Door, Route};
 use super::{Api, expect_there, json};
 use crate::error::Code;
 use crate::links::{Subject, object_name, role_name, segment};
+use crate::privacy::audit;
 use crate::roles::catalog::access::{Action, Caller, Decision};
 use crate::roles::catalog::index::{Filter, MediaState, Place, Row};
 use crate::roles::catalog::objects;
@@ -41,10 +43,37 @@ impl Api {
     pub(super) async fn search(&self, request: &Parts) -> Result<Response<Body>, Refusal> {
         let caller = self.identity(request).await?;
         let asked = Asked::parse(request.uri.query().unwrap_or_default(), self.0.config.page_rows)?;
-        expect(caller.may(Action::View, &asked.filter.tenant))?;
+        self.expect(request, &caller, Action::View, &asked.filter.tenant)?;
         let (rows, next) = self.find(&caller, asked).await?;
+        self.note_rows(request, "search", &rows, None).await?;
         let items = rows.iter().map(|row| media(row, false)).collect();
         json(StatusCode::OK, &MediaPage { items, next })
+    }
+
+    /// Goes on where they may do this with the tenant.
+    pub(super) fn expect(&self, request: &Parts, caller: &Caller, action: Action, tenant: &str) -> Result<(), Refusal> {
+        let decision = caller.may(action, tenant);
+        // The name of a tenant that is not theirs is whatever they wrote.
+        if decision != Decision::NotTheirs {
+            Trail::of(request).is_of(tenant);
+        }
+        expect(decision)
+    }
+
+    /// Notes a list that is about to be shown: whoever stands in it was seen.
+    pub(super) async fn note_rows(
+        &self,
+        request: &Parts,
+        about: &str,
+        rows: &[Row],
+        contact: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let seen = rows.iter().flat_map(|row| &row.contacts).map(String::as_str).chain(contact);
+        self.note(request, audit::Action::View, |entry| {
+            entry.contact = hashes(seen);
+            entry.about = Some(about.to_owned());
+        })
+        .await
     }
 
     /// A page of rows that the caller may see, and the cursor of the next one.
@@ -92,6 +121,7 @@ impl Api {
 
     pub(super) async fn media(&self, request: &Parts, tenant: &str, media_id: &str) -> Result<Response<Body>, Refusal> {
         let row = self.row(request, &Door::Identity, tenant, media_id).await?.1;
+        self.note(request, audit::Action::View, |entry| entry.about = Some("facts".to_owned())).await?;
         json(StatusCode::OK, &media(&row, true))
     }
 
@@ -105,6 +135,7 @@ impl Api {
     ) -> Result<(Caller, Row), Refusal> {
         let caller = self.caller(request, door, tenant, Some(media_id)).await?;
         let row = self.0.index.get(tenant, media_id).await?.ok_or(Refusal::of(Code::CatalogNotFound))?;
+        Trail::of(request).is_for(&row);
         // Of an erased media nobody knows whose it was: whoever may see the tenant is told, and whoever has its link.
         if row.state == MediaState::Erased {
             let is_link = matches!(door, Door::MediaLink(_));
@@ -142,7 +173,7 @@ impl Api {
             Route::Timeline { door, tenant, .. } | Route::Archive { door, tenant, .. } => (door, tenant, String::new()),
             _ => return Err(wrong()),
         };
-        expect(caller.may(Action::Revoke, &tenant))?;
+        self.expect(request, &caller, Action::Revoke, &tenant)?;
         let (capability, subject) = match &door {
             Door::Identity => return Err(wrong()),
             Door::MediaLink(capability) => (capability, Subject::Media { tenant: &tenant, media_id: &media_id }),
@@ -152,6 +183,8 @@ impl Api {
         let links = self.0.links.as_ref().ok_or_else(wrong)?;
         // One that has expired is as good as revoked, and may be revoked all the same.
         let capability = links.verify(capability, &subject, Timestamp::UNIX_EPOCH).map_err(|_| wrong())?;
+        let about = format!("revoked {} of {}", capability.id, capability.destination);
+        self.note(request, audit::Action::Link, |entry| entry.about = Some(about)).await?;
         self.0.overrides.revoke(&capability.id, now).await?;
         self.0.index.revoke(&capability.id, now).await?;
         tracing::info!(link = capability.id, destination = capability.destination, "a link is revoked");

@@ -29,7 +29,7 @@ pub struct Peer(pub SocketAddr);
 
 /// Accepts connections until `shutdown`, then lets the requests that are being answered end.
 pub async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken) {
-    let router = api.router();
+    let (router, ending) = (api.router(), api.clone());
     let config = Arc::new(api.config().clone());
     let places = Arc::new(Semaphore::new(config.http_connections));
     let tasks = TaskTracker::new();
@@ -47,6 +47,7 @@ pub async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken)
     if timeout(Duration::from_secs(config.drain_timeout_s), tasks.wait()).await.is_err() {
         tracing::warn!("requests that did not end in time are broken off");
     }
+    ending.flush().await;
 }
 
 /// A connection, once there is a place for it: until then it waits in the kernel's queue.
