@@ -1,4 +1,4 @@
-.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo erase-proof faults fuzz journey parity savings sbom soak store-copy store-live test test-debian-13 upgrade webhook-faults
+.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo erase-proof faults fuzz journey journey-faults parity savings sbom soak store-copy store-live test test-debian-13 upgrade webhook-faults
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
