@@ -15,6 +15,7 @@ check:
 	@scripts/venv.sh judges
 	@scripts/venv.sh crm
 	@scripts/venv.sh api
+	@scripts/venv.sh pages
 	@scripts/test.sh check
 
 # Everything: the steps of `check` first, then every other test. With REQUIRE_SERVICES=1 a missing service is a failure
@@ -25,6 +26,7 @@ test:
 	@scripts/venv.sh judges
 	@scripts/venv.sh crm
 	@scripts/venv.sh api
+	@scripts/venv.sh pages
 	@scripts/test.sh
 
 # The same on Debian 13, whose FFmpeg is 7.1 and whose RabbitMQ is 4: what is committed, in a root file system below target/.

@@ -3,7 +3,8 @@
 # not ours (moto, seaweedfs; fake-gcs-server and gcp-storage-emulator for Google's), Azure's own client library, a client of
 # RabbitMQ for the example in Python (pika) and a spelling checker (typos); for `judges` the messaging providers' own SDKs,
 # the client of RabbitMQ, and the maker of key sets for tokens; for `crm` clients of CRMs that are not ours; for `api` a fuzzer
-# of HTTP APIs; for `sbom` the lister of Debian's packages; for `bench` another binding of libav (PyAV).
+# of HTTP APIs; for `pages` the rules of accessibility (axe-core); for `sbom` the lister of Debian's packages; for `bench` another
+# binding of libav (PyAV).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-}" in
@@ -17,9 +18,11 @@ case "${1:-}" in
     venv=target/venv-crm
     wanted=(chatwoot-sdk==0.2.0 hubspot-api-client==12.0.0 simple-salesforce==1.12.10 zdesk==2.8.1 zohocrmsdk8_0==7.0.0) ;;
   api) venv=target/venv-api wanted=(schemathesis==4.32.5) ;;
+  # Its axe.min.js alone: the tests have a browser of their own.
+  pages) venv=target/venv-pages wanted=(--no-deps axe-playwright-python==0.1.8) ;;
   sbom) venv=target/venv-sbom wanted=('debsbom[cdx]==0.10.2') ;;
   bench) venv=target/venv-bench wanted=(av==18.1.0 numpy==2.4.6) ;;
-  *) echo "usage: $0 test|judges|crm|api|sbom|bench" >&2; exit 2 ;;
+  *) echo "usage: $0 test|judges|crm|api|pages|sbom|bench" >&2; exit 2 ;;
 esac
 [ "$(cat "$venv/.installed" 2>/dev/null)" = "${wanted[*]}" ] && exit 0
 echo "installing into $venv: ${wanted[*]}"

@@ -5,6 +5,7 @@ mod browser;
 mod files;
 mod fuzz;
 mod links;
+mod pages;
 mod tokens;
 
 use std::net::SocketAddr;

@@ -92,6 +92,12 @@ impl Chromium {
         answer["result"]["value"].clone()
     }
 
+    /// The page is shown as to somebody who prefers this colour scheme, `light` or `dark`.
+    pub fn prefer(&mut self, page: &Page, scheme: &str) {
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.must(Some(page), "Emulation.setEmulatedMedia", &features);
+    }
+
     fn must(&mut self, page: Option<&Page>, method: &str, params: &Value) -> Value {
         self.call(page, method, params).unwrap_or_else(|| panic!("{method}: the browser is gone"))
     }
