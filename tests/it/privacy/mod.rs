@@ -4,6 +4,7 @@ mod audit;
 mod consent;
 mod office;
 mod proof;
+mod purge;
 mod resurrection;
 mod steps;
 mod world;
