@@ -1,4 +1,4 @@
-.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak store-live test test-debian-13 upgrade webhook-faults erase-proof
+.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo fuzz parity savings faults journey soak store-copy store-live test test-debian-13 upgrade webhook-faults erase-proof
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -81,6 +81,11 @@ journey:
 store-live:
 	@MEDIAMILL_STORE_URL=$(or $(STORE),$(error STORE is the address of a bucket)) \
 	  cargo test --quiet --locked --test it store::contract::a_real_store_keeps_the_contract -- --exact --ignored --nocapture
+
+# OBJECTS objects from S3 to Google Cloud Storage and on to a directory, the command killed three times on each way: 0 differ.
+store-copy:
+	@scripts/install.sh test
+	@OBJECTS=$(or $(OBJECTS),10000) REQUIRE_SERVICES=1 cargo test --quiet --locked --test it store::copy -- --nocapture
 
 # The index with more and more tenants, up to ROWS media, on SQLite and PostgreSQL: rows stored a second, and how long searches take.
 # Fails where the slowest twentieth of a kind of search takes twice as long as with 10,000 media.

@@ -78,13 +78,15 @@ fn ours(sandbox: &Sandbox, notes: &[PathBuf], at_a_time: usize) -> Duration {
 }
 
 async fn lane(sandbox: Sandbox, queue: std::sync::Arc<std::sync::Mutex<Vec<PathBuf>>>) {
-    let spec = spec(Task::Normalize);
+    let mut spec = spec(Task::Normalize);
+    // The others draw one, too.
+    spec.profile.waveform.picture = true;
     loop {
         let Some(note) = queue.lock().expect("no panic").pop() else { return };
         let scratch = scratch(&note);
         let report = sandbox.run(&spec, scratch.path(), |_| ()).await.expect("a report");
         let made = |role| report.produced.iter().any(|file| file.role == role);
-        assert!(made(Role::Playback) && made(Role::Waveform) && made(Role::Peaks), "{report:?}");
+        assert!(made(Role::Playback) && made(Role::Waveform) && report.peaks.is_some(), "{report:?}");
     }
 }
 

@@ -141,7 +141,7 @@ async fn work(global: Global, config: Config) -> Result<(), CliError> {
     let shutdown = CancellationToken::new();
     listen(shutdown.clone())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let store = Store::connect(&config.store).await?;
+    let store = Store::connect(&config.store).await?.with_links(&config.links)?;
     let door = CatalogDoor::open(&config, &store).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), exchange = config.broker.exchange, "starting");
     if let Some(listener) = health_http::listen(&config.http).await? {

@@ -1,4 +1,4 @@
-//! `mediamill store`: moves everything to another store.
+//! `mediamill store`: moves everything to another store, and prints rules for the bucket.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::{CliError, Global, runtime};
 use crate::config;
-use crate::store::{Copy, Store};
+use crate::store::{Copy, Store, lifecycle};
 use crate::telemetry;
 
 /// Options of `store`.
@@ -21,6 +21,15 @@ enum What {
     /// Copy all objects from one store to another, under the same keys below the prefix. Interrupted, it goes on when it is started
     /// again. Stop workers first, or run it once more after they have moved
     Copy(CopyArgs),
+    /// Print rules for the bucket of store.url, as the vendor's own tool takes them: a backstop for what a killed process leaves behind
+    Lifecycle(LifecycleArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct LifecycleArgs {
+    /// Print them. Nothing is ever changed in the bucket: its rules may be others' too
+    #[arg(long)]
+    print: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,7 +51,23 @@ struct CopyArgs {
 
 /// Does what is asked for.
 pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
-    let What::Copy(args) = &args.what;
+    match &args.what {
+        What::Copy(args) => run_copy(args, global),
+        What::Lifecycle(args) if args.print => print_lifecycle(global),
+        What::Lifecycle(_) => Err(CliError::Usage("lifecycle only prints rules: add --print".to_owned())),
+    }
+}
+
+fn print_lifecycle(global: &Global) -> Result<ExitCode, CliError> {
+    let url = global.load()?.store.url;
+    let location = config::Location::parse(&url).map_err(|err| CliError::Usage(format!("store.url {err}")))?;
+    let none = || CliError::Usage("store.url is a directory, which has no rules".to_owned());
+    let rules = lifecycle(&location).ok_or_else(none)?;
+    writeln!(io::stdout().lock(), "{rules:#}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_copy(args: &CopyArgs, global: &Global) -> Result<ExitCode, CliError> {
     let config = global.load()?;
     telemetry::init(&config.log);
     let scratch = match config.worker.scratch_dir.as_os_str().is_empty() {

@@ -1,6 +1,8 @@
 //! Checks single keys and their combinations. A worker with a configuration that would fail later does not start.
 
+mod buckets;
 mod gateway;
+mod tiers;
 
 use url::Url;
 
@@ -18,6 +20,8 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
     let mut checker = Checker { places, errors };
     checker.broker(&config.broker);
     checker.store(&config.store);
+    checker.tiers(config);
+    checker.buckets(config);
     checker.source(&config.source);
     checker.limits(&config.limits);
     checker.worker(&config.worker);

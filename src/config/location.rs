@@ -88,6 +88,17 @@ impl Location {
         }
     }
 
+    /// Whether both are parts of one bucket, as far as the addresses tell: servers and accounts are not compared.
+    #[must_use]
+    pub fn is_same_bucket(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::S3 { bucket: one, .. }, Self::S3 { bucket: two, .. })
+            | (Self::Gcs { bucket: one, .. }, Self::Gcs { bucket: two, .. })
+            | (Self::Azure { container: one, .. }, Self::Azure { container: two, .. }) => one == two,
+            _ => false,
+        }
+    }
+
     /// What all keys of this store begin with; empty where there is nothing.
     #[must_use]
     pub fn prefix(&self) -> &str {

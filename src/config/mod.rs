@@ -2,6 +2,7 @@
 //!
 //! `default.toml` is the reference for the configuration, `profiles/*.toml` for profiles.
 
+mod buckets;
 mod catalog;
 mod channels;
 mod check;
@@ -18,8 +19,10 @@ mod log_filter;
 mod privacy;
 mod profiles;
 mod raw;
+mod storage_class;
 mod store;
 
+pub use buckets::Bucket;
 pub use catalog::{Access, Catalog, network};
 pub use channels::{Channel, Provider};
 pub use defaults::DEFAULT_TOML;
@@ -33,5 +36,6 @@ pub use log_filter::current as current_filter;
 pub use privacy::{ConsentMode, Privacy, Tenant};
 pub use profiles::{LoadedProfile, Profiles};
 pub use raw::{Broker, Config, Gateway, Http, Log, LogFormat, Sandbox, Source, Store, Traces, Worker};
+pub use storage_class::StorageClass;
 
 pub use crate::task::{Limits, SandboxMode};

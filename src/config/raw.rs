@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Access, Catalog, Channel, Destination, Ledger, Links, Privacy, Tenant};
+use super::{Access, Bucket, Catalog, Channel, Destination, Ledger, Links, Privacy, Tenant};
 use crate::secrets::Secret;
 
 use crate::task::{Limits, SandboxMode};
@@ -28,6 +28,8 @@ pub struct Config {
     pub worker: Worker,
     /// Accounts of messaging channels, by name.
     pub channels: BTreeMap<String, Channel>,
+    /// Buckets that media are fetched from, by name.
+    pub buckets: BTreeMap<String, Bucket>,
     /// Where webhooks are taken.
     pub gateway: Gateway,
     /// The index of what is stored, and its doors.
@@ -74,6 +76,9 @@ impl Config {
         let channels = self.channels.iter().flat_map(|(name, channel)| {
             channel.secrets().into_iter().map(move |(key, secret)| (format!("channels.{name}.{key}"), secret))
         });
+        let buckets = self.buckets.iter().flat_map(|(name, bucket)| {
+            bucket.secrets().into_iter().map(move |(key, secret)| (format!("buckets.{name}.{key}"), secret))
+        });
         let links = self
             .links
             .secrets()
@@ -83,7 +88,7 @@ impl Config {
         let destinations = self.deliver.iter().flat_map(|(name, destination)| {
             destination.secrets().into_iter().map(move |(key, secret)| (format!("deliver.{name}.{key}"), secret))
         });
-        sections.chain(channels).chain(links).chain(destinations).collect()
+        sections.chain(channels).chain(buckets).chain(links).chain(destinations).collect()
     }
 
     /// Keys whose values differ, and named tables that only one of the two has. Where only secrets differ, it is not told
@@ -159,6 +164,9 @@ pub struct Store {
     pub sse: String,
     pub sse_kms_key_id: String,
     pub storage_class: String,
+    pub class: String,
+    pub class_roles: Vec<String>,
+    pub tier_min_bytes: u64,
     pub checksums: String,
     pub tags: BTreeMap<String, String>,
     pub metadata: BTreeMap<String, String>,

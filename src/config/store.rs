@@ -1,12 +1,42 @@
 //! Checks the keys of `[store]`, and which go together.
 
 use super::http_url::is_http;
-use super::{Location, Store};
+use super::{Bucket, Location, Store};
 
 /// S3's smallest part, but for the last one of an upload.
 const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 /// S3's and Azure's most tags on an object.
 const MAX_TAGS: usize = 10;
+
+impl Store {
+    /// A bucket as a store to read from: with its own address and credentials, and the timeouts of this one.
+    #[must_use]
+    pub fn of_bucket(&self, bucket: &Bucket) -> Self {
+        Self {
+            url: bucket.url.clone(),
+            endpoint: bucket.endpoint.clone(),
+            path_style: bucket.path_style,
+            region: bucket.region.clone(),
+            access_key_id: bucket.access_key_id.clone(),
+            secret_access_key: bucket.secret_access_key.clone(),
+            gcs_credentials: bucket.gcs_credentials.clone(),
+            azure_account: bucket.azure_account.clone(),
+            azure_key: bucket.azure_key.clone(),
+            azure_sas: bucket.azure_sas.clone(),
+            azure_tenant_id: bucket.azure_tenant_id.clone(),
+            azure_client_id: bucket.azure_client_id.clone(),
+            azure_client_secret: bucket.azure_client_secret.clone(),
+            // What only writing needs.
+            sse: String::new(),
+            sse_kms_key_id: String::new(),
+            storage_class: String::new(),
+            class: String::new(),
+            tags: std::collections::BTreeMap::new(),
+            metadata: std::collections::BTreeMap::new(),
+            ..self.clone()
+        }
+    }
+}
 
 /// Keys, and what is wrong with them. The first key names the mistake.
 pub(super) fn problems(store: &Store) -> Vec<(&'static [&'static str], String)> {

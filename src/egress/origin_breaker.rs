@@ -92,6 +92,8 @@ impl Endpoints {
                 named.then_some(Place::Names)
             }
             Origin::S3 { bucket, .. } => Some(Place::Bucket(bucket.clone())),
+            // No bucket has a slash in its name.
+            Origin::Object { account, .. } => Some(Place::Bucket(format!("buckets/{account}"))),
             // An account of a channel has its own breaker, and its configuration names its hosts.
             Origin::File { .. } | Origin::Channel { .. } => None,
         };

@@ -9,7 +9,6 @@ mod ids;
 mod manifest;
 mod message;
 mod normalized;
-mod peaks;
 mod privacy;
 mod received;
 mod record;
@@ -25,7 +24,6 @@ pub use ids::{outcome_id, received_id, update_id};
 pub use manifest::{MAX_REVISIONS, Manifest, ManifestError, StoredOutcome};
 pub use message::{Edited, Revoked};
 pub use normalized::{Asset, Decision, Normalized, Original, Timings, WorkerInfo};
-pub use peaks::Peaks;
 pub use privacy::{Consent, ConsentStatus, ContactIds, Erase, Erased, ErasedBecause, Hold, Residue};
 pub use received::{Declared, Message, Origin, Privacy, Received, URGENT_KEY};
 pub use record::Record;
@@ -37,7 +35,8 @@ pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};
 pub use transcript::{Segment, Transcribed};
 
 pub use crate::vocabulary::{
-    Action, Damage, Kind, Loudness, MAX_ID_BYTES, Orientation, Reason, Role, SandboxStatus, Stage, Stream, StreamDetail,
+    Action, Damage, Kind, Loudness, MAX_ID_BYTES, Orientation, Peaks, Reason, Role, SandboxStatus, Stage, Stream,
+    StreamDetail,
 };
 
 /// `type` of the event that asks for work.

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Message, Peaks, Privacy};
-use crate::vocabulary::{Action, Damage, Kind, Loudness, Reason, Role, SandboxStatus, Stream};
+use super::{Message, Privacy};
+use crate::vocabulary::{Action, Damage, Kind, Loudness, Peaks, Reason, Role, SandboxStatus, Stream};
 
 /// The data of a *media normalized* event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -69,6 +69,14 @@ pub enum Origin {
         /// Absolute path.
         path: String,
     },
+    /// An object in a bucket of the tenant's, in any kind of store.
+    Object {
+        /// Name of the bucket: a table below `buckets` in the worker's configuration. It says whose the bucket is and has the
+        /// credentials.
+        account: String,
+        /// `s3://bucket/key`, `gs://bucket/key` or `az://container/key`, percent-encoded, below the address of the account.
+        url: String,
+    },
     /// A file that a messaging provider keeps for one of the accounts that the worker is configured for.
     Channel {
         /// Name of the account: a table below `channels` in the worker's configuration. It alone says which hosts are asked,

@@ -157,6 +157,10 @@ mod tests {
             key: Secret::parse(key),
             previous_key: Secret::parse(previous_key),
             capability_days,
+            signer: String::new(),
+            signer_url: String::new(),
+            signer_key_id: String::new(),
+            signer_key: Secret::parse(""),
         };
         Links::new(&config).expect("configured")
     }

@@ -163,6 +163,7 @@ fn class(report: &Report) -> Option<Class> {
         Kind::Image | Kind::Document => None,
     }
 }
+
 /// What a worker stores: the outputs, the original where it is kept or opened, and the manifest.
 fn objects(report: &Report, keep_original: bool) -> u32 {
     let is_output = report.produced.iter().any(|made| made.file == INPUT);

@@ -5,6 +5,7 @@ mod channel;
 mod error;
 mod file;
 mod http;
+mod objects;
 mod peers;
 mod s3;
 mod sink;
@@ -19,6 +20,7 @@ pub use peers::Peers;
 use channel::{Accounts, Order};
 use file::Roots;
 use http::Http;
+use objects::Objects;
 use s3::Buckets;
 use sink::Wanted;
 
@@ -52,6 +54,7 @@ pub struct Sources(Arc<Inner>);
 struct Inner {
     roots: Roots,
     buckets: Buckets,
+    objects: Objects,
     http: Http,
     accounts: Accounts,
     pace: Pace,
@@ -67,6 +70,7 @@ impl Sources {
         Ok(Self(Arc::new(Inner {
             roots: Roots::new(&config.source.file_roots, store),
             buckets: Buckets::new(config, store),
+            objects: Objects::new(config, store)?,
             http: Http::new(&config.source),
             accounts: Accounts::new(config)?,
             pace: Pace::new(config.source.min_bytes_per_s, Duration::from_secs(config.source.min_rate_window_s)),
@@ -151,7 +155,7 @@ impl Sources {
     pub fn lifetime(&self, origin: &Origin) -> Option<Duration> {
         match origin {
             Origin::Channel { account, .. } => self.0.accounts.lifetime(account),
-            Origin::File { .. } | Origin::S3 { .. } | Origin::Http { .. } => None,
+            Origin::File { .. } | Origin::S3 { .. } | Origin::Object { .. } | Origin::Http { .. } => None,
         }
     }
 
@@ -168,6 +172,9 @@ impl Sources {
             match origin {
                 Origin::File { path } => self.0.roots.fetch(path, wanted, dest).await,
                 Origin::S3 { bucket, key } => Box::pin(self.0.buckets.fetch(bucket, key, wanted, dest)).await,
+                Origin::Object { account, url } => {
+                    Box::pin(self.0.objects.fetch(tenant, account, url, wanted, dest)).await
+                }
                 Origin::Http { url } => Box::pin(self.0.http.fetch(url, wanted, dest, peers)).await,
                 Origin::Channel { account, media } => {
                     Box::pin(self.0.accounts.fetch(account, Order { tenant, media, declared, wanted, dest }, peers))

@@ -98,8 +98,10 @@ impl Copy<'_> {
         let head = self.from.head(&object.key).await?;
         let (known, disposition) = head.map_or((None, None), |head| (head.content_type, head.content_disposition));
         let (guess, saved) = by_name(rest);
+        let name = rest.rsplit('/').next().unwrap_or(rest);
         let options = PutOptions {
-            content_disposition: if known.is_some() { disposition.as_deref() } else { saved },
+            storage_class: addressed.and_then(|_| self.to.tiers.class_of(name, got.size_bytes, None)),
+            content_disposition: if known.is_some() { disposition.as_deref() } else { saved.as_deref() },
             sha256: Some(&got.sha256),
             cache_control: rest.ends_with(keys::MANIFEST).then_some("private, no-cache"),
             ..PutOptions::of(known.as_deref().unwrap_or(guess))
@@ -120,7 +122,12 @@ fn below(prefix: &str) -> String {
 }
 
 /// MIME type and disposition of an object from a directory, which keeps neither. What is not known is saved, not shown.
-fn by_name(key: &str) -> (&'static str, Option<&'static str>) {
+fn by_name(key: &str) -> (&'static str, Option<String>) {
+    let named = |how: &str| {
+        let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+        let name: String = key.rsplit('/').next().unwrap_or(key).chars().filter(plain).collect();
+        Some(format!("{how}; filename=\"{name}\""))
+    };
     let extension = key.rsplit_once('.').map_or("", |(_, extension)| extension);
     let known = match extension {
         "json" => "application/json",
@@ -132,9 +139,9 @@ fn by_name(key: &str) -> (&'static str, Option<&'static str>) {
         "png" => "image/png",
         "webp" => "image/webp",
         "pdf" => "application/pdf",
-        _ => return ("application/octet-stream", Some("attachment")),
+        _ => return ("application/octet-stream", named("attachment")),
     };
-    (known, None)
+    (known, named("inline"))
 }
 
 #[cfg(test)]
@@ -174,7 +181,9 @@ mod tests {
 
     #[test]
     fn an_unknown_type_is_saved() {
-        assert_eq!(by_name("a/original.html"), ("application/octet-stream", Some("attachment")));
-        assert_eq!(by_name("a/audio.mp3"), ("audio/mpeg", None));
+        let of = |key: &str| by_name(key).1.expect("a disposition");
+        assert_eq!(by_name("a/original.html").0, "application/octet-stream");
+        assert_eq!(of("a/original.html"), "attachment; filename=\"original.html\"");
+        assert_eq!((by_name("a/audio.mp3").0, &*of("a/audio.mp3")), ("audio/mpeg", "inline; filename=\"audio.mp3\""));
     }
 }

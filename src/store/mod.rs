@@ -7,18 +7,22 @@
 #[cfg(feature = "azure")]
 mod azure;
 mod backend;
+#[cfg(feature = "catalog")]
+mod cdn;
 mod copy;
 mod digest;
 mod error;
 #[cfg(feature = "gcp")]
 mod gcs;
 pub mod keys;
+mod lifecycle;
 mod local;
 mod read;
 mod resolver;
 #[cfg(any(feature = "gcp", feature = "azure"))]
 mod rest;
 mod s3;
+mod tiers;
 mod types;
 
 use std::ops::Range;
@@ -32,6 +36,7 @@ pub use backend::{Account, Backend, ObjectReader};
 pub use copy::{Copied, Copy};
 pub use error::StoreError;
 pub use keys::Folder;
+pub use lifecycle::lifecycle;
 pub use types::{Cursor, Head, Link, LinkOptions, Listed, Page, Purged, PutOptions, SignedUrl, Stored, Version};
 
 #[cfg(feature = "media")]
@@ -39,6 +44,7 @@ pub(crate) use resolver::s3_account;
 
 use crate::config::Location;
 use local::Local;
+use tiers::Tiers;
 
 /// The most that [`Store::get`] and [`Store::get_range`] read into memory. Manifests are a thousandth of this.
 pub const MAX_GET_BYTES: u64 = 16 << 20;
@@ -59,6 +65,9 @@ fn changing(options: PutOptions<'_>) -> PutOptions<'_> {
 pub struct Store {
     backend: Arc<dyn Backend>,
     location: Arc<Location>,
+    tiers: Tiers,
+    #[cfg(feature = "catalog")]
+    signer: Option<Arc<dyn cdn::Signer>>,
 }
 
 impl Store {
@@ -70,13 +79,36 @@ impl Store {
     pub async fn connect(config: &crate::config::Store) -> Result<Self, StoreError> {
         let location = Location::parse(&config.url).map_err(|err| StoreError::Config(format!("store.url: {err}")))?;
         let backend = resolver::backend(&location, config).await?;
-        Ok(Self { backend, location: Arc::new(location) })
+        let tiers = Tiers::new(&location, config)?;
+        Ok(Self {
+            backend,
+            location: Arc::new(location),
+            tiers,
+            #[cfg(feature = "catalog")]
+            signer: None,
+        })
     }
 
     /// A store in a directory, which has to exist.
     pub fn local(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
-        Self { backend: Arc::new(Local::new(root.clone())), location: Arc::new(Location::Local { root }) }
+        let location = Arc::new(Location::Local { root: root.clone() });
+        Self {
+            backend: Arc::new(Local::new(root)),
+            location,
+            tiers: Tiers::default(),
+            #[cfg(feature = "catalog")]
+            signer: None,
+        }
+    }
+
+    /// The same store, whose links are those of `links.signer` where there is one: of a content delivery network before it.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] where the signer's key cannot be read.
+    #[cfg(feature = "catalog")]
+    pub fn with_links(self, links: &crate::config::Links) -> Result<Self, StoreError> {
+        Ok(Self { signer: cdn::signer(links)?, ..self })
     }
 
     /// Where it is.
@@ -126,7 +158,7 @@ impl Store {
     }
 
     /// Stores a file as `object` of a media, under a key that has the SHA-256 of its bytes in it. Where that key exists and
-    /// has these bytes, nothing is written.
+    /// has these bytes, nothing is written. Its storage class is that of `store.class`, where it is one that has it.
     ///
     /// # Errors
     /// As [`Store::put_file`].
@@ -137,6 +169,9 @@ impl Store {
         path: &Path,
         options: PutOptions<'_>,
     ) -> Result<Stored, StoreError> {
+        let size_bytes = tokio::fs::metadata(path).await.map_err(StoreError::Scratch)?.len();
+        let class = self.tiers.class_of(object, size_bytes, options.expires_at);
+        let options = PutOptions { storage_class: options.storage_class.or(class), ..options };
         self.backend.put_addressed(folder, object, path, options).await
     }
 
@@ -301,6 +336,10 @@ impl Store {
         keys::vet(key)?;
         if !(Duration::from_secs(1)..=MAX_LINK_LIFE).contains(&options.expires_in) {
             return Err(StoreError::invalid("sign a link", "its life must be 1 second to 7 days"));
+        }
+        #[cfg(feature = "catalog")]
+        if let Some(signer) = &self.signer {
+            return signer.sign(key, options, std::time::SystemTime::now()).map(Link::Signed);
         }
         self.backend.signed_url(key, options).await
     }

@@ -17,13 +17,25 @@ pub struct PutOptions<'a> {
     pub cache_control: Option<&'a str>,
     /// SHA-256 in lower-case hex, where the caller knows it: other bytes are then refused before they are stored.
     pub sha256: Option<&'a str>,
+    /// Storage class by the store's own name, where it is to be another one than that of every object. A directory has none.
+    pub storage_class: Option<&'a str>,
+    /// When the object is to be deleted, where that is known. Google Cloud Storage keeps it as `customTime`, for a rule of the
+    /// bucket; elsewhere it only decides whether a storage class is worth its minimum.
+    pub expires_at: Option<SystemTime>,
 }
 
 impl<'a> PutOptions<'a> {
     /// An object of this MIME type.
     #[must_use]
     pub const fn of(content_type: &'a str) -> Self {
-        Self { content_type, content_disposition: None, cache_control: None, sha256: None }
+        Self {
+            content_type,
+            content_disposition: None,
+            cache_control: None,
+            sha256: None,
+            storage_class: None,
+            expires_at: None,
+        }
     }
 }
 

@@ -11,9 +11,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::events::Peaks;
 use crate::profile::RawProfile;
-use crate::vocabulary::{Action, Damage, Kind, Loudness, Reason, Role, SandboxStatus, Stream};
+use crate::vocabulary::{Action, Damage, Kind, Loudness, Peaks, Reason, Role, SandboxStatus, Stream};
 
 pub use libav::{Component, Libav};
 pub use limits::{Limits, SandboxMode};

@@ -6,11 +6,10 @@ use ffmpeg_next as ff;
 
 use super::av;
 use crate::error::{Code, Fault};
-use crate::events::Peaks;
 use crate::profile::Profile;
 use crate::task::Limits;
 use crate::task::Produced;
-use crate::vocabulary::{Damage, Loudness};
+use crate::vocabulary::{Damage, Loudness, Peaks};
 
 /// The inputs of a job.
 pub(super) struct Job<'a> {

@@ -19,6 +19,8 @@ mod egress;
 mod examples;
 mod fairness;
 mod faults;
+#[cfg(feature = "gcp")]
+mod faulty_gcs;
 mod faulty_source;
 mod faulty_store;
 mod gateway;

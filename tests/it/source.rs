@@ -4,4 +4,5 @@ mod account;
 mod channel;
 mod file;
 mod http;
+mod objects;
 mod s3;

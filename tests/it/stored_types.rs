@@ -22,10 +22,10 @@ fn documents_that_browsers_run_are_stored_to_be_saved() {
     let worker = rig.worker();
     let picture = std::fs::read(fixture("photo-exif.jpg")).expect("a fixture");
     for (media_id, bytes, content_type, disposition) in [
-        ("page", HTML.as_bytes(), "text/html", "attachment"),
-        ("drawing", SVG.as_bytes(), "image/svg+xml", "attachment"),
-        ("feed", XML.as_bytes(), "text/xml", "attachment"),
-        ("photo", picture.as_slice(), "image/jpeg", "none"),
+        ("page", HTML.as_bytes(), "text/html", "attachment; filename=\"original.html\""),
+        ("drawing", SVG.as_bytes(), "image/svg+xml", "attachment; filename=\"original.svg\""),
+        ("feed", XML.as_bytes(), "text/xml", "attachment; filename=\"original.xml\""),
+        ("photo", picture.as_slice(), "image/jpeg", "inline; filename=\"original.jpg\""),
     ] {
         // Whatever its sender calls it.
         let file = rig.file(&format!("{media_id}.jpg"), bytes);
@@ -39,6 +39,9 @@ fn documents_that_browsers_run_are_stored_to_be_saved() {
         let head = reqwest::Client::new().head(&url).header("authorization", "AWS x:y").send();
         let head = block_on(head).expect("an answer");
         let header = |name: &str| head.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("none");
+        assert_eq!(header("cache-control"), "private, max-age=300", "{key}");
+        // The customer's name is in no header: keys, names and metadata show in lists and logs.
+        assert!(!format!("{:?}", head.headers()).contains("holiday"), "{key}");
         assert_eq!((header("content-type"), header("content-disposition")), (content_type, disposition), "{key}");
     }
     worker.stops();

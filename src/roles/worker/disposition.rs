@@ -5,14 +5,19 @@
 const SHOWN: [&str; 3] = ["text/plain", "application/json", "application/pdf"];
 const SHOWN_FAMILIES: [&str; 3] = ["audio/", "video/", "image/"];
 
-/// `Content-Disposition` for a type. Whatever is not known to be harmless is saved rather than shown: HTML, SVG, XHTML and
-/// XML run scripts with the rights of the address that they are opened from, and tomorrow's browsers may show more.
-pub(super) fn content_disposition_of(content_type: &str) -> Option<&'static str> {
+/// `Content-Disposition` (RFC 6266) for an object of this name and type. The name is the object's own, such as `original.pdf`: the
+/// customer's may be personal, and is told only where a link is signed.
+///
+/// Whatever is not known to be harmless is saved rather than shown: HTML, SVG, XHTML and XML run scripts with the rights of the
+/// address that they are opened from, and tomorrow's browsers may show more.
+pub(super) fn content_disposition_of(object: &str, content_type: &str) -> String {
     let content_type = content_type.to_ascii_lowercase();
     let family = SHOWN_FAMILIES.iter().any(|family| content_type.starts_with(family));
     // A picture in XML is a document with scripts: image/svg+xml.
     let shown = SHOWN.contains(&content_type.as_str()) || (family && !content_type.contains("xml"));
-    (!shown).then_some("attachment")
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let name: String = object.chars().filter(|c| plain(*c)).collect();
+    format!("{}; filename=\"{name}\"", if shown { "inline" } else { "attachment" })
 }
 
 #[cfg(test)]
@@ -35,10 +40,12 @@ mod tests {
             "application/zip",
             "text/x-unheard-of",
         ] {
-            assert_eq!(content_disposition_of(active), Some("attachment"), "{active}");
+            let given = content_disposition_of("original.bin", active);
+            assert_eq!(given, "attachment; filename=\"original.bin\"", "{active}");
         }
         for shown in ["audio/ogg", "video/quicktime", "image/heic", "text/plain", "application/pdf"] {
-            assert_eq!(content_disposition_of(shown), None, "{shown}");
+            let given = content_disposition_of("original.\"\r\nx", shown);
+            assert_eq!(given, "inline; filename=\"original.x\"", "{shown}");
         }
     }
 }

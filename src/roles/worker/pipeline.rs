@@ -288,8 +288,11 @@ impl Pipeline {
         fetched: &Fetched,
         report: &Report,
     ) -> Result<upload::StoredAssets, Failure> {
-        let keep_original = brief.profile.raw.keep_original;
-        let put = upload::put(&self.store, &brief.folder, scratch.path(), fetched, report, keep_original);
+        let terms = upload::Terms {
+            keep_original: brief.profile.raw.keep_original,
+            expires_at: brief.permit.expires_at.map(Into::into),
+        };
+        let put = upload::put(&self.store, &brief.folder, scratch.path(), fetched, report, terms);
         brief.within(Stage::Store, put).await
     }
 }

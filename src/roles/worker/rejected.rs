@@ -58,12 +58,14 @@ impl Pipeline {
     ) -> Result<RejectedOriginal, StoreError> {
         let container = recognised(scratch);
         let (mime_type, extension) = container.map_or(UNKNOWN, |row| (row.mime_type, row.extension));
+        let object = format!("original.{extension}");
+        let content_disposition = content_disposition_of(&object, mime_type);
         let options = PutOptions {
-            content_disposition: content_disposition_of(mime_type),
+            content_disposition: Some(&content_disposition),
             sha256: Some(&fetched.sha256),
+            expires_at: brief.permit.expires_at.map(Into::into),
             ..PutOptions::of(mime_type)
         };
-        let object = format!("original.{extension}");
         let stored = self.store().put_addressed(&brief.folder, &object, &scratch.join(INPUT), options).await?;
         let declared = brief.job.received.declared.clone().unwrap_or_default();
         Ok(RejectedOriginal {

@@ -1,6 +1,7 @@
 //! From files in the scratch directory to objects in the store. The child's report about them was checked in `vet`.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use futures_util::future::try_join_all;
 
@@ -19,6 +20,15 @@ pub(super) struct StoredAssets {
     pub(super) original_key: Option<String>,
 }
 
+/// How it is to be stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Whether the original is kept beside what was made of it.
+    pub(super) keep_original: bool,
+    /// When it is all to be deleted.
+    pub(super) expires_at: Option<SystemTime>,
+}
+
 /// Stores what was produced, and the original where it is wanted or is what people open.
 pub(super) async fn put(
     store: &Store,
@@ -26,9 +36,11 @@ pub(super) async fn put(
     scratch: &Path,
     fetched: &Fetched,
     report: &Report,
-    keep_original: bool,
+    terms: Terms,
 ) -> Result<StoredAssets, StoreError> {
-    let produced = report.produced.iter().map(|produced| put_one(store, folder, scratch, fetched, produced));
+    let Terms { keep_original, expires_at } = terms;
+    let put_one = |produced| put_one(store, folder, scratch, fetched, produced, expires_at);
+    let produced = report.produced.iter().map(put_one);
     let mut assets = try_join_all(produced).await?;
     // The same bytes are not stored twice.
     let mut original_key = report
@@ -40,7 +52,7 @@ pub(super) async fn put(
     let wanted = keep_original || report.action == Action::KeptOriginal;
     if original_key.is_none() && wanted {
         let original = original(report);
-        let asset = put_one(store, folder, scratch, fetched, &original).await?;
+        let asset = put_one(&original).await?;
         original_key = Some(asset.key.clone());
         assets.push(asset);
     }
@@ -53,10 +65,12 @@ async fn put_one(
     scratch: &Path,
     fetched: &Fetched,
     produced: &Produced,
+    expires_at: Option<SystemTime>,
 ) -> Result<Asset, StoreError> {
     let sha256 = (produced.file == INPUT).then_some(fetched.sha256.as_str());
-    let content_disposition = content_disposition_of(&produced.mime_type);
-    let options = PutOptions { content_disposition, sha256, ..PutOptions::of(&produced.mime_type) };
+    let content_disposition = content_disposition_of(&produced.object, &produced.mime_type);
+    let content_disposition = Some(content_disposition.as_str());
+    let options = PutOptions { content_disposition, sha256, expires_at, ..PutOptions::of(&produced.mime_type) };
     let stored = store.put_addressed(folder, &produced.object, &scratch.join(&produced.file), options).await?;
     Ok(Asset {
         role: produced.role,

@@ -47,7 +47,7 @@ impl Terms {
             ("x-ms-blob-content-type", content_type),
             ("x-ms-blob-content-disposition", options.content_disposition),
             ("x-ms-blob-cache-control", options.cache_control.or(self.cache_control.as_deref())),
-            ("x-ms-access-tier", self.tier.as_deref()),
+            ("x-ms-access-tier", options.storage_class.or(self.tier.as_deref())),
             ("x-ms-encryption-scope", self.encryption_scope.as_deref()),
             ("x-ms-tags", self.tags.as_deref()),
             ("x-ms-meta-sha256", Some(&*sha256)),
@@ -98,6 +98,11 @@ mod tests {
         ] {
             assert_eq!(header(&ask.headers, name), Some(value));
         }
+        let url = url::Url::parse("https://acme.blob.core.windows.net/c/k").expect("a URL");
+        let tiered = PutOptions { storage_class: Some("Cold"), ..options };
+        let ask =
+            terms.add_to(Ask::new(Method::PUT, url), &Digests::of_bytes(b"hello world"), tiered).expect("headers");
+        assert_eq!(header(&ask.headers, "x-ms-access-tier"), Some("Cold"));
         config.metadata = [("made-by".to_owned(), "x".to_owned())].into();
         assert!(Terms::new(&config).is_err(), "no hyphen");
     }

@@ -48,12 +48,15 @@ impl Terms {
         let more = [
             ("contentDisposition", options.content_disposition),
             ("cacheControl", options.cache_control.or(self.cache_control.as_deref())),
-            ("storageClass", self.storage_class.as_deref()),
+            ("storageClass", options.storage_class.or(self.storage_class.as_deref())),
         ];
         for (name, value) in more {
             if let Some(value) = value {
                 resource[name] = value.into();
             }
+        }
+        if let Some(at) = options.expires_at.and_then(|at| Timestamp::try_from(at).ok()) {
+            resource["customTime"] = at.to_string().into();
         }
         resource
     }
@@ -165,6 +168,13 @@ mod tests {
             "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "metadata": { "team": "crm", "sha256": sha256 },
         });
         assert_eq!(resource, expected);
+        let expires_at = Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000));
+        let tiered = PutOptions { storage_class: Some("COLDLINE"), expires_at, ..options };
+        let resource = terms.resource("a/b", &Digests::of_bytes(b"hello world"), tiered);
+        assert_eq!(
+            (&resource["storageClass"], &resource["customTime"]),
+            (&json!("COLDLINE"), &json!("2027-01-15T08:00:00Z"))
+        );
         config.tags = [("a".to_owned(), "b".to_owned())].into();
         assert!(Terms::new(&config).is_err(), "there are no tags");
     }

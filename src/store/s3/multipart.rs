@@ -221,7 +221,7 @@ impl Inner {
             .set_cache_control(options.cache_control.map(str::to_owned).or_else(|| terms.cache_control.clone()))
             .set_server_side_encryption(terms.sse.clone())
             .set_ssekms_key_id(terms.kms_key_id.clone())
-            .set_storage_class(terms.storage_class.clone())
+            .set_storage_class(terms.class(options))
             .set_tagging(terms.tagging.clone())
             .set_metadata(terms.metadata.clone());
         if terms.checksums == Checksums::Sha256 {

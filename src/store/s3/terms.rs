@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::PutOptions;
+
 /// The value of `store.checksums` for servers that refuse or ignore SHA-256.
 pub(super) const WHEN_REQUIRED: &str = "when-required";
 /// The `x-amz-tagging` header has the form of a query string.
@@ -50,6 +52,11 @@ impl UploadTerms {
             checksums: if config.checksums == WHEN_REQUIRED { Checksums::Md5 } else { Checksums::Sha256 },
             multipart_bytes: config.multipart_bytes,
         }
+    }
+
+    /// The class of an object: its own, or that of every object.
+    pub(super) fn class(&self, options: PutOptions<'_>) -> Option<StorageClass> {
+        options.storage_class.map(StorageClass::from).or_else(|| self.storage_class.clone())
     }
 }
 

@@ -129,7 +129,7 @@ impl Inner {
             .body(body.stream(part).await?)
             .set_server_side_encryption(terms.sse.clone())
             .set_ssekms_key_id(terms.kms_key_id.clone())
-            .set_storage_class(terms.storage_class.clone())
+            .set_storage_class(terms.class(options))
             .set_tagging(terms.tagging.clone())
             .set_metadata(terms.metadata.clone())
             .set_if_none_match((condition == Condition::IsNew).then(|| "*".to_owned()))

@@ -3,9 +3,9 @@
 use ffmpeg_next as ff;
 
 use crate::error::Fault;
-use crate::events::Peaks;
 use crate::profile::WaveformProfile;
 use crate::transcode::av;
+use crate::vocabulary::Peaks;
 
 /// Collects the minimum and the maximum of each interval of samples.
 pub(in crate::transcode) struct PeakMeter {

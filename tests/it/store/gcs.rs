@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::contract::noise;
+use super::terms::classes;
 use crate::support::cmd::Dir;
 use crate::support::faults::{broken_as, transient_as};
 use crate::support::gate::{ACCESS_DENIED, Act, Gate, INTERNAL_ERROR, SLOW_DOWN, Seen};
@@ -189,6 +190,27 @@ async fn an_upload_that_fails_or_is_given_up_is_cancelled() {
     }
     world.store.wait_for_aborts().await;
     assert_eq!((world.cancelled(), world.count("PUT")), (1, 1), "{:?}", world.gate.log());
+}
+
+#[tokio::test]
+async fn large_originals_and_playbacks_have_a_class_and_all_have_their_time() {
+    // The first emulator forgets the class of a resumable upload; the second one keeps it.
+    for (gcs, most) in [(Gcs::fake_gcs_server().await, 1 << 20), (Gcs::gcp_storage_emulator().await, usize::MAX)] {
+        let Some(gcs) = gcs else { return };
+        let dir = Dir::new();
+        let mut config = gcs.store_config();
+        config.class = "rare".to_owned();
+        let store = Store::connect(&config).await.expect("a store");
+        let expires_at = Some(std::time::SystemTime::now() + Duration::from_secs(100 * 24 * 3600));
+        for (name, size, class) in classes("COLDLINE", "STANDARD").into_iter().filter(|(_, size, _)| *size <= most) {
+            let options = PutOptions { expires_at, ..PutOptions::of("video/mp4") };
+            let file = dir.write("f", noise(size));
+            let stored = store.put_addressed(&store.folder("acme", "1"), name, &file, options).await.expect("stored");
+            let resource = gcs.resource(&stored.key).await;
+            assert_eq!(resource["storageClass"].as_str().unwrap_or("STANDARD"), class, "{name}: {resource}");
+            assert!(resource["customTime"].as_str().is_some_and(|at| at.starts_with("20")), "{name}: {resource}");
+        }
+    }
 }
 
 #[tokio::test]

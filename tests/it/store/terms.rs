@@ -43,6 +43,71 @@ async fn every_object_has_its_terms() {
     }
 }
 
+/// Names, sizes and classes that objects are to have with `store.class = "rare"`, by what the store calls it.
+pub(super) fn classes(rare: &'static str, usual: &'static str) -> Vec<(&'static str, usize, &'static str)> {
+    vec![
+        ("original.ogg", 200 << 10, rare),
+        ("audio.mp3", 128 << 10, rare),
+        ("video.mp4", 6 << 20, rare),
+        ("audio.mp3", (128 << 10) - 1, usual),
+        ("peaks.json", 200 << 10, usual),
+        ("waveform.png", 200 << 10, usual),
+        ("thumbnail.jpg", 200 << 10, usual),
+    ]
+}
+
+#[tokio::test]
+async fn large_originals_and_playbacks_have_a_class_and_nothing_else_has() {
+    for server in [S3::moto().await, S3::seaweed().await] {
+        let Some(s3) = server else { return };
+        let dir = Dir::new();
+        let mut config = s3.store_config();
+        config.class = "rare".to_owned();
+        let store = Store::connect(&config).await.expect("a store");
+        let folder = store.folder("acme", "1");
+        for (name, size, class) in classes("GLACIER_IR", "none") {
+            let file = dir.write("f", noise(size));
+            let key = store.put_addressed(&folder, name, &file, PutOptions::of("video/mp4")).await.expect("stored").key;
+            assert_eq!(s3.class(&key).await.as_deref().unwrap_or("none"), class, "{name} of {size} bytes");
+        }
+        let manifest = folder.manifest();
+        assert!(
+            store
+                .put_new(&manifest, noise(200 << 10).into(), PutOptions::of("application/json"))
+                .await
+                .expect("stored")
+        );
+        assert_eq!(s3.class(&manifest).await, None);
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_soon_has_no_class() {
+    let Some(s3) = S3::moto().await else { return };
+    let dir = Dir::new();
+    let mut config = s3.store_config();
+    config.class = "infrequent".to_owned();
+    let store = Store::connect(&config).await.expect("a store");
+    for (id, days, class) in [("1", 29, None), ("2", 31, Some("STANDARD_IA"))] {
+        let expires_at = Some(std::time::SystemTime::now() + std::time::Duration::from_secs(days * 24 * 3600));
+        let options = PutOptions { expires_at, ..PutOptions::of("audio/mpeg") };
+        let file = dir.write("f", noise(200 << 10));
+        let stored = store.put_addressed(&store.folder("acme", id), "audio.mp3", &file, options).await.expect("stored");
+        assert_eq!(s3.class(&stored.key).await.as_deref(), class, "{days} days");
+    }
+}
+
+#[tokio::test]
+async fn the_rules_that_are_printed_are_taken_by_a_server() {
+    let Some(s3) = S3::moto().await else { return };
+    let dir = Dir::new();
+    let print = |url: &str| dir.run(["store", "lifecycle", "--print", "--set", &format!("store.url={url}")]);
+    let printed = print("s3://media/assets").exits(0).stdout;
+    let rules = s3.rules_after(&printed).await;
+    assert_eq!(rules, ["mediamill-uploads", "mediamill-versions"]);
+    print("file:///somewhere").exits(2);
+}
+
 #[tokio::test]
 async fn what_is_to_be_saved_says_so_however_it_is_put() {
     let Some(s3) = S3::moto().await else { return };

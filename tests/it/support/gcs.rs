@@ -86,6 +86,11 @@ impl Gcs {
         env_at(&self.endpoint)
     }
 
+    /// As the environment of the program, at another address: through a proxy.
+    pub fn env_at(&self, endpoint: &str) -> Vec<(String, String)> {
+        env_at(endpoint)
+    }
+
     /// As a store's configuration, with timeouts for tests.
     pub fn store_config(&self) -> config::Store {
         self.store_config_at(&self.endpoint)

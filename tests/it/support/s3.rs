@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use aws_sdk_s3::types::{
+    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus,
+    LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, NoncurrentVersionExpiration, VersioningConfiguration,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use mediamill::config::{self, load};
@@ -199,6 +202,44 @@ impl S3 {
         assert_ne!(listed.is_truncated(), Some(true));
         let versions = listed.versions().iter().filter(|version| version.key() == Some(key));
         (versions.count(), listed.delete_markers().iter().filter(|marker| marker.key() == Some(key)).count())
+    }
+
+    /// The storage class of an object; nothing where it is the usual one.
+    pub async fn class(&self, key: &str) -> Option<String> {
+        let head = self.client().head_object().bucket(BUCKET).key(key).send().await.expect("an object");
+        let class = head.storage_class().map(|class| class.as_str().to_owned());
+        class.filter(|class| class != "STANDARD")
+    }
+
+    /// The ids of the rules that the bucket has after it was given these, in the form that the vendor's tool takes.
+    pub async fn rules_after(&self, printed: &str) -> Vec<String> {
+        let rules: serde_json::Value = serde_json::from_str(printed).expect("JSON");
+        let rule = |rule: &serde_json::Value| {
+            let number = |value: &serde_json::Value| value.as_i64().and_then(|days| i32::try_from(days).ok());
+            let prefix = rule["Filter"]["Prefix"].as_str().expect("a prefix");
+            let uploads = number(&rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"])
+                .map(|days| AbortIncompleteMultipartUpload::builder().days_after_initiation(days).build());
+            let versions = number(&rule["NoncurrentVersionExpiration"]["NoncurrentDays"])
+                .map(|days| NoncurrentVersionExpiration::builder().noncurrent_days(days).build());
+            let marks = rule["Expiration"]["ExpiredObjectDeleteMarker"]
+                .as_bool()
+                .map(|on| LifecycleExpiration::builder().expired_object_delete_marker(on).build());
+            LifecycleRule::builder()
+                .id(rule["ID"].as_str().expect("an id"))
+                .status(ExpirationStatus::from(rule["Status"].as_str().expect("a status")))
+                .filter(LifecycleRuleFilter::builder().prefix(prefix).build())
+                .set_abort_incomplete_multipart_upload(uploads)
+                .set_noncurrent_version_expiration(versions)
+                .set_expiration(marks)
+                .build()
+                .expect("a rule")
+        };
+        let all = rules["Rules"].as_array().expect("rules").iter().map(rule).collect();
+        let all = BucketLifecycleConfiguration::builder().set_rules(Some(all)).build().expect("rules");
+        let put = self.client().put_bucket_lifecycle_configuration().bucket(BUCKET).lifecycle_configuration(all);
+        put.send().await.expect("rules that the server takes");
+        let got = self.client().get_bucket_lifecycle_configuration().bucket(BUCKET).send().await.expect("rules");
+        got.rules().iter().filter_map(|rule| rule.id().map(str::to_owned)).collect()
     }
 
     /// A client that is not ours.

@@ -25,6 +25,7 @@ use crate::roles::catalog::access::Action;
 use crate::roles::catalog::index::Row;
 use crate::roles::catalog::{Object, objects};
 use crate::store::{Link, LinkOptions, MAX_LINK_LIFE, ObjectReader, SignedUrl};
+use crate::vocabulary::Role;
 
 /// How a file is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,7 +61,14 @@ impl Api {
         let not_found = Refusal::of(Code::CatalogNotFound);
         let role = role_of_object(name).ok_or_else(|| not_found.clone())?;
         expect(caller.may_with(Action::View, &row, Some(role)))?;
-        let object = objects(&row.data).into_iter().find(|object| object.role == role).ok_or(not_found)?;
+        let object = objects(&row.data).into_iter().find(|object| object.role == role);
+        if let Some(peaks) = row.data.get("peaks").filter(|_| role == Role::Peaks && object.is_none()) {
+            let mut response = json(StatusCode::OK, peaks)?;
+            put(response.headers_mut(), CACHE_CONTROL, "private, no-cache");
+            allow_origins(response.headers_mut());
+            return Ok(response);
+        }
+        let object = object.ok_or(not_found)?;
         let way = Way::of(request);
         let header = header_of(&row, &object, way);
         if !way.is_streamed && self.0.store_origin.is_some() {
@@ -141,7 +149,7 @@ fn body(reader: Box<dyn ObjectReader>) -> Body {
 fn header_of(row: &Row, object: &Object, way: Way) -> String {
     let own = object_name(object.role, &object.key);
     let name = match &row.file_name {
-        Some(name) if object.role == crate::vocabulary::Role::Original => name.clone(),
+        Some(name) if object.role == Role::Original => name.clone(),
         // Under the customer's name, with the extension that it has now.
         Some(name) => {
             let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
