@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Serialize;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::config::Privacy;
@@ -32,18 +32,6 @@ pub(super) struct PurgeHook {
     egress: Egress,
     url: String,
     credential: Option<Credential>,
-}
-
-/// What is posted.
-#[derive(Debug, Serialize)]
-struct Purge<'a> {
-    /// The same whenever it is posted again.
-    id: String,
-    tenant: &'a str,
-    /// The number of the erasure's certificate.
-    certificate: &'a str,
-    /// Each covers everything that a media had.
-    paths: Vec<String>,
 }
 
 impl PurgeHook {
@@ -75,16 +63,17 @@ impl PurgeHook {
         for (n, media) in media.chunks(AT_ONCE).enumerate() {
             let path =
                 |media_id: &&str| format!("/{}*", utf8_percent_encode(&store.folder(tenant, media_id).prefix(), PATH));
-            let paths = media.iter().map(path).collect();
-            let purge = Purge { id: format!("{certificate}-{n}"), tenant, certificate, paths };
-            let body = serde_json::to_vec(&purge).map_err(|error| error.to_string())?;
-            self.post(body).await?;
+            let paths: Vec<String> = media.iter().map(path).collect();
+            // The same id whenever it is posted again. Each path covers everything that a media had.
+            let id = format!("{certificate}-{n}");
+            let body = json!({ "id": id, "tenant": tenant, "certificate": certificate, "paths": paths });
+            self.post(&body).await?;
         }
         Ok(())
     }
 
-    async fn post(&self, body: Vec<u8>) -> Result<(), String> {
-        let request = Request::new(Method::Post, &self.url).timeout(TIMEOUT).body(body);
+    async fn post(&self, body: &Value) -> Result<(), String> {
+        let request = Request::new(Method::Post, &self.url).timeout(TIMEOUT).body(body.to_string());
         let mut request = request.header("content-type", "application/json").map_err(|error| error.to_string())?;
         if let Some(credential) = &self.credential {
             request = request.credential(credential.clone());
