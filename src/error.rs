@@ -81,6 +81,7 @@ codes! {
     PrivacyErased = "privacy.erased", "the media was erased, or an erasure covers whoever sent it: nothing is stored";
     PrivacyDenied = "privacy.denied", "consent to storing media is denied or withdrawn: nothing is fetched or stored";
     PrivacyNoConsent = "privacy.no-consent", "the tenant requires consent to storing media, and none is known: nothing is fetched";
+    PrivacyPurge = "privacy.purge", "the service of privacy.purge_url has not taken what was erased; the erasure is not finished and is tried again";
     BrokerUnroutable = "broker.unroutable", "no queue is bound for the outcome event";
     BrokerUnavailable = "broker.unavailable", "the broker could not be reached or did not confirm";
     DatabaseUnavailable = "database.unavailable", "the database of a role could not be reached or cannot take more now";

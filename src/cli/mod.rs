@@ -264,6 +264,7 @@ impl From<ConductError> for CliError {
             ConductError::Store(error) => Self::Store(error),
             ConductError::Broker(error) => Self::Broker(error),
             ConductError::Untold => Self::Io(io::Error::new(io::ErrorKind::TimedOut, error.to_string())),
+            ConductError::Cached(_) => Self::Io(io::Error::other(error.to_string())),
         }
     }
 }

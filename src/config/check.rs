@@ -339,6 +339,9 @@ mod tests {
             &[("privacy.retention_days", "99999")],
             &[("privacy.cache_s", "9999")],
             &[("privacy.audit_name", "a b")],
+            &[("privacy.purge_url", "http://cache.example/purge")],
+            &[("privacy.purge_url", "https://u:p@cache.example/purge")],
+            &[("privacy.purge_token", "secret")],
             &[("tenants.a.consent_purposes", "anything")],
             &[("tenants.a.retention_days", "99999")],
         ];

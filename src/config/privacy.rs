@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::http_url::is_bare_http;
 use crate::secrets::Secret;
 
 /// Whether media may be stored of whom no decision is known.
@@ -32,6 +33,9 @@ pub struct Privacy {
     pub sweep_s: u64,
     pub audit_key: Secret,
     pub audit_name: String,
+    pub purge_url: String,
+    pub purge_token: Secret,
+    pub purge_allow_private: bool,
 }
 
 /// `[tenants.<name>]`
@@ -84,6 +88,13 @@ impl Privacy {
         let name = &self.audit_name;
         let name_ok = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic() && c != '+');
         expect(name_ok, "audit_name", "must be printable ASCII without spaces and plus signs".to_owned());
+        let url = &self.purge_url;
+        let url_ok = url.is_empty() || (is_bare_http(url) && (self.purge_allow_private || url.starts_with("https://")));
+        let problem =
+            "must be an https:// URL without password and query (http:// with privacy.purge_allow_private), or empty";
+        expect(url_ok, "purge_url", problem.to_owned());
+        let alone = url.is_empty() && !self.purge_token.is_empty();
+        expect(!alone, "purge_token", "is for privacy.purge_url, which is empty".to_owned());
         problems
     }
 }

@@ -65,6 +65,7 @@ impl Config {
             ("privacy.key", &self.privacy.key),
             ("privacy.key_previous", &self.privacy.key_previous),
             ("privacy.audit_key", &self.privacy.audit_key),
+            ("privacy.purge_token", &self.privacy.purge_token),
             ("store.gcs_credentials", &self.store.gcs_credentials),
             ("store.azure_key", &self.store.azure_key),
             ("store.azure_sas", &self.store.azure_sas),

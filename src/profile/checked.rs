@@ -185,8 +185,7 @@ impl Profile {
             "waveform.peaks",
             "is neither \"inline\" nor \"object\"",
         );
-        let most = if inline { MAX_INLINE_PEAKS } else { 1_000_000 };
-        checks.range(raw.waveform.max_peaks, 16..=most, "waveform.max_peaks");
+        checks.range(raw.waveform.max_peaks, 16..=1_000_000, "waveform.max_peaks");
         if checks.0.is_empty() { Ok(build(raw)) } else { Err(checks.0) }
     }
 }
@@ -238,7 +237,11 @@ fn build(raw: &RawProfile) -> Profile {
             width: raw.waveform.width,
             height: raw.waveform.height,
             peaks_per_second: raw.waveform.peaks_per_second,
-            max_peaks: raw.waveform.max_peaks,
+            max_peaks: match raw.waveform.peaks.as_str() {
+                // A profile of before they were inline may ask for more.
+                "inline" => raw.waveform.max_peaks.min(MAX_INLINE_PEAKS),
+                _ => raw.waveform.max_peaks,
+            },
         },
     }
 }

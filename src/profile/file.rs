@@ -164,7 +164,7 @@ pub struct RawWaveform {
     /// Pairs of peaks for each second of sound. A longer sound has fewer for each second, so that it has at most
     /// `max_peaks`.
     pub peaks_per_second: u32,
-    /// Most pairs of peaks of a sound; at most 4,000 where they are inline.
+    /// Most pairs of peaks of a sound; where they are inline, at most 4,000 whatever stands here.
     pub max_peaks: u32,
 }
 

@@ -13,6 +13,8 @@ use crate::privacy::audit::{Action, AuditLog, Entry, NoteError};
 use crate::privacy::{Certificate, ContactKey, Eraser, Erasure, Request, Scan, residue};
 use crate::store::{Store, StoreError};
 
+use super::purge::PurgeHook;
+
 /// How long the broker may take to confirm that others are told of one media.
 const TELL: Duration = Duration::from_secs(30);
 /// How long an erasure may have been begun before somebody else finishes it.
@@ -30,6 +32,9 @@ pub enum ConductError {
     /// The broker takes nothing.
     #[error("the broker does not confirm that others are told of an erasure")]
     Untold,
+    /// The service of `privacy.purge_url`.
+    #[error("what was erased may still be in the content delivery network: privacy.purge_url: {0}")]
+    Cached(String),
 }
 
 impl From<ConductError> for Fault {
@@ -38,6 +43,7 @@ impl From<ConductError> for Fault {
             ConductError::Store(error) => error.into(),
             ConductError::Broker(error) => error.into(),
             ConductError::Untold => Self::transient(Code::BrokerUnavailable, error.to_string()),
+            ConductError::Cached(_) => Self::transient(Code::PrivacyPurge, error.to_string()),
         }
     }
 }
@@ -51,6 +57,7 @@ pub struct Conduct {
     config: Config,
     publisher: Option<(Publisher, Topology)>,
     log: Option<AuditLog>,
+    purge: Option<PurgeHook>,
     actor: String,
 }
 
@@ -70,6 +77,7 @@ impl Conduct {
             scan: Scan::new(store.clone(), ContactKey::new(&config.privacy)),
             store: store.clone(),
             log: AuditLog::new(&config.privacy, store)?,
+            purge: PurgeHook::new(&config.privacy),
             config: config.clone(),
             publisher,
             actor: actor.to_owned(),
@@ -113,7 +121,7 @@ impl Conduct {
         Ok(Some(erasure))
     }
 
-    /// Finds and erases the media, and tells others. The tombstones are in the store when this returns. What is left is
+    /// Finds and erases the media, has caches forget them, and tells others. The tombstones are in the store when this returns. What is left is
     /// [`Conduct::certify`].
     ///
     /// # Errors
@@ -122,6 +130,13 @@ impl Conduct {
         self.eraser.plan(erasure, &self.scan).await?;
         let residues = residue::residues(&self.config, Timestamp::now());
         let done = self.eraser.carry_out(erasure, &residues).await?;
+        if let Some(purge) = &self.purge {
+            // Nothing can come into a cache again: the objects are gone.
+            let media: Vec<&str> =
+                done.tombstones.iter().map(|tombstone| tombstone.erased().media_id.as_str()).collect();
+            let whose = (erasure.tenant.as_str(), erasure.number.as_str());
+            purge.forget(&self.store, whose, &media).await.map_err(ConductError::Cached)?;
+        }
         for tombstone in &done.tombstones {
             self.tell(tombstone).await?;
         }

@@ -2,10 +2,12 @@
 //!
 //! `role` takes the events, `act` does what they say, `conduct` takes an erasure from its beginning to its certificate, and `sweep`
 //! removes what is overdue and what nobody names. `subject` says what is held of a person, and `export` makes a copy of it.
+//! `purge` has a content delivery network forget what was erased.
 
 mod act;
 mod conduct;
 mod export;
+mod purge;
 mod role;
 mod subject;
 mod sweep;

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 mod consent;
 mod office;
 mod proof;
+mod purge;
 mod resurrection;
 pub(crate) mod steps;
 pub(crate) mod world;
