@@ -3,5 +3,6 @@
 mod deliveries;
 mod fakes;
 mod refusals;
+mod replicas;
 mod trial;
 mod vendors;
