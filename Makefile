@@ -1,4 +1,4 @@
-.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke demo erase-proof faults fuzz journey journey-faults parity savings sbom soak store-copy store-live test test-debian-13 upgrade webhook-faults
+.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke crm-kills deliver-isolation demo erase-proof faults fuzz journey journey-faults parity savings sbom soak store-copy store-live test test-debian-13 upgrade webhook-faults
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -110,6 +110,18 @@ catalog-scale:
 # The fault tests in their long form, JOBS jobs a fault, and the table of what came of them.
 faults:
 	@JOBS=$(or $(JOBS),2000) scripts/faults.sh
+
+# KILLS kills of `deliver` for each CRM, at every call and once a delivery is in the ledger, with each event three times more; then two
+# replicas, one killed. Prints what the CRM has afterwards, a row each: a note and a file for each media, no mail to a customer.
+crm-kills:
+	@scripts/install.sh test
+	@KILLS=$(or $(KILLS),200) scripts/crm-kills.sh
+
+# Time from the broker to a webhook over SAMPLES events, idle and beside two dead destinations by turns. Fails where median or 95th
+# percentile is more than 1.2 times that of idle.
+deliver-isolation:
+	@scripts/install.sh test
+	@SAMPLES=$(or $(SAMPLES),500) REQUIRE_SERVICES=1 cargo test --quiet --locked --test it deliver::isolation -- --ignored --nocapture
 
 # Three RabbitMQ nodes: JOBS jobs while the node that leads the work queues is killed and comes back. Nothing is lost, and
 # what it took to recover is printed. Without RabbitMQ it says so and fails.

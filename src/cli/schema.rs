@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::CliError;
 use crate::events::{
-    CONSENT_KEY, CONSENT_TYPE, Consent, EDITED_TYPE, ERASE_KEY, ERASE_TYPE, ERASED_KEY, ERASED_TYPE, Edited, Erase,
-    Erased, FAILED_TYPE, Failed, HOLD_KEY, HOLD_TYPE, Hold, Kind, NORMALIZED_TYPE, Normalized, RECEIVED_TYPE,
-    REJECTED_TYPE, REVOKED_TYPE, Received, Rejected, Revoked, TRANSCRIBED_KEY, TRANSCRIBED_TYPE, Transcribed,
+    ALERT_KEY, ALERT_TYPE, Alert, CONSENT_KEY, CONSENT_TYPE, Consent, EDITED_TYPE, ERASE_KEY, ERASE_TYPE, ERASED_KEY,
+    ERASED_TYPE, Edited, Erase, Erased, FAILED_TYPE, Failed, HOLD_KEY, HOLD_TYPE, Hold, Kind, NORMALIZED_TYPE,
+    Normalized, RECEIVED_TYPE, REJECTED_TYPE, REVOKED_TYPE, Received, Rejected, Revoked, TRANSCRIBED_KEY,
+    TRANSCRIBED_TYPE, Transcribed,
 };
 
 /// Media type of every message.
@@ -53,6 +54,8 @@ enum Document {
     Erase,
     /// JSON Schema of the event: something must not be deleted, or may be again
     Hold,
+    /// JSON Schema of the event: an operator is needed
+    Alert,
     /// All of them, with exchange and routing keys, as AsyncAPI 3
     Asyncapi,
 }
@@ -71,6 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CliError> {
         Document::Consent => standalone(Message::Consent),
         Document::Erase => standalone(Message::Erase),
         Document::Hold => standalone(Message::Hold),
+        Document::Alert => standalone(Message::Alert),
     };
     writeln!(io::stdout().lock(), "{document:#}")?;
     Ok(ExitCode::SUCCESS)
@@ -89,10 +93,11 @@ enum Message {
     Consent,
     Erase,
     Hold,
+    Alert,
 }
 
 impl Message {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Received,
         Self::Normalized,
         Self::Rejected,
@@ -104,6 +109,7 @@ impl Message {
         Self::Consent,
         Self::Erase,
         Self::Hold,
+        Self::Alert,
     ];
 
     /// Whether others write it and mediamill reads it.
@@ -124,6 +130,7 @@ impl Message {
             Self::Consent => "consent",
             Self::Erase => "erase",
             Self::Hold => "hold",
+            Self::Alert => "alert",
         }
     }
 
@@ -140,6 +147,7 @@ impl Message {
             Self::Consent => CONSENT_TYPE,
             Self::Erase => ERASE_TYPE,
             Self::Hold => HOLD_TYPE,
+            Self::Alert => ALERT_TYPE,
         }
     }
 
@@ -156,6 +164,7 @@ impl Message {
             Self::Consent => "A person has decided about purposes.",
             Self::Erase => "Delete for certain, and prove it.",
             Self::Hold => "Something must not be deleted, or may be again.",
+            Self::Alert => "An operator is needed: a destination was stopped.",
         }
     }
 
@@ -173,6 +182,7 @@ impl Message {
             Self::Consent => CONSENT_KEY,
             Self::Erase => ERASE_KEY,
             Self::Hold => HOLD_KEY,
+            Self::Alert => ALERT_KEY,
         }
     }
 
@@ -190,6 +200,7 @@ impl Message {
             Self::Consent => generator.subschema_for::<Consent>(),
             Self::Erase => generator.subschema_for::<Erase>(),
             Self::Hold => generator.subschema_for::<Hold>(),
+            Self::Alert => generator.subschema_for::<Alert>(),
         }
     }
 
@@ -229,7 +240,7 @@ fn envelope(event_type: &str, data: &Schema) -> Map<String, Value> {
             "id": text("Unique together with `source`; the same in every repetition."),
             "source": text("Who says it: a URI reference."),
             "type": { "const": event_type },
-            "subject": text("`<tenant>/<media_id>` in outcome events."),
+            "subject": text("`<tenant>/<media_id>` in outcome events; the destination in alerts."),
             "time": { "type": "string", "format": "date-time" },
             "datacontenttype": { "const": "application/json" },
             "traceparent": text("W3C Trace Context, taken over into the outcome."),
@@ -270,7 +281,7 @@ fn asyncapi() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Seen from mediamill: the worker receives *media received* and sends the outcomes. What is *edited* and *revoked* \
                             comes from the gateway, or from whoever else receives the channel's webhooks. The catalogue receives what \
-                            is *transcribed*, *consent*, *erase* and *hold*, and sends *erased*.",
+                            is *transcribed*, *consent*, *erase* and *hold*, and sends *erased*. The deliverer sends an *alert*.",
         },
         "defaultContentType": CLOUD_EVENT,
         "channels": channels,
@@ -362,7 +373,7 @@ mod tests {
     fn the_asyncapi_document_is_complete_in_itself() {
         let document = asyncapi();
         assert_references_resolve(&document);
-        assert_eq!(document["channels"].as_object().map(Map::len), Some(11));
+        assert_eq!(document["channels"].as_object().map(Map::len), Some(12));
         assert_eq!(document["operations"]["received"]["action"], "receive");
         assert_eq!(document["operations"]["normalized"]["action"], "send");
     }

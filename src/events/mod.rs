@@ -3,6 +3,7 @@
 //! Fields are only ever added within a version. Unknown fields of an incoming event are ignored, except below
 //! `message` and `context`, where they are echoed back.
 
+mod alert;
 mod envelope;
 mod glance;
 mod ids;
@@ -19,6 +20,7 @@ mod tombstone;
 mod trace;
 mod transcript;
 
+pub use alert::Alert;
 pub use envelope::{EnvelopeError, Event, Headers, STRUCTURED};
 pub use ids::{outcome_id, received_id, update_id};
 pub use manifest::{MAX_REVISIONS, Manifest, ManifestError, StoredOutcome};
@@ -61,6 +63,10 @@ pub const CONSENT_TYPE: &str = "mediamill.privacy.consent.v1";
 pub const ERASE_TYPE: &str = "mediamill.privacy.erase.v1";
 /// `type` of the event: something must not be deleted, or may be again.
 pub const HOLD_TYPE: &str = "mediamill.privacy.hold.v1";
+/// `type` of the event: an operator is needed.
+pub const ALERT_TYPE: &str = "mediamill.alert.v1";
+/// Routing key of [`ALERT_TYPE`].
+pub const ALERT_KEY: &str = "alert";
 /// Routing key of [`ERASED_TYPE`].
 pub const ERASED_KEY: &str = "media.erased";
 /// Routing key of [`TRANSCRIBED_TYPE`].

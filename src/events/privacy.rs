@@ -140,6 +140,9 @@ pub struct Residue {
     /// When it is gone at the latest (RFC 3339), where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// Where it is: the name of a destination of `deliver`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
 }
 
 /// The data of a *media erased* event: nothing of this media is stored any more. For caches, CRMs and whoever has a copy.

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use super::find::Find;
 use super::{
     Certificate, ContactHash, ContactKey, Erasure, ErasureMark, Place, PlannedMedia, Record, Records, RefusedMedia,
-    Request, Selector, SelectorError, Sender, Wiped, wipe,
+    Request, Selector, SelectorError, Sender, Wiped, residue, wipe,
 };
 use crate::config::Config;
 use crate::events::{Erase, Erased, Residue, Tombstone};
@@ -224,6 +224,8 @@ impl Eraser {
         let key = self.certificate_key(&certificate.tenant, &certificate.number);
         // The first one stays: a second run of the same erasure found less to remove.
         self.store.put_new(&key, json(&certificate)?, OPTIONS).await?;
+        // What destinations have told before there was a certificate.
+        residue::join(&self.store, &certificate.tenant, &certificate.number).await?;
         self.store.delete_all_versions(&erasure_key).await?;
         Ok(certificate)
     }

@@ -10,6 +10,7 @@
 //! | `media/<tenant>/<media_id>.json` | a [`Record`] of a media: its tombstone, its holds |
 //! | `erasures/<number>.json` | an [`Erasure`] that was begun |
 //! | `certificates/<tenant>/<number>.json` | the [`Certificate`] of one that is done |
+//! | `certificates/<tenant>/<number>/<name>.<what>.json` | what a destination still has, joined with the certificate |
 //! | `audit/<n>.json`, `audit/checkpoint` | the audit log |
 //!
 //! Identifiers stand there as keyed hashes only ([`ContactKey`]). Records are joined and never overwritten: of two writers at

@@ -81,6 +81,7 @@ fn within_a_version_fields_are_only_ever_added() {
         ("consent", Way::In),
         ("erase", Way::In),
         ("hold", Way::In),
+        ("alert", Way::Out),
     ] {
         let found = broken(message, &published(message), &today(message), way);
         assert!(found.is_empty(), "{}", found.join("\n"));

@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// The event, as JSON
     #[arg(long, value_name = "FILE")]
     event: PathBuf,
-    /// Ask the destination, too, whether it would take requests
+    /// Ask the destination, too, whether it would take requests, and whether it has the fields that the map writes
     #[arg(long)]
     live: bool,
 }
@@ -76,8 +76,12 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
         }
     }
     if args.live {
-        match runtime()?.block_on(site.destination.check()) {
-            Ok(()) => writeln!(out, "{} answers, and takes the credential", site.name)?,
+        match runtime()?.block_on(live(&site, &event, &subject)) {
+            Ok((text, true)) => write!(out, "{text}")?,
+            Ok((text, false)) => {
+                write!(out, "{text}")?;
+                return Ok(ExitCode::from(EXIT_REJECTED));
+            }
             Err(failed) => {
                 writeln!(out, "{}: {failed}", site.name)?;
                 return Ok(ExitCode::from(EXIT_REJECTED));
@@ -87,11 +91,29 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the destination itself says, and whether that is good.
+async fn live(site: &Site, event: &Event, subject: &Subject) -> Result<(String, bool), Failed> {
+    site.destination.check().await?;
+    let answers = format!("{} answers, and takes the credential\n", site.name);
+    let work = site.work(event, subject, None)?;
+    let Some(prepared) = work.and_then(|work| work.prepared) else { return Ok((answers, true)) };
+    Ok(match site.destination.compare(&prepared).await? {
+        None => (answers, true),
+        Some(wrong) if wrong.is_empty() => {
+            (format!("{answers}its own description knows every field that the map writes\n"), true)
+        }
+        Some(wrong) => (format!("{answers}{}\n", wrong.join("\n")), false),
+    })
+}
+
 /// Every step with its requests.
 fn show(site: &Site, event: &Event, subject: &Subject, links: Option<&Links>) -> Result<String, Failed> {
     let outcomes = site.outcomes();
     if !outcomes.contains(&subject.word) || !site.wants(subject) {
         return Ok(format!("{} does not take this event: nothing is sent\n", site.name));
+    }
+    if let Some(amendment) = site.amendment(event, subject, links)? {
+        return Ok(format!("added to the media's note:\n\n{}\n", amendment.text));
     }
     let Some(work) = site.work(event, subject, links)? else {
         return Ok("the map's when is not true for this event: nothing is sent\n".to_owned());

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::amendment::{Amendment, TooLong, Written};
 use super::call::Call;
 use super::ledger::{MediaKey, Row};
 use super::map::Prepared;
@@ -52,6 +53,26 @@ pub trait Destination: Debug + Send + Sync + 'static {
         Box::pin(async { Ok(ReadBack::CannotTell) })
     }
 
+    /// What a further note is in the ledger, where notes cannot be changed: [`Destination::amend`] then writes one, and its remote id
+    /// is kept. Nothing where notes are changed, which may be repeated.
+    fn adds(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Adds to a note that was written before.
+    fn amend<'a>(&'a self, _note: Written<'a>, _amendment: &'a Amendment) -> BoxFuture<'a, Result<Applied, Failed>> {
+        Box::pin(async { Err(Failed::mapping("amend: this kind of destination has no notes")) })
+    }
+
+    /// Asks whether a further note of which only the beginning is known was written.
+    fn read_amendment<'a>(
+        &'a self,
+        _note: Written<'a>,
+        _amendment: &'a Amendment,
+    ) -> BoxFuture<'a, Result<ReadBack, Failed>> {
+        Box::pin(async { Ok(ReadBack::CannotTell) })
+    }
+
     /// Removes everything of a media, by what the ledger knows of it. What is gone already is fine: it is repeated until it
     /// succeeds. A row of a step that only began has no remote id: what it may have made is looked for.
     fn erase<'a>(&'a self, media: MediaKey<'a>, rows: &'a [Row]) -> BoxFuture<'a, Result<Vec<Residue>, Failed>>;
@@ -59,6 +80,12 @@ pub trait Destination: Debug + Send + Sync + 'static {
     /// Asks whether the destination would take requests: reads, writes nothing.
     fn check(&self) -> BoxFuture<'_, Result<(), Failed>> {
         Box::pin(async { Ok(()) })
+    }
+
+    /// Compares the fields that a map writes for an event with the destination's own description of them: reads, writes nothing.
+    /// What differs, a line each; nothing where the destination describes no fields.
+    fn compare<'a>(&'a self, _prepared: &'a Prepared) -> BoxFuture<'a, Result<Option<Vec<String>>, Failed>> {
+        Box::pin(async { Ok(None) })
     }
 
     /// What there must be at the destination before the first event: fields and objects to create, for people.
@@ -181,8 +208,8 @@ pub enum ReadBack {
 pub struct Residue {
     /// What and where, without anything personal.
     pub what: String,
-    /// For so many days at most.
-    pub days: u32,
+    /// For so many days at most; nothing where it does not go by itself.
+    pub days: Option<u32>,
 }
 
 /// Why a step did not succeed, and what that means.
@@ -216,6 +243,12 @@ pub enum Class {
     Stale,
     /// The receiver wants no more attempts for this event.
     Abort,
+}
+
+impl From<TooLong> for Failed {
+    fn from(error: TooLong) -> Self {
+        Self::new(Class::Park, Code::DeliverRefused, error.to_string())
+    }
 }
 
 impl Failed {

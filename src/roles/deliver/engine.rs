@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::destination::{Applied, Class, Failed, Ids, ReadBack, Repetition, Step, Work};
+use super::destination::{Applied, Class, Failed, Ids, ReadBack, Repetition, Residue, Step, Work};
 use super::ledger::{Ledger, LedgerError, MediaKey, Row, RowState, StepKey};
 use super::site::Site;
 use super::subject::{Subject, Word};
+use crate::error::Code;
 use crate::events::Event;
 use crate::links::Links;
+use crate::privacy::residue;
 use crate::store::Store;
 
 /// A claim lasts for so many times the longest request; it is renewed before each step.
@@ -92,17 +94,19 @@ impl Engine {
             return Ok(Ended::Erased);
         }
         if subject.word == Word::Erased {
-            self.erase(site, media).await?;
+            self.erase(site, media, event).await?;
         }
         let is_wanted =
             site.outcomes().contains(&subject.word) && !(subject.word == Word::Erased && site.map.is_some());
-        let work = if is_wanted { site.work(event, subject, self.links.as_ref())? } else { None };
-        let ended = match &work {
-            None => Ended::Unwanted,
-            Some(work) => {
-                self.steps(site, work, (media, what)).await?;
-                Ended::Delivered
-            }
+        let links = self.links.as_ref();
+        let amendment = if is_wanted { site.amendment(event, subject, links)? } else { None };
+        let ended = if let Some(amendment) = &amendment {
+            self.amend(site, subject, amendment, media).await?
+        } else if is_wanted && let Some(work) = &site.work(event, subject, links)? {
+            self.steps(site, work, (media, what)).await?;
+            Ended::Delivered
+        } else {
+            Ended::Unwanted
         };
         let time_s = subject.time.map_or(0, Timestamp::as_second);
         self.ledger.delivered(media, &subject.event_id, time_s, now_s()).await?;
@@ -214,7 +218,7 @@ impl Engine {
     }
 
     /// Removes what is there of a media. Before that it is noted that nothing more may come.
-    async fn erase(&self, site: &Site, media: MediaKey<'_>) -> Result<(), Halt> {
+    async fn erase(&self, site: &Site, media: MediaKey<'_>, event: &Event) -> Result<(), Halt> {
         self.ledger.bar(media, now_s()).await?;
         let rows = self.ledger.steps(media).await?;
         let lag_s = i64::try_from(site.config.read_back_lag_s).unwrap_or(i64::MAX);
@@ -225,17 +229,27 @@ impl Engine {
         }
         if !rows.is_empty() {
             for residue in site.destination.erase(media, &rows).await? {
-                let (what, days) = (residue.what, residue.days);
+                let (what, days) = (&residue.what, residue.days);
                 tracing::info!(
                     destination = site.name,
                     what,
                     days,
                     "the destination keeps something of an erased media"
                 );
+                self.certify(site, media, event, &residue).await?;
             }
         }
         self.ledger.drop_media(media).await?;
         Ok(())
+    }
+
+    /// Adds to the certificate of the erasure what a destination still has.
+    async fn certify(&self, site: &Site, media: MediaKey<'_>, event: &Event, residue: &Residue) -> Result<(), Halt> {
+        let number = event.data.get("certificate").and_then(serde_json::Value::as_str);
+        let (Some(store), Some(number)) = (&self.store, number) else { return Ok(()) };
+        let left = residue::at_destination(&site.name, residue.days, Timestamp::now());
+        let told = residue::tell(store, media.tenant, number, &left).await;
+        told.map_err(|error| Failed::transient(Code::StoreUnavailable, error.to_string()).into())
     }
 
     /// Whether a tombstone stands in the place of the media's manifest: also where the ledger was lost.
@@ -248,7 +262,7 @@ impl Engine {
                 let manifest: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
                 Ok(manifest.get("state").is_some_and(|state| state == "erased"))
             }
-            Err(error) => Err(Failed::transient(crate::error::Code::StoreUnavailable, error.to_string()).into()),
+            Err(error) => Err(Failed::transient(Code::StoreUnavailable, error.to_string()).into()),
         }
     }
 

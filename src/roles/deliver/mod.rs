@@ -4,12 +4,15 @@
 //! [`Destination`] knows one kind of receiver. What becomes of an event at a CRM is a [`map`](map::Map).
 
 mod alert;
+mod amend;
+pub mod amendment;
 pub mod api;
 mod build;
 pub mod call;
 pub mod chatwoot;
 pub mod codes;
 pub mod command;
+pub mod described;
 pub mod destination;
 mod engine;
 pub mod gate;
@@ -17,6 +20,7 @@ pub mod hubspot;
 mod inner;
 pub mod ledger;
 pub mod map;
+mod marker;
 mod metrics;
 mod multipart;
 mod resend;

@@ -16,7 +16,7 @@ use super::{alert, resend};
 use crate::broker::{BrokerError, Delivery, Ladder, Message, QueueSpec, WorkQueue};
 use crate::config;
 use crate::error::{Code, Fault};
-use crate::events::{Event, Stage};
+use crate::events::{ALERT_KEY, Event, Stage};
 use crate::runtime::{Ending, Failure, Incoming, Intake, MessageInfo, Part, Role, Verdict};
 
 /// After so many attempts an event that the map is wrong for is an event's matter, and not the map's.
@@ -158,6 +158,11 @@ impl Deliver {
     async fn event(&self, site: &Site, event: &Event, subject: &Subject, message: &Incoming<Reading>) -> Verdict {
         let (name, word) = (&site.name, subject.word);
         if !site.wants(subject) {
+            if matches!(word, Word::Normalized | Word::Rejected)
+                && let Err(Halt::Ledger(error)) = self.0.engine.unwanted(site, subject).await
+            {
+                return failed(Stage::Publish, error.into());
+            }
             self.0.metrics.ended(name, word, "unwanted");
             return Verdict::Done;
         }
@@ -276,7 +281,7 @@ impl Deliver {
             "the destination is stopped: its events wait in its queue until `mediamill deliver resume`"
         );
         let event = alert::stopped(&self.0.source, &site.name, code, explanation, at);
-        let message = Message::event(self.0.publisher.topology(), alert::KEY, &event);
+        let message = Message::event(self.0.publisher.topology(), ALERT_KEY, &event);
         match self.0.publisher.publish(&message).await {
             Ok(()) | Err(BrokerError::Unroutable { .. }) => {}
             Err(error) => tracing::warn!(destination = site.name, %error, "the alert is not published"),

@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::amendment::{self, Amendment};
 use super::destination::{Destination, Failed, Work};
 use super::gate::Gate;
 use super::map::{Map, MapError, context};
+use super::marker::marker;
 use super::subject::{Subject, Word};
 use crate::config;
 use crate::events::Event;
 use crate::links::{Links, role_name};
 use crate::vocabulary::Role;
-
-/// Hex digits of the event's id in a marker.
-const MARKER_DIGITS: usize = 12;
 
 /// A destination.
 #[derive(Debug)]
@@ -100,6 +99,30 @@ impl Site {
         Ok(Some(Work { event, subject, prepared, links, marker }))
     }
 
+    /// Whether some events add to notes that were written before.
+    #[must_use]
+    pub fn amends(&self) -> bool {
+        self.map.as_ref().is_some_and(Map::amends)
+    }
+
+    /// What an event adds to the note of its media; nothing where it is another event, or the map says nothing of it.
+    ///
+    /// # Errors
+    /// [`Failed`] where the map cannot be evaluated.
+    pub fn amendment(
+        &self,
+        event: &Event,
+        subject: &Subject,
+        links: Option<&Links>,
+    ) -> Result<Option<Amendment>, Failed> {
+        let (Some(map), Some(word)) = (&self.map, amendment::word(event)) else { return Ok(None) };
+        let links = links.map(|links| self.links(event, subject, links)).unwrap_or_default();
+        let seen = context(event, subject, &links, &marker(&subject.event_id));
+        let text = map.amendment(word, &seen).map_err(|MapError(text)| Failed::mapping(text))?;
+        let (event_id, time, is_html) = (subject.event_id.clone(), amendment::time_of(event), map.is_html());
+        Ok(text.map(|text| Amendment { word, event_id, time, text, is_html }))
+    }
+
     /// Links to the media's assets by role, and to its page.
     fn links(&self, event: &Event, subject: &Subject, links: &Links) -> BTreeMap<String, String> {
         if subject.media_id.is_empty() || subject.word == Word::Erased {
@@ -119,11 +142,4 @@ impl Site {
         all.insert("page".to_owned(), media.page().to_owned());
         all
     }
-}
-
-/// What a note ends with, so that it can be found again: hex digits only, so that it is one word for a CRM's search.
-#[must_use]
-pub fn marker(event_id: &str) -> String {
-    let digits: String = event_id.chars().filter(char::is_ascii_alphanumeric).take(MARKER_DIGITS).collect();
-    format!("mediamill {}", digits.to_ascii_lowercase())
 }

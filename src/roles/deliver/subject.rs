@@ -4,11 +4,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::events::{
-    EDITED_TYPE, ERASED_TYPE, Event, FAILED_TYPE, NORMALIZED_TYPE, REJECTED_TYPE, REVOKED_TYPE, TRANSCRIBED_TYPE,
+    ALERT_TYPE, EDITED_TYPE, ERASED_TYPE, Event, FAILED_TYPE, NORMALIZED_TYPE, REJECTED_TYPE, REVOKED_TYPE,
+    TRANSCRIBED_TYPE,
 };
-
-/// `type` of the event: an operator is needed.
-pub(super) const ALERT_TYPE: &str = "mediamill.alert.v1";
 
 /// The events that can be delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,7 +125,8 @@ impl Subject {
             Word::Normalized | Word::Rejected => "",
             Word::Failed => "failed/",
             Word::Transcribed => "transcribed/",
-            Word::Erased | Word::Edited | Word::Alert => "other/",
+            Word::Edited => "edited/",
+            Word::Erased | Word::Alert => "other/",
         }
     }
 }

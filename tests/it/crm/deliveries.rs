@@ -14,7 +14,10 @@ fn said(calls: &[Call]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn exactly_once(vendor: Vendor) {
+/// The process is killed at every call of a delivery, before what it asks for is done and afterwards, and once the delivery is in
+/// the ledger. `KILLS` is how many kills a CRM gets in all; a CRM with two `ways` shares them. Before a call the step in front of it
+/// is in the ledger; after it, and before its answer, it is done and not in the ledger.
+fn exactly_once(vendor: Vendor, way: &str, ways: usize) {
     let Some(mut trial) = Trial::start(vendor) else { return };
     let name = trial.vendor.name;
     trial.publish();
@@ -25,14 +28,24 @@ fn exactly_once(vendor: Vendor) {
     trial.settled();
     let calls = trial.crm.calls();
     say(format!("{name}, calls of one media:\n{}", said(&calls)));
-    let most = 2 * calls.len();
-    let kills = std::env::var("KILLS").map_or(most, |kills| kills.parse().expect("a number of kills"));
+    let most = 2 * calls.len() + 1;
+    let kills = std::env::var("KILLS").map_or(most, |kills| kills.parse::<usize>().expect("a number of kills") / ways);
     for kill in 0..kills {
-        let (n, fault) = (kill % most / 2, ["hold-before", "hold-after"][kill % 2]);
-        trial.killed(fault, n);
-        trial.balances(&format!("{name}: {fault} at {}", said(&calls[n..=n])));
+        let point = kill % most;
+        match calls.get(point / 2) {
+            None => {
+                trial.killed_at_the_end();
+                trial.last_balances(&format!("{name}: killed with the delivery in the ledger"));
+            }
+            Some(call) => {
+                let fault = ["hold-before", "hold-after"][point % 2];
+                trial.killed(fault, point / 2);
+                trial.last_balances(&format!("{name}: {fault} at {}", said(std::slice::from_ref(call))));
+            }
+        }
     }
-    say(format!("{name}: {kills} kills, {} media, each with one note and one file", trial.events.len()));
+    trial.tells(&format!("{name}{way}"), kills);
+    trial.balances(name);
     trial.redelivered();
     trial.erased();
     trial.deliverer.take().expect("one that runs").stops();
@@ -59,35 +72,35 @@ fn an_answer_that_is_lost_makes_no_second_note() {
 
 #[test]
 fn salesforce_gets_everything_once_although_the_process_is_killed_at_every_call() {
-    exactly_once(salesforce());
+    exactly_once(salesforce(), "", 1);
 }
 
 #[test]
 fn a_ticket_of_zendesk_gets_every_comment_once_although_the_process_is_killed_at_every_call() {
-    exactly_once(zendesk(true));
+    exactly_once(zendesk(true), ", ticket named", 2);
 }
 
 #[test]
 fn zendesk_gets_every_ticket_once_although_the_process_is_killed_at_every_call() {
-    exactly_once(zendesk(false));
+    exactly_once(zendesk(false), ", ticket made", 2);
 }
 
 #[test]
 fn zoho_gets_everything_once_although_the_process_is_killed_at_every_call() {
-    exactly_once(zoho());
+    exactly_once(zoho(), "", 1);
 }
 
 #[test]
 fn a_conversation_of_chatwoot_gets_everything_once_although_the_process_is_killed_at_every_call() {
-    exactly_once(chatwoot(true));
+    exactly_once(chatwoot(true), ", conversation named", 2);
 }
 
 #[test]
 fn the_last_conversation_of_a_contact_gets_everything_once_although_the_process_is_killed_at_every_call() {
-    exactly_once(chatwoot(false));
+    exactly_once(chatwoot(false), ", the last conversation", 2);
 }
 
 #[test]
 fn hubspot_gets_everything_once_although_the_process_is_killed_at_every_call() {
-    exactly_once(hubspot());
+    exactly_once(hubspot(), "", 1);
 }

@@ -3,13 +3,16 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sqlx::Connection;
 use uuid::Uuid;
 
 use super::vendors::{Counts, Vendor, has};
 use crate::deliver::{deliverer, destination, normalized, rig, sent};
+use crate::support::bus::block_on;
 use crate::support::crm::Crm;
 use crate::support::processes::wait_until;
 use crate::support::rig::{Rig, sha256};
+use crate::support::say::say;
 use crate::support::worker::Worker;
 
 /// The bytes of every file here.
@@ -109,7 +112,7 @@ impl Trial {
         }
     }
 
-    /// The process is killed while its call of this number is held by the fault.
+    /// The process is killed while its call of this number is held by the fault, and the event comes three times more.
     pub(crate) fn killed(&mut self, fault: &str, skip: usize) {
         self.crm.faults(json!([{"fault": fault, "skip": skip}]));
         self.publish();
@@ -117,18 +120,88 @@ impl Trial {
         self.deliverer.take().expect("one that runs").kill();
         self.crm.faults(json!([]));
         self.crm.release();
+        self.again(3);
         self.deliverer = Some(deliverer(&self.rig));
         self.settled();
+    }
+
+    /// The process is killed once the delivery stands in the ledger: the broker may not have been told yet. Then the event comes
+    /// three times more.
+    pub(crate) fn killed_at_the_end(&mut self) {
+        self.publish();
+        self.wait_noted();
+        self.deliverer.take().expect("one that runs").kill();
+        self.again(3);
+        self.deliverer = Some(deliverer(&self.rig));
+        self.settled();
+    }
+
+    /// Waits until the ledger, a file of SQLite, has the delivery of the last event.
+    #[track_caller]
+    fn wait_noted(&self) {
+        let last = self.events.last().and_then(|event| event["id"].as_str()).expect("an event");
+        let path = self.rig.dir.path().join("ledger.db");
+        block_on(async {
+            let mut connection = sqlx::SqliteConnection::connect_with(
+                &sqlx::sqlite::SqliteConnectOptions::new().filename(path).read_only(true),
+            )
+            .await
+            .expect("the ledger");
+            let deadline = Instant::now() + Duration::from_secs(40);
+            let query = "SELECT COUNT(*) FROM deliver_event WHERE event_id = $1";
+            while sqlx::query_scalar::<_, i64>(query).bind(last).fetch_one(&mut connection).await.expect("a number")
+                == 0
+            {
+                assert!(Instant::now() < deadline, "the delivery is not noted");
+            }
+            connection.close().await.expect("closed");
+        });
+    }
+
+    /// The last event comes so many times more.
+    pub(crate) fn again(&self, times: usize) {
+        let last = self.events.last().expect("an event");
+        let letters: Vec<_> = (0..times).map(|_| sent("media.normalized.audio", last)).collect();
+        self.rig.bus.publish_all(&letters);
     }
 
     /// Everything once: no duplicates, nothing missing, no mail to a customer.
     #[track_caller]
     pub(crate) fn balances(&self, what: &str) {
+        self.balances_from(0, what);
+    }
+
+    /// The same with a look at the sums and at the last event alone.
+    #[track_caller]
+    pub(crate) fn last_balances(&self, what: &str) {
+        self.balances_from(self.events.len().saturating_sub(1), what);
+    }
+
+    #[track_caller]
+    fn balances_from(&self, first: usize, what: &str) {
         let (all, state) = (self.events.len(), self.crm.state());
-        for n in 0..all {
+        for n in first..all {
             let counts = (self.vendor.counts)(&state, &self.marker(n));
             let expected = Counts { notes: 1, all_notes: all, files: all, links: all, mails: 0 };
             assert_eq!(counts, expected, "{what}, event {n}:\n{:#?}", self.crm.calls());
+        }
+    }
+
+    /// The row of a table of kills, as it is in docs/benchmarks.md: printed, and put into the folder `CRM_KILLS_TABLE` where it is
+    /// set.
+    pub(crate) fn tells(&self, name: &str, kills: usize) {
+        let (all, state) = (self.events.len(), self.crm.state());
+        let counts: Vec<Counts> = (0..all).map(|n| (self.vendor.counts)(&state, &self.marker(n))).collect();
+        let Counts { files, links, mails, .. } = counts[0];
+        let notes: usize = counts.iter().map(|one| one.notes).sum();
+        let duplicates =
+            counts.iter().map(|one| one.notes.saturating_sub(1)).sum::<usize>() + files.saturating_sub(all);
+        let missing = counts.iter().filter(|one| one.notes == 0).count() + all.saturating_sub(links);
+        let row = format!("| {name} | {kills} | {all} | {notes} | {files} | {duplicates} | {missing} | {mails} |\n");
+        say(format!("kills, media, notes, files, duplicates, missing, mails: {}", row.trim()));
+        if let Some(folder) = std::env::var_os("CRM_KILLS_TABLE") {
+            let file = name.replace([' ', ','], "-");
+            std::fs::write(std::path::Path::new(&folder).join(file), row).expect("a row");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `mediamill deliver`, as a process, against receivers that say what a test wants.
 
 mod hubspot;
+mod isolation;
 mod webhook;
 
 use lapin::BasicProperties;

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::super::amendment::{Amendment, Written};
 use super::super::call::{Body, Call, Part};
 use super::super::destination::{Applied, Failed, Residue, Work};
 use super::super::ledger::{Row, RowState};
-use super::super::map::Prepared;
-use super::super::site::marker;
+use super::super::map::{Prepared, take};
+use super::super::marker::marker;
 use super::Chatwoot;
 use crate::egress::Method;
 use crate::error::Code;
@@ -33,6 +34,17 @@ impl Chatwoot {
         parts.extend(prepared.files.iter().map(|file| Part::file("attachments[]", file.file.clone())));
         let url = self.path(&format!("conversations/{id}/messages"));
         Ok(Call { body: Body::Multipart(parts), ..Call::new(Method::Post, url) })
+    }
+
+    /// A private message in the conversation of another one: messages cannot be changed.
+    pub(super) async fn add_message(&self, note: Written<'_>, amendment: &Amendment) -> Result<Applied, Failed> {
+        let talk = note.id.split('/').next().unwrap_or_default();
+        let text = take(&amendment.alone(), MAX_TEXT);
+        let parts =
+            vec![Part::text("content", text), Part::text("private", "true"), Part::text("message_type", "outgoing")];
+        let url = self.path(&format!("conversations/{talk}/messages"));
+        let call = Call { body: Body::Multipart(parts), ..Call::new(Method::Post, url) };
+        message_id(talk, &self.done(&call, true).await?)
     }
 
     /// The message with this marker, among the newest of the conversation.
@@ -110,4 +122,13 @@ impl Chatwoot {
         let message = self.find_message(&talk, &marker(&row.event_id)).await?;
         Ok(message.map(|message| (talk, message.to_string())))
     }
+}
+
+/// The conversation and the message that an answer tells of.
+pub(super) fn message_id(talk: &str, body: &Value) -> Result<Applied, Failed> {
+    let message = body.get("id").and_then(Value::as_u64).ok_or_else(|| {
+        let text = "Chatwoot answers without the id of the message";
+        Failed::transient(Code::DeliverUnavailable, text).unknown()
+    })?;
+    Ok(Applied::Done(format!("{talk}/{message}")))
 }

@@ -8,6 +8,7 @@ mod message;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
+use super::amendment::{Amendment, Written};
 use super::api::{Api, json as body_of, judged};
 use super::call::Call;
 use super::destination::{Applied, Class, Destination, Failed, Ids, ReadBack, Residue, Step, Work};
@@ -90,11 +91,7 @@ impl Chatwoot {
             ("message", "create") => {
                 let id = conversation(prepared, ids)?;
                 let body = self.done(&self.create_message(work, prepared, &id)?, true).await.map_err(stale)?;
-                let message = body.get("id").and_then(Value::as_u64).ok_or_else(|| {
-                    let text = "Chatwoot answers without the id of the message";
-                    Failed::transient(Code::DeliverUnavailable, text).unknown()
-                })?;
-                Ok(Applied::Done(format!("{id}/{message}")))
+                message::message_id(&id, &body)
             }
             ("labels", "add") => self.add_labels(prepared, &conversation(prepared, ids)?).await,
             _ => Err(unknown_step()),
@@ -162,6 +159,26 @@ impl Destination for Chatwoot {
             let id = conversation(prepared(work)?, ids)?;
             let found = self.find_message(&id, &work.marker).await?;
             Ok(found.map_or(ReadBack::NotThere, |message| ReadBack::Found(format!("{id}/{message}"))))
+        })
+    }
+
+    fn adds(&self) -> Option<&'static str> {
+        Some("message")
+    }
+
+    fn amend<'a>(&'a self, note: Written<'a>, amendment: &'a Amendment) -> BoxFuture<'a, Result<Applied, Failed>> {
+        Box::pin(self.add_message(note, amendment))
+    }
+
+    fn read_amendment<'a>(
+        &'a self,
+        note: Written<'a>,
+        amendment: &'a Amendment,
+    ) -> BoxFuture<'a, Result<ReadBack, Failed>> {
+        Box::pin(async move {
+            let home = note.id.split('/').next().unwrap_or_default();
+            let found = self.find_message(home, &amendment.marker()).await?;
+            Ok(found.map_or(ReadBack::NotThere, |id| ReadBack::Found(format!("{home}/{id}"))))
         })
     }
 

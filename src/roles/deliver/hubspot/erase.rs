@@ -6,7 +6,7 @@ use super::super::call::Call;
 use super::super::destination::{Failed, ReadBack, Residue};
 use super::super::ledger::{MediaKey, Row, RowState};
 use super::super::map::file_stem;
-use super::super::site::marker;
+use super::super::marker::marker;
 use super::Hubspot;
 use crate::egress::Method;
 use crate::error::Code;
@@ -25,7 +25,7 @@ impl Hubspot {
                     if let Some(id) = self.note_of(row, rows).await? {
                         self.erase_note(&id).await?;
                         let what = "an emptied note in the recycle bin of HubSpot".to_owned();
-                        residues.push(Residue { what, days: BIN_DAYS });
+                        residues.push(Residue { what, days: Some(BIN_DAYS) });
                     }
                 }
                 (_, "upload") => {

@@ -2,6 +2,7 @@
 //!
 //! Paths carry the version of the API, by date. All values of properties are text. Facts and their sources: docs/deliver/hubspot.md.
 
+mod describe;
 mod erase;
 mod find;
 mod judge;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use super::amendment::{Amendment, Written};
 use super::api::{Api, json as body_of};
 use super::call::{Body, Call, Part};
 use super::destination::{Applied, Class, Destination, Failed, Ids, ReadBack, Residue, Step, Work};
@@ -221,6 +223,10 @@ impl Destination for Hubspot {
         })
     }
 
+    fn amend<'a>(&'a self, note: Written<'a>, amendment: &'a Amendment) -> BoxFuture<'a, Result<Applied, Failed>> {
+        Box::pin(self.amend_note(note, amendment))
+    }
+
     fn erase<'a>(&'a self, media: MediaKey<'a>, rows: &'a [Row]) -> BoxFuture<'a, Result<Vec<Residue>, Failed>> {
         Box::pin(self.erase_rows(media, rows))
     }
@@ -230,6 +236,10 @@ impl Destination for Hubspot {
             let call = Call::new(Method::Get, self.objects("contacts?limit=1"));
             self.done(&call, false).await.map(drop)
         })
+    }
+
+    fn compare<'a>(&'a self, prepared: &'a Prepared) -> BoxFuture<'a, Result<Option<Vec<String>>, Failed>> {
+        Box::pin(async { self.compare_fields(prepared).await.map(Some) })
     }
 
     fn setup(&self) -> String {

@@ -3,8 +3,9 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::super::amendment::{Amendment, Written};
 use super::super::call::Call;
-use super::super::destination::{Failed, Ids, ReadBack, Work};
+use super::super::destination::{Applied, Failed, Ids, ReadBack, Work};
 use super::super::map::{Attachment, Prepared};
 use super::{Hubspot, contact, properties, unknown_step};
 use crate::egress::Method;
@@ -57,6 +58,18 @@ impl Hubspot {
         let escape = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let path = format!("notes/{note}/associations/default/{}/{}", escape(object), escape(id));
         Ok(Call::new(Method::Put, self.objects(&path)))
+    }
+
+    /// Adds to the text of a note. What somebody writes between the two requests is lost.
+    pub(super) async fn amend_note(&self, note: Written<'_>, amendment: &Amendment) -> Result<Applied, Failed> {
+        let url = self.objects(&format!("notes/{}", note.id));
+        let read = self.done(&Call::new(Method::Get, format!("{url}?properties=hs_note_body")), false).await?;
+        let body = read.pointer("/properties/hs_note_body").and_then(Value::as_str).unwrap_or_default();
+        if let Some(body) = amendment.merged(body, MAX_BODY)? {
+            let change = json!({ "properties": { "hs_note_body": body } });
+            self.done(&Call::json(Method::Patch, url, change), false).await?;
+        }
+        Ok(Applied::Done(note.id.to_owned()))
     }
 
     /// The note that ends with this marker: among those of the contact, or where there is none, by a search.

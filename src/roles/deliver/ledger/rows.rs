@@ -121,6 +121,18 @@ impl Ledger {
         Ok(!rows.is_empty())
     }
 
+    /// Whether any event of a media was delivered, or was not wanted.
+    ///
+    /// # Errors
+    /// [`LedgerError`]
+    pub async fn has_delivered(&self, media: MediaKey<'_>) -> Result<bool, LedgerError> {
+        let MediaKey { destination, tenant, media_id } = media;
+        let statement =
+            "SELECT at_s FROM deliver_event WHERE destination = $1 AND tenant = $2 AND media_id = $3 LIMIT 1";
+        let rows = self.rows("look for deliveries", statement, (&[destination, tenant, media_id], &[]), (0, 1)).await?;
+        Ok(!rows.is_empty())
+    }
+
     /// An event was delivered.
     ///
     /// # Errors

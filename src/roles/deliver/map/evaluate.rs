@@ -50,6 +50,19 @@ impl Map {
         }))
     }
 
+    /// What an event adds to the note of its media; nothing where the map says nothing of such events, or nothing is left of it.
+    ///
+    /// # Errors
+    /// [`MapError`]
+    pub fn amendment(&self, word: &str, context: &Value) -> Result<Option<String>, MapError> {
+        if !self.file.amend.contains_key(word) {
+            return Ok(None);
+        }
+        let name = super::amendment_name(word, self.file.activity.format);
+        let text = self.render(&format!("amend.{word}"), &name, &Ji::from(Serde(context)))?;
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
     /// Parses every expression.
     pub(super) fn parse_all(&self) -> Result<(), MapError> {
         let file = &self.file;

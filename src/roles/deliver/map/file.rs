@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+/// The events that add to a note.
+pub(super) const AMENDMENTS: [&str; 3] = ["transcribed", "edited", "revoked"];
+
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +36,9 @@ pub(super) struct File {
     /// Files of the media.
     #[serde(default)]
     pub(super) attach: Vec<Attach>,
+    /// What later events add to the note: a template for each of the words of [`AMENDMENTS`].
+    #[serde(default)]
+    pub(super) amend: BTreeMap<String, String>,
     /// An expression that gives a list of tags.
     #[serde(default)]
     pub(super) tags: String,

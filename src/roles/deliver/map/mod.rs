@@ -24,7 +24,7 @@ pub use file::{By, Format, How, Missing};
 pub use filters::take;
 pub use prepared::{Activity, Attachment, Match, Prepared};
 
-use file::File;
+use file::{AMENDMENTS, File};
 
 use super::subject::Word;
 use crate::config;
@@ -105,6 +105,14 @@ impl Map {
             let added = environment.add_template_owned(name, text.clone());
             added.map_err(|error| evaluate::wrong("activity", &error))?;
         }
+        for (word, text) in &file.amend {
+            if !AMENDMENTS.contains(&word.as_str()) {
+                return Err(MapError(format!("amend.{word}: must be one of {}", AMENDMENTS.join(", "))));
+            }
+            let name = amendment_name(word, file.activity.format);
+            let added = environment.add_template_owned(name, text.clone());
+            added.map_err(|error| evaluate::wrong("amend", &error))?;
+        }
         let version = hex::encode(Sha256::digest(text))[..12].to_owned();
         let map = Self { file, outcomes, version, environment };
         map.parse_all()?;
@@ -123,11 +131,28 @@ impl Map {
         &self.version
     }
 
+    /// Whether some events add to notes that were written before.
+    #[must_use]
+    pub fn amends(&self) -> bool {
+        !self.file.amend.is_empty()
+    }
+
+    /// Whether its texts are HTML.
+    #[must_use]
+    pub fn is_html(&self) -> bool {
+        self.file.activity.format == Format::Html
+    }
+
     /// What is done where no record matches.
     #[must_use]
     pub const fn on_missing(&self) -> Missing {
         self.file.on_missing
     }
+}
+
+/// The name of a template of `[amend]`.
+fn amendment_name(word: &str, format: Format) -> String {
+    format!("amend.{word}.{}", if format == Format::Html { "html" } else { "txt" })
 }
 
 /// As minijinja's own, but a slash stays a slash: some CRMs show links as they are written.

@@ -1,10 +1,11 @@
 //! Tasks, and records of the own object.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::super::amendment::{Amendment, Written};
 use super::super::call::Call;
-use super::super::destination::{Failed, Ids, Work};
+use super::super::destination::{Applied, Failed, Ids, Work};
 use super::super::map::{Prepared, media_key, take};
 use super::{Salesforce, contact, find, record};
 use crate::egress::Method;
@@ -61,6 +62,21 @@ impl Salesforce {
         let key = media_key(&work.subject.tenant, &work.subject.media_id);
         let path = format!("sobjects/Mediamill_Media__c/Media_Key__c/{key}");
         Call::json(Method::Patch, self.data(&path), media.into())
+    }
+
+    /// Adds to the text of a task or an own record. What somebody writes between the two requests is lost.
+    pub(super) async fn amend_record(&self, note: Written<'_>, amendment: &Amendment) -> Result<Applied, Failed> {
+        let (object, field) = match note.record {
+            "media" => ("Mediamill_Media__c", "Summary__c"),
+            _ => ("Task", "Description"),
+        };
+        let url = self.data(&format!("sobjects/{object}/{}", note.id));
+        let read = self.done(&Call::new(Method::Get, format!("{url}?fields={field}")), false).await?;
+        let body = read.get(field).and_then(Value::as_str).unwrap_or_default();
+        if let Some(body) = amendment.merged(body, MAX_DESCRIPTION)? {
+            self.done(&Call::json(Method::Patch, url, json!({ field: body })), false).await?;
+        }
+        Ok(Applied::Done(note.id.to_owned()))
     }
 
     /// The task with this marker.

@@ -6,7 +6,7 @@ use super::super::call::Call;
 use super::super::destination::{Failed, Residue};
 use super::super::ledger::{MediaKey, Row, RowState};
 use super::super::map::file_stem;
-use super::super::site::marker;
+use super::super::marker::marker;
 use super::{Salesforce, find};
 use crate::egress::Method;
 use crate::error::Code;
@@ -18,7 +18,7 @@ impl Salesforce {
     /// Empties tasks and own records, and deletes them; deletes documents with all their versions.
     pub(super) async fn erase_rows(&self, media: MediaKey<'_>, rows: &[Row]) -> Result<Vec<Residue>, Failed> {
         let mut residues = Vec::new();
-        let mut residue = |what: &str| residues.push(Residue { what: what.to_owned(), days: BIN_DAYS });
+        let mut residue = |what: &str| residues.push(Residue { what: what.to_owned(), days: Some(BIN_DAYS) });
         for row in rows {
             let known = match &row.state {
                 RowState::Done(id) => Some(id.clone()).filter(|id| find::is_id(id)),

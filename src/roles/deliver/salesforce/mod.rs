@@ -3,6 +3,7 @@
 //! Facts and their sources: docs/deliver/salesforce.md.
 
 mod activity;
+mod describe;
 mod erase;
 mod files;
 mod find;
@@ -13,6 +14,7 @@ use futures_util::future::BoxFuture;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
+use super::amendment::{Amendment, Written};
 use super::api::{Api, json as body_of};
 use super::call::Call;
 use super::destination::{Applied, Class, Destination, Failed, Ids, ReadBack, Residue, Step, Work};
@@ -267,12 +269,20 @@ impl Destination for Salesforce {
         })
     }
 
+    fn amend<'a>(&'a self, note: Written<'a>, amendment: &'a Amendment) -> BoxFuture<'a, Result<Applied, Failed>> {
+        Box::pin(self.amend_record(note, amendment))
+    }
+
     fn erase<'a>(&'a self, media: MediaKey<'a>, rows: &'a [Row]) -> BoxFuture<'a, Result<Vec<Residue>, Failed>> {
         Box::pin(self.erase_rows(media, rows))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), Failed>> {
         Box::pin(async { self.done(&Call::new(Method::Get, self.data("limits")), false).await.map(drop) })
+    }
+
+    fn compare<'a>(&'a self, prepared: &'a Prepared) -> BoxFuture<'a, Result<Option<Vec<String>>, Failed>> {
+        Box::pin(async { self.compare_fields(prepared).await.map(Some) })
     }
 
     fn setup(&self) -> String {

@@ -5,13 +5,11 @@ use serde_json::{Value, json};
 use super::super::call::Call;
 use super::super::destination::{Failed, Residue};
 use super::super::ledger::{Row, RowState};
-use super::super::site::marker;
+use super::super::marker::marker;
 use super::Zendesk;
 use crate::egress::Method;
 use crate::error::Code;
 
-/// A file in a closed ticket cannot be redacted: it goes with the ticket, which people delete.
-const CLOSED_DAYS: u32 = 36_500;
 /// What stands in the place of a file that was redacted.
 const REDACTED: &str = "redacted.txt";
 
@@ -26,7 +24,10 @@ impl Zendesk {
                 ("comment", "create", RowState::Done(id)) => id.split_once('/').map(|(ticket, _)| ticket.to_owned()),
                 // The ticket of a comment that only began is the one that was found before.
                 ("comment", "create", RowState::Begun) => rows.iter().find_map(|other| match &other.state {
-                    RowState::Done(id) if other.revision == row.revision && other.step == "find" => {
+                    // Or the one that was made.
+                    RowState::Done(id)
+                        if other.revision == row.revision && ["find", "create"].contains(&other.step.as_str()) =>
+                    {
                         other.record.ends_with("ticket").then(|| id.clone())
                     }
                     _ => None,
@@ -78,8 +79,9 @@ impl Zendesk {
         let url = self.path(&format!("tickets/{ticket}/comments/{comment}/attachments/{file}/redact"));
         let answer = self.call(&Call::json(Method::Put, url, json!({})), false).await?;
         if super::judge::is_closed(&answer) {
+            // It goes with the ticket, which people delete.
             let what = "a file in a closed ticket of Zendesk, until the ticket is deleted".to_owned();
-            return Ok(Some(Residue { what, days: CLOSED_DAYS }));
+            return Ok(Some(Residue { what, days: None }));
         }
         let is_gone = answer.is_success() || answer.status == 404;
         if is_gone { Ok(None) } else { Err(super::judge::failed(&answer, false)) }

@@ -2,6 +2,7 @@
 //!
 //! Facts and their sources: docs/deliver/zendesk.md.
 
+mod describe;
 mod erase;
 mod find;
 mod judge;
@@ -14,6 +15,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use super::amendment::{Amendment, Written};
 use super::api::{Api, json as body_of};
 use super::call::Call;
 use super::destination::{Applied, Class, Destination, Failed, Ids, ReadBack, Residue, Step, Work};
@@ -267,12 +269,36 @@ impl Destination for Zendesk {
         })
     }
 
+    fn adds(&self) -> Option<&'static str> {
+        Some("comment")
+    }
+
+    fn amend<'a>(&'a self, note: Written<'a>, amendment: &'a Amendment) -> BoxFuture<'a, Result<Applied, Failed>> {
+        Box::pin(self.add_comment(note, amendment))
+    }
+
+    fn read_amendment<'a>(
+        &'a self,
+        note: Written<'a>,
+        amendment: &'a Amendment,
+    ) -> BoxFuture<'a, Result<ReadBack, Failed>> {
+        Box::pin(async move {
+            let home = note.id.split('/').next().unwrap_or_default();
+            let found = self.find_comment(home, &amendment.event_id).await?;
+            Ok(found.map_or(ReadBack::NotThere, |id| ReadBack::Found(format!("{home}/{id}"))))
+        })
+    }
+
     fn erase<'a>(&'a self, _media: MediaKey<'a>, rows: &'a [Row]) -> BoxFuture<'a, Result<Vec<Residue>, Failed>> {
         Box::pin(self.erase_rows(rows))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), Failed>> {
         Box::pin(async { self.done(&Call::new(Method::Get, self.path("users/me")), false).await.map(drop) })
+    }
+
+    fn compare<'a>(&'a self, prepared: &'a Prepared) -> BoxFuture<'a, Result<Option<Vec<String>>, Failed>> {
+        Box::pin(async { self.compare_fields(prepared).await.map(Some) })
     }
 
     fn setup(&self) -> String {

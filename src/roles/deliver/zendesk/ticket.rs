@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
+use super::super::amendment::{Amendment, Written};
 use super::super::call::{Body, Call};
 use super::super::destination::{Applied, Class, Failed, Ids, Work};
 use super::super::map::{Attachment, Prepared, take};
 use super::{Zendesk, body_of, contact, find, id_at, judge, remote_id, stale, unknown_step};
-use crate::egress::Method;
+use crate::egress::{Answer, Method};
 use crate::error::Code;
 
 /// Longest comment, in UTF-16 code units.
@@ -104,14 +105,26 @@ impl Zendesk {
             let text = "the ticket has been closed meanwhile";
             return Err(Failed::new(Class::Stale, Code::DeliverNoRecord, text));
         }
-        if !answer.is_success() {
-            return Err(stale(judge::failed(&answer, true)));
+        comment_id(ticket, &answer).map_err(stale)
+    }
+
+    /// A private comment in the ticket of another one: comments cannot be changed.
+    pub(super) async fn add_comment(&self, note: Written<'_>, amendment: &Amendment) -> Result<Applied, Failed> {
+        let ticket = note.id.split('/').next().unwrap_or_default();
+        let body = amendment.alone();
+        let text = if amendment.is_html {
+            json!({ "html_body": body, "public": false })
+        } else {
+            json!({ "body": body, "public": false })
+        };
+        let change = json!({ "comment": text, "metadata": { "mediamill_event": amendment.event_id } });
+        let call = Call::json(Method::Put, self.path(&format!("tickets/{ticket}")), json!({ "ticket": change }));
+        let answer = self.call(&call, true).await?;
+        if judge::is_closed(&answer) {
+            let text = "the ticket of the comment that this belongs to is closed";
+            return Err(Failed::new(Class::Park, Code::DeliverNoRecord, text));
         }
-        let comment = body_of(&answer).get("audit").and_then(find::comment_of);
-        let comment = comment.ok_or_else(|| {
-            Failed::transient(Code::DeliverUnavailable, "Zendesk answers without the id of the comment").unknown()
-        })?;
-        Ok(Applied::Done(remote_id(ticket, comment)))
+        comment_id(ticket, &answer)
     }
 
     /// Adds tags. A list in the ticket itself would replace those of others.
@@ -167,6 +180,18 @@ impl Zendesk {
     }
 }
 
+/// The ticket and the comment that an answer tells of.
+fn comment_id(ticket: &str, answer: &Answer) -> Result<Applied, Failed> {
+    if !answer.is_success() {
+        return Err(judge::failed(answer, true));
+    }
+    let comment = body_of(answer).get("audit").and_then(find::comment_of);
+    let comment = comment.ok_or_else(|| {
+        Failed::transient(Code::DeliverUnavailable, "Zendesk answers without the id of the comment").unknown()
+    })?;
+    Ok(Applied::Done(remote_id(ticket, comment)))
+}
+
 /// The comment: private unless the map says otherwise, since a public one is a mail to the customer.
 fn comment(work: &Work<'_>, prepared: &Prepared, parts: &Parts) -> Result<Value, Failed> {
     let activity = &prepared.activity;
@@ -211,8 +236,13 @@ fn fields(prepared: &Prepared, parts: &Parts) -> Result<Map<String, Value>, Fail
     Ok(ticket)
 }
 
+/// Whether it is a field of every ticket, and no custom one.
+pub(super) fn is_own(name: &str) -> bool {
+    OWN_FIELDS.contains(&name)
+}
+
 fn is_title(name: &str) -> bool {
-    !OWN_FIELDS.contains(&name) && !name.bytes().all(|byte| byte.is_ascii_digit())
+    !is_own(name) && !name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn number(text: &str) -> Value {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::call::Call;
 use super::super::destination::{Failed, Residue};
 use super::super::ledger::{Row, RowState};
-use super::super::site::marker;
+use super::super::marker::marker;
 use super::{Contact, Zoho, body};
 use crate::egress::Method;
 use crate::error::Code;
@@ -35,7 +35,7 @@ impl Zoho {
             self.gone(&Call::json(Method::Put, url.clone(), body(empty))).await?;
             self.gone(&Call::new(Method::Delete, url)).await?;
             let what = "an emptied note, and perhaps its file, in the recycle bin of Zoho CRM".to_owned();
-            residues.push(Residue { what, days: BIN_DAYS });
+            residues.push(Residue { what, days: Some(BIN_DAYS) });
         }
         Ok(residues)
     }

@@ -2,6 +2,7 @@
 //!
 //! Facts and their sources: docs/deliver/zoho.md.
 
+mod describe;
 mod erase;
 mod find;
 mod judge;
@@ -11,6 +12,7 @@ mod note;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
+use super::amendment::{Amendment, Written};
 use super::api::Api;
 use super::call::Call;
 use super::destination::{Applied, Class, Destination, Failed, Ids, ReadBack, Residue, Step, Work};
@@ -270,12 +272,20 @@ impl Destination for Zoho {
         })
     }
 
+    fn amend<'a>(&'a self, note: Written<'a>, amendment: &'a Amendment) -> BoxFuture<'a, Result<Applied, Failed>> {
+        Box::pin(self.amend_note(note, amendment))
+    }
+
     fn erase<'a>(&'a self, _media: MediaKey<'a>, rows: &'a [Row]) -> BoxFuture<'a, Result<Vec<Residue>, Failed>> {
         Box::pin(self.erase_rows(rows))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), Failed>> {
         Box::pin(async { self.done(&Call::new(Method::Get, self.path("org")), false).await.map(drop) })
+    }
+
+    fn compare<'a>(&'a self, prepared: &'a Prepared) -> BoxFuture<'a, Result<Option<Vec<String>>, Failed>> {
+        Box::pin(async { self.compare_fields(prepared).await.map(Some) })
     }
 
     fn setup(&self) -> String {

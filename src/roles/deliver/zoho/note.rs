@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::super::amendment::{Amendment, Written};
 use super::super::call::{Body, Call, Part};
-use super::super::destination::{Applied, Failed, Ids, Work};
+use super::super::destination::{Applied, Class, Failed, Ids, Work};
 use super::super::map::{Attachment, Prepared, take};
 use super::{Contact, Zoho, body, judge, parent, record, stale};
 use crate::egress::Method;
+use crate::error::Code;
 
 /// Longest title and text of a note (unverified).
 const MAX_TITLE: usize = 120;
@@ -33,6 +35,21 @@ impl Zoho {
     pub(super) async fn create_note(&self, work: &Work<'_>, prepared: &Prepared, ids: &Ids) -> Result<Applied, Failed> {
         let call = self.note_call(work, prepared, &parent(prepared, ids)?);
         judge::id_of(&self.done(&call, true).await.map_err(stale)?).map(Applied::Done)
+    }
+
+    /// Adds to the text of a note. What somebody writes between the two requests is lost.
+    pub(super) async fn amend_note(&self, note: Written<'_>, amendment: &Amendment) -> Result<Applied, Failed> {
+        let url = self.path(&format!("Notes/{}", note.id));
+        let read = self.done(&Call::new(Method::Get, format!("{url}?fields=id,Note_Content")), false).await?;
+        // A note that is gone has an answer without a body.
+        let known = read.pointer("/data/0").ok_or_else(|| {
+            Failed::new(Class::Park, Code::DeliverNoRecord, "the note that this belongs to is no longer in Zoho CRM")
+        })?;
+        let text = known.get("Note_Content").and_then(Value::as_str).unwrap_or_default();
+        if let Some(text) = amendment.merged(text, MAX_TEXT)? {
+            self.done(&Call::json(Method::Put, url, body(json!({ "Note_Content": text }))), false).await?;
+        }
+        Ok(Applied::Done(note.id.to_owned()))
     }
 
     /// The file stands with the note, which stands with the record.
