@@ -60,7 +60,7 @@ parity:
 	cargo build --release --locked --quiet
 	benches/parity.py target/release/mediamill $(or $(CORPUS),fixtures)
 
-# WEBHOOKS webhooks under each of thirteen faults: none is lost, no file comes twice. Prints a table; exit code 3 where a line does
+# WEBHOOKS webhooks under each of fourteen faults: none is lost, no file comes twice. Prints a table; exit code 3 where a line does
 # not balance.
 webhook-faults:
 	@scripts/install.sh test

@@ -3,7 +3,7 @@
 
 For each fault: a RabbitMQ node, gateways, where files are fetched also a worker, and a provider that sends so many signed webhooks
 (of the WhatsApp Cloud API), one voice note or contact each. It repeats what is not answered with 200, as Meta does, for as long as
-that takes. Then the ledger: the media of each webhook is in exactly one *media received* event (by its id), or, where files are
+that takes; Twilio does not, and what it lists is compared (`faults_twilio.py`). Then the ledger: the media of each webhook is in exactly one *media received* event (by its id), or, where files are
 fetched, in exactly one outcome; the node has nothing left to do. A line of Markdown for each fault. Exit code 3 where a line does
 not balance: then its figures mean nothing.
 """
@@ -30,6 +30,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "journey"))
 
+import faults_twilio
 import node
 
 SECRET, TOKEN, ACCOUNT = b"faults-secret", "faults-token", "800000000000001"
@@ -187,6 +188,8 @@ class Received(threading.Thread):
         super().__init__(daemon=True)
         self.rabbit, self.keys, self.found = rabbit, keys, collections.defaultdict(set)
         self.bound, self.over, self.kinds = threading.Event(), False, collections.Counter()
+        # How many came, also again; and what each event says but for the customer's name, which a provider's list does not have.
+        self.named, self.contents = 0, collections.defaultdict(set)
 
     def run(self):
         while not self.over:
@@ -212,6 +215,9 @@ class Received(threading.Thread):
                 if event["id"] not in self.found[data["media_id"]]:
                     self.kinds[event["type"]] += 1
                 self.found[data["media_id"]].add(event["id"])
+                message = {name: value for name, value in (data.get("message") or {}).items() if name != "contact_name"}
+                self.contents[event["id"]].add(json.dumps(data | {"message": message}, sort_keys=True))
+                self.named += 1
                 channel.basic_ack(method.delivery_tag)
         connection.close()
 
@@ -219,13 +225,13 @@ class Received(threading.Thread):
 class World:
     """Broker, gateways, worker, provider: of one fault."""
 
-    def __init__(self, args, home, gateways=1, mode=None, settings=None):
-        self.args, self.home, self.mode = args, home, mode
+    def __init__(self, args, home, gateways=1, mode=None, settings=None, is_twilio=False):
+        self.args, self.home, self.mode, self.is_twilio = args, home, mode, is_twilio
         self.rabbit = node.Rabbit(home / "rabbit")
         self.rabbit.connect().close()
-        self.api = Api(mode)
+        self.api = faults_twilio.Api(args.webhooks) if is_twilio else Api(mode)
         self.ports = [node.free_port() for _ in range(gateways)]
-        self.settings = settings or {}
+        self.settings = (settings or {}) | (faults_twilio.settings(self.api.port, self.ports[0]) if is_twilio else {})
         self.log = open(home / "log", "ab")
         self.env = self.environment()
         subprocess.run([args.program, "topology", "--declare"], env=self.env | {"MEDIAMILL_GATEWAY_LISTEN": ""}, check=True,
@@ -239,7 +245,10 @@ class World:
         for port in self.ports:
             self.answers(port)
         header = "x-360dialog-signature" if mode == "budget" else "x-hub-signature-256"
-        self.sender = Sender(self.ports, args.webhooks, header)
+        if is_twilio:
+            self.sender = faults_twilio.Sender(self.ports, args.webhooks, self.api.port)
+        else:
+            self.sender = Sender(self.ports, args.webhooks, header)
 
     def environment(self):
         provider = "360dialog" if self.mode == "budget" else "whatsapp-cloud"
@@ -390,6 +399,7 @@ FAULTS = {
     "expired URLs": (plain, {"mode": "expired"}),
     "token revoked for 90 s": (plain, {"mode": "revoked"}),
     "error budget exhausted": (plain, {"mode": "budget", "settings": {"CHANNELS__SUPPORT__ERROR_PAUSE_S": "10", "CHANNELS__SUPPORT__ERROR_WINDOW_S": "10"}}),
+    "Twilio, gateway killed five times, reconciled": (faults_twilio.reconciled, {"is_twilio": True}),
 }
 
 
@@ -410,7 +420,7 @@ def run(args, name, home):
         fault(world)
         world.settle()
         took = time.monotonic() - began - 3
-        expected = {media_id(n) for n in range(args.webhooks)}
+        expected = {(faults_twilio.media_id if world.is_twilio else media_id)(n) for n in range(args.webhooks)}
         if world.mode == "budget":
             expected = {media.replace("whatsapp-cloud-", "360dialog-") for media in expected}
         found = world.ledger.found

@@ -16,8 +16,6 @@ use super::{Fault, Provider, URL_LIFETIME};
 const ATTACHMENTS: &str = "/whatsapp_business/attachments/";
 /// The number that ids of files start from; the number of the message is added.
 const FILE_ID: u64 = 700_000_000_000_000;
-/// Unix time of the first message.
-const FIRST_SENT: usize = 1_790_000_000;
 
 /// `wamid.` and base64 of a phone number and a number, like a real message id.
 fn message_id(n: usize) -> String {
@@ -35,19 +33,17 @@ pub(super) fn webhook(played: &Played, n: usize) -> (Delivered, Webhook) {
     if sample.kind == "audio" {
         file["voice"] = true.into();
     }
-    let message_id = message_id(n);
+    let (message_id, sent_at) = (message_id(n), played.sent_at(n).to_string());
     let mut messages = vec![json!({
         "from": "5511999990000", "from_user_id": "BR.1000000000000000001", "id": message_id,
-        "timestamp": (FIRST_SENT + n).to_string(), "type": sample.kind, sample.kind: file,
+        "timestamp": sent_at, "type": sample.kind, sample.kind: file,
     })];
     let mut changes = Vec::new();
     if played.options.faults.has(Fault::Noise) {
         let text = json!({ "body": "Olá, tudo bem? ana@example.test 😀" });
         let id = format!("{message_id}T");
-        messages.push(
-            json!({ "from": "5511999990000", "id": id, "timestamp": "1790000000", "type": "text", "text": text }),
-        );
-        let status = json!({ "id": message_id, "status": "read", "timestamp": "1790000000" });
+        messages.push(json!({ "from": "5511999990000", "id": id, "timestamp": sent_at, "type": "text", "text": text }));
+        let status = json!({ "id": message_id, "status": "read", "timestamp": sent_at });
         changes.push(change(played, json!({ "statuses": [status] })));
     }
     let contact = json!({ "profile": { "name": "Ana", "username": "ana" }, "wa_id": "5511999990000" });

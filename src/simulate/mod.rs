@@ -3,13 +3,18 @@
 //!
 //! It follows the providers' documentation and shares no code with the gateway, neither parsers nor verifiers.
 
+mod bird;
+mod bird_channels;
 mod faults;
 mod files;
+mod generic;
+mod messagebird;
 mod meta;
 mod played;
 mod provider;
 mod send;
 mod server;
+mod sign;
 mod twilio;
 
 pub use faults::{Fault, Faults};
@@ -34,6 +39,14 @@ pub enum Provider {
     Dialog360,
     /// Twilio.
     Twilio,
+    /// MessageBird's Conversations API.
+    Messagebird,
+    /// Bird's Channels API.
+    BirdChannels,
+    /// Bird's platform of 2026.
+    Bird,
+    /// A provider that only data describe, as in `docs/channels/generic.md`.
+    Generic,
 }
 
 /// The options of a simulation.
@@ -45,12 +58,13 @@ pub struct Options {
     pub listen: SocketAddr,
     /// URL of the gateway's account, http only; `None` to send no webhooks.
     pub webhook: Option<String>,
-    /// The URL under which the gateway is known outside, which Twilio's signatures cover; [`Options::webhook`] if
-    /// `None`.
+    /// The URL under which the gateway is known outside, which the signatures of Twilio, MessageBird and Bird
+    /// Channels cover; [`Options::webhook`] if `None`.
     pub public_url: Option<String>,
     /// The folder whose files are sent.
     pub folder: PathBuf,
-    /// The secret for signing webhooks: Meta's app secret or Twilio's auth token.
+    /// The secret for signing webhooks: Meta's app secret, Twilio's auth token, a signing key, or
+    /// `whsec_<base64>` for Bird's platform.
     pub secret: String,
     /// The credential that the media API requires: a bearer token, an API key, or the password of Basic authorization.
     pub token: String,
@@ -62,6 +76,8 @@ pub struct Options {
     pub rate: f64,
     /// How many webhooks are sent at the same time.
     pub at_once: usize,
+    /// Unix time of the first message; now if `None`.
+    pub first_sent: Option<u64>,
     /// The faults to show.
     pub faults: Faults,
     /// The seed for random choices.
@@ -72,12 +88,13 @@ pub struct Options {
 /// success. After the last message the media API keeps running.
 ///
 /// # Errors
-/// If the port cannot be opened, the folder has no files, or the gateway's URL is not valid.
+/// If the port cannot be opened, the folder has no files, or the gateway's URL or the secret is not valid.
 pub async fn run(
     options: Options,
     shutdown: CancellationToken,
     delivered: impl Fn(&Delivered) + Send + Sync + 'static,
 ) -> io::Result<()> {
+    provider::check(&options)?;
     let files = Arc::new(Files::read(&options.folder)?);
     let listener = TcpListener::bind(options.listen).await?;
     let address = listener.local_addr()?;

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::AUTHORIZATION;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::faults::Occurrences;
@@ -43,6 +44,7 @@ pub(super) struct Played {
     pub(super) options: Options,
     pub(super) files: Arc<Files>,
     pub(super) address: SocketAddr,
+    first_sent: u64,
     occurrences: Occurrences,
 }
 
@@ -84,7 +86,36 @@ impl Asked {
 
 impl Played {
     pub(super) fn new(options: Options, files: Arc<Files>, address: SocketAddr) -> Self {
-        Self { options, files, address, occurrences: Occurrences::default() }
+        let first_sent = options.first_sent.unwrap_or_else(unix_now);
+        Self { options, files, address, first_sent, occurrences: Occurrences::default() }
+    }
+
+    /// Unix time at which the n-th message was sent. It depends on the options alone, so that a webhook that is sent again has
+    /// the same content.
+    pub(super) fn sent_at(&self, n: usize) -> u64 {
+        #[expect(clippy::cast_precision_loss, reason = "a count of messages is far below 2^52")]
+        let after = if self.options.rate > 0.0 { n as f64 / self.options.rate } else { 0.0 };
+        self.first_sent + Duration::from_secs_f64(after).as_secs()
+    }
+
+    /// [`Self::sent_at`] as RFC 3339.
+    pub(super) fn sent_at_text(&self, n: usize) -> String {
+        let seconds = i64::try_from(self.sent_at(n)).unwrap_or_default();
+        Timestamp::from_second(seconds).unwrap_or_default().to_string()
+    }
+
+    /// The gateway's URL, as signatures cover it.
+    pub(super) fn gateway_url(&self) -> &str {
+        self.options.public_url.as_deref().or(self.options.webhook.as_deref()).unwrap_or_default()
+    }
+
+    /// The status of the answer while the provider refuses requests for this file: once that there were too many, twice that it
+    /// is unavailable.
+    pub(super) fn busy(&self, id: &str) -> Option<u16> {
+        if self.occurs(Fault::Throttled, id, 1) {
+            return Some(429);
+        }
+        self.occurs(Fault::Unavailable, id, 2).then_some(503)
     }
 
     /// The file of a message, by the number in its id.

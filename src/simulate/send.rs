@@ -77,8 +77,8 @@ pub(super) async fn all(
             (Arc::clone(played), target.clone(), shutdown.clone(), Arc::clone(&delivered));
         tasks.spawn(async move {
             let _place = place;
-            let (message, webhook) = provider::webhook(&played, n);
-            let copies = (0..copies).map(|_| until_taken(&target, &webhook, &shutdown));
+            let (message, _) = provider::webhook(&played, n);
+            let copies = (0..copies).map(|_| until_taken(&played, n, &target, &shutdown));
             let attempts: Vec<Option<u32>> = futures_util::future::join_all(copies).await;
             if let Some(attempts) = attempts.into_iter().collect::<Option<Vec<u32>>>() {
                 delivered(&Delivered { attempts: attempts.iter().sum(), ..message });
@@ -90,10 +90,11 @@ pub(super) async fn all(
 }
 
 /// Sends a webhook until it is accepted and returns how often it was sent; `None` at `shutdown`.
-async fn until_taken(target: &Target, webhook: &Webhook, shutdown: &CancellationToken) -> Option<u32> {
+async fn until_taken(played: &Played, n: usize, target: &Target, shutdown: &CancellationToken) -> Option<u32> {
     let mut pause = FIRST_PAUSE;
     for attempt in 1.. {
-        match timeout(ANSWER_TIMEOUT, post(target, webhook)).await {
+        let (_, webhook) = provider::webhook(played, n);
+        match timeout(ANSWER_TIMEOUT, post(target, &webhook)).await {
             Ok(Ok(200)) => return Some(attempt),
             Ok(Ok(status)) => tracing::info!(status, attempt, "the gateway refused a webhook: sending it again"),
             Ok(Err(error)) => tracing::info!(%error, attempt, "the gateway did not answer a webhook: sending it again"),

@@ -44,9 +44,8 @@ pub(super) fn webhook(played: &Played, n: usize) -> (Delivered, Webhook) {
         ("ReferralNumMedia", "0".to_owned()),
     ];
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
-    let url = options.public_url.as_deref().or(options.webhook.as_deref()).unwrap_or_default();
     fields.sort();
-    let signed: String = std::iter::once(url.to_owned())
+    let signed: String = std::iter::once(played.gateway_url().to_owned())
         .chain(fields.into_iter().map(|(name, value)| format!("{name}{value}")))
         .collect();
     let headers =

@@ -8,6 +8,7 @@ by `mediamill gateway` (and refused where one byte of it is another). Prints a l
 """
 
 import base64
+import collections
 import datetime
 import hashlib
 import hmac
@@ -26,8 +27,9 @@ import urllib.request
 
 import jwt
 from messagebird import request_validator, signed_request
+from messagebird.error import ValidationError
 from pywa.utils import webhook_updates_validator
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 from twilio.request_validator import RequestValidator
 
 KEY = "judges-key"
@@ -50,16 +52,16 @@ def free_port():
 # What simulate sends.
 
 
-def sent(program, provider, count=25):
-    """The webhooks that simulate sends, as (headers, body, url)."""
-    requests, port = [], free_port()
+def sent(program, provider, count=25, secret=KEY, refused=0):
+    """The webhooks that simulate sends, as (headers, body, url); as many as `refused` are answered with 503 at first."""
+    requests, port, wanted = [], free_port(), count + refused
     url = f"http://127.0.0.1:{port}/v1/channels/support?k=1&b=%20"
 
     class Taker(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["content-length"]))
             requests.append((self.headers, body, url))
-            self.send_response(200)
+            self.send_response(503 if len(requests) <= refused else 200)
             self.send_header("content-length", "0")
             self.end_headers()
 
@@ -69,12 +71,12 @@ def sent(program, provider, count=25):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Taker)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     simulate = subprocess.Popen(
-        [program, "simulate", provider, "--listen", f"127.0.0.1:{free_port()}", "--webhook", url, "--secret", KEY,
+        [program, "simulate", provider, "--listen", f"127.0.0.1:{free_port()}", "--webhook", url, "--secret", secret,
          "--count", str(count), "--faults", "noise"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
-    while len(requests) < count and time.monotonic() < deadline:
+    while len(requests) < wanted and time.monotonic() < deadline:
         time.sleep(0.05)
     simulate.terminate()
     simulate.wait()
@@ -97,6 +99,64 @@ def judge_simulate(program):
         for headers, body, url in twilio
     )
     judged(f"twilio takes {len(twilio)} webhooks of simulate twilio", good and len(twilio) == 25)
+    judge_simulated_messagebird(program)
+    judge_simulated_bird(program)
+    judge_simulated_by_hand(program)
+    stamps = [
+        int(message["timestamp"])
+        for _, body, _ in meta
+        for change in json.loads(body)["entry"][0]["changes"]
+        for message in change["value"].get("messages", []) + change["value"].get("statuses", [])
+    ]
+    judged(f"{len(stamps)} times of simulate whatsapp-cloud are of now", all(abs(time.time() - at) < 120 for at in stamps))
+
+
+def refuses(verify):
+    """Whether the SDK raises an error of its own."""
+    try:
+        verify()
+    except (WebhookVerificationError, ValidationError):
+        return True
+    return False
+
+
+def judge_simulated_messagebird(program):
+    webhooks = sent(program, "messagebird", refused=25)
+    tokens = [headers["messagebird-signature-jwt"] for headers, _, _ in webhooks]
+    validator, other = request_validator.RequestValidator(KEY), request_validator.RequestValidator("other")
+    pairs = [(token, url, body) for token, (_, body, url) in zip(tokens, webhooks)]
+    good = not any(refuses(lambda: validator.validate_signature(*pair)) for pair in pairs)
+    judged(f"messagebird takes {len(pairs)} webhooks of simulate messagebird", good and len(pairs) == 50)
+    worse = all(refuses(lambda: validator.validate_signature(token, url, body + b" ")) for token, url, body in pairs)
+    judged("messagebird refuses them with another body", worse)
+    judged("and with another key", all(refuses(lambda: other.validate_signature(*pair)) for pair in pairs))
+    ids = {jwt.decode(token, options={"verify_signature": False})["jti"] for token in tokens}
+    bodies = collections.Counter(body for _, body, _ in webhooks)
+    judged("what is sent again has a token of its own and the same body", len(ids) == 50 and len(bodies) == 25)
+
+
+def judge_simulated_bird(program):
+    webhooks = sent(program, "bird", secret=WHSEC, refused=25)
+    good = not any(refuses(lambda: Webhook(WHSEC).verify(body, dict(headers))) for headers, body, _ in webhooks)
+    judged(f"standardwebhooks takes {len(webhooks)} webhooks of simulate bird", good and len(webhooks) == 50)
+    worse = all(refuses(lambda: Webhook(WHSEC).verify(body + b" ", dict(headers))) for headers, body, _ in webhooks)
+    judged("standardwebhooks refuses them with another body", worse)
+    ids = collections.Counter(headers["webhook-id"] for headers, _, _ in webhooks)
+    judged("what is sent again has the same id", len(ids) == 25)
+
+
+def judge_simulated_by_hand(program):
+    """No SDK verifies these: what the documentation describes, with Python's own HMAC."""
+    generic = sent(program, "generic")
+    expected = [hmac.new(KEY.encode(), body, hashlib.sha512).hexdigest() for _, body, _ in generic]
+    good = expected == [headers["x-webhook-hmac"] for headers, _, _ in generic]
+    judged(f"{len(generic)} webhooks of simulate generic are signed as WAHA's are", good and len(generic) == 25)
+    channels, good = sent(program, "bird-channels"), True
+    for headers, body, url in channels:
+        parts = [headers["messagebird-request-timestamp"].encode(), url.encode(), hashlib.sha256(body).digest()]
+        mac = hmac.new(KEY.encode(), b"\n".join(parts), hashlib.sha256).digest()
+        good = good and headers["messagebird-signature"] == base64.b64encode(mac).decode()
+    judged(f"{len(channels)} webhooks of simulate bird-channels are signed as documented", good and len(channels) == 25)
 
 
 # What the gateway takes. No broker is there: a webhook that was verified and has no media is answered with success.
