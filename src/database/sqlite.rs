@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::{DatabaseError, OpenOptions};
 
@@ -37,6 +37,7 @@ impl Sqlite {
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
+            .after_release(|connection, _| Box::pin(has_no_transaction(connection)))
             .connect_with(connect.clone())
             .await
             .map_err(|error| DatabaseError::of(ACTION, &error))?;
@@ -68,6 +69,15 @@ impl Sqlite {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Whether the connection can be used again. When the disk is full SQLite ends a transaction by itself (sqlite.org, *ROLLBACK*), so that the
+/// client's own rollback fails and it still counts one as begun: its next ones would be savepoints within one that nobody commits.
+/// Such a connection is closed, and the next one is new.
+async fn has_no_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The rollback of a transaction that was dropped stands before this in the connection's queue.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// `secure_delete` overwrites what is deleted: without it deleted text stays in the file.

@@ -1,6 +1,7 @@
-//! What interrupts the catalogue costs nothing: kills within batches, a database that goes away.
+//! What interrupts the catalogue costs nothing: kills within batches, a database that goes away, a full disk.
 
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use mediamill::roles::catalog::open_index_to_read;
 
 use super::role::{rejected, transcribed, until};
 use crate::support::bus::{Letter, block_on};
+use crate::support::cmd::Run;
 use crate::support::rig::Rig;
+use crate::support::say::no_service;
 use crate::support::{keeper, postgres, rabbit};
 
 /// Media, of which every fourth has a transcript as well.
@@ -118,6 +121,47 @@ fn a_restart_of_postgres_loses_nothing() {
         std::thread::sleep(Duration::from_secs(2));
         server.refuses(&url, false);
     }
+    nothing_is_lost(&rig);
+    catalog.killed();
+}
+
+/// A file system of a few pages.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(path: &Path) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            no_service("a file system can be mounted by root only");
+            return None;
+        }
+        std::fs::create_dir(path).expect("a directory");
+        Run::of(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(path)).exits(0);
+        Some(Self(path.to_owned()))
+    }
+
+    fn grows(&self) {
+        Run::of(Command::new("mount").args(["-o", "remount,size=64m"]).arg(&self.0)).exits(0);
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let dir = keeper::new_dir();
+    let Some(small) = Small::mount(&dir.path().join("small")) else { return };
+    let Some(rig) = rig(&format!("sqlite://{}/catalog.db", small.0.display())) else { return };
+    let catalog = Running::start(&rig);
+    until("a consumer", || rig.bus.depth("catalog").consumers > 0);
+    rig.bus.publish_all(&letters());
+    let log = || std::fs::read_to_string(rig.dir.path().join("catalog.log")).unwrap_or_default();
+    until("a full disk", || log().contains("the database does not answer"));
+    assert!(rows(&*index(&rig)) < u64::try_from(MEDIA).ok(), "it was full before all was stored");
+    small.grows();
     nothing_is_lost(&rig);
     catalog.killed();
 }

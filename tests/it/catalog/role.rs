@@ -47,7 +47,8 @@ fn erased(media_id: &str) -> Letter {
 }
 
 pub(super) fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = std::time::Instant::now() + SOON;
+    // A database that was away is asked again after a pause, which a loaded machine makes longer.
+    let deadline = std::time::Instant::now() + SOON * 3;
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "never: {what}");
         std::thread::sleep(Duration::from_millis(20));
