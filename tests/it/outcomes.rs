@@ -105,20 +105,20 @@ fn another_profile_makes_a_revision_and_every_request_keeps_its_own() {
     let Some(rabbit) = calm() else { return };
     let rig = Rig::new(rabbit);
     let worker = rig.worker();
-    let first = answer(&rig, &request("m", "one", "voice-note.ogg", json!({ "profile": "crm" })));
+    let first = answer(&rig, &request("m", "one", "voice-note.ogg", json!({ "profile": "archive" })));
     // The origin is gone by now: the kept original is what it is made of.
     let gone = json!({ "kind": "file", "path": "/nowhere/any-more" });
     let second = answer(&rig, &request("m", "two", "voice-note.ogg", json!({ "profile": "voice", "origin": gone })));
     let third =
         answer(&rig, &request("m", "three", "voice-note.ogg", json!({ "profile": "voice", "renormalize": true })));
-    for (n, (outcome, profile)) in [(&first, "crm"), (&second, "voice"), (&third, "voice")].iter().enumerate() {
+    for (n, (outcome, profile)) in [(&first, "archive"), (&second, "voice"), (&third, "voice")].iter().enumerate() {
         let data = outcome.data();
         assert_eq!((&data["revision"], &data["decision"]["profile"]), (&json!(n + 1), &json!(profile)));
         rig.vouch(outcome);
     }
     assert_ne!(first.asset("playback")["sha256"], second.asset("playback")["sha256"]);
     assert_eq!(second.asset("playback")["key"], third.asset("playback")["key"], "the same bytes have one key");
-    for (id, profile, outcome) in [("one", "crm", &first), ("two", "voice", &second), ("three", "voice", &third)] {
+    for (id, profile, outcome) in [("one", "archive", &first), ("two", "voice", &second), ("three", "voice", &third)] {
         let again = answer(
             &rig,
             &request("m", id, "voice-note.ogg", json!({ "profile": profile, "renormalize": id == "three" })),
@@ -131,7 +131,7 @@ fn another_profile_makes_a_revision_and_every_request_keeps_its_own() {
             .map(Value::clone)
     };
     for (n, (cause, profile, outcome)) in
-        [("one", "crm", &first), ("two", "voice", &second), ("three", "voice", &third)].iter().enumerate()
+        [("one", "archive", &first), ("two", "voice", &second), ("three", "voice", &third)].iter().enumerate()
     {
         assert_eq!(row(n), [json!(n + 1), json!(cause), json!(profile), json!(outcome.id())]);
     }
