@@ -78,7 +78,7 @@ journey:
 	@for provider in $(or $(PROVIDERS),whatsapp-cloud); do \
 	  target/venv-judges/bin/python scripts/journey target/debug/mediamill --provider $$provider $(if $(STAY),--stay) || exit $$?; done
 
-# The whole way under 25 faults, MESSAGES messages each: every role, RabbitMQ, PostgreSQL, an S3 server, the CRM and the provider killed,
+# The whole way under 26 faults, MESSAGES messages each: every role, RabbitMQ, PostgreSQL, an S3 server, the CRM and the provider killed,
 # frozen or restarted in between. Prints a table; exit code 3 where a line does not balance.
 journey-faults:
 	@scripts/install.sh test

@@ -96,7 +96,7 @@ class Journey:
         markers = self.crm.markers()
         twice = {marker: times for marker, times in markers.items() if times != 1}
         self.expect(len(markers) == count and not twice, f"{len(markers)} notes, one of each media {twice or ''}")
-        lost = self.crm.lost_answers()
+        lost = self.crm.met("drop-after")
         self.expect(lost == LOST_ANSWERS, f"{lost} of the answers to them were lost")
         self.until("rows in the catalogue", 60, lambda: len(self.find(TENANT)) >= count)
         rows = collections.Counter(row["media_id"] for row in self.find(TENANT))

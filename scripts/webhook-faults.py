@@ -23,7 +23,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -32,6 +31,7 @@ sys.path.insert(0, str(HERE / "journey"))
 
 import faults_twilio
 import node
+import watch
 
 SECRET, TOKEN, ACCOUNT = b"faults-secret", "faults-token", "800000000000001"
 FILE = (HERE.parent / "fixtures" / "contact.vcf").read_bytes()
@@ -181,45 +181,23 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.say(200, json.dumps({"url": url, "mime_type": "text/vcard", "id": media}).encode())
 
 
-class Received(threading.Thread):
+class Received(watch.Listener):
     """Every event of one kind of key, by media and id."""
 
     def __init__(self, rabbit, keys):
-        super().__init__(daemon=True)
-        self.rabbit, self.keys, self.found = rabbit, keys, collections.defaultdict(set)
-        self.bound, self.over, self.kinds = threading.Event(), False, collections.Counter()
+        super().__init__(rabbit, keys)
+        self.found, self.kinds = collections.defaultdict(set), collections.Counter()
         # How many came, also again; and what each event says but for the customer's name, which a provider's list does not have.
         self.named, self.contents = 0, collections.defaultdict(set)
 
-    def run(self):
-        while not self.over:
-            try:
-                self.read()
-            except Exception:
-                # The broker is broken on purpose.
-                time.sleep(0.2)
-
-    def read(self):
-        connection = self.rabbit.connect()
-        channel = connection.channel()
-        name = channel.queue_declare("ledger", durable=True, arguments={"x-queue-type": "quorum"}).method.queue
-        for key in self.keys:
-            channel.queue_bind(name, "mediamill", key)
-        self.bound.set()
-        while not self.over:
-            for method, _, body in channel.consume(name, inactivity_timeout=0.2):
-                if method is None:
-                    break
-                event = json.loads(body)
-                data = event["data"]
-                if event["id"] not in self.found[data["media_id"]]:
-                    self.kinds[event["type"]] += 1
-                self.found[data["media_id"]].add(event["id"])
-                message = {name: value for name, value in (data.get("message") or {}).items() if name != "contact_name"}
-                self.contents[event["id"]].add(json.dumps(data | {"message": message}, sort_keys=True))
-                self.named += 1
-                channel.basic_ack(method.delivery_tag)
-        connection.close()
+    def take(self, event):
+        data = event["data"]
+        if event["id"] not in self.found[data["media_id"]]:
+            self.kinds[event["type"]] += 1
+        self.found[data["media_id"]].add(event["id"])
+        message = {name: value for name, value in (data.get("message") or {}).items() if name != "contact_name"}
+        self.contents[event["id"]].add(json.dumps(data | {"message": message}, sort_keys=True))
+        self.named += 1
 
 
 class World:
@@ -442,23 +420,10 @@ def main():
     parser.add_argument("--webhooks", type=int, default=2000)
     parser.add_argument("--only", help="a part of the names of the faults")
     args = parser.parse_args()
-    if not pathlib.Path(node.PROGRAMS, "rabbitmq-server").exists():
-        node.void("rabbitmq-server is not installed")
     random.seed(1)
     print("| fault | webhooks | answers that were no success, and repeated | lost | twice | failed | seconds | |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
-    balanced = True
-    for name in FAULTS:
-        if args.only and args.only not in name:
-            continue
-        with tempfile.TemporaryDirectory(prefix="mediamill-webhooks-") as home:
-            try:
-                balanced &= run(args, name, pathlib.Path(home))
-            except SystemExit:
-                balanced = False
-                print(f"| {name} | {args.webhooks} | void | | | | | |", flush=True)
-    if not balanced:
-        node.void("a line does not balance")
+    node.each(FAULTS, args.only, lambda name, home: run(args, name, home))
 
 
 if __name__ == "__main__":

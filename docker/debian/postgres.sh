@@ -5,9 +5,10 @@ set -eu
 data=/var/lib/postgresql/data
 if [ ! -s "$data/PG_VERSION" ]; then
   umask 077
-  printf '%s' "$POSTGRES_PASSWORD" >/tmp/password
-  initdb --pgdata="$data" --username="$POSTGRES_USER" --pwfile=/tmp/password --auth=scram-sha-256 --encoding=UTF8
-  rm /tmp/password
+  password=$(mktemp)
+  printf '%s' "$POSTGRES_PASSWORD" >"$password"
+  initdb --pgdata="$data" --username="$POSTGRES_USER" --pwfile="$password" --auth=scram-sha-256 --encoding=UTF8
+  rm "$password"
   echo "CREATE DATABASE \"$POSTGRES_DB\"" | postgres --single -D "$data" postgres
   echo 'host all all all scram-sha-256' >>"$data/pg_hba.conf"
 fi

@@ -50,8 +50,9 @@ class Crm:
     def files(self):
         return sum(not file["deleted"] for file in self.state()["files"])
 
-    def lost_answers(self):
-        return sum(call["fault"] == "drop-after" for call in self.ask("GET", "calls"))
+    def met(self, fault):
+        """How many requests had this fault."""
+        return sum(call["fault"] == fault for call in self.ask("GET", "calls"))
 
     def markers(self):
         """How often each event's marker stands in a note."""

@@ -1,9 +1,11 @@
 """A RabbitMQ node of its own, and what every part of a journey needs."""
 
 import os
+import pathlib
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import pika
@@ -31,6 +33,26 @@ def wait_until(what, seconds, is_so):
             void(f"{what}: not within {seconds} s")
         time.sleep(0.1)
     return found
+
+
+def each(faults, only, run):
+    """A line of a table for each fault whose name has `only` in it: `run(name, home)` prints it, and says whether it balances. A run that
+    is void has a line, too, and voids the whole table."""
+    if not pathlib.Path(PROGRAMS, "rabbitmq-server").exists():
+        void("rabbitmq-server is not installed")
+    names = [name for name in faults if (only or "") in name]
+    if not names:
+        void(f"no fault has {only!r} in its name")
+    balanced = True
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="mediamill-fault-") as home:
+            try:
+                balanced &= run(name, pathlib.Path(home))
+            except SystemExit:
+                balanced = False
+                print(f"| {name} | void |", flush=True)
+    if not balanced:
+        void("a line does not balance")
 
 
 class Rabbit:

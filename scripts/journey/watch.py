@@ -8,14 +8,15 @@ import time
 import pika
 
 
-class Outcomes(threading.Thread):
-    """Every event that leaves the pipeline, from a queue of its own."""
+class Listener(threading.Thread):
+    """Everything that is published with one of these keys, from a queue of its own that outlives the node."""
 
-    KEYS = ("media.normalized.#", "media.rejected", "media.failed", "message.#")
-
-    def __init__(self, rabbit):
+    def __init__(self, rabbit, keys):
         super().__init__(daemon=True)
-        self.rabbit, self.events, self.bound, self.over = rabbit, [], threading.Event(), False
+        self.rabbit, self.keys, self.bound, self.over = rabbit, keys, threading.Event(), False
+
+    def take(self, event):
+        raise NotImplementedError
 
     def run(self):
         while not self.over:
@@ -29,16 +30,27 @@ class Outcomes(threading.Thread):
 
     def listen(self, connection):
         channel = connection.channel()
-        queue = channel.queue_declare("journey", durable=True, arguments={"x-queue-type": "quorum"}).method.queue
-        for key in self.KEYS:
+        queue = channel.queue_declare("ledger", durable=True, arguments={"x-queue-type": "quorum"}).method.queue
+        for key in self.keys:
             channel.queue_bind(queue, "mediamill", key)
         self.bound.set()
         while not self.over:
             for method, _, body in channel.consume(queue, inactivity_timeout=0.2):
                 if method is None:
                     break
-                self.events.append(json.loads(body))
+                self.take(json.loads(body))
                 channel.basic_ack(method.delivery_tag)
+
+
+class Outcomes(Listener):
+    """Every event that leaves the pipeline."""
+
+    def __init__(self, rabbit):
+        super().__init__(rabbit, ("media.normalized.#", "media.rejected", "media.failed", "message.#"))
+        self.events = []
+
+    def take(self, event):
+        self.events.append(event)
 
     def about(self):
         """Events by media and by their own ids: a copy of one is not another."""

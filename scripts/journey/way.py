@@ -65,7 +65,7 @@ class Journey:
         wrong += balance.rows(self.mill.find(), self.outcomes)
         wrong += balance.links(self.crm.links(), 200)
         wrong += [f"{count} messages are left in {name}" for name, count in self.rabbit.waiting(QUEUES).items()]
-        lost = self.crm.lost_answers()
+        lost = self.crm.met("drop-after")
         if lost != LOST_ANSWERS:
             wrong.append(f"the CRM lost {lost} answers instead of {LOST_ANSWERS}")
         self.judge(wrong)

@@ -4,6 +4,8 @@
 //! Clones share one value: every copy of the configuration has the new value after it was read again.
 
 mod reference;
+#[cfg(any(feature = "catalog", feature = "deliver"))]
+mod rsa;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,6 +14,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use reference::{MAX_SECRET_BYTES, SecretError};
+#[cfg(any(feature = "catalog", feature = "deliver"))]
+pub use rsa::RsaKey;
 
 use reference::Reference;
 

@@ -5,14 +5,13 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Signer;
 use crate::config::Links;
+use crate::secrets::RsaKey;
 use crate::store::{LinkOptions, SignedUrl, StoreError};
 
 /// What stands in a segment of a path as it is (RFC 3986, 2.3), and slashes.
@@ -25,7 +24,7 @@ pub(super) struct CloudFront {
     /// `https://d111111abcdef8.cloudfront.net`, without a slash at its end.
     base: String,
     key_id: String,
-    key: RsaKeyPair,
+    key: RsaKey,
 }
 
 impl fmt::Debug for CloudFront {
@@ -37,20 +36,14 @@ impl fmt::Debug for CloudFront {
 impl CloudFront {
     pub(super) fn new(links: &Links) -> Result<Self, StoreError> {
         let unusable = || StoreError::Config("links.signer_key: is no RSA key in PEM (PKCS #8 or PKCS #1)".to_owned());
-        let (der, is_pkcs8) = der(&links.signer_key.expose()).ok_or_else(unusable)?;
-        let key = if is_pkcs8 { RsaKeyPair::from_pkcs8(&der) } else { RsaKeyPair::from_der(&der) };
-        Ok(Self {
-            base: links.signer_url.clone(),
-            key_id: links.signer_key_id.clone(),
-            key: key.map_err(|_| unusable())?,
-        })
+        let key = RsaKey::from_pem(&links.signer_key.expose()).ok_or_else(unusable)?;
+        Ok(Self { base: links.signer_url.clone(), key_id: links.signer_key_id.clone(), key })
     }
 
     /// The signature of a text, in the base64 that CloudFront takes in a query.
     fn signature(&self, text: &str) -> Result<String, StoreError> {
-        let mut signature = vec![0; self.key.public_modulus_len()];
-        let signed = self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature);
-        signed.map_err(|_| StoreError::Config("links.signer_key: does not sign".to_owned()))?;
+        let signature = self.key.sign(text.as_bytes());
+        let signature = signature.ok_or_else(|| StoreError::Config("links.signer_key: does not sign".to_owned()))?;
         Ok(STANDARD.encode(signature).replace('+', "-").replace('=', "_").replace('/', "~"))
     }
 }
@@ -81,16 +74,6 @@ impl Signer for CloudFront {
         );
         Ok(SignedUrl::new(url, SystemTime::UNIX_EPOCH + Duration::from_secs(end)))
     }
-}
-
-/// The bytes between the lines of a PEM text (RFC 7468), and whether they are PKCS #8.
-fn der(pem: &str) -> Option<(Vec<u8>, bool)> {
-    [("PRIVATE KEY", true), ("RSA PRIVATE KEY", false)].into_iter().find_map(|(label, is_pkcs8)| {
-        let (_, rest) = pem.split_once(&format!("-----BEGIN {label}-----"))?;
-        let (text, _) = rest.split_once(&format!("-----END {label}-----"))?;
-        let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        Some((STANDARD.decode(text).ok()?, is_pkcs8))
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Everything that an end-to-end test needs, under names of its own: exchange, store, scratch space, workers.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -124,6 +124,24 @@ impl Rig {
         let mut command = program();
         command.args(args).current_dir(self.dir.path()).envs(self.env.iter().cloned());
         command
+    }
+
+    /// Half of the files end while a fault goes on, the others once all is healthy; then the workers stop. Ladders are climbed at the
+    /// same time: what is left by then finds a healthy service. Each file has one event, whose objects are as it says, and there are
+    /// no dead letters.
+    #[track_caller]
+    pub fn ends_healthy<const N: usize>(&self, jobs: usize, healthy: &AtomicBool, workers: [Worker; N]) {
+        self.bus.ledger().wait_for_files(jobs / 2, SOON);
+        healthy.store(true, Ordering::SeqCst);
+        self.bus.ledger().wait_for_files(jobs, SOON * 2);
+        for worker in workers {
+            worker.stops();
+        }
+        for (media_id, outcomes) in self.bus.ledger().all() {
+            assert!(outcomes.iter().all(|outcome| outcome.id() == outcomes[0].id()), "{media_id}: two events");
+            self.vouch(&outcomes[0]);
+        }
+        assert_eq!(self.bus.depth("dead").ready, 0, "dead letters");
     }
 
     /// Scratch space of all workers.

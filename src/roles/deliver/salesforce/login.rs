@@ -1,9 +1,7 @@
 //! How access tokens of Salesforce are asked for: JWT bearer or client credentials.
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -16,7 +14,7 @@ use super::super::ledger::Token;
 use super::super::tokens::Grant;
 use crate::egress::{Hosts, Method};
 use crate::error::Code;
-use crate::secrets::Secret;
+use crate::secrets::{RsaKey, Secret};
 
 /// How long an assertion holds. Salesforce takes those of at most 5 minutes.
 const ASSERTION_S: i64 = 180;
@@ -100,9 +98,7 @@ impl Login {
             let text = "private_key: it is no RSA key in PEM (PKCS #8 or PKCS #1)";
             Failed::new(Class::Stop, Code::DeliverForbidden, text)
         };
-        let (der, is_pkcs8) = der(&self.private_key.expose()).ok_or_else(unusable)?;
-        let key = if is_pkcs8 { RsaKeyPair::from_pkcs8(&der) } else { RsaKeyPair::from_der(&der) };
-        let key = key.map_err(|_| unusable())?;
+        let key = RsaKey::from_pem(&self.private_key.expose()).ok_or_else(unusable)?;
         let claims = json!({
             "iss": self.client_id,
             "sub": self.user,
@@ -111,18 +107,7 @@ impl Login {
         });
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(json!({ "alg": "RS256", "typ": "JWT" })), part(claims));
-        let mut signature = vec![0; key.public_modulus_len()];
-        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).map_err(|_| unusable())?;
+        let signature = key.sign(signed.as_bytes()).ok_or_else(unusable)?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
-}
-
-/// The bytes between the lines of a PEM text (RFC 7468), and whether they are PKCS #8.
-fn der(pem: &str) -> Option<(Vec<u8>, bool)> {
-    [("PRIVATE KEY", true), ("RSA PRIVATE KEY", false)].into_iter().find_map(|(label, is_pkcs8)| {
-        let (_, rest) = pem.split_once(&format!("-----BEGIN {label}-----"))?;
-        let (text, _) = rest.split_once(&format!("-----END {label}-----"))?;
-        let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        Some((STANDARD.decode(text).ok()?, is_pkcs8))
-    })
 }
