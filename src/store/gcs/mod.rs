@@ -288,23 +288,25 @@ impl Inner {
         options: PutOptions<'_>,
         condition: Condition<'_>,
     ) -> Result<bool, StoreError> {
-        let url = self.upload_url("multipart", condition);
+        let url = self.upload_url("multipart", key, condition);
         let (head, tail, content_type) =
-            resource::around(&self.terms.resource(key, digests, options), options.content_type);
+            resource::around(&self.terms.resource(digests, options), options.content_type);
         let ask = Ask::new(Method::POST, url).header("content-type", &content_type)?;
         let answer = self.rest.call(WRITE, &ask.body(body.between(head.as_bytes(), tail.as_bytes()))).await?;
         match (answer.status, condition) {
             // 404: where there is no object any more whose generation is named, and where there is no bucket.
             (412, Condition::IsNew | Condition::Is(_)) => Ok(false),
             (404, Condition::Is(_)) => self.is_known(WRITE).await.map(|()| false),
-            _ if answer.is_success() => resource::verify(WRITE, &answer, digests).map(|()| true),
+            _ if answer.is_success() => resource::verify(WRITE, &answer, key, digests).map(|()| true),
             _ => Err(missing(self.rest.dialect.meaning(WRITE, &answer))),
         }
     }
 
-    fn upload_url(&self, kind: &str, condition: Condition<'_>) -> url::Url {
+    /// The name stands here and not in the body's resource, which no checksum protects: an object of another name would be taken
+    /// for the one that was sent.
+    fn upload_url(&self, kind: &str, key: &str, condition: Condition<'_>) -> url::Url {
         let mut url = self.dialect.address.upload(&self.bucket);
-        url.query_pairs_mut().append_pair("uploadType", kind);
+        url.query_pairs_mut().append_pair("uploadType", kind).append_pair("name", key);
         if let Some(generation) = condition.generation() {
             url.query_pairs_mut().append_pair("ifGenerationMatch", generation);
         }

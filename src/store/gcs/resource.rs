@@ -36,11 +36,10 @@ impl Terms {
     }
 
     /// What a new object is to be, with the checksum that its bytes must have.
-    pub(super) fn resource(&self, key: &str, digests: &Digests, options: PutOptions<'_>) -> Value {
+    pub(super) fn resource(&self, digests: &Digests, options: PutOptions<'_>) -> Value {
         let mut metadata = self.metadata.clone();
         metadata.insert("sha256".to_owned(), hex::encode(digests.sha256).into());
         let mut resource = json!({
-            "name": key,
             "contentType": options.content_type,
             "md5Hash": digests.parts[0].content_md5(),
             "metadata": metadata,
@@ -79,11 +78,11 @@ pub(super) fn parse(action: &'static str, answer: &Answer) -> Result<Value, Stor
         .map_err(|_| StoreError::unavailable(action, "the store's answer is not the JSON that was asked for"))
 }
 
-/// Whether the answer to an upload says that the store has the bytes that were sent.
-pub(super) fn verify(action: &'static str, answer: &Answer, digests: &Digests) -> Result<(), StoreError> {
-    let detail = "the store has other bytes than were sent, or does not say which it has".to_owned();
+/// Whether the answer to an upload says that the store has the bytes that were sent under the name that they were sent for.
+pub(super) fn verify(action: &'static str, answer: &Answer, key: &str, digests: &Digests) -> Result<(), StoreError> {
+    let detail = "the store has other bytes than were sent, or another name for them, or does not say which".to_owned();
     match parse(action, answer) {
-        Ok(resource) if is_same(&resource, digests) => Ok(()),
+        Ok(resource) if is_same(&resource, digests) && resource["name"] == key => Ok(()),
         _ => Err(StoreError::Checksum { action, detail }),
     }
 }
@@ -160,17 +159,17 @@ mod tests {
         config.metadata = [("team".to_owned(), "crm".to_owned())].into();
         let terms = Terms::new(&config).expect("terms");
         let options = PutOptions { content_disposition: Some("attachment"), ..PutOptions::of("audio/mpeg") };
-        let resource = terms.resource("a/b", &Digests::of_bytes(b"hello world"), options);
+        let resource = terms.resource(&Digests::of_bytes(b"hello world"), options);
         let sha256 = "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9";
         let expected = json!({
-            "name": "a/b", "contentType": "audio/mpeg", "contentDisposition": "attachment",
+            "contentType": "audio/mpeg", "contentDisposition": "attachment",
             "cacheControl": "private, max-age=300", "storageClass": "NEARLINE",
             "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "metadata": { "team": "crm", "sha256": sha256 },
         });
         assert_eq!(resource, expected);
         let expires_at = Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000));
         let tiered = PutOptions { storage_class: Some("COLDLINE"), expires_at, ..options };
-        let resource = terms.resource("a/b", &Digests::of_bytes(b"hello world"), tiered);
+        let resource = terms.resource(&Digests::of_bytes(b"hello world"), tiered);
         assert_eq!(
             (&resource["storageClass"], &resource["customTime"]),
             (&json!("COLDLINE"), &json!("2027-01-15T08:00:00Z"))
@@ -180,16 +179,17 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_are_noticed_by_the_answer() {
+    fn other_bytes_and_another_name_are_noticed_by_the_answer() {
         let digests = Digests::of_bytes(b"hello world");
         let verdict = |body: Value| {
             let answer = Answer { status: 200, headers: HeaderMap::new(), body: body.to_string().into() };
-            verify("test", &answer, &digests).is_ok()
+            verify("test", &answer, "a/b", &digests).is_ok()
         };
-        assert!(verdict(json!({ "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "size": "11" })));
-        assert!(!verdict(json!({ "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "size": "12" })));
-        assert!(!verdict(json!({ "md5Hash": "w8oeq7T8dnasWj3BnnYPxQ==", "size": "11" })));
-        assert!(!verdict(json!({ "size": "11" })) && !verdict(json!([])));
+        assert!(verdict(json!({ "name": "a/b", "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "size": "11" })));
+        assert!(!verdict(json!({ "name": "a/c", "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "size": "11" })));
+        assert!(!verdict(json!({ "name": "a/b", "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "size": "12" })));
+        assert!(!verdict(json!({ "name": "a/b", "md5Hash": "w8oeq7T8dnasWj3BnnYPxQ==", "size": "11" })));
+        assert!(!verdict(json!({ "name": "a/b", "size": "11" })) && !verdict(json!([])));
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let mut session = self.begin(key, digests, options).await?;
         let result = self.send_all(&session.url, &body, digests.size_bytes, options).await;
-        let result = match result.and_then(|answer| resource::verify(WRITE, &answer, digests)) {
+        let result = match result.and_then(|answer| resource::verify(WRITE, &answer, key, digests)) {
             // The last answer may be what was lost.
             Err(StoreError::Unavailable { .. }) if self.is_there(key, digests).await => Ok(()),
             result => result,
@@ -67,8 +67,8 @@ impl Inner {
     }
 
     async fn begin(&self, key: &str, digests: &Digests, options: PutOptions<'_>) -> Result<Session, StoreError> {
-        let resource = self.terms.resource(key, digests, options).to_string();
-        let ask = Ask::new(Method::POST, self.upload_url("resumable", Condition::None))
+        let resource = self.terms.resource(digests, options).to_string();
+        let ask = Ask::new(Method::POST, self.upload_url("resumable", key, Condition::None))
             .header("content-type", "application/json; charset=UTF-8")?
             .header("x-upload-content-type", options.content_type)?
             .header("x-upload-content-length", &digests.size_bytes.to_string())?
