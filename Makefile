@@ -98,8 +98,6 @@ store-copy:
 	@scripts/install.sh test
 	@OBJECTS=$(or $(OBJECTS),10000) REQUIRE_SERVICES=1 cargo test --quiet --locked --test it store::copy -- --nocapture
 
-# The index with more and more tenants, up to ROWS media, on SQLite and PostgreSQL: rows stored a second, and how long searches take.
-# Fails where the slowest twentieth of a kind of search takes twice as long as with 10,000 media.
 # The index with more and more tenants, up to ROWS media, on SQLite and PostgreSQL: rows stored a second beside a bulk insert of the same
 # rows, and how long searches take; then a store with STORED media: `subject`, rebuild, sweeper. Fails where the slowest twentieth of a
 # kind of search, or `subject`, takes twice as long as at first, and where ingest is slower than 0.3 of the bulk insert.

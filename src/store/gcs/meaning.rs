@@ -17,6 +17,8 @@ pub(super) fn of(action: &'static str, answer: &Answer) -> StoreError {
     match answer.status {
         // Wrong bytes are "invalid" as much else is; the sentence tells.
         400 if message.contains("hash") || message.contains("CRC32C") => StoreError::Checksum { action, detail },
+        // The service gives a reason for each refusal: this is an answer of something in between, or one that was damaged.
+        400 if reason.is_empty() => StoreError::unavailable(action, detail),
         403 if reason.to_lowercase().contains("ratelimit") => StoreError::unavailable(action, detail),
         401 | 403 => StoreError::Forbidden { action, detail, source: None },
         404 => StoreError::NotFound { action },
@@ -52,6 +54,7 @@ mod tests {
             (429, "rateLimitExceeded"),
             (503, "backendError"),
             (412, "conditionNotMet"),
+            (400, ""),
         ] {
             let fault = fault(status, reason, "");
             assert!(matches!(fault, Fault::Transient { code: Code::StoreUnavailable, .. }), "{reason}: {fault}");

@@ -289,8 +289,7 @@ impl Inner {
         condition: Condition<'_>,
     ) -> Result<bool, StoreError> {
         let url = self.upload_url("multipart", key, condition);
-        let (head, tail, content_type) =
-            resource::around(&self.terms.resource(digests, options), options.content_type);
+        let (head, tail, content_type) = resource::around(&self.terms.resource(digests, options), options.content_type);
         let ask = Ask::new(Method::POST, url).header("content-type", &content_type)?;
         let answer = self.rest.call(WRITE, &ask.body(body.between(head.as_bytes(), tail.as_bytes()))).await?;
         match (answer.status, condition) {
