@@ -7,7 +7,7 @@ export KILLS=${KILLS:-200} REQUIRE_SERVICES=1 CRM_KILLS_TABLE=$PWD/target/crm-ki
 rm -rf "$CRM_KILLS_TABLE"
 mkdir -p "$CRM_KILLS_TABLE"
 status=0
-cargo test --locked --test it crm::deliveries:: crm::replicas:: || status=$?
+cargo test --locked --test it -- crm::deliveries:: crm::replicas:: || status=$?
 {
   echo "| CRM | kills | media | notes | files | duplicates | missing | mails |"
   echo "|---|---|---|---|---|---|---|---|"

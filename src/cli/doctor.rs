@@ -21,6 +21,9 @@ pub(super) struct Args {
     /// What to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Attack the sandbox from inside instead, and print each attempt with the answer that it got
+    #[arg(long)]
+    attack: bool,
 }
 
 /// What one look found.
@@ -53,6 +56,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
         }
     };
     telemetry::init(&crate::config::Log { filter: "error".to_owned(), format: crate::config::LogFormat::Text });
+    if args.attack {
+        drop(report);
+        return super::attack::run(&config, args.format);
+    }
     report.say(&good("config", format!("{} keys hold together", keys(&config))))?;
     report.say(&profiles(&config))?;
     report.say(&scratch(&config))?;

@@ -1,5 +1,7 @@
 //! The command line: one file for each command, and documented exit codes.
 
+#[cfg(feature = "media")]
+mod attack;
 #[cfg(feature = "catalog")]
 mod audit;
 #[cfg(feature = "media")]

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
 mod architecture;
+mod attack;
 mod bench;
 mod bombs;
 mod cases;

@@ -76,7 +76,7 @@ fn site(
     let map = || Map::load(table).map(Some).map_err(|error| SetupError::Map(name.to_owned(), error));
     let (destination, map): (Arc<dyn Destination>, _) = match table.kind {
         DestinationKind::Webhook => (Arc::new(Webhook::new(table.clone(), api).map_err(wrong)?), None),
-        DestinationKind::Hubspot => (Arc::new(Hubspot::new(table, api).map_err(wrong)?), map()?),
+        DestinationKind::Hubspot => (Arc::new(Hubspot::new(name, table, api, ledger).map_err(wrong)?), map()?),
         DestinationKind::Salesforce => (Arc::new(Salesforce::new(name, table, api, ledger).map_err(wrong)?), map()?),
         DestinationKind::Zendesk => (Arc::new(Zendesk::new(name, table, api, ledger).map_err(wrong)?), map()?),
         DestinationKind::Zoho => (Arc::new(Zoho::new(name, table, api, ledger).map_err(wrong)?), map()?),

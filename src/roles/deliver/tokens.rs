@@ -4,6 +4,7 @@
 //! and some take the old ones away when they give a new one.
 
 use std::fmt::Debug;
+use std::future::Future;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use super::destination::{Class, Failed};
 use super::ledger::{Ledger, LedgerError, Token};
+use crate::egress::Answer;
 use crate::error::Code;
 use crate::secrets::Secret;
 
@@ -76,6 +78,26 @@ impl Tokens {
         }
     }
 
+    /// Sends a request with the token that works, and once more with the next one where that was refused. `is_refusal` says of an
+    /// answer whether another token may mend it.
+    ///
+    /// # Errors
+    /// As [`Tokens::get`], and what `send` gives.
+    pub async fn send<F, S>(
+        &self,
+        grant: &dyn Grant,
+        is_refusal: fn(&Answer) -> bool,
+        send: S,
+    ) -> Result<Answer, Failed>
+    where
+        F: Future<Output = Result<Answer, Failed>>,
+        S: Fn(Token) -> F,
+    {
+        let token = self.get(grant).await?;
+        let answer = send(token.clone()).await?;
+        if is_refusal(&answer) { send(self.after(&token, grant).await?).await } else { Ok(answer) }
+    }
+
     /// Another process may have asked already, or be asking. Whoever calls holds `current`, so that one here asks.
     async fn next(
         &self,
@@ -127,6 +149,12 @@ impl Tokens {
         }
         Ok(token)
     }
+}
+
+/// Whether an answer says that the token is not valid.
+#[must_use]
+pub fn is_unauthorized(answer: &Answer) -> bool {
+    answer.status == 401
 }
 
 fn lives(token: &Token) -> bool {

@@ -1,5 +1,5 @@
-//! Attempts to break out of the sandbox, and abnormal ends, for tests of the sandbox. Only a fork server that was
-//! started with the option performs them: see [`crate::sandbox::SandboxOptions::escape_probes`].
+//! Attempts to break out of the sandbox, and abnormal ends, for `mediamill doctor --attack` and for tests. Only a fork server
+//! that was started with the option performs them: see [`crate::sandbox::SandboxOptions::escape_probes`].
 //!
 //! The first line of [`INPUT`] names the attempt and its argument. If the kernel denies it, the answer is
 //! `media.sandbox-violation` with the error number; if it succeeds, `worker.broken`. After many of the attempts the
@@ -13,6 +13,9 @@ use std::os::fd::AsRawFd;
 use crate::error::Code;
 use crate::sandbox::wire::messages::{Answer, Verdict};
 use crate::task::INPUT;
+
+/// Between two of the things that the fork server counts from time to time.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Performs the attempt that the first line of [`INPUT`] names.
 pub(in crate::sandbox) fn attempt(job: &mut File) -> Answer {
@@ -91,6 +94,22 @@ fn end(how: &str, job: &mut File) -> io::Result<String> {
         },
         "output" => loop {
             OpenOptions::new().create(true).append(true).open("output")?.write_all(&[0; 1 << 16])?;
+        },
+        "scratch" => {
+            for n in 0.. {
+                fs::write(format!("output-{n}"), vec![0; 1 << 19])?;
+                std::thread::sleep(PAUSE);
+            }
+        }
+        "files" => {
+            for n in 0.. {
+                File::create(format!("output-{n}"))?;
+                std::thread::sleep(PAUSE / 10);
+            }
+        }
+        "threads" => loop {
+            std::thread::Builder::new().stack_size(1 << 16).spawn(std::thread::park)?;
+            std::thread::sleep(PAUSE / 10);
         },
         "stderr" => (0..4096).for_each(|_| drop(io::stderr().write_all(&[b'x'; 4096]))),
         _ => {}

@@ -20,7 +20,7 @@ pub struct SandboxOptions {
     pub program: PathBuf,
     /// How child processes are created.
     pub launcher: Launcher,
-    /// Whether children perform [`crate::task::Task::Escape`]. Only for tests of the jail.
+    /// Whether children perform [`crate::task::Task::Escape`]: for tests of the jail and for `doctor --attack`.
     pub escape_probes: bool,
     /// After this many jobs a fork server is replaced.
     pub renew_after_jobs: u64,

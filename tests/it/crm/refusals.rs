@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::trial::Trial;
-use super::vendors::{Vendor, chatwoot, has, list, salesforce, zendesk, zoho};
+use super::vendors::{Vendor, chatwoot, has, hubspot_app, list, salesforce, zendesk, zoho};
 use crate::support::cmd::Run;
 use crate::support::crm::Crm;
 use crate::support::processes::wait_until;
@@ -38,7 +38,7 @@ fn a_signed_assertion_gets_a_token_of_salesforce() {
 
 #[test]
 fn a_token_that_has_ended_is_renewed_once() {
-    for vendor in [salesforce(), zendesk(true), zoho()] {
+    for vendor in [salesforce(), zendesk(true), zoho(), hubspot_app()] {
         let Some(mut trial) = Trial::start(vendor) else { return };
         trial.publish();
         trial.settled();
@@ -53,7 +53,7 @@ fn a_token_that_has_ended_is_renewed_once() {
 
 #[test]
 fn a_revoked_grant_stops_the_destination_and_burns_nothing() {
-    for vendor in [salesforce(), zendesk(true), zoho(), chatwoot(true)] {
+    for vendor in [salesforce(), zendesk(true), zoho(), chatwoot(true), hubspot_app()] {
         let Some(mut trial) = Trial::start(vendor) else { return };
         trial.crm.act(json!({"act": "revoke"}));
         trial.publish();
@@ -182,7 +182,7 @@ fn people_are_found_by_numbers_however_they_are_written_and_never_the_first_of_t
 
 #[test]
 fn a_rejected_media_leaves_a_note_that_says_why() {
-    for vendor in [salesforce(), zendesk(true), zoho(), chatwoot(true)] {
+    for vendor in [salesforce(), zendesk(true), zoho(), chatwoot(true), hubspot_app()] {
         let name = vendor.name;
         let Some(mut trial) = Trial::start(vendor) else { return };
         trial.publish_with("media.rejected", |event| {

@@ -6,6 +6,7 @@ mod describe;
 mod erase;
 mod find;
 mod judge;
+mod login;
 mod note;
 
 use std::time::Duration;
@@ -17,12 +18,14 @@ use super::amendment::{Amendment, Written};
 use super::api::{Api, json as body_of};
 use super::call::{Body, Call, Part};
 use super::destination::{Applied, Class, Destination, Failed, Ids, ReadBack, Residue, Step, Work};
-use super::ledger::{MediaKey, Row};
+use super::ledger::{Ledger, MediaKey, Row, Token};
 use super::map::{Attachment, Missing, Prepared};
+use super::tokens::{Tokens, is_unauthorized};
 use crate::config;
 use crate::egress::{Answer, Credential, Hosts, Method};
 use crate::error::Code;
 use crate::secrets::Secret;
+use login::Login;
 
 /// The vendor's API.
 const BASE: &str = "https://api.hubapi.com";
@@ -38,9 +41,18 @@ pub struct Hubspot {
     base: String,
     version: String,
     region: String,
-    token: Secret,
+    access: Access,
     hosts: Hosts,
     quota_percent: u8,
+}
+
+/// How requests are authorized.
+#[derive(Debug)]
+enum Access {
+    /// A service key, or the token of a private app: it has no end.
+    Key(Secret),
+    /// An app of HubSpot's, installed in the account.
+    App { login: Box<Login>, tokens: Tokens },
 }
 
 impl Hubspot {
@@ -48,23 +60,39 @@ impl Hubspot {
     ///
     /// # Errors
     /// What is wrong with a key of the table, with its name.
-    pub fn new(config: &config::Destination, api: Api) -> Result<Self, String> {
-        if config.token.is_empty() {
-            return Err("token: a service key of HubSpot must be there".to_owned());
-        }
+    pub fn new(name: &str, config: &config::Destination, api: Api, ledger: Option<&Ledger>) -> Result<Self, String> {
         let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
         let base = or(&config.url, BASE).trim_end_matches('/').to_owned();
         let hosts = match config.hosts.as_slice() {
             [] => Hosts::new(&[base.as_str()]),
             hosts => Hosts::new(hosts),
         };
+        let version = or(&config.api_version, VERSION);
+        let access = if config.client_id.is_empty() {
+            if config.token.is_empty() {
+                return Err("token: a service key of HubSpot must be there, or client_id of an app".to_owned());
+            }
+            Access::Key(config.token.clone())
+        } else {
+            if config.client_secret.is_empty() || config.refresh_token.is_empty() {
+                return Err("client_secret and refresh_token: they must be there with client_id".to_owned());
+            }
+            let login = Login {
+                api: api.clone(),
+                url: format!("{base}/oauth/{version}/token"),
+                client_id: config.client_id.clone(),
+                client_secret: config.client_secret.clone(),
+                refresh_token: config.refresh_token.clone(),
+            };
+            Access::App { login: Box::new(login), tokens: Tokens::new(name, ledger) }
+        };
         Ok(Self {
             api,
+            access,
             hosts: hosts.map_err(|error| format!("hosts: {error}"))?,
             base,
-            version: or(&config.api_version, VERSION),
+            version,
             region: config.region.clone(),
-            token: config.token.clone(),
             quota_percent: config.quota_percent,
         })
     }
@@ -79,10 +107,20 @@ impl Hubspot {
         format!("{}/files/{}/files{rest}", self.base, self.version)
     }
 
-    /// Sends a request, and slows down where the quota is nearly used up. `writes` is whether it may have made something where
+    /// Sends a request; with a new token where the one before has ended. `writes` is whether it may have made something where
     /// its end is not known.
     async fn call(&self, call: &Call, writes: bool) -> Result<Answer, Failed> {
-        let credential = Credential::bearer(self.token.clone(), self.hosts.clone());
+        let send = |access: Secret| self.call_with(Credential::bearer(access, self.hosts.clone()), call, writes);
+        match &self.access {
+            Access::Key(key) => send(key.clone()).await,
+            Access::App { login, tokens } => {
+                tokens.send(login.as_ref(), is_unauthorized, |token: Token| send(token.access)).await
+            }
+        }
+    }
+
+    /// Slows down where the quota is nearly used up.
+    async fn call_with(&self, credential: Credential, call: &Call, writes: bool) -> Result<Answer, Failed> {
         let answer = self.api.send(call, Some(credential)).await.map_err(|failed| match writes {
             true => failed,
             false => Failed { is_unknown: false, ..failed },
@@ -248,7 +286,7 @@ impl Destination for Hubspot {
 }
 
 const SETUP: &str = "\
-HubSpot needs nothing but a service key (Settings, Integrations, Service Keys) with these scopes:
+HubSpot needs a service key (Settings, Integrations, Service Keys), or an app of your own that is installed with OAuth, with these scopes:
   crm.objects.contacts.read    find contacts, and read their notes back
   crm.objects.contacts.write   write notes; create or update contacts where the map does
   files                        upload files, and delete them when a media is erased

@@ -20,7 +20,7 @@ use super::call::Call;
 use super::destination::{Applied, Class, Destination, Failed, Ids, ReadBack, Residue, Step, Work};
 use super::ledger::{Ledger, MediaKey, Row, Token};
 use super::map::{Attachment, Missing, Prepared};
-use super::tokens::Tokens;
+use super::tokens::{Tokens, is_unauthorized};
 use crate::config;
 use crate::egress::{Answer, Credential, Hosts, Method};
 use crate::error::Code;
@@ -115,13 +115,9 @@ impl Salesforce {
     /// Sends a request; with a new token where the one before has ended. `writes` is whether it may have made something where
     /// its end is not known.
     async fn call(&self, call: &Call, writes: bool) -> Result<Answer, Failed> {
-        let token = self.tokens.get(&self.login).await?;
-        let answer = self.call_with(&token, call, writes).await?;
-        if answer.status != 401 || judge::is_hopeless(&answer) {
-            return Ok(answer);
-        }
-        let token = self.tokens.after(&token, &self.login).await?;
-        self.call_with(&token, call, writes).await
+        let is_refusal = |answer: &Answer| is_unauthorized(answer) && !judge::is_hopeless(answer);
+        let send = |token: Token| async move { self.call_with(&token, call, writes).await };
+        self.tokens.send(&self.login, is_refusal, send).await
     }
 
     async fn call_with(&self, token: &Token, call: &Call, writes: bool) -> Result<Answer, Failed> {

@@ -19,9 +19,9 @@ use super::amendment::{Amendment, Written};
 use super::api::{Api, json as body_of};
 use super::call::Call;
 use super::destination::{Applied, Class, Destination, Failed, Ids, ReadBack, Residue, Step, Work};
-use super::ledger::{Ledger, MediaKey, Row};
+use super::ledger::{Ledger, MediaKey, Row, Token};
 use super::map::{Missing, Prepared};
-use super::tokens::Tokens;
+use super::tokens::{Tokens, is_unauthorized};
 use crate::config;
 use crate::egress::{Answer, Credential, Hosts, Method};
 use crate::error::Code;
@@ -116,14 +116,8 @@ impl Zendesk {
             }
             Access::Tokens { login, tokens } => (login.as_ref(), tokens),
         };
-        let bearer = |access: &Secret| Credential::bearer(access.clone(), self.hosts.clone());
-        let token = tokens.get(login).await?;
-        let answer = self.call_with(bearer(&token.access), call, writes).await?;
-        if answer.status != 401 {
-            return Ok(answer);
-        }
-        let token = tokens.after(&token, login).await?;
-        self.call_with(bearer(&token.access), call, writes).await
+        let send = |token: Token| self.call_with(Credential::bearer(token.access, self.hosts.clone()), call, writes);
+        tokens.send(login, is_unauthorized, send).await
     }
 
     async fn call_with(&self, credential: Credential, call: &Call, writes: bool) -> Result<Answer, Failed> {

@@ -18,7 +18,7 @@ use super::call::Call;
 use super::destination::{Applied, Class, Destination, Failed, Ids, ReadBack, Residue, Step, Work};
 use super::ledger::{Ledger, MediaKey, Row, Token};
 use super::map::{Attachment, Missing, Prepared};
-use super::tokens::Tokens;
+use super::tokens::{Tokens, is_unauthorized};
 use crate::config;
 use crate::egress::{Answer, Credential, Hosts, Method};
 use crate::error::Code;
@@ -114,13 +114,8 @@ impl Zoho {
     /// Sends a request; with a new token where the one before has ended. `writes` is whether it may have made something where
     /// its end is not known.
     async fn call(&self, call: &Call, writes: bool) -> Result<Answer, Failed> {
-        let token = self.tokens.get(&self.login).await?;
-        let answer = self.call_with(&token, call, writes).await?;
-        if answer.status != 401 {
-            return Ok(answer);
-        }
-        let token = self.tokens.after(&token, &self.login).await?;
-        self.call_with(&token, call, writes).await
+        let send = |token: Token| async move { self.call_with(&token, call, writes).await };
+        self.tokens.send(&self.login, is_unauthorized, send).await
     }
 
     async fn call_with(&self, token: &Token, call: &Call, writes: bool) -> Result<Answer, Failed> {
