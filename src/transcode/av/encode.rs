@@ -227,9 +227,13 @@ impl AudioEncoder {
         // In a packed format all channels are interleaved in the first plane.
         let step = if format.is_packed() { 1 } else { self.channels };
         for channel in 0..step {
-            let samples = interleaved.iter().skip(channel).step_by(step);
-            for (to, from) in frame.plane_mut::<f32>(channel).iter_mut().zip(samples) {
-                *to = from * gain;
+            let plane = frame.plane_mut::<f32>(channel).iter_mut();
+            // Without steps the compiler multiplies several samples at once.
+            if step == 1 {
+                plane.zip(interleaved).for_each(|(to, from)| *to = from * gain);
+            } else {
+                let samples = interleaved.iter().skip(channel).step_by(step);
+                plane.zip(samples).for_each(|(to, from)| *to = from * gain);
             }
         }
         push(&mut self.inner, Some(&*frame), on_packet)

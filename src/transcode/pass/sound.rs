@@ -96,7 +96,7 @@ impl<'a> SoundReader<'a> {
     /// # Errors
     /// If the stream does not exist, or the decoder does not accept it.
     pub(in crate::transcode) fn open(input: &Input, source: SoundSource) -> Result<Self, Fault> {
-        let meter = Box::new(Meter::new(source.channels, source.rate)?);
+        let meter = Box::new(Meter::new(source.channels, source.rate));
         Self::open_for(input, source, Pass::First { meter, spool: Spool::default() })
     }
 
@@ -205,7 +205,8 @@ impl Keeper<'_> {
         // Float decoders return whatever the data says. A NaN would spoil every later filter, and LAME aborts on values
         // near the largest float. NaN fails this comparison as well.
         let is_sound = |sample: &f32| sample.abs() <= LOUDEST;
-        if samples.iter().all(is_sound) {
+        // Not `all`, which would look at one sample after the other to stop at the first.
+        if samples.iter().fold(true, |all, sample| all & is_sound(sample)) {
             self.pass.take(samples)?;
         } else {
             let clean: Vec<f32> = samples.iter().map(|s| if is_sound(s) { *s } else { 0.0 }).collect();
@@ -263,7 +264,7 @@ impl Pass<'_> {
     fn take(&mut self, samples: &[f32]) -> Result<(), Fault> {
         match self {
             Self::First { meter, spool } => {
-                meter.push(samples)?;
+                meter.push(samples);
                 spool.push(samples);
                 Ok(())
             }
