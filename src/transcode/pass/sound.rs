@@ -19,6 +19,8 @@ use crate::vocabulary::{Damage, Loudness};
 const SECOND_NS: i64 = 1_000_000_000;
 /// 60 dB above full scale: no real recording is louder.
 const LOUDEST: f32 = 1000.0;
+/// Whole frames of one or two channels.
+static SILENCE: [f32; 4096] = [0.0; 4096];
 
 /// Which sound is decoded, and to which format. Decoding it again with the same source gives the same samples.
 #[derive(Debug, Clone)]
@@ -248,13 +250,11 @@ impl Keeper<'_> {
     }
 
     fn silence(&mut self, samples: u64) -> Result<(), Fault> {
-        let silence = [0.0; 4096];
-        let whole = 4096 - 4096 % self.channels as usize;
-        let mut left = samples;
+        let mut left = usize::try_from(samples).unwrap_or(usize::MAX);
         while left > 0 {
-            let count = usize::try_from(left).unwrap_or(whole).min(whole);
-            self.store(&silence[..count])?;
-            left -= count as u64;
+            let count = left.min(SILENCE.len());
+            self.store(&SILENCE[..count])?;
+            left -= count;
         }
         Ok(())
     }
