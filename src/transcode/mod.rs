@@ -13,6 +13,7 @@ macro_rules! stage {
 mod av;
 mod check;
 mod draw;
+mod extremes;
 mod job;
 mod make;
 mod pass;

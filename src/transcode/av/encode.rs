@@ -105,6 +105,8 @@ pub(in crate::transcode) struct AudioEncoder {
     channels: usize,
     rate: i32,
     next_pts: i64,
+    /// The samples of the last call. Its memory is used again if the encoder does not keep it.
+    frame: ff::frame::Audio,
     /// The factor that compensates the encoder's own attenuation.
     makeup: f32,
 }
@@ -181,6 +183,7 @@ impl AudioEncoder {
             channels: settings.channels as usize,
             rate,
             next_pts: 0,
+            frame: ff::frame::Audio::empty(),
             makeup,
         })
     }
@@ -218,21 +221,29 @@ impl AudioEncoder {
         }
         let gain = gain * self.makeup;
         let count = interleaved.len() / self.channels;
-        let format = self.format;
-        let layout = ff::ChannelLayout::default(i32::try_from(self.channels).unwrap_or(1));
-        let mut frame = ff::frame::Audio::new(format, count, layout);
-        frame.set_rate(self.rate.unsigned_abs());
+        // SAFETY: the frame is allocated; without memory it is not writable.
+        let is_free = unsafe { ffi::av_frame_is_writable(self.frame.as_mut_ptr()) } > 0;
+        if !is_free || self.frame.samples() < count {
+            let layout = ff::ChannelLayout::default(i32::try_from(self.channels).unwrap_or(1));
+            self.frame = ff::frame::Audio::new(self.format, count, layout);
+            self.frame.set_rate(self.rate.unsigned_abs());
+        }
+        let (frame, step) = (&mut self.frame, if self.format.is_packed() { 1 } else { self.channels });
+        frame.set_samples(count);
         frame.set_pts(Some(self.next_pts));
         self.next_pts += i64::try_from(count).unwrap_or(0);
         // In a packed format all channels are interleaved in the first plane.
-        let step = if format.is_packed() { 1 } else { self.channels };
         for channel in 0..step {
-            let samples = interleaved.iter().skip(channel).step_by(step);
-            for (to, from) in frame.plane_mut::<f32>(channel).iter_mut().zip(samples) {
-                *to = from * gain;
+            let plane = frame.plane_mut::<f32>(channel).iter_mut();
+            // Without steps the compiler multiplies several samples at once.
+            if step == 1 {
+                plane.zip(interleaved).for_each(|(to, from)| *to = from * gain);
+            } else {
+                let samples = interleaved.iter().skip(channel).step_by(step);
+                plane.zip(samples).for_each(|(to, from)| *to = from * gain);
             }
         }
-        push(&mut self.inner, Some(&*frame), on_packet)
+        push(&mut self.inner, Some(&**frame), on_packet)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::{addr_of, addr_of_mut};
+use std::sync::LazyLock;
 
 use ff::ffi;
 use ffmpeg_next as ff;
@@ -21,8 +22,17 @@ pub(super) fn text(pointer: *const c_char) -> Option<String> {
 /// samples for wide band in FFmpeg 7.1 (7.1.5); the second half of each frame is zeros.
 const PREFERRED: [(&str, &CStr); 1] = [("speex", c"libspeex")];
 
+/// The decoders of all accepted codecs. libav finds one by comparing with all that it has, and every input that is
+/// opened needs the names of all of them.
+static DECODERS: LazyLock<BTreeMap<&str, Option<ff::Codec>>> =
+    LazyLock::new(|| accepted().1.into_iter().map(|codec| (codec, find_decoder(codec))).collect());
+
 /// The decoder for this codec: `av1` → `libdav1d`.
 pub(in crate::transcode) fn decoder_for(codec: &str) -> Option<ff::Codec> {
+    DECODERS.get(codec).copied().unwrap_or_else(|| find_decoder(codec))
+}
+
+fn find_decoder(codec: &str) -> Option<ff::Codec> {
     let name = CString::new(codec).ok()?;
     // SAFETY: names are terminated; the descriptor and the codecs are static tables, or null.
     unsafe {

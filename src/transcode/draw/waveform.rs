@@ -5,6 +5,7 @@ use ffmpeg_next as ff;
 use crate::error::Fault;
 use crate::profile::WaveformProfile;
 use crate::transcode::av;
+use crate::transcode::extremes::extremes;
 use crate::vocabulary::Peaks;
 
 /// Collects the minimum and the maximum of each interval of samples.
@@ -41,15 +42,18 @@ impl PeakMeter {
 
     /// Adds interleaved samples, multiplied by `gain`.
     pub(in crate::transcode) fn push(&mut self, interleaved: &[f32], gain: f32) {
-        for frame in interleaved.chunks_exact(self.channels) {
-            for sample in frame {
-                self.low = self.low.min(sample * gain);
-                self.high = self.high.max(sample * gain);
-            }
-            self.filled += 1;
+        let mut rest = interleaved;
+        while !rest.is_empty() {
+            let missing = (self.samples_per_pixel - self.filled).saturating_mul(self.channels);
+            let (part, behind) = rest.split_at(missing.min(rest.len()));
+            let (low, high) = extremes(part);
+            self.low = self.low.min(low * gain);
+            self.high = self.high.max(high * gain);
+            self.filled += part.len() / self.channels;
             if self.filled == self.samples_per_pixel {
                 self.close();
             }
+            rest = behind;
         }
     }
 

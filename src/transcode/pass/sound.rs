@@ -19,6 +19,8 @@ use crate::vocabulary::{Damage, Loudness};
 const SECOND_NS: i64 = 1_000_000_000;
 /// 60 dB above full scale: no real recording is louder.
 const LOUDEST: f32 = 1000.0;
+/// Whole frames of one or two channels.
+static SILENCE: [f32; 4096] = [0.0; 4096];
 
 /// Which sound is decoded, and to which format. Decoding it again with the same source gives the same samples.
 #[derive(Debug, Clone)]
@@ -96,7 +98,7 @@ impl<'a> SoundReader<'a> {
     /// # Errors
     /// If the stream does not exist, or the decoder does not accept it.
     pub(in crate::transcode) fn open(input: &Input, source: SoundSource) -> Result<Self, Fault> {
-        let meter = Box::new(Meter::new(source.channels, source.rate)?);
+        let meter = Box::new(Meter::new(source.channels, source.rate));
         Self::open_for(input, source, Pass::First { meter, spool: Spool::default() })
     }
 
@@ -205,7 +207,8 @@ impl Keeper<'_> {
         // Float decoders return whatever the data says. A NaN would spoil every later filter, and LAME aborts on values
         // near the largest float. NaN fails this comparison as well.
         let is_sound = |sample: &f32| sample.abs() <= LOUDEST;
-        if samples.iter().all(is_sound) {
+        // Not `all`, which would look at one sample after the other to stop at the first.
+        if samples.iter().fold(true, |all, sample| all & is_sound(sample)) {
             self.pass.take(samples)?;
         } else {
             let clean: Vec<f32> = samples.iter().map(|s| if is_sound(s) { *s } else { 0.0 }).collect();
@@ -247,13 +250,11 @@ impl Keeper<'_> {
     }
 
     fn silence(&mut self, samples: u64) -> Result<(), Fault> {
-        let silence = [0.0; 4096];
-        let whole = 4096 - 4096 % self.channels as usize;
-        let mut left = samples;
+        let mut left = usize::try_from(samples).unwrap_or(usize::MAX);
         while left > 0 {
-            let count = usize::try_from(left).unwrap_or(whole).min(whole);
-            self.store(&silence[..count])?;
-            left -= count as u64;
+            let count = left.min(SILENCE.len());
+            self.store(&SILENCE[..count])?;
+            left -= count;
         }
         Ok(())
     }
@@ -263,7 +264,7 @@ impl Pass<'_> {
     fn take(&mut self, samples: &[f32]) -> Result<(), Fault> {
         match self {
             Self::First { meter, spool } => {
-                meter.push(samples)?;
+                meter.push(samples);
                 spool.push(samples);
                 Ok(())
             }
