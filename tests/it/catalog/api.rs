@@ -5,6 +5,7 @@ mod browser;
 mod files;
 mod fuzz;
 mod links;
+mod office;
 mod pages;
 mod tokens;
 
