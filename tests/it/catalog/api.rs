@@ -2,6 +2,7 @@
 
 mod audit;
 mod browser;
+mod fides;
 mod files;
 mod fuzz;
 mod links;

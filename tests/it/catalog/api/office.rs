@@ -62,7 +62,7 @@ pub(super) fn run(test: impl Future<Output = ()>) {
     runtime.worker_threads(2).enable_all().build().expect("a runtime").block_on(test);
 }
 
-async fn post(desk: &Desk, roles: &[&str], path: &str, body: &Value) -> Answer {
+pub(super) async fn post(desk: &Desk, roles: &[&str], path: &str, body: &Value) -> Answer {
     post_with(desk, &json!({ "roles": roles }), path, body, "content-type: application/json\r\n").await
 }
 
