@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Serialize;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub(super) enum OfficeError {
     /// The broker.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// The broker confirms nothing.
+    /// The broker confirms nothing, or the event is none.
     #[error("the broker does not confirm the event that tells the privacy role")]
     Untold,
 }
@@ -73,9 +73,9 @@ impl Office {
     }
 
     /// Begins an erasure: from then on nothing that it covers is stored, and it is finished, by a later sweep at the latest.
-    pub(super) async fn erase(&self, number: &str, asked: &Erase, request: Request) -> Result<Erasure, OfficeError> {
+    pub(super) async fn erase(&self, asked: &Erase, request: Request) -> Result<Erasure, OfficeError> {
         let erasure = self.eraser.begin(request).await?;
-        self.tell(number, ERASE_TYPE, ERASE_KEY, serde_json::to_value(asked).unwrap_or_default()).await?;
+        self.tell(&erasure.number, ERASE_TYPE, ERASE_KEY, asked).await?;
         Ok(erasure)
     }
 
@@ -102,7 +102,7 @@ impl Office {
         let state = HoldState { held: hold.held, decided_at };
         let change = Record { holds: [(hold.case_id.clone(), state)].into(), ..Record::default() };
         self.eraser.records().join_selected(&hold.tenant, selector, &change).await?;
-        self.tell(id, HOLD_TYPE, HOLD_KEY, serde_json::to_value(hold).unwrap_or_default()).await
+        self.tell(id, HOLD_TYPE, HOLD_KEY, hold).await
     }
 
     /// Everything that is held.
@@ -119,7 +119,13 @@ impl Office {
         Ok(self.eraser.certificate(tenant, number).await?.map(Progress::Done))
     }
 
-    async fn tell(&self, id: &str, kind: &str, routing_key: &str, data: Value) -> Result<(), OfficeError> {
+    async fn tell<T: Serialize + Sync>(
+        &self,
+        id: &str,
+        kind: &str,
+        routing_key: &str,
+        data: &T,
+    ) -> Result<(), OfficeError> {
         let event = Event {
             id: id.to_owned(),
             source: self.source.clone(),
@@ -127,7 +133,7 @@ impl Office {
             subject: None,
             time: Some(Timestamp::now().to_string()),
             trace: None,
-            data,
+            data: serde_json::to_value(data).map_err(|_| OfficeError::Untold)?,
         };
         let message = Message::event(&self.topology, routing_key, &event);
         match timeout(TELL, self.publisher.deliver(&message)).await {

@@ -30,7 +30,7 @@ impl Api {
         let wanted = Office::request(&asked, selector, erased_at);
         let number = wanted.number.clone();
         self.note_officer(request, audit::Action::EraseBegun, &wanted.selector, &number).await?;
-        let erasure = self.0.office.erase(&number, &asked, wanted).await?;
+        let erasure = self.0.office.erase(&asked, wanted).await?;
         let (tenant, path) = (&asked.tenant, format!("/v1/erasures/{}/{number}", segment(&asked.tenant)));
         tracing::info!(tenant, number, selected_by = erasure.selector.as_str(), "an erasure is begun");
         let mut response = json(StatusCode::ACCEPTED, &begun(erasure))?;
