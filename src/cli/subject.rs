@@ -10,7 +10,7 @@ use super::erase::{Identity, read_identity};
 use super::{CliError, Global, runtime};
 use crate::config::Config;
 use crate::events::Erase;
-use crate::roles::privacy::{Conduct, ExportError, export, subject};
+use crate::roles::privacy::{Conduct, ExportError, export};
 use crate::store::Store;
 use crate::telemetry;
 
@@ -56,13 +56,13 @@ async fn show(args: &Args, asked: &Erase, config: &Config) -> Result<ExitCode, C
     let actor = format!("uid {}", rustix::process::getuid().as_raw());
     let conduct = Conduct::new(config, &store, None, &actor).map_err(|error| usage(error.to_string()))?;
     let selector = conduct.eraser().selector(asked).map_err(|error| usage(error.to_string()))?;
-    let found = subject(&conduct, &asked.tenant, &selector).await?;
+    let found = conduct.subject(&asked.tenant, &selector).await?;
     if let Some(path) = &args.export {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         let mut out = export(&conduct, &asked.tenant, &found, BufWriter::new(file)).await?;
         out.flush()?;
         out.get_ref().sync_all()?;
     }
-    writeln!(io::stdout().lock(), "{:#}", found.index)?;
+    writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(&found.index).map_err(io::Error::other)?)?;
     Ok(ExitCode::SUCCESS)
 }

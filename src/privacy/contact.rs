@@ -2,6 +2,7 @@
 //! telephone number would be undone by trying all of them.
 
 use hmac::{Hmac, Mac};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -10,7 +11,7 @@ use crate::events::{ContactIds, Message};
 use crate::secrets::Secret;
 
 /// HMAC-SHA256 of tenant, kind and identifier, in lower-case hex.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ContactHash(String);
 

@@ -230,6 +230,15 @@ impl Eraser {
         Ok(certificate)
     }
 
+    /// An erasure of this tenant that was begun and has no certificate yet.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub async fn unfinished(&self, tenant: &str, number: &str) -> Result<Option<Erasure>, StoreError> {
+        let begun = self.read_erasure(&self.erasure_key(number)).await?;
+        Ok(begun.filter(|erasure| erasure.tenant == tenant))
+    }
+
     /// The certificate of an erasure, where it has one.
     ///
     /// # Errors

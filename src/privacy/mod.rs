@@ -28,6 +28,8 @@ mod records;
 mod refusal;
 pub mod residue;
 mod selector;
+#[cfg(feature = "catalog")]
+mod subject;
 mod tombstone;
 
 pub use contact::{ContactHash, ContactKey, IdKind, Sender};
@@ -41,4 +43,6 @@ pub use record::{
 pub use records::{Place, Records};
 pub use refusal::Refusal;
 pub use selector::{Request, Selector, SelectorError};
+#[cfg(feature = "catalog")]
+pub use subject::{Subject, SubjectIndex, SubjectMedia, SubjectObject, subject, within};
 pub use tombstone::{Wiped, wipe};

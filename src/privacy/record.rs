@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -34,20 +35,22 @@ pub struct Record {
 }
 
 /// A tombstone: nothing that was sent up to `at` is stored, or ever again.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ErasureMark {
     /// Up to when it covers what was sent.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// Number of the erasure.
     pub certificate: String,
 }
 
 /// What was decided about a purpose, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// What.
     pub status: ConsentStatus,
     /// When.
+    #[schemars(with = "String")]
     pub decided_at: Timestamp,
     /// Where the proof is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,20 +58,22 @@ pub struct Decision {
 }
 
 /// Whether something is held for a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HoldState {
     /// Whether it is.
     pub held: bool,
     /// Since when it is so.
+    #[schemars(with = "String")]
     pub decided_at: Timestamp,
 }
 
 /// How long media are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retention {
     /// In days from when they were sent.
     pub days: u32,
     /// When that was decided.
+    #[schemars(with = "String")]
     pub decided_at: Timestamp,
 }
 
@@ -151,7 +156,7 @@ pub struct Erasure {
 }
 
 /// A media that is to be erased, as it was before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedMedia {
     /// The media.
     pub media_id: String,
@@ -165,7 +170,7 @@ pub struct PlannedMedia {
 }
 
 /// What an erasure did, for whoever has to prove it. It names no person, and no object in clear.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Certificate {
     /// Its number.
     pub number: String,
@@ -179,10 +184,13 @@ pub struct Certificate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When it was begun.
+    #[schemars(with = "String")]
     pub requested_at: Timestamp,
     /// Up to when what was sent is covered, now and later.
+    #[schemars(with = "String")]
     pub erased_at: Timestamp,
     /// When everything was verified to be gone.
+    #[schemars(with = "String")]
     pub finished_at: Timestamp,
     /// How many media are gone.
     pub media: u64,
@@ -206,7 +214,7 @@ pub struct Certificate {
 }
 
 /// A media that was not erased.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedMedia {
     /// The media.
     pub media_id: String,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::{ContactHash, Record};
+use super::{ContactHash, Record, Selector};
 use crate::store::{PutOptions, Store, StoreError, Version};
 
 /// How often a record may be replaced by others while one change is about to be written.
@@ -134,6 +134,31 @@ impl Records {
         }
         let action = "write the records of a person";
         Err(StoreError::Unavailable { action, detail: "others change them all the time".to_owned(), source: None })
+    }
+
+    /// Joins a change into the records of those whom a selector means. All that is known of them then.
+    ///
+    /// # Errors
+    /// As [`Records::join`].
+    pub async fn join_selected(
+        &self,
+        tenant: &str,
+        selector: &Selector,
+        change: &Record,
+    ) -> Result<Record, StoreError> {
+        let mut known = Record::default();
+        match selector {
+            Selector::Media { media_id } => known = self.join(tenant, Place::Media(media_id), change).await?,
+            Selector::Contact { known_as } => known = self.join_person(tenant, known_as, change).await?,
+            Selector::Conversation { known_as } => {
+                for hash in known_as {
+                    known.join(&self.join(tenant, Place::Conversation(hash), change).await?);
+                }
+            }
+            // It means nobody: nobody asks for it.
+            Selector::Due => {}
+        }
+        Ok(known)
     }
 }
 

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    Cursor, Folder, Head, Link, LinkOptions, Listed, MAX_GET_BYTES, MAX_PAGE, Page, Purged, PutOptions, StoreError,
-    Stored, Version,
+    Cursor, Deletion, Folder, Head, Link, LinkOptions, Listed, MAX_GET_BYTES, MAX_PAGE, Page, Purged, PutOptions,
+    StoreError, Stored, Version,
 };
 
 /// A kind of store. An object is there as a whole, with the SHA-256 that [`Stored`] gives, or it is not there.
@@ -138,6 +138,12 @@ pub trait Backend: Debug + Send + Sync {
     /// # Errors
     /// [`StoreError`]
     async fn signed_url(&self, key: &str, options: &LinkOptions<'_>) -> Result<Link, StoreError>;
+
+    /// What the store does with objects that are deleted. `prefix` is what all its keys begin with.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a missing permission is none.
+    async fn deletion(&self, prefix: &str) -> Result<Deletion, StoreError>;
 
     /// What the credentials of this store reach beside its own bucket: for origins. A directory has nothing like it.
     fn account(&self) -> Option<Arc<dyn Account>> {

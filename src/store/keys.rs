@@ -117,7 +117,7 @@ pub(super) fn check(prefix: &str) -> String {
     below(prefix, ".check")
 }
 
-fn below(prefix: &str, rest: &str) -> String {
+pub(super) fn below(prefix: &str, rest: &str) -> String {
     if prefix.is_empty() { rest.to_owned() } else { format!("{prefix}/{rest}") }
 }
 

@@ -10,6 +10,7 @@ mod backend;
 #[cfg(feature = "catalog")]
 mod cdn;
 mod copy;
+mod deletion;
 mod digest;
 mod error;
 #[cfg(feature = "gcp")]
@@ -34,6 +35,7 @@ use bytes::Bytes;
 
 pub use backend::{Account, Backend, ObjectReader};
 pub use copy::{Copied, Copy};
+pub use deletion::{Deletion, Known, Lock, Versions};
 pub use error::StoreError;
 pub use keys::Folder;
 pub use lifecycle::lifecycle;
@@ -359,6 +361,14 @@ impl Store {
     pub async fn check_write(&self) -> Result<(), StoreError> {
         let key = keys::check(self.location.prefix());
         self.put_bytes(&key, Bytes::from_static(b"mediamill\n"), PutOptions::of("text/plain")).await.map(drop)
+    }
+
+    /// What the store does with objects that are deleted: for `doctor`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a missing permission is none.
+    pub async fn deletion(&self) -> Result<Deletion, StoreError> {
+        self.backend.deletion(&keys::below(self.location.prefix(), "")).await
     }
 
     /// Waits until uploads whose future was dropped are aborted, for 10 s at most. To be awaited before the runtime ends, or

@@ -6,6 +6,7 @@ mod azure;
 mod contract;
 #[cfg(feature = "gcp")]
 mod copy;
+mod deletion;
 mod faults;
 #[cfg(feature = "gcp")]
 mod gcs;

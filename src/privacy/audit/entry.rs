@@ -1,13 +1,15 @@
 //! One line of the audit log.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::privacy::ContactHash;
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "AuditAction")]
 pub enum Action {
     /// A media was shown, or a link to it was given.
     View,
@@ -37,9 +39,11 @@ pub enum Action {
 
 /// One line of the audit log. Nobody is named in it: people are keyed hashes, and an actor is the name of an account or of an
 /// operator's user.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AuditEntry")]
 pub struct Entry {
     /// When.
+    #[schemars(with = "String")]
     pub time: Timestamp,
     /// Who: an account, a user of the machine, a role.
     pub actor: String,

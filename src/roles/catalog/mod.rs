@@ -7,6 +7,7 @@ pub mod access;
 pub mod api;
 pub mod index;
 mod ingest;
+mod office;
 mod overrides;
 mod player;
 mod rebuild;

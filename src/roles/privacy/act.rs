@@ -91,7 +91,7 @@ impl PrivacyRole {
         let decided_at = time(decided_at.as_deref(), event, "decided_at")?;
         let state = HoldState { held: *held, decided_at };
         let change = Record { holds: BTreeMap::from([(case_id.clone(), state)]), ..Record::default() };
-        let known = self.join(tenant, &selector, &change).await?;
+        let known = self.records().join_selected(tenant, &selector, &change).await?;
         let action = if *held { Action::HoldSet } else { Action::HoldLifted };
         self.conduct
             .note(action, tenant, |entry| {
@@ -122,24 +122,6 @@ impl PrivacyRole {
             }
         }
         Ok(None)
-    }
-
-    async fn join(&self, tenant: &str, selector: &Selector, change: &Record) -> Result<Record, Fault> {
-        let mut known = Record::default();
-        match selector {
-            Selector::Media { media_id } => {
-                known = self.records().join(tenant, Place::Media(media_id), change).await?;
-            }
-            Selector::Contact { known_as } => known = self.records().join_person(tenant, known_as, change).await?,
-            Selector::Conversation { known_as } => {
-                for hash in known_as {
-                    known.join(&self.records().join(tenant, Place::Conversation(hash), change).await?);
-                }
-            }
-            // Nobody asks for it by an event.
-            Selector::Due => {}
-        }
-        Ok(known)
     }
 
     async fn conduct_erasure(&self, request: Request) -> Result<(), Fault> {

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::error::{Code, Fault};
 use crate::events::{ERASED_KEY, Tombstone};
 use crate::privacy::audit::{Action, AuditLog, Entry, NoteError};
-use crate::privacy::{Certificate, ContactKey, Eraser, Erasure, Request, Scan, residue};
+use crate::privacy::{Certificate, ContactKey, Eraser, Erasure, Request, Scan, Selector, Subject, residue, subject};
 use crate::store::{Store, StoreError};
 
 use super::purge::PurgeHook;
@@ -177,6 +177,16 @@ impl Conduct {
             }
         }
         Ok(())
+    }
+
+    /// What is held of somebody. The audit log notes that it was asked for.
+    ///
+    /// # Errors
+    /// [`ConductError`]
+    pub async fn subject(&self, tenant: &str, selector: &Selector) -> Result<Subject, ConductError> {
+        let found = subject(&self.store, &self.eraser, tenant, selector).await?;
+        self.note(Action::Subject, tenant, |entry| entry.contact.clone_from(&found.known_as)).await?;
+        Ok(found)
     }
 
     /// Adds an entry to the audit log, where there is one.

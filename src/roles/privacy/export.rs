@@ -5,9 +5,9 @@ use std::io::{Seek, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::subject::within;
-use super::{Conduct, ConductError, Subject};
+use super::{Conduct, ConductError};
 use crate::privacy::audit::Action;
+use crate::privacy::{Subject, within};
 
 const README: &str = "What is stored of you, or of the person who asked for it.
 

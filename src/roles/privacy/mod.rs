@@ -1,7 +1,7 @@
 //! What people ask for: consent, erasing, holds. It has no database: everything it knows is below `.catalog/` of the store.
 //!
 //! `role` takes the events, `act` does what they say, `conduct` takes an erasure from its beginning to its certificate, and `sweep`
-//! removes what is overdue and what nobody names. `subject` says what is held of a person, and `export` makes a copy of it.
+//! removes what is overdue and what nobody names. `export` makes a copy of what is held of a person.
 //! `purge` has a content delivery network forget what was erased.
 
 mod act;
@@ -9,11 +9,9 @@ mod conduct;
 mod export;
 mod purge;
 mod role;
-mod subject;
 mod sweep;
 
 pub use conduct::{Conduct, ConductError};
 pub use export::{ExportError, export};
 pub use role::{Asked, PrivacyRole, QUEUE, SetupError, queues, service};
-pub use subject::{Subject, subject};
 pub use sweep::{Swept, sweep};

@@ -9,6 +9,7 @@
 
 mod address;
 mod blocks;
+mod deletion;
 mod login;
 mod meaning;
 mod sas;
@@ -31,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use super::backend::{Account, Backend, ObjectReader};
 use super::digest::{Digests, of_file};
 use super::rest::{self, Answer, Ask, Body, HeaderMap, Method, Rest, header};
-use super::{Cursor, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
+use super::{Cursor, Deletion, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
 use address::Address;
 use login::Login;
 use terms::Terms;
@@ -221,6 +222,10 @@ impl Backend for Azure {
 
     async fn signed_url(&self, key: &str, options: &LinkOptions<'_>) -> Result<Link, StoreError> {
         self.0.sign(key, options).await
+    }
+
+    async fn deletion(&self, _prefix: &str) -> Result<Deletion, StoreError> {
+        self.0.deletion().await
     }
 
     fn account(&self) -> Option<Arc<dyn Account>> {

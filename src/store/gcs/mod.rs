@@ -9,6 +9,7 @@
 //! understand, and it sees no generations.
 
 mod address;
+mod deletion;
 mod login;
 mod meaning;
 mod resource;
@@ -29,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use super::backend::{Account, Backend, ObjectReader};
 use super::digest::{Digests, of_file};
 use super::rest::{self, Answer, Ask, Body, HeaderMap, Method, Rest, header};
-use super::{Cursor, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
+use super::{Cursor, Deletion, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
 use address::Address;
 use login::Login;
 use resource::Terms;
@@ -222,6 +223,10 @@ impl Backend for Gcs {
 
     async fn signed_url(&self, key: &str, options: &LinkOptions<'_>) -> Result<Link, StoreError> {
         self.0.dialect.login.sign(key, options, &self.0.dialect.address).await
+    }
+
+    async fn deletion(&self, prefix: &str) -> Result<Deletion, StoreError> {
+        self.0.deletion(prefix).await
     }
 
     fn account(&self) -> Option<Arc<dyn Account>> {

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::backend::{Backend, ObjectReader, purge_listed};
-use super::{Cursor, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
+use super::{Cursor, Deletion, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
 use lock::FolderLock;
 use write::{Existing, NewObject};
 
@@ -199,6 +199,11 @@ impl Backend for Local {
 
     async fn signed_url(&self, _key: &str, _options: &LinkOptions<'_>) -> Result<Link, StoreError> {
         Ok(Link::Stream)
+    }
+
+    async fn deletion(&self, _prefix: &str) -> Result<Deletion, StoreError> {
+        // Snapshots that the file system makes are not known here.
+        Ok(Deletion::at_once())
     }
 
     /// In a thread that nothing waits for, because walking through a large tree takes a while.

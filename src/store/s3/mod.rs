@@ -7,6 +7,7 @@
 mod answer;
 mod classify;
 mod client;
+mod deletion;
 mod digest;
 mod list;
 mod multipart;
@@ -31,7 +32,7 @@ pub(super) use client::Remote;
 
 use super::backend::{Account, Backend, ObjectReader, purge_listed};
 use super::digest::{Digests, of_file};
-use super::{Cursor, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
+use super::{Cursor, Deletion, Folder, Head, Link, LinkOptions, Page, Purged, PutOptions, StoreError, Stored, Version};
 use classify::classify;
 use multipart::Family;
 use terms::UploadTerms;
@@ -152,6 +153,10 @@ impl Backend for S3 {
 
     async fn signed_url(&self, key: &str, options: &LinkOptions<'_>) -> Result<Link, StoreError> {
         self.0.sign(key, options).await
+    }
+
+    async fn deletion(&self, prefix: &str) -> Result<Deletion, StoreError> {
+        self.0.deletion(prefix).await
     }
 
     fn account(&self) -> Option<Arc<dyn Account>> {

@@ -2,9 +2,11 @@
 
 mod audit;
 mod browser;
+mod fides;
 mod files;
 mod fuzz;
 mod links;
+mod office;
 mod pages;
 mod tokens;
 

@@ -66,7 +66,7 @@ pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// What a media has in the store, without its folder's own path.
-pub(super) fn objects(store: &Path, media_id: &str) -> Vec<String> {
+pub(crate) fn objects(store: &Path, media_id: &str) -> Vec<String> {
     let folder = store.join("acme").join(media_id);
     let named = |path: &PathBuf| path.strip_prefix(&folder).expect("below it").display().to_string();
     // What a killed process had half written begins so; no reader sees it, and the store sweeps it.

@@ -96,6 +96,13 @@ impl Gcs {
         self.store_config_at(&self.endpoint)
     }
 
+    /// Changes settings of the bucket.
+    pub async fn patch_bucket(&self, settings: &serde_json::Value) {
+        let request = reqwest::Client::new().patch(format!("{}/storage/v1/b/{BUCKET}", self.endpoint));
+        let request = request.header("content-type", "application/json").body(settings.to_string());
+        request.send().await.expect("an answer").error_for_status().expect("changed");
+    }
+
     /// What the emulator says of an object.
     pub async fn resource(&self, key: &str) -> serde_json::Value {
         let mut url = url::Url::parse(&self.endpoint).expect("a URL");

@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::types::{
-    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus,
-    LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, NoncurrentVersionExpiration, VersioningConfiguration,
+    AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketVersioningStatus, CreateBucketConfiguration,
+    DefaultRetention, Destination, ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter,
+    NoncurrentVersionExpiration, ObjectLockConfiguration, ObjectLockEnabled, ObjectLockRetentionMode, ObjectLockRule,
+    ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter, ReplicationRuleStatus, VersioningConfiguration,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -193,6 +195,30 @@ impl S3 {
         let kept = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
         let request = self.client().put_bucket_versioning().bucket(BUCKET).versioning_configuration(kept);
         request.send().await.expect("versions are kept");
+    }
+
+    /// Makes another bucket, whose objects are locked for so many days and copied to the bucket of the configuration.
+    pub async fn lock_and_copy(&self, bucket: &str, days: i32) {
+        let client = self.client();
+        let here = CreateBucketConfiguration::builder().location_constraint("eu-west-1".into()).build();
+        let make = client.create_bucket().bucket(bucket).create_bucket_configuration(here);
+        make.object_lock_enabled_for_bucket(true).send().await.expect("a bucket");
+        let retention = DefaultRetention::builder().days(days).mode(ObjectLockRetentionMode::Governance).build();
+        let lock = ObjectLockConfiguration::builder()
+            .object_lock_enabled(ObjectLockEnabled::Enabled)
+            .rule(ObjectLockRule::builder().default_retention(retention).build())
+            .build();
+        let put = client.put_object_lock_configuration().bucket(bucket).object_lock_configuration(lock);
+        put.send().await.expect("a lock");
+        self.keep_versions().await;
+        let target = Destination::builder().bucket(format!("arn:aws:s3:::{BUCKET}")).build().expect("a target");
+        let rule = ReplicationRule::builder().status(ReplicationRuleStatus::Enabled).destination(target);
+        let rules = ReplicationConfiguration::builder().role("arn:aws:iam::123456789012:role/r");
+        let everything = ReplicationRuleFilter::builder().prefix("").build();
+        let rule = rule.priority(1).filter(everything);
+        let rules = rules.rules(rule.build().expect("a rule")).build().expect("rules");
+        let put = client.put_bucket_replication().bucket(bucket).replication_configuration(rules);
+        put.send().await.expect("replication");
     }
 
     /// How many versions of an object, and how many marks of deletions, the bucket has. Not of s3s-fs.

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use super::index::Row;
 use crate::config;
 use crate::links::{Capability, Subject, role_name};
+use crate::privacy::ContactHash;
 use crate::vocabulary::Role;
 
 /// What somebody wants to do.
@@ -153,6 +154,24 @@ impl Caller {
             return Decision::NotTheirs;
         }
         self.decide(&row.tenant, |grant| allows(grant, action) && is_for(grant, row) && is_for_asset(grant, asset))
+    }
+
+    /// Whether they may do this with all of a tenant, or with everything of a person or conversation who is known by these hashes:
+    /// a role for some kinds or tags only may not.
+    #[must_use]
+    pub fn may_with_all(&self, action: Action, tenant: &str, known_as: &[ContactHash]) -> Decision {
+        let is_theirs = match &self.scope {
+            Scope::All => true,
+            Scope::Media { .. } => false,
+            Scope::Contact { tenant: own, contact } => {
+                own.as_ref().is_none_or(|own| own == tenant) && known_as.iter().any(|hash| hash.as_str() == contact)
+            }
+        };
+        if !is_theirs {
+            return Decision::NotTheirs;
+        }
+        let is_for_all = |grant: &config::Access| grant.kinds.is_empty() && grant.tags.is_empty();
+        self.decide(tenant, |grant| allows(grant, action) && is_for_all(grant))
     }
 
     /// Kinds and labels that all rows have that the caller may see, where there are such: for a search, which then asks of each

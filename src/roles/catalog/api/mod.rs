@@ -8,11 +8,13 @@
 //! What is not somebody's looks to them as what does not exist. Answers that depend on who asks are not cached by anybody.
 
 mod archive;
+mod body;
 mod cursor;
 mod identity;
 mod model;
 mod names;
 mod object;
+mod office;
 mod openapi;
 mod page;
 mod problem;
@@ -22,7 +24,10 @@ mod route;
 mod search;
 mod serve;
 
-pub use model::{Media, MediaObject, MediaPage, ObjectLink, Problem, Revocation};
+pub use model::{
+    ErasureAsked, ErasureProgress, ErasureState, HoldAccepted, HoldAsked, Media, MediaObject, MediaPage, ObjectLink,
+    Person, Problem, Revocation, SubjectAsked,
+};
 pub use openapi::openapi;
 pub use serve::{Peer, serve};
 
@@ -42,6 +47,7 @@ use url::Url;
 use super::SetupError;
 use super::access::{Proxies, Tokens};
 use super::index::{Index, Row};
+use super::office::Office;
 use super::overrides::Overrides;
 use crate::config::{self, Config};
 use crate::error::Code;
@@ -62,6 +68,7 @@ struct Inner {
     index: Arc<dyn Index>,
     store: Store,
     overrides: Overrides,
+    office: Office,
     links: Option<Links>,
     tokens: Tokens,
     proxies: Proxies,
@@ -92,6 +99,7 @@ impl Api {
         Ok(Self(Arc::new(Inner {
             index,
             overrides: Overrides::new(store.clone()),
+            office: Office::new(config, &store)?,
             store,
             links: Links::new(&config.links),
             tokens: Tokens::new(&config.catalog),
@@ -120,11 +128,14 @@ impl Api {
         let route = Route::parse(request.uri.path()).ok_or(Refusal::of(Code::CatalogNotFound))?;
         let is_read = matches!(request.method, Method::GET | Method::HEAD);
         match (&route, &request.method) {
-            (Route::Revocations, &Method::POST) => return self.revoke(&request, body).await,
-            (Route::Revocations, _) => return Ok(only("POST")),
             (Route::Object { .. }, &Method::OPTIONS) => return Ok(object::preflight()),
-            _ if !is_read => return Ok(only("GET, HEAD")),
+            (route, method) if route.is_posted() != (*method == Method::POST) || !(is_read || route.is_posted()) => {
+                return Ok(only(if route.is_posted() { "POST" } else { "GET, HEAD" }));
+            }
             _ => {}
+        }
+        if route.is_posted() {
+            body::expect_own_page(&request, &self.0.public_url)?;
         }
         match route {
             Route::Favicon => {
@@ -141,7 +152,11 @@ impl Api {
             Route::Player { door, tenant, media_id } => self.player(&request, &door, &tenant, &media_id).await,
             Route::Archive { door, tenant, contact } => self.archive(&request, &door, &tenant, &contact).await,
             Route::Timeline { door, tenant, contact } => self.timeline(&request, &door, &tenant, &contact).await,
-            Route::Revocations => Ok(only("POST")),
+            Route::Revocations => self.revoke(&request, body).await,
+            Route::Erasures => self.erase(&request, body).await,
+            Route::Erasure { tenant, number } => self.erasure(&request, &tenant, &number).await,
+            Route::Holds => self.hold(&request, body).await,
+            Route::Subjects => self.subject(&request, body).await,
         }
     }
 }

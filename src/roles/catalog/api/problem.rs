@@ -5,9 +5,11 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTIC
 use axum::http::{HeaderValue, Response, StatusCode};
 
 use super::model::Problem;
+use crate::broker::BrokerError;
 use crate::database::DatabaseError;
 use crate::error::Code;
 use crate::roles::catalog::access::Decision;
+use crate::roles::catalog::office::OfficeError;
 use crate::store::StoreError;
 
 /// When who asks should come again after trouble that passes, in seconds.
@@ -45,6 +47,12 @@ impl Refusal {
 
     pub(super) const fn erased(certificate: Option<String>) -> Self {
         Self { code: Code::CatalogErased, detail: None, certificate, is_denial: false }
+    }
+
+    /// A browser says that a page of another site asks.
+    pub(super) fn foreign_page() -> Self {
+        let detail = "a page of another site asks: Sec-Fetch-Site or Origin says so".to_owned();
+        Self { detail: Some(detail), ..Self::denied(Code::CatalogForbidden) }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -107,6 +115,23 @@ impl From<StoreError> for Refusal {
         }
         tracing::error!(%error, "a request is not answered");
         Self::of(Code::StoreUnavailable)
+    }
+}
+
+impl From<OfficeError> for Refusal {
+    fn from(error: OfficeError) -> Self {
+        let error = match error {
+            OfficeError::Store(error) => return error.into(),
+            error => error,
+        };
+        tracing::error!(%error, "the privacy role is not told: what was asked for is in the store, and not carried out yet");
+        let (code, detail) = match error {
+            OfficeError::Broker(BrokerError::Unroutable { .. }) => {
+                (Code::BrokerUnroutable, "the queue of the privacy role is not declared: start mediamill privacy")
+            }
+            _ => (Code::BrokerUnavailable, "the privacy role could not be told: ask again"),
+        };
+        Self { detail: Some(detail.to_owned()), ..Self::of(code) }
     }
 }
 

@@ -23,6 +23,13 @@ pub(super) enum Route {
     Favicon,
     Search,
     Revocations,
+    Erasures,
+    Erasure {
+        tenant: String,
+        number: String,
+    },
+    Holds,
+    Subjects,
     Media {
         tenant: String,
         media_id: String,
@@ -59,6 +66,10 @@ impl Route {
             ["openapi.json"] => Some(Self::Openapi),
             ["v1", "media"] => Some(Self::Search),
             ["v1", "revocations"] => Some(Self::Revocations),
+            ["v1", "erasures"] => Some(Self::Erasures),
+            ["v1", "erasures", tenant, number] => Some(Self::Erasure { tenant: id(tenant)?, number: id(number)? }),
+            ["v1", "holds"] => Some(Self::Holds),
+            ["v1", "subjects"] => Some(Self::Subjects),
             ["v1", "media", tenant, media] => Some(Self::Media { tenant: id(tenant)?, media_id: id(media)? }),
             ["v1", "media", tenant, media, name] => Self::below(Door::Identity, tenant, media, name),
             ["m", tenant, media, name] => Self::below(Door::Identity, tenant, media, name),
@@ -88,6 +99,11 @@ impl Route {
             }
             _ => None,
         }
+    }
+
+    /// Whether it takes `POST` and nothing else.
+    pub(super) const fn is_posted(&self) -> bool {
+        matches!(self, Self::Revocations | Self::Erasures | Self::Holds | Self::Subjects)
     }
 
     /// A file of a media, or its page where no file is named.
@@ -144,6 +160,9 @@ mod tests {
             "/v1/media/acme/%00",
             "/v1/media/acme/%FF",
             "/v1/media/acme/m\\..",
+            "/v1/erasures/acme",
+            "/v1/erasures/acme/1/2",
+            "/v1/subjects/acme",
             "/.catalog/audit/checkpoint",
             "/c/x/m/acme/m",
         ] {

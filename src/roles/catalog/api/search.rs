@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
@@ -12,7 +11,7 @@ use super::model::{Media, MediaObject, MediaPage, Revocation};
 use super::problem::{Refusal, expect};
 use super::record::{Trail, hashes};
 use super::route::{Door, Route};
-use super::{Api, expect_there, json};
+use super::{Api, body, expect_there, json};
 use crate::error::Code;
 use crate::links::{Subject, object_name, role_name, segment};
 use crate::privacy::audit;
@@ -26,8 +25,6 @@ const DEFAULT_ROWS: u32 = 50;
 const MAX_LOOKS: usize = 5;
 /// Longest value of a parameter in bytes.
 const MAX_VALUE_BYTES: usize = 1024;
-/// Largest body of a request.
-const MAX_BODY_BYTES: usize = 16 << 10;
 
 /// What a search asks for.
 #[derive(Debug, Default)]
@@ -156,9 +153,7 @@ impl Api {
     /// `{"link": "https://…/c/…"}`: the link opens nothing any more.
     pub(super) async fn revoke(&self, request: &Parts, body: Body) -> Result<Response<Body>, Refusal> {
         let caller = self.identity(request).await?;
-        let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
-        let bytes =
-            body.map_err(|_| Refusal::invalid("the body cannot be read, or has more than 16384 bytes"))?.to_bytes();
+        let bytes = body::read(body).await?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|_| Refusal::invalid("the body is not JSON"))?;
         let link = value.get("link").and_then(Value::as_str).ok_or_else(|| Refusal::invalid("link: must be a link"))?;
         let wrong = || Refusal::invalid("link: is not a capability link of this catalogue");

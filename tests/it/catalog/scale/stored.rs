@@ -6,7 +6,7 @@ use std::time::Instant;
 use mediamill::config::Config;
 use mediamill::events::{ContactIds, Erase};
 use mediamill::roles::catalog::{Rebuild, hasher};
-use mediamill::roles::privacy::{Conduct, subject, sweep};
+use mediamill::roles::privacy::{Conduct, sweep};
 use mediamill::store::Store;
 
 use super::MOST_GROWTH;
@@ -54,10 +54,10 @@ async fn asked(config: &Config, store: &Store) -> f64 {
     let mut times = Vec::with_capacity(ASKED);
     for _ in 0..ASKED {
         let begun = Instant::now();
-        let found = subject(&conduct, "t0", &selector).await.expect("an answer");
+        let found = conduct.subject("t0", &selector).await.expect("an answer");
         times.push(begun.elapsed().as_secs_f64());
-        let media = found.index["media"].as_array().map(Vec::len);
-        assert_eq!(media, usize::try_from(PER_PERSON).ok(), "all of the person's media, and no others");
+        let media = found.index.media.len();
+        assert_eq!(Ok(media), usize::try_from(PER_PERSON), "all of the person's media, and no others");
     }
     times.sort_by(f64::total_cmp);
     times[ASKED / 2]

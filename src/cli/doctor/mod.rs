@@ -1,6 +1,8 @@
 //! `mediamill doctor`: whether a worker could run here, and what to do where it could not. Changes nothing but what a
 //! worker does at its start: it declares exchanges and queues, and stores one small object.
 
+mod deletion;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -80,7 +82,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
         ))?,
     }
     runtime()?.block_on(async {
-        report.say(&store(&config).await)?;
+        for finding in store(&config).await {
+            report.say(&finding)?;
+        }
         let found = broker(&config).await;
         report.say(&found)?;
         if found.state == State::Good {
@@ -216,15 +220,19 @@ fn libav(sandbox: &Sandbox) -> Vec<Finding> {
     findings
 }
 
-async fn store(config: &Config) -> Finding {
+/// Whether the store takes objects, and then how long it keeps what is deleted.
+async fn store(config: &Config) -> Vec<Finding> {
     let advice = "check store.url, store.endpoint, the credentials and that the bucket or directory exists";
     let store = match Store::connect(&config.store).await {
         Ok(store) => store,
-        Err(error) => return bad("store", error.to_string(), advice),
+        Err(error) => return vec![bad("store", error.to_string(), advice)],
     };
     match store.check_write().await {
-        Ok(()) => good("store", format!("{} takes objects", store.url_for_display())),
-        Err(error) => bad("store", format!("{}: {error}", store.url_for_display()), advice),
+        Ok(()) => {
+            let takes = good("store", format!("{} takes objects", store.url_for_display()));
+            vec![takes, deletion::deletion(&store).await]
+        }
+        Err(error) => vec![bad("store", format!("{}: {error}", store.url_for_display()), advice)],
     }
 }
 

@@ -1,4 +1,8 @@
-//! What the API answers. The OpenAPI document is made from these types.
+//! What the API is asked and what it answers. The OpenAPI document is made from these types.
+
+mod privacy;
+
+pub use privacy::{ErasureAsked, ErasureProgress, ErasureState, HoldAccepted, HoldAsked, Person, SubjectAsked};
 
 use schemars::JsonSchema;
 use serde::Serialize;

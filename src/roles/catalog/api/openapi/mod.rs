@@ -1,9 +1,15 @@
 //! The OpenAPI 3.1 document of the API, made from the types that it answers with.
 
-use schemars::generate::SchemaSettings;
+mod privacy;
+
+use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::model::{Media, MediaPage, ObjectLink, Problem, Revocation};
+use super::model::{
+    ErasureAsked, ErasureState, HoldAccepted, HoldAsked, Media, MediaPage, ObjectLink, Problem, Revocation,
+    SubjectAsked,
+};
+use crate::privacy::SubjectIndex;
 
 /// Parameters of a search besides `tenant`: name, whether it may be there several times, and what it means.
 const SEARCH: [(&str, bool, &str); 14] = [
@@ -26,36 +32,53 @@ const SEARCH: [(&str, bool, &str); 14] = [
 /// The document.
 #[must_use]
 pub fn openapi() -> Value {
-    // OpenAPI 3.1 has the schemas of JSON Schema 2020-12.
-    let settings = SchemaSettings::draft2020_12()
-        .with(|settings| settings.definitions_path = "/components/schemas".into())
-        .for_serialize();
-    let mut generator = settings.into_generator();
-    for schema in [
-        generator.subschema_for::<MediaPage>(),
-        generator.subschema_for::<Media>(),
-        generator.subschema_for::<ObjectLink>(),
-        generator.subschema_for::<Problem>(),
-        generator.subschema_for::<Revocation>(),
-    ] {
-        drop(schema);
+    let mut paths: Map<String, Value> = Map::new();
+    for (path, operations) in [
+        ("/v1/media", json!({ "get": search() })),
+        ("/v1/media/{tenant}/{media_id}", json!({ "get": media() })),
+        ("/v1/media/{tenant}/{media_id}/{object}", json!({ "get": object() })),
+        ("/v1/revocations", json!({ "post": revoke() })),
+    ]
+    .into_iter()
+    .chain(privacy::paths())
+    {
+        paths.insert(path.to_owned(), operations);
     }
-    let schemas: Map<String, Value> = generator.take_definitions(true).into_iter().collect();
     json!({
         "openapi": "3.1.0",
         "info": { "title": "mediamill catalogue", "version": env!("CARGO_PKG_VERSION") },
         "security": [{ "token": [] }],
-        "paths": {
-            "/v1/media": { "get": search() },
-            "/v1/media/{tenant}/{media_id}": { "get": media() },
-            "/v1/media/{tenant}/{media_id}/{object}": { "get": object() },
-            "/v1/revocations": { "post": revoke() },
-        },
+        "paths": paths,
         "components": {
-            "schemas": schemas,
+            "schemas": schemas(),
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
         },
     })
+}
+
+/// Schemas of all answers and bodies by name.
+fn schemas() -> Map<String, Value> {
+    // OpenAPI 3.1 has the schemas of JSON Schema 2020-12.
+    let settings =
+        || SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
+    let mut answers = settings().for_serialize().into_generator();
+    add::<MediaPage>(&mut answers);
+    add::<Media>(&mut answers);
+    add::<ObjectLink>(&mut answers);
+    add::<Problem>(&mut answers);
+    add::<Revocation>(&mut answers);
+    add::<ErasureState>(&mut answers);
+    add::<HoldAccepted>(&mut answers);
+    add::<SubjectIndex>(&mut answers);
+    let mut bodies = settings().for_deserialize().into_generator();
+    add::<ErasureAsked>(&mut bodies);
+    add::<HoldAsked>(&mut bodies);
+    add::<SubjectAsked>(&mut bodies);
+    answers.take_definitions(true).into_iter().chain(bodies.take_definitions(true)).collect()
+}
+
+fn add<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) {
+    drop(generator.subschema_for::<T>());
 }
 
 fn search() -> Value {
@@ -85,9 +108,9 @@ fn path(name: &str, text: &str) -> Value {
     json!({ "name": name, "in": "path", "required": true, "description": text, "schema": { "type": "string", "minLength": 1 } })
 }
 
-fn ids() -> Vec<Value> {
+fn ids() -> [Value; 2] {
     let text = "as it is, with every character but letters, digits, -, . and _ (and a . at the beginning) as ~ and two hex digits a byte";
-    vec![path("tenant", text), path("media_id", text)]
+    [path("tenant", text), path("media_id", text)]
 }
 
 fn media() -> Value {
@@ -100,7 +123,7 @@ fn media() -> Value {
 }
 
 fn object() -> Value {
-    let mut parameters = ids();
+    let mut parameters = Vec::from(ids());
     parameters.push(path("object", "The file's role with an extension, such as playback.mp3"));
     for (name, value, text) in [
         ("download", "1", "Has a browser save it under its name"),
