@@ -65,6 +65,8 @@ pub mod runtime;
 #[cfg(feature = "media")]
 pub mod sandbox;
 pub mod secrets;
+#[cfg(any(feature = "gateway", feature = "catalog"))]
+pub mod server;
 #[cfg(feature = "gateway")]
 pub mod simulate;
 #[cfg(feature = "media")]

@@ -9,7 +9,7 @@ use super::Api;
 use super::problem::Refusal;
 use super::record::Trail;
 use super::route::Door;
-use super::serve::Peer;
+use crate::server::Peer;
 use crate::error::Code;
 use crate::links::Subject;
 use crate::roles::catalog::access::{Caller, TokenDenied};

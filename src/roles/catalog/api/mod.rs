@@ -24,7 +24,7 @@ mod serve;
 
 pub use model::{Media, MediaObject, MediaPage, ObjectLink, Problem, Revocation};
 pub use openapi::openapi;
-pub use serve::{Peer, serve};
+pub use serve::serve;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
