@@ -285,9 +285,12 @@ fn certificates(config: &Config) -> Vec<Finding> {
     });
     let said = |(section, finding)| match finding {
         server::Finding::Good(text) => good("tls", format!("{section}: {text}")),
-        server::Finding::Doubtful(text, advice) => {
-            Finding { what: "tls", state: State::Lacking, text: format!("{section}: {text}"), advice: advice.to_owned() }
-        }
+        server::Finding::Doubtful(text, advice) => Finding {
+            what: "tls",
+            state: State::Lacking,
+            text: format!("{section}: {text}"),
+            advice: advice.to_owned(),
+        },
         server::Finding::Bad(text, advice) => bad("tls", format!("{section}: {text}"), advice),
     };
     judged.map(said).collect()

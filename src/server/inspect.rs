@@ -29,7 +29,9 @@ pub enum Finding {
 pub fn inspect(files: &Files, host: Option<&str>, now: Timestamp) -> Finding {
     let pair = match files.read() {
         Ok(pair) => pair,
-        Err(error) => return Finding::Bad(error.to_string(), "give the certificate (its chain behind it) and its key as PEM"),
+        Err(error) => {
+            return Finding::Bad(error.to_string(), "give the certificate (its chain behind it) and its key as PEM");
+        }
     };
     let facts = &pair.facts;
     let (names, until) = (facts.names.join(", "), facts.not_after);
@@ -54,10 +56,14 @@ pub fn inspect(files: &Files, host: Option<&str>, now: Timestamp) -> Finding {
             "get one for that host",
         ),
         Err(Refused::Issuer) => Finding::Doubtful(
-            format!("no chain leads from the certificate for {names} to a root that this machine trusts ({number} in its file)"),
+            format!(
+                "no chain leads from the certificate for {names} to a root that this machine trusts ({number} in its file)"
+            ),
             "put the issuers' certificates behind it (fullchain.pem); providers refuse it where its root is your own",
         ),
-        Err(Refused::Other(why)) => Finding::Doubtful(format!("clients refuse the certificate for {names}: {why}"), "get another"),
+        Err(Refused::Other(why)) => {
+            Finding::Doubtful(format!("clients refuse the certificate for {names}: {why}"), "get another")
+        }
     }
 }
 
@@ -82,7 +88,10 @@ fn verified(pair: &Pair, host: &str, now: Timestamp) -> Result<(), Refused> {
     let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
     let chain: Vec<CertificateDer<'_>> = chain.to_vec();
     verifier.verify_server_cert(first, &chain, &name, &[], now).map(drop).map_err(|error| match error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Refused::Issuer,
+        // The other: an issuer of the same name has another key.
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            Refused::Issuer
+        }
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => Refused::Name,

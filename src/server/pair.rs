@@ -79,7 +79,9 @@ impl Pair {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 TlsError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() }
             }
-            rustls::Error::InvalidCertificate(error) => TlsError::Certificate(certificate.to_owned(), error.to_string()),
+            rustls::Error::InvalidCertificate(error) => {
+                TlsError::Certificate(certificate.to_owned(), error.to_string())
+            }
             error => TlsError::Key(key.to_owned(), error),
         })?;
         Ok(Self { certified: Arc::new(certified), facts })
