@@ -41,7 +41,7 @@ fuzz:
 	@N=$(N) SEED=$(SEED) FROM=$(FROM) cargo test --quiet --locked --test it mutations::many -- --exact --ignored --nocapture
 
 # What a job costs in a process of its own, where its time goes, a hundred voice notes against what teams write today, and
-# the whole pipeline with broker and store. Ends at the first promise that is not kept.
+# the whole pipeline with broker and store, webhooks through the gateway. Ends at the first promise that is not kept.
 bench:
 	@scripts/install.sh test
 	@scripts/venv.sh bench
@@ -49,6 +49,7 @@ bench:
 	cargo bench --locked --bench voice
 	cargo bench --locked --bench versus
 	cargo bench --locked --bench pipeline
+	cargo bench --locked --bench webhooks
 
 # Bytes before and after for each built-in profile, over the files of CORPUS (the fixtures where it is not given).
 savings:

@@ -4,7 +4,7 @@
 # RabbitMQ for the example in Python (pika) and a spelling checker (typos); for `judges` the messaging providers' own SDKs,
 # the client of RabbitMQ, and the maker of key sets for tokens; for `crm` clients of CRMs that are not ours; for `api` a fuzzer
 # of HTTP APIs; for `pages` the rules of accessibility (axe-core); for `sbom` the lister of Debian's packages; for `bench` another
-# binding of libav (PyAV).
+# binding of libav (PyAV), and what a gateway in Python is made of.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-}" in
@@ -21,7 +21,9 @@ case "${1:-}" in
   # Its axe.min.js alone: the tests have a browser of their own.
   pages) venv=target/venv-pages wanted=(--no-deps axe-playwright-python==0.1.8) ;;
   sbom) venv=target/venv-sbom wanted=('debsbom[cdx]==0.10.2') ;;
-  bench) venv=target/venv-bench wanted=(av==18.1.0 numpy==2.4.6) ;;
+  bench)
+    venv=target/venv-bench
+    wanted=(aio-pika==10.2.1 av==18.1.0 fastapi==0.165.0 httptools==0.9.0 numpy==2.4.6 uvicorn==0.54.0 uvloop==0.23.0) ;;
   *) echo "usage: $0 test|judges|crm|api|pages|sbom|bench" >&2; exit 2 ;;
 esac
 [ "$(cat "$venv/.installed" 2>/dev/null)" = "${wanted[*]}" ] && exit 0

@@ -23,6 +23,7 @@
 //! | [`profile`] | compression profiles, as written and as checked | |
 //! | [`vocabulary`] | words that events and decisions share: kinds, roles, streams, stages, ids | |
 //! | [`store`] | stores objects in S3, Google Cloud Storage, Azure Blob Storage or a directory | the AWS SDK, object_store |
+//! | `server` | the HTTP servers of gateway and catalogue, with TLS | axum, tokio-rustls |
 //! | [`privacy`] | consent, retention, tombstones and erasing, over the store alone | how people are known |
 //! | [`config`] | configuration and profile files, from raw to validated | TOML, the environment |
 //! | [`error`] | every stable code, and what each fault means for a job | |
@@ -65,6 +66,8 @@ pub mod runtime;
 #[cfg(feature = "media")]
 pub mod sandbox;
 pub mod secrets;
+#[cfg(any(feature = "gateway", feature = "catalog"))]
+pub mod server;
 #[cfg(feature = "gateway")]
 pub mod simulate;
 #[cfg(feature = "media")]

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::listener::Port;
 use super::stop::listen;
 use super::{CliError, Global, runtime};
 use crate::config::Config;
@@ -15,6 +15,7 @@ use crate::roles::catalog::api::{self, Api};
 use crate::roles::catalog::index::Index;
 use crate::roles::catalog::{self, Catalog, Rebuild, Rebuilt, SetupError};
 use crate::runtime::{Health, Service, health_http};
+use crate::server::Listener;
 use crate::store::Store;
 use crate::telemetry::{self, Traces};
 
@@ -97,7 +98,7 @@ fn rebuild(global: &Global) -> Result<ExitCode, CliError> {
 /// A catalogue with its port open.
 pub(super) struct CatalogDoor {
     service: Service<Catalog>,
-    api: Option<(TcpListener, Api)>,
+    api: Option<(Listener, Api)>,
     index: Arc<dyn Index>,
 }
 
@@ -111,10 +112,8 @@ impl CatalogDoor {
             None
         } else {
             let api = Api::new(config, Arc::clone(&index), store.clone()).await?;
-            let listener = TcpListener::bind(&config.catalog.listen).await;
-            let error = |error| io::Error::other(format!("catalog.listen {}: {error}", config.catalog.listen));
-            let listener = listener.map_err(error)?;
-            tracing::info!(address = %listener.local_addr()?, "catalogue over HTTP");
+            let listener = Port::from(&config.catalog).open().await?;
+            tracing::info!(address = %listener.address()?, scheme = listener.scheme(), "catalogue over HTTP");
             Some((listener, api))
         };
         Ok(Self { service, api, index })

@@ -3,15 +3,16 @@
 use std::io;
 use std::process::ExitCode;
 
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::listener::Port;
 use super::stop::listen;
 use super::{CliError, Global, runtime};
 use crate::config::Config;
 use crate::roles::gateway::{self, Gateway, GatewayRole};
 use crate::runtime::{Health, Service, health_http};
+use crate::server::Listener;
 use crate::telemetry::{self, Traces};
 
 /// Options of `gateway`. All else is configuration.
@@ -45,18 +46,16 @@ pub(super) struct Door {
     config: Config,
     gateway: Gateway,
     service: Service<GatewayRole>,
-    listener: TcpListener,
+    listener: Listener,
 }
 
 impl Door {
     /// Opens the configured port.
     pub(super) async fn open(config: &Config) -> Result<Self, CliError> {
         let (gateway, service) = gateway::service(config).map_err(|error| CliError::Usage(error.to_string()))?;
-        let listener = TcpListener::bind(&config.gateway.listen).await;
-        let error = |error| io::Error::other(format!("gateway.listen {}: {error}", config.gateway.listen));
-        let listener = listener.map_err(error)?;
-        let address = listener.local_addr()?;
-        tracing::info!(address = %address, accounts = config.channels.len(), "webhooks over HTTP");
+        let listener = Port::from(&config.gateway).open().await?;
+        let (address, scheme) = (listener.address()?, listener.scheme());
+        tracing::info!(%address, scheme, accounts = config.channels.len(), "webhooks over HTTP");
         Ok(Self { config: config.clone(), gateway, service, listener })
     }
 

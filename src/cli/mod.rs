@@ -30,6 +30,8 @@ mod health;
 mod import;
 #[cfg(feature = "gateway")]
 mod init;
+#[cfg(any(feature = "gateway", feature = "catalog"))]
+mod listener;
 #[cfg(feature = "media")]
 mod normalize;
 #[cfg(feature = "media")]

@@ -11,6 +11,8 @@ use crate::secrets::Secret;
 #[expect(missing_docs, reason = "default.toml documents every key")]
 pub struct Catalog {
     pub listen: String,
+    pub tls_certificate: std::path::PathBuf,
+    pub tls_key: std::path::PathBuf,
     pub url: Secret,
     pub connections: u32,
     pub batch: u16,
@@ -70,6 +72,8 @@ impl Catalog {
         };
         let listen_ok = self.listen.is_empty() || self.listen.parse::<std::net::SocketAddr>().is_ok();
         expect(listen_ok, "catalog.listen", "must be an IP address and a port, such as 0.0.0.0:8081, or empty");
+        let tls_ok = self.tls_certificate.as_os_str().is_empty() == self.tls_key.as_os_str().is_empty();
+        expect(tls_ok, "catalog.tls_key", "catalog.tls_certificate and catalog.tls_key must both be there, or neither");
         let url = self.url.expose();
         let schemes = ["sqlite:", "postgres:", "postgresql:"];
         let url_ok = schemes.iter().any(|scheme| url.starts_with(scheme));

@@ -234,6 +234,8 @@ pub struct Http {
 #[expect(missing_docs, reason = "default.toml documents every key")]
 pub struct Gateway {
     pub listen: String,
+    pub tls_certificate: std::path::PathBuf,
+    pub tls_key: std::path::PathBuf,
     pub public_url: String,
     pub body_bytes: usize,
     pub head_bytes: usize,

@@ -6,6 +6,8 @@ mod deletion;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+#[cfg(all(feature = "gateway", feature = "catalog"))]
+use jiff::Timestamp;
 use url::Url;
 
 use super::{CliError, EXIT_FAILED, Format, Global, runtime, units};
@@ -89,6 +91,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
         report.say(&found)?;
         if found.state == State::Good {
             report.say(&unrouted(&config).await)?;
+        }
+        #[cfg(all(feature = "gateway", feature = "catalog"))]
+        for finding in certificates(&config) {
+            report.say(&finding)?;
         }
         #[cfg(feature = "gateway")]
         for finding in accounts(&config).await {
@@ -276,6 +282,33 @@ async fn unrouted(config: &Config) -> Finding {
             "see that RabbitMQ takes messages, and that the user may declare queues of the exchange's name".to_owned(),
         ),
     }
+}
+
+/// Whether clients accept the certificates of the gateway and the catalogue, where they have some.
+#[cfg(all(feature = "gateway", feature = "catalog"))]
+fn certificates(config: &Config) -> Vec<Finding> {
+    use super::listener::Port;
+    use crate::server::{self, inspect};
+    let ports = [
+        ("gateway", Port::from(&config.gateway), &config.gateway.public_url),
+        ("catalog", Port::from(&config.catalog), &config.links.public_url),
+    ];
+    let judged = ports.into_iter().filter_map(|(section, port, public_url)| {
+        let public_url = Url::parse(public_url).ok();
+        let host = public_url.as_ref().and_then(Url::host_str).map(|host| host.trim_matches(['[', ']']));
+        Some((section, inspect(&port.files()?, host, Timestamp::now())))
+    });
+    let said = |(section, finding)| match finding {
+        server::Finding::Good(text) => good("tls", format!("{section}: {text}")),
+        server::Finding::Doubtful(text, advice) => Finding {
+            what: "tls",
+            state: State::Lacking,
+            text: format!("{section}: {text}"),
+            advice: advice.to_owned(),
+        },
+        server::Finding::Bad(text, advice) => bad("tls", format!("{section}: {text}"), advice),
+    };
+    judged.map(said).collect()
 }
 
 /// What the providers say of the channel accounts. An account that does not work is bad, one that cannot be asked is not.

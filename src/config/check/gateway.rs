@@ -19,6 +19,9 @@ impl Checker<'_> {
         let listen = &gateway.listen;
         let listen_ok = listen.is_empty() || listen.parse::<std::net::SocketAddr>().is_ok();
         self.expect(listen_ok, "gateway.listen", "must be an IP address and a port, such as 0.0.0.0:8080, or empty");
+        let tls_ok = gateway.tls_certificate.as_os_str().is_empty() == gateway.tls_key.as_os_str().is_empty();
+        let problem = "gateway.tls_certificate and gateway.tls_key must both be there, or neither";
+        self.expect(tls_ok, "gateway.tls_key", problem);
         let url = &gateway.public_url;
         let url_ok = url.is_empty() || (is_bare_http(url) && !url.ends_with('/'));
         let problem = "must be an http:// or https:// URL without path, password and query, or empty";

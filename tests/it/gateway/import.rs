@@ -9,7 +9,8 @@ use zip::write::SimpleFileOptions;
 
 use crate::support::cmd::Run;
 use crate::support::rabbit::calm;
-use crate::support::rig::Rig;
+use crate::support::rig::{Rig, SOON, fixture};
+use crate::support::s3::S3;
 
 /// The requests that wait in the bulk lane.
 fn requests(rig: &Rig) -> Vec<Value> {
@@ -75,4 +76,48 @@ fn an_exported_chat_says_who_sent_what_and_names_of_entries_lead_nowhere() {
     assert_eq!((&offer["direction"], offer.get("contact_name")), (&"outbound".into(), None));
     std::fs::write(&path, "no archive").expect("a file");
     Run::of(&mut rig.command(&["import", &source, "--tenant", "acme"])).exits(2);
+}
+
+#[test]
+fn objects_below_a_prefix_are_asked_for_where_they_are_and_a_worker_with_that_bucket_takes_them() {
+    let Some(rabbit) = calm() else { return };
+    let (mut rig, s3) = (Rig::new(rabbit), S3::start());
+    for (name, value) in s3.env() {
+        rig.set(name.strip_prefix("MEDIAMILL_").expect("a key of ours"), value);
+    }
+    rig.set("STORE_URL", format!("s3://{}/store", s3.bucket()));
+    rig.set("SOURCE_S3_BUCKETS", serde_json::json!([s3.bucket()]));
+    let note = std::fs::read(fixture("voice-note.ogg")).expect("a fixture");
+    for (key, bytes) in [
+        ("old/2025/Ana/PTT.ogg", &note[..]),
+        ("old/2025/contact.vcf", b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ana\r\nEND:VCARD\r\n"),
+        ("old/2025/empty.ogg", b""),
+        ("old/2026/another-year.ogg", b"1"),
+    ] {
+        let path = s3.file(key);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        std::fs::write(path, bytes).expect("an object");
+    }
+    let source = format!("s3://{}/old/2025/", s3.bucket());
+    let import = || Run::of(&mut rig.command(&["import", &source, "--tenant", "acme", "--rate", "0"]));
+    let first = import().exits(1);
+    assert_eq!(first.stdout, "2 requests published, 1 files left out\n", "{}", first.stderr);
+    let once = requests(&rig);
+    let keys: BTreeSet<_> =
+        once.iter().map(|request| request["data"]["origin"]["key"].as_str().expect("a key")).collect();
+    assert_eq!(keys, BTreeSet::from(["old/2025/Ana/PTT.ogg", "old/2025/contact.vcf"]));
+    for request in &once {
+        let id = request["data"]["media_id"].as_str().expect("an id");
+        assert!(id.starts_with("import-") && id.len() == 39 && !id.contains("Ana"), "{id}");
+    }
+    import().exits(1);
+    let worker = rig.worker();
+    for request in &once {
+        let outcome = rig.bus.ledger().wait(request["data"]["media_id"].as_str().expect("an id"), SOON);
+        assert_eq!(outcome.data()["cause"], request["id"], "the same request again: {:#}", outcome.event);
+        rig.vouch(&outcome);
+    }
+    worker.stops();
+    let none = Run::of(&mut rig.command(&["import", "s3://no-such-bucket/old/", "--tenant", "acme"]));
+    assert!(none.code != Some(0) && none.stdout.is_empty(), "{}", none.stdout);
 }

@@ -4,9 +4,11 @@ mod accounts;
 mod answers;
 mod broker;
 mod connections;
+mod fairness;
 mod faults;
 mod forward;
 mod import;
+mod tls;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +17,7 @@ use futures_util::future::BoxFuture;
 use hmac::{Hmac, Mac};
 use mediamill::channels::{Account, Outgoing};
 use mediamill::roles::gateway::{Batch, Entry, Gateway, NotPublished, Options, Outlet, serve};
+use mediamill::server::Listener;
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -68,9 +71,13 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start(options: Options, accounts: Vec<Account>, shelf: Arc<Shelf>) -> Self {
-        let entries = accounts.into_iter().map(|account| Entry::new(account).expect("an account")).collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
+        Self::on(listener.into(), options, accounts, shelf)
+    }
+
+    pub(crate) fn on(listener: Listener, options: Options, accounts: Vec<Account>, shelf: Arc<Shelf>) -> Self {
+        let entries = accounts.into_iter().map(|account| Entry::new(account).expect("an account")).collect();
+        let address = listener.address().expect("an address");
         let gateway = Gateway::new(options, entries, shelf);
         let shutdown = CancellationToken::new();
         let ended = tokio::spawn(serve(listener, gateway.clone(), shutdown.clone()));

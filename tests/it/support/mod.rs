@@ -1,6 +1,7 @@
 //! What the tests stand on: the program itself, fixtures, services.
 
 #[cfg(feature = "azure")]
+pub mod authority;
 pub mod azure;
 pub mod boxes;
 pub mod bus;

@@ -9,10 +9,10 @@ use super::Api;
 use super::problem::Refusal;
 use super::record::Trail;
 use super::route::Door;
-use super::serve::Peer;
 use crate::error::Code;
 use crate::links::Subject;
 use crate::roles::catalog::access::{Caller, TokenDenied};
+use crate::server::Peer;
 
 const UNAUTHORIZED: Refusal = Refusal::denied(Code::CatalogUnauthorized);
 

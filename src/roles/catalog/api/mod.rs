@@ -29,7 +29,7 @@ pub use model::{
     Person, Problem, Revocation, SubjectAsked,
 };
 pub use openapi::openapi;
-pub use serve::{Peer, serve};
+pub use serve::serve;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
