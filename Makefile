@@ -1,4 +1,4 @@
-.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke crm-kills deliver-isolation demo erase-proof faults fuzz journey journey-faults parity savings sbom soak store-copy store-live test test-debian-13 upgrade webhook-faults
+.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke crm-kills deliver-isolation demo erase-proof faults fuzz journey journey-faults parity savings sbom soak store-copy store-live test test-debian-13 upgrade webhook-fairness webhook-faults
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -68,6 +68,12 @@ webhook-faults:
 	@scripts/venv.sh judges
 	cargo build --release --locked --quiet
 	target/venv-judges/bin/python scripts/webhook-faults.py target/release/mediamill --webhooks $(or $(WEBHOOKS),2000)
+
+# JOBS webhooks of one tenant and 50 of another, sent one by one: how long the notes of the other take from the webhook to the outcome, in
+# median and worst case, with and without the many. Fails where they wait for more than one job of the many and half a second.
+webhook-fairness:
+	@scripts/install.sh test
+	@JOBS=$(or $(JOBS),2000) REQUIRE_SERVICES=1 cargo test --quiet --locked --test it gateway::fairness -- --nocapture
 
 # From a customer's message to a note in the CRM and gone again, on this machine and without an account: RabbitMQ, a provider and a
 # CRM that are imitated, and `mediamill up`, which is killed twice in between. The ledger balances or the run is void (3). STAY=1 waits

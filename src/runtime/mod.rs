@@ -35,7 +35,7 @@ pub use failure::{At, Failure};
 pub use health::Health;
 pub use lease::Lease;
 pub use metrics::{Described, Metrics};
-pub use pull::SHARE;
+pub use pull::{AGE, SHARE};
 pub use readiness::{Part, Readiness};
 pub use retry::{RetryDecision, decide, note};
 pub use role::{Ending, Incoming, Intake, MessageInfo, Role, Settled, Verdict};

@@ -96,6 +96,12 @@ pub trait Role: Debug + Send + Sync + 'static {
         None
     }
 
+    /// The queue where a message belongs now, by its index in [`Role::queues`]: another one than `queue`, where it waits, once it can
+    /// wait no longer. Only with [`Intake::Pull`].
+    fn belongs_in(&self, _message: &Self::Message, queue: usize) -> usize {
+        queue
+    }
+
     /// The parts of readiness besides `lanes` and `broker`. Called at most once a second; each must answer within 3 s.
     fn parts(&self) -> impl Future<Output = Vec<Part>> + Send {
         async { Vec::new() }

@@ -1,6 +1,6 @@
 //! Why a message of the worker comes again later without its attempt being counted: the words of logs and metrics.
 
-use crate::runtime::SHARE;
+use crate::runtime::{AGE, SHARE};
 
 /// The same file is worked on.
 pub(super) const DUPLICATE: &str = "duplicate";
@@ -17,5 +17,5 @@ pub(super) const ACCOUNT: &str = "account";
 /// Its provider does not answer, and keeps the file for some time yet.
 pub(super) const SOURCE: &str = "source";
 
-/// All of them, and the one of the runtime.
-pub(super) const ALL: [&str; 7] = [SHARE, DUPLICATE, UNABLE, SCRATCH, SLOT, ACCOUNT, SOURCE];
+/// All of them, and those of the runtime.
+pub(super) const ALL: [&str; 8] = [SHARE, AGE, DUPLICATE, UNABLE, SCRATCH, SLOT, ACCOUNT, SOURCE];

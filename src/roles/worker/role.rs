@@ -173,6 +173,12 @@ impl Role for Worker {
         if queue == Lane::Bulk.index() { self.pipeline.workspace().full_until() } else { None }
     }
 
+    /// The urgent lane in the last fifth of a file's life. A file whose life is over takes no one's turn.
+    fn belongs_in(&self, message: &Reading, queue: usize) -> usize {
+        let life = message.request().and_then(|request| self.life(request));
+        if life.is_some_and(|life| life.is_urgent() && !life.is_over()) { Lane::Urgent.index() } else { queue }
+    }
+
     async fn parts(&self) -> Vec<Part> {
         let store = Box::pin(timeout(ANSWER, self.pipeline.store().check())).await;
         let store = store

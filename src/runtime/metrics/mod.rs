@@ -46,7 +46,7 @@ metrics! { Table, TABLE:
     dead: Counter, "mediamill_dead_letters_total", ["lane", "stage", "code"],
         "Messages that this worker put into the dead-letter queue";
     put_off: Counter, "mediamill_put_off_total", ["lane", "why"],
-        "Messages that were moved to come again later, their attempt not counted: their tenant has its share (share), the same file is worked on (duplicate), this worker could do no job (unable), its running jobs left too little scratch space (scratch), it had its file and got no slot within a minute (slot), requests of the channel account that has its file are stopped for a while (account), the provider does not answer and keeps the file for some time yet (source)";
+        "Messages that were moved to come again later, their attempt not counted: their tenant has its share (share), the last fifth of the time has begun for which their provider keeps the file, so that they go on in the lane urgent (age), the same file is worked on (duplicate), this worker could do no job (unable), its running jobs left too little scratch space (scratch), it had its file and got no slot within a minute (slot), requests of the channel account that has its file are stopped for a while (account), the provider does not answer and keeps the file for some time yet (source)";
     slots: Gauge, "mediamill_slots", ["reserved"],
         "Jobs that may run at the same time: those that only the audio lane may use (audio), and the others (none)";
     busy: Gauge, "mediamill_slots_busy", ["lane"],

@@ -7,6 +7,7 @@
 //! [`sift`] searches behind their messages for those of other tenants.
 
 mod hand_over;
+mod hasten;
 mod pauses;
 mod put_off;
 mod sift;
@@ -42,6 +43,8 @@ const BROKER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The reason, in metrics, for postponing a message whose tenant already has its share.
 pub const SHARE: &str = "share";
+/// The reason, in metrics, for moving a message to the queue where it belongs by now.
+pub const AGE: &str = "age";
 
 /// Why consuming ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,8 @@ pub(super) struct Taker<'a, R: Role> {
     window_sizes: Vec<[WindowSize; 2]>,
     /// All queues that the role consumes.
     queues: Vec<WorkQueue>,
+    /// A queue from whose front a message was taken that belonged elsewhere.
+    behind: Option<WorkQueue>,
 }
 
 impl<'a, R: Role> Taker<'a, R> {
@@ -106,6 +111,7 @@ impl<'a, R: Role> Taker<'a, R> {
             last_lane: None,
             window_sizes: vec![Default::default(); lanes],
             queues: topology.work_queues(),
+            behind: None,
         }
     }
 
@@ -140,6 +146,7 @@ impl<'a, R: Role> Taker<'a, R> {
                 }
             }
             self.unwatch_what_has_no_room().await?;
+            self.hasten().await?;
             self.start_left_over().await;
             if let Some(delivery) = self.subscription.next().now_or_never() {
                 self.arrived(delivery?).await;
@@ -339,6 +346,7 @@ impl<'a, R: Role> Taker<'a, R> {
 
     fn start(&mut self, incoming: Taken<R::Message>, slot: Slot) {
         let lane = incoming.delivery.queue().index;
+        self.note_front(&incoming);
         self.last_lane = Some(lane);
         self.pauses[lane].started(incoming.tenant());
         self.jobs.start(self.runner, incoming, slot, self.slots);

@@ -9,8 +9,10 @@ use super::{SHARE, Taker};
 use crate::broker::{Delivery, WorkQueue};
 
 impl<R: Role> Taker<'_, R> {
-    /// Moves messages to the end of the lane's second queue. `again` says that they came from that queue.
+    /// Moves messages to the end of the lane's second queue, and those that belong elsewhere to the end of that queue. `again` says that
+    /// they came from the second queue.
     pub(super) async fn put_off(&mut self, lane: usize, incoming: Vec<Taken<R::Message>>, again: bool) {
+        let incoming = self.move_elsewhere(incoming).await;
         if incoming.is_empty() {
             return;
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::host::Host;
@@ -19,6 +20,8 @@ pub enum Step {
     Drip(Vec<u8>, Duration),
     /// These bytes again and again, for as long as somebody listens.
     Forever(Vec<u8>),
+    /// Nothing before there is a permit.
+    Wait(Arc<Semaphore>),
     /// Nothing any more, with the connection open.
     Stall,
 }
@@ -129,6 +132,7 @@ async fn converse(mut stream: TcpStream, script: &Script, log: &Mutex<Vec<Asked>
             Step::Forever(bytes) => loop {
                 writer.write_all(&bytes).await?;
             },
+            Step::Wait(open) => open.acquire().await.expect("open").forget(),
             Step::Stall => std::future::pending().await,
         }
     }
