@@ -5,6 +5,7 @@
 //! older. People are known by keyed hashes. `sqlite` and `postgres` have the statements; `tests/it/catalog` puts both through one
 //! suite.
 
+mod batch;
 mod change;
 mod postgres;
 mod query;
