@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Conduct, ConductError};
 use crate::events::Manifest;
-use crate::privacy::audit::{Action, Entry, entries};
+use crate::privacy::audit::{Action, AuditIndex, about_media, about_person, entries_about};
 use crate::privacy::{ContactHash, Find, Place, Record, Selector};
 use crate::store::{Listed, MAX_PAGE};
 
@@ -18,11 +18,16 @@ pub struct Subject {
     pub objects: Vec<Listed>,
 }
 
-/// Looks everything up. The audit log notes it.
+/// Looks everything up. The audit log notes it. Without an index of the audit log all of that is read.
 ///
 /// # Errors
 /// [`ConductError`]
-pub async fn subject(conduct: &Conduct, tenant: &str, selector: &Selector) -> Result<Subject, ConductError> {
+pub async fn subject(
+    conduct: &Conduct,
+    tenant: &str,
+    selector: &Selector,
+    index: Option<&dyn AuditIndex>,
+) -> Result<Subject, ConductError> {
     let now = Timestamp::now();
     let found = conduct.scan().find(tenant, selector, now).await?;
     let known_as = [selector.known_as(), &found.aliases].concat();
@@ -36,12 +41,9 @@ pub async fn subject(conduct: &Conduct, tenant: &str, selector: &Selector) -> Re
         media.push(described);
         objects.extend(of_media);
     }
-    let is_about = |entry: &Entry| {
-        let is_person = entry.contact.iter().any(|hash: &ContactHash| known_as.contains(hash));
-        is_person || entry.media_id.as_ref().is_some_and(|media_id| found.media.contains_key(media_id))
-    };
-    let audit: Vec<Entry> = entries(conduct.store()).await?.into_iter().filter(|e| e.tenant == tenant).collect();
-    let mut audit: Vec<Entry> = audit.into_iter().filter(is_about).collect();
+    let media_ids = found.media.keys().map(|media_id| about_media(media_id));
+    let whom = known_as.iter().map(about_person).chain(media_ids).collect();
+    let mut audit = entries_about(conduct.store(), index, tenant, &whom).await?;
     // Others who stand in the same list are none of this person's business.
     audit.iter_mut().for_each(|entry| entry.contact.retain(|hash| known_as.contains(hash)));
     let index = json!({

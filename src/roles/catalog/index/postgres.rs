@@ -8,11 +8,13 @@ use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Transaction};
 use super::Index;
 use super::batch::{self, Lists, Outcome, Step, Stored, StoredColumns};
 use super::change::Change;
+use super::named::{named, signed};
 use super::query::{Bind, Conditions, Dialect, Filter, Place, clean};
 use super::row::Row;
 use super::shared::{self, Statements};
 use super::words::words;
 use crate::database::DatabaseError;
+use crate::privacy::audit::{AuditIndex, AuditPlace, Named};
 
 /// The index in a PostgreSQL database.
 #[derive(Debug)]
@@ -86,6 +88,17 @@ impl PostgresIndex {
         Ok(())
     }
 
+    /// Notes which segments of the audit log name whom.
+    async fn put_named(&self, transaction: &mut Transaction<'_, Postgres>, named: &[Named]) -> Result<(), sqlx::Error> {
+        let sql = "INSERT INTO catalog_audit (tenant, about, segment) \
+                   SELECT * FROM UNNEST($1::text[], $2::text[], $3::bigint[]) ON CONFLICT DO NOTHING";
+        let statement = sqlx::query(sql)
+            .bind(named.iter().map(|named| clean(&named.tenant)).collect::<Vec<_>>())
+            .bind(named.iter().map(|named| clean(&named.about)).collect::<Vec<_>>())
+            .bind(named.iter().map(|named| signed(named.segment)).collect::<Vec<_>>());
+        statement.execute(&mut **transaction).await.map(drop)
+    }
+
     /// Dead rows, and their words in the index, stay in the files until they are vacuumed away.
     async fn wipe(&self) -> Result<(), DatabaseError> {
         for sql in ["VACUUM catalog_media", "VACUUM catalog_contact", "VACUUM catalog_tag"] {
@@ -125,3 +138,4 @@ const STATEMENTS: Statements = Statements {
 };
 
 shared::index!(PostgresIndex, sqlx::Postgres, PgRow, Dialect::Postgres, STATEMENTS);
+named!(PostgresIndex);

@@ -8,11 +8,13 @@ use sqlx::{AssertSqlSafe, Row as _, Sqlite as Database, SqlitePool, Transaction}
 use super::Index;
 use super::batch::{self, Lists, Outcome, Step, Stored, StoredColumns};
 use super::change::Change;
+use super::named::{named, signed};
 use super::query::{Bind, Conditions, Dialect, Filter, Place, clean};
 use super::row::Row;
 use super::shared::{self, Statements};
 use super::words::words;
 use crate::database::{DatabaseError, Sqlite};
+use crate::privacy::audit::{AuditIndex, AuditPlace, Named};
 
 /// The index in a SQLite file.
 #[derive(Debug)]
@@ -92,6 +94,20 @@ impl SqliteIndex {
         Ok(())
     }
 
+    /// Notes which segments of the audit log name whom.
+    async fn put_named(&self, transaction: &mut Transaction<'_, Database>, named: &[Named]) -> Result<(), sqlx::Error> {
+        for part in parts(named) {
+            let rows = places(part.len(), 3);
+            let sql = format!("INSERT OR IGNORE INTO catalog_audit (tenant, about, segment) VALUES {rows}");
+            let mut statement = sqlx::query(AssertSqlSafe(sql));
+            for Named { tenant, about, segment } in part {
+                statement = statement.bind(clean(tenant)).bind(clean(about)).bind(signed(*segment));
+            }
+            statement.execute(&mut **transaction).await?;
+        }
+        Ok(())
+    }
+
     /// `secure_delete` has overwritten what was deleted; the log still has the pages as they were until it is written back.
     async fn wipe(&self) -> Result<(), DatabaseError> {
         let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(self.writer()).await;
@@ -143,3 +159,4 @@ const STATEMENTS: Statements = Statements {
 };
 
 shared::index!(SqliteIndex, sqlx::Sqlite, SqliteRow, Dialect::Sqlite, STATEMENTS);
+named!(SqliteIndex);

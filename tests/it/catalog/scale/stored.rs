@@ -54,7 +54,7 @@ async fn asked(config: &Config, store: &Store) -> f64 {
     let mut times = Vec::with_capacity(ASKED);
     for _ in 0..ASKED {
         let begun = Instant::now();
-        let found = subject(&conduct, "t0", &selector).await.expect("an answer");
+        let found = subject(&conduct, "t0", &selector, None).await.expect("an answer");
         times.push(begun.elapsed().as_secs_f64());
         let media = found.index["media"].as_array().map(Vec::len);
         assert_eq!(media, usize::try_from(PER_PERSON).ok(), "all of the person's media, and no others");
