@@ -100,6 +100,8 @@ pub(super) struct CatalogDoor {
     service: Service<Catalog>,
     api: Option<(Listener, Api)>,
     index: Arc<dyn Index>,
+    /// The store with the audit log, where there is one.
+    audited: Option<Store>,
 }
 
 impl CatalogDoor {
@@ -116,7 +118,8 @@ impl CatalogDoor {
             tracing::info!(address = %listener.address()?, scheme = listener.scheme(), "catalogue over HTTP");
             Some((listener, api))
         };
-        Ok(Self { service, api, index })
+        let audited = (!config.privacy.audit_key.is_empty()).then(|| store.clone());
+        Ok(Self { service, api, index, audited })
     }
 
     pub(super) fn health(&self) -> Health {
@@ -125,11 +128,16 @@ impl CatalogDoor {
 
     /// Takes outcomes and answers requests until `shutdown`.
     pub(super) async fn run(self, shutdown: CancellationToken) -> Result<(), CliError> {
-        let Self { service, api, index } = self;
+        let Self { service, api, index, audited } = self;
+        let indexing =
+            audited.map(|store| tokio::spawn(catalog::index_audit_log(Arc::clone(&index), store, shutdown.clone())));
         let serving = api.map(|(listener, api)| tokio::spawn(api::serve(listener, api, shutdown.clone())));
         Box::pin(service.run(shutdown)).await?;
         if let Some(serving) = serving {
             serving.await.map_err(io::Error::other)?;
+        }
+        if let Some(indexing) = indexing {
+            indexing.await.map_err(io::Error::other)?;
         }
         drop(index);
         Ok(())

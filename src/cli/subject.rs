@@ -5,11 +5,13 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::erase::{Identity, read_identity};
 use super::{CliError, Global, runtime};
 use crate::config::Config;
 use crate::events::Erase;
+use crate::roles::catalog::{self, index::Index};
 use crate::roles::privacy::{Conduct, ExportError, export};
 use crate::store::Store;
 use crate::telemetry;
@@ -50,13 +52,29 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     runtime()?.block_on(show(args, &asked, &config))
 }
 
+/// The catalogue's index, which knows where the audit log names whom; nothing where there is no log, or no index that can be read.
+async fn audit_index(config: &Config) -> Option<Arc<dyn Index>> {
+    if config.privacy.audit_key.is_empty() {
+        return None;
+    }
+    match catalog::open_index_to_read(config).await {
+        Ok(index) => Some(index),
+        Err(error) => {
+            tracing::info!(%error, "there is no index of the catalogue to ask: every entry of the audit log is read");
+            None
+        }
+    }
+}
+
 async fn show(args: &Args, asked: &Erase, config: &Config) -> Result<ExitCode, CliError> {
     let store = Store::connect(&config.store).await?;
     let usage = |text: String| CliError::Usage(text);
     let actor = format!("uid {}", rustix::process::getuid().as_raw());
     let conduct = Conduct::new(config, &store, None, &actor).map_err(|error| usage(error.to_string()))?;
     let selector = conduct.eraser().selector(asked).map_err(|error| usage(error.to_string()))?;
-    let found = conduct.subject(&asked.tenant, &selector).await?;
+    let index = audit_index(config).await;
+    let index = index.as_deref().map(|index| index as _);
+    let found = conduct.subject(index, &asked.tenant, &selector).await?;
     if let Some(path) = &args.export {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         let mut out = export(&conduct, &asked.tenant, &found, BufWriter::new(file)).await?;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::audit::{Entry, entries};
+use super::audit::{AuditIndex, Entry, about_media, about_person, entries_about};
 use super::{
     ContactHash, Decision, Eraser, ErasureMark, Find, HoldState, Place, Record, Records, Retention, Scan, Selector,
 };
@@ -80,12 +80,18 @@ pub struct SubjectObject {
     pub size_bytes: u64,
 }
 
-/// Looks everything up in a store: reads every manifest of the tenant, and the audit log. The caller adds to the audit log that
-/// somebody asked.
+/// Looks everything up in a store: reads every manifest of the tenant, and of the audit log what `index` knows to be about them, or all of it
+/// without one. The caller adds to the audit log that somebody asked.
 ///
 /// # Errors
 /// [`StoreError`]
-pub async fn subject(store: &Store, eraser: &Eraser, tenant: &str, selector: &Selector) -> Result<Subject, StoreError> {
+pub async fn subject(
+    store: &Store,
+    eraser: &Eraser,
+    index: Option<&dyn AuditIndex>,
+    tenant: &str,
+    selector: &Selector,
+) -> Result<Subject, StoreError> {
     let now = Timestamp::now();
     let found = Scan::new(store.clone(), eraser.key().cloned()).find(tenant, selector, now).await?;
     let mut known_as = [selector.known_as(), &found.aliases].concat();
@@ -101,12 +107,9 @@ pub async fn subject(store: &Store, eraser: &Eraser, tenant: &str, selector: &Se
         media.push(described);
         objects.extend(of_media);
     }
-    let is_about = |entry: &Entry| {
-        let is_person = entry.contact.iter().any(|hash: &ContactHash| known_as.contains(hash));
-        is_person || entry.media_id.as_ref().is_some_and(|media_id| found.media.contains_key(media_id))
-    };
-    let audit: Vec<Entry> = entries(store).await?.into_iter().filter(|e| e.tenant == tenant).collect();
-    let mut audit: Vec<Entry> = audit.into_iter().filter(is_about).collect();
+    let media_ids = found.media.keys().map(|media_id| about_media(media_id));
+    let whom = known_as.iter().map(about_person).chain(media_ids).collect();
+    let mut audit = entries_about(store, index, tenant, &whom).await?;
     // Others who stand in the same list are none of this person's business.
     audit.iter_mut().for_each(|entry| entry.contact.retain(|hash| known_as.contains(hash)));
     let index = SubjectIndex {

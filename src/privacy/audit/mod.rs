@@ -12,6 +12,7 @@
 //! | `frontier.json` | the right edge of the tree at the last checkpoint, which saves reading all entries again |
 
 mod entry;
+mod find;
 mod note;
 mod tree;
 mod verify;
@@ -23,6 +24,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Mutex;
 
 pub use entry::{Action, Entry};
+pub use find::{AuditIndex, FindError, Named, Place as AuditPlace, about_media, about_person, entries_about, extend};
 pub use note::{NoteError, Signer, Verifier};
 pub use verify::{AuditError, Verified, verify};
 

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod api;
+mod audited;
 pub mod index;
 mod ingest;
 mod office;
@@ -13,6 +14,7 @@ mod player;
 mod rebuild;
 mod role;
 
+pub use audited::index_audit_log;
 pub use ingest::{Hasher, Object, change, change_of_manifest, objects};
 pub use overrides::Overrides;
 pub use rebuild::{Rebuild, RebuildError, Rebuilt};

@@ -12,6 +12,7 @@ use super::SetupError;
 use crate::broker::{BrokerError, Message, Publisher, Topology};
 use crate::config::Config;
 use crate::events::{ERASE_KEY, ERASE_TYPE, Erase, ErasedBecause, Event, HOLD_KEY, HOLD_TYPE, Hold};
+use crate::privacy::audit::AuditIndex;
 use crate::privacy::{
     Certificate, Eraser, Erasure, HoldState, Record, Request, Selector, SelectorError, Subject, subject,
 };
@@ -106,8 +107,13 @@ impl Office {
     }
 
     /// Everything that is held.
-    pub(super) async fn subject(&self, tenant: &str, selector: &Selector) -> Result<Subject, StoreError> {
-        subject(&self.store, &self.eraser, tenant, selector).await
+    pub(super) async fn subject(
+        &self,
+        index: &dyn AuditIndex,
+        tenant: &str,
+        selector: &Selector,
+    ) -> Result<Subject, StoreError> {
+        subject(&self.store, &self.eraser, Some(index), tenant, selector).await
     }
 
     /// How far an erasure of this tenant is; nothing where there is none of this number.

@@ -9,7 +9,7 @@ use crate::broker::{BrokerError, Message, Publisher, Topology};
 use crate::config::Config;
 use crate::error::{Code, Fault};
 use crate::events::{ERASED_KEY, Tombstone};
-use crate::privacy::audit::{Action, AuditLog, Entry, NoteError};
+use crate::privacy::audit::{Action, AuditIndex, AuditLog, Entry, NoteError};
 use crate::privacy::{Certificate, ContactKey, Eraser, Erasure, Request, Scan, Selector, Subject, residue, subject};
 use crate::store::{Store, StoreError};
 
@@ -179,12 +179,17 @@ impl Conduct {
         Ok(())
     }
 
-    /// What is held of somebody. The audit log notes that it was asked for.
+    /// What is held of somebody. The audit log notes that it was asked for; without an index of it, all of it is read.
     ///
     /// # Errors
     /// [`ConductError`]
-    pub async fn subject(&self, tenant: &str, selector: &Selector) -> Result<Subject, ConductError> {
-        let found = subject(&self.store, &self.eraser, tenant, selector).await?;
+    pub async fn subject(
+        &self,
+        index: Option<&dyn AuditIndex>,
+        tenant: &str,
+        selector: &Selector,
+    ) -> Result<Subject, ConductError> {
+        let found = subject(&self.store, &self.eraser, index, tenant, selector).await?;
         self.note(Action::Subject, tenant, |entry| entry.contact.clone_from(&found.known_as)).await?;
         Ok(found)
     }

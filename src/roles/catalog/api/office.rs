@@ -74,7 +74,7 @@ impl Api {
         let caller = self.identity(request).await?;
         let meant = parse::<SubjectAsked>(request, body).await?.meant()?;
         let selector = self.meant(request, &caller, Action::Export, &meant).await?;
-        let found = self.0.office.subject(&meant.tenant, &selector).await?;
+        let found = self.0.office.subject(&*self.0.index, &meant.tenant, &selector).await?;
         let known_as = found.known_as;
         self.note(request, audit::Action::Subject, |entry| {
             if !known_as.is_empty() {

@@ -5,7 +5,9 @@
 //! older. People are known by keyed hashes. `sqlite` and `postgres` have the statements; `tests/it/catalog` puts both through one
 //! suite.
 
+mod batch;
 mod change;
+mod named;
 mod postgres;
 mod query;
 mod row;
@@ -23,17 +25,18 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::database::{Database, DatabaseError, Migrations};
+use crate::privacy::audit::AuditIndex;
 
 /// The tables of the catalogue. All have names that begin with `catalog_`, so that other roles may share the database.
 pub const MIGRATIONS: Migrations = Migrations {
     table: "catalog_changes",
-    sqlite: &[("media", include_str!("sql/sqlite_1.sql"))],
-    postgres: &[("media", include_str!("sql/postgres_1.sql"))],
+    sqlite: &[("media", include_str!("sql/sqlite_1.sql")), ("audit log", include_str!("sql/sqlite_2.sql"))],
+    postgres: &[("media", include_str!("sql/postgres_1.sql")), ("audit log", include_str!("sql/postgres_2.sql"))],
 };
 
 /// Rows of media. All functions may be called at the same time, by several processes where the database is PostgreSQL.
 #[async_trait]
-pub trait Index: std::fmt::Debug + Send + Sync {
+pub trait Index: AuditIndex + std::fmt::Debug + Send + Sync {
     /// Makes all of these changes or none, durably. A change that is made again changes nothing. How many rows are different now.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::change::{Entry, MediaState};
-use super::query::{Place, clean};
+use super::change::MediaState;
+use super::query::Place;
 use super::row::Row;
 use super::words::words;
 use crate::database::DatabaseError;
@@ -17,9 +17,6 @@ pub(super) const READ: &str = "answer a search";
 pub(super) struct Statements {
     /// The columns of a row's labels and contacts, each as a JSON array or null.
     pub(super) lists: &'static str,
-    /// Values: see [`Columns::of`]. Gives the row's number where the row was written, and when its text was changed, its file's
-    /// name and its text.
-    pub(super) outcome: &'static str,
     /// Tenant, media id, certificate, time.
     pub(super) erased: &'static str,
     /// Tenant, media id, caption, words of file name and caption, time.
@@ -36,47 +33,6 @@ pub(super) fn timestamp(ms: i64) -> Timestamp {
 /// The words of what is written about a media.
 pub(super) fn written(tenant: &str, file_name: Option<&str>, caption: Option<&str>) -> String {
     words(tenant, file_name.into_iter().chain(caption))
-}
-
-/// The values of an outcome, as both databases take them.
-pub(super) struct Columns {
-    pub(super) texts: [String; 5],
-    pub(super) numbers: [i64; 4],
-    pub(super) optional: [Option<String>; 7],
-    pub(super) expires_at: Option<i64>,
-    pub(super) written: String,
-}
-
-impl Columns {
-    pub(super) fn of(entry: &Entry) -> Self {
-        let clean_option = |text: &Option<String>| text.as_deref().map(clean);
-        Self {
-            texts: [
-                clean(&entry.tenant),
-                clean(&entry.media_id),
-                entry.state.as_str().to_owned(),
-                clean(&entry.event_id),
-                clean(&entry.data),
-            ],
-            numbers: [
-                entry.state.standing(),
-                i64::from(entry.revision),
-                entry.outcome_at.as_millisecond(),
-                entry.sent_at.as_millisecond(),
-            ],
-            optional: [
-                clean_option(&entry.kind),
-                clean_option(&entry.channel),
-                clean_option(&entry.direction),
-                clean_option(&entry.profile),
-                clean_option(&entry.code),
-                clean_option(&entry.file_name),
-                clean_option(&entry.caption),
-            ],
-            expires_at: entry.expires_at.map(Timestamp::as_millisecond),
-            written: written(&entry.tenant, entry.file_name.as_deref(), entry.caption.as_deref()),
-        }
-    }
 }
 
 /// What a row is read from, column by column.
@@ -126,7 +82,8 @@ pub(super) const COLUMNS: &str = "m.id, m.tenant, m.media_id, m.state, m.revisio
 /// The whole transcript, and the beginning of it for lists.
 pub(super) const TRANSCRIPT: [&str; 2] = ["m.transcript", "substr(m.transcript, 1, 500) AS transcript"];
 
-/// Writes the index for one database: `$index` has `writer()` and `readers()`, which are pools of `$database`.
+/// Writes the index for one database: `$index` has `writer()` and `readers()`, which are pools of `$database`; `put()`, which stores
+/// outcomes, and `replace_lists()`.
 macro_rules! index {
     ($index:ident, $database:ty, $row:ty, $dialect:expr, $statements:ident) => {
         impl $crate::roles::catalog::index::shared::Source for $row {
@@ -148,14 +105,15 @@ macro_rules! index {
         }
 
         impl $index {
-            /// Makes one change within a transaction. How many rows it has changed.
+            /// Makes any change but an outcome within a transaction. How many rows it has changed.
             async fn change(
                 &self,
                 transaction: &mut sqlx::Transaction<'_, $database>,
                 change: &Change,
             ) -> Result<u64, sqlx::Error> {
                 match change {
-                    Change::Outcome(entry) => self.outcome(transaction, entry).await,
+                    // Outcomes are stored together.
+                    Change::Outcome(_) => Ok(0),
                     Change::Erased { tenant, media_id, certificate, erased_at } => {
                         let id = sqlx::query_scalar::<_, i64>($statements.erased)
                             .bind(clean(tenant))
@@ -165,7 +123,7 @@ macro_rules! index {
                             .fetch_optional(&mut **transaction)
                             .await?;
                         let Some(id) = id else { return Ok(0) };
-                        self.forget(transaction, id).await?;
+                        self.replace_lists(transaction, &Lists::none(id)).await?;
                         Ok(1)
                     }
                     Change::Captioned { tenant, media_id, caption, captioned_at } => {
@@ -195,56 +153,20 @@ macro_rules! index {
                 }
             }
 
-            async fn outcome(
+            /// Stores outcomes of different media. How many rows it has changed.
+            async fn outcomes(
                 &self,
                 transaction: &mut sqlx::Transaction<'_, $database>,
-                entry: &Entry,
+                group: &[Outcome<'_>],
             ) -> Result<u64, sqlx::Error> {
-                let columns = Columns::of(entry);
-                let mut statement = sqlx::query_as::<_, (i64, Option<i64>, Option<String>, Option<String>)>($statements.outcome);
-                for text in columns.texts {
-                    statement = statement.bind(text);
-                }
-                for number in columns.numbers {
-                    statement = statement.bind(number);
-                }
-                for text in columns.optional {
-                    statement = statement.bind(text);
-                }
-                let statement = statement.bind(columns.expires_at).bind(columns.written);
-                // A row that is newer stays as it is.
-                let written = statement.fetch_optional(&mut **transaction).await?;
-                let Some((id, captioned_at, file_name, caption)) = written else { return Ok(0) };
-                if captioned_at.is_some() {
-                    let words = shared::written(&entry.tenant, file_name.as_deref(), caption.as_deref());
+                let stored = self.put(transaction, group).await?;
+                for row in stored.iter().filter(|row| row.captioned_at.is_some()) {
+                    let words = shared::written(&row.tenant, row.file_name.as_deref(), row.caption.as_deref());
                     let sql = "UPDATE catalog_media SET written = $2 WHERE id = $1";
-                    sqlx::query(sql).bind(id).bind(words).execute(&mut **transaction).await?;
+                    sqlx::query(sql).bind(row.id).bind(words).execute(&mut **transaction).await?;
                 }
-                self.forget(transaction, id).await?;
-                for tag in &entry.tags {
-                    let sql = "INSERT INTO catalog_tag (media, tag) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-                    sqlx::query(sql).bind(id).bind(clean(tag)).execute(&mut **transaction).await?;
-                }
-                for hash in &entry.contacts {
-                    let sql = "INSERT INTO catalog_contact (tenant, hash, sent_at, media) VALUES ($1, $2, $3, $4) \
-                               ON CONFLICT DO NOTHING";
-                    let statement = sqlx::query(sql).bind(clean(&entry.tenant)).bind(hash);
-                    let statement = statement.bind(entry.sent_at.as_millisecond()).bind(id);
-                    statement.execute(&mut **transaction).await?;
-                }
-                Ok(1)
-            }
-
-            /// Takes away labels and contacts of a row.
-            async fn forget(
-                &self,
-                transaction: &mut sqlx::Transaction<'_, $database>,
-                id: i64,
-            ) -> Result<(), sqlx::Error> {
-                for sql in ["DELETE FROM catalog_tag WHERE media = $1", "DELETE FROM catalog_contact WHERE media = $1"] {
-                    sqlx::query(sql).bind(id).execute(&mut **transaction).await?;
-                }
-                Ok(())
+                self.replace_lists(transaction, &Lists::of(group, &stored)).await?;
+                Ok(u64::try_from(stored.len()).unwrap_or(u64::MAX))
             }
 
             /// Rows of a statement, of which `rest` stands behind `FROM`.
@@ -269,12 +191,13 @@ macro_rules! index {
             async fn apply(&self, changes: &[Change]) -> Result<u64, DatabaseError> {
                 let failed = |error| DatabaseError::of(shared::APPLY, &error);
                 let mut transaction = self.writer().begin().await.map_err(failed)?;
-                // Always in the same order, so that two processes do not wait for each other's rows.
-                let mut ordered: Vec<&Change> = changes.iter().collect();
-                ordered.sort_by(|a, b| a.media().cmp(&b.media()));
                 let mut changed = 0;
-                for change in ordered {
-                    changed += self.change(&mut transaction, change).await.map_err(failed)?;
+                for step in batch::steps(changes) {
+                    changed += match step {
+                        Step::Outcomes(group) => self.outcomes(&mut transaction, &group).await,
+                        Step::Other(change) => self.change(&mut transaction, change).await,
+                    }
+                    .map_err(failed)?;
                 }
                 transaction.commit().await.map_err(failed)?;
                 Ok(changed)

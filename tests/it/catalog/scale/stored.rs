@@ -54,7 +54,7 @@ async fn asked(config: &Config, store: &Store) -> f64 {
     let mut times = Vec::with_capacity(ASKED);
     for _ in 0..ASKED {
         let begun = Instant::now();
-        let found = conduct.subject("t0", &selector).await.expect("an answer");
+        let found = conduct.subject(None, "t0", &selector).await.expect("an answer");
         times.push(begun.elapsed().as_secs_f64());
         let media = found.index.media.len();
         assert_eq!(Ok(media), usize::try_from(PER_PERSON), "all of the person's media, and no others");
