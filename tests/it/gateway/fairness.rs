@@ -35,9 +35,9 @@ fn provider() -> Http {
 
 /// Two tenants with an account each, a gateway and a worker.
 struct Whole {
-    rig: Rig,
     gateway: Worker,
     worker: Worker,
+    rig: Rig,
     port: u16,
     _api: Http,
 }
@@ -63,7 +63,7 @@ impl Whole {
         let gateway = rig.worker_of(command);
         wait_until("a gateway", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         let worker = rig.worker();
-        Self { rig, gateway, worker, port, _api: api }
+        Self { gateway, worker, rig, port, _api: api }
     }
 
     /// Sends the webhook of a new message, and gives back its media id once it is answered with success.
