@@ -147,6 +147,7 @@ pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Resu
         size_bytes,
         duration_ms,
         streams: vec![stream],
+        origin_ms: None,
         created_at: exif.created_at,
         tags: Vec::new(),
         truncated: false,
