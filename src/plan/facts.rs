@@ -99,6 +99,8 @@ pub struct Picture {
     pub frame_rate: Option<f64>,
     /// Level in the codec's own numbers.
     pub level: Option<i32>,
+    /// Whether its pictures are shown in another order than they are decoded in (B-frames), as far as is known.
+    pub reorders: bool,
     /// The dynamic range.
     pub dynamic_range: DynamicRange,
     /// libav's name of the YUV matrix, where the stream says it.

@@ -24,6 +24,7 @@ pub(in crate::plan) fn picture() -> Picture {
         pixel_format: "yuv420p".to_owned(),
         frame_rate: Some(30.0),
         level: Some(31),
+        reorders: false,
         dynamic_range: DynamicRange::Sdr,
         color_space: Some("bt709".to_owned()),
         interlaced: false,

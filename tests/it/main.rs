@@ -38,6 +38,7 @@ mod media_container;
 mod media_edits;
 mod media_empty_edits;
 mod media_heif;
+mod media_large;
 mod media_layouts;
 mod media_picture;
 mod media_sound;

@@ -227,6 +227,7 @@ fn picture_facts(stream: &StreamView<'_>) -> Picture {
         pixel_format: stream.pixel_format().unwrap_or_default(),
         frame_rate: average.or(nominal).filter(|rate| *rate < 1000.0),
         level: stream.level(),
+        reorders: stream.reorders(),
         // Numbers from ITU-T H.273, table 3.
         dynamic_range: match transfer {
             16 => DynamicRange::Pq,
