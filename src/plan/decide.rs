@@ -96,7 +96,7 @@ pub fn remux_plan(facts: &Facts, profile: &Profile) -> Option<Plan> {
         }
         Kind::Video => {
             let (stream, picture) = facts.main_video()?;
-            if !is_playable_h264(stream, picture) {
+            if !is_playable_h264(stream, picture, &profile.video) {
                 return None;
             }
             let video = copy(stream, &mut reasons, "never-larger");

@@ -2,7 +2,7 @@
 
 use super::settings::{RATE_TOLERANCE, rates_for};
 use super::{DynamicRange, Picture, Sound, StreamFacts, Unkeepable};
-use crate::profile::{AudioProfile, Profile, VideoProfile};
+use crate::profile::{AudioProfile, H264Profile, Profile, VideoProfile};
 
 /// A stable word for the event, and an explanation.
 pub(in crate::plan) type Obstacle = Option<(&'static str, String)>;
@@ -12,7 +12,7 @@ pub(super) fn unkeepable(stream: &StreamFacts) -> Obstacle {
     match stream.unkeepable? {
         Unkeepable::EditList => Some((
             "edit-list",
-            "its edit list hides, repeats or moves parts, and a copy would show them differently".to_owned(),
+            "its edit list hides, repeats or moves parts, or leaves a time empty, and a copy would show that differently".to_owned(),
         )),
     }
 }
@@ -59,8 +59,11 @@ pub(in crate::plan) fn video_obstacle(stream: &StreamFacts, picture: &Picture, p
         Some(("dynamic-range", format!("{} has to be mapped to BT.709", picture.dynamic_range.as_str())))
     } else if picture.pixel_format != "yuv420p" {
         Some(("pixel-format", format!("{} is not yuv420p", picture.pixel_format)))
-    } else if !is_common_h264_profile(stream) {
-        Some(("profile", format!("{} is not Baseline, Main or High", stream.profile.as_deref().unwrap_or("unknown"))))
+    } else if h264_profile(stream).is_none_or(|of| of > profile.h264_profile) {
+        let (of, most) = (stream.profile.as_deref().unwrap_or("unknown"), profile.h264_profile.as_str());
+        Some(("profile", format!("the H.264 profile is {of}, at most {most} is kept")))
+    } else if picture.reorders && !profile.b_frames {
+        Some(("b-frames", "its pictures are predicted from later ones, which the profile excludes".to_owned()))
     } else if picture.interlaced {
         Some(("interlaced", "fields have to be combined into frames".to_owned()))
     } else if long > profile.max_long_side || short > profile.max_short_side {
@@ -104,15 +107,21 @@ pub(in crate::plan) fn is_aac_lc(stream: &StreamFacts) -> bool {
     stream.codec == "aac" && stream.profile.as_deref().is_none_or(|p| p == "LC")
 }
 
-fn is_common_h264_profile(stream: &StreamFacts) -> bool {
-    let known = ["Baseline", "Constrained Baseline", "Main", "High", "Constrained High", "Progressive High"];
-    stream.profile.as_deref().is_none_or(|p| known.contains(&p))
+/// The profile of a stream that all players support; `None` for others. A stream that does not say it counts as Baseline.
+fn h264_profile(stream: &StreamFacts) -> Option<H264Profile> {
+    match stream.profile.as_deref() {
+        None | Some("Baseline" | "Constrained Baseline") => Some(H264Profile::Baseline),
+        Some("Main") => Some(H264Profile::Main),
+        Some("High" | "Constrained High" | "Progressive High") => Some(H264Profile::High),
+        Some(_) => None,
+    }
 }
 
-pub(in crate::plan) fn is_playable_h264(stream: &StreamFacts, picture: &Picture) -> bool {
+pub(in crate::plan) fn is_playable_h264(stream: &StreamFacts, picture: &Picture, profile: &VideoProfile) -> bool {
     stream.codec == "h264"
         && stream.unkeepable.is_none()
-        && is_common_h264_profile(stream)
+        && h264_profile(stream).is_some_and(|of| of <= profile.h264_profile)
+        && (profile.b_frames || !picture.reorders)
         && matches!(picture.pixel_format.as_str(), "yuv420p" | "yuvj420p")
         && picture.dynamic_range == DynamicRange::Sdr
         && !picture.interlaced

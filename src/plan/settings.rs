@@ -2,8 +2,8 @@
 
 use super::{DynamicRange, Picture, Sound, StreamFacts};
 use crate::profile::{
-    AudioProfile, ChannelRates, LoudnessTarget, MP3_BIT_RATES_MPEG1, MP3_BIT_RATES_MPEG2, MP3_SAMPLE_RATES, Profile,
-    SoundCodec, VideoProfile,
+    AudioProfile, ChannelRates, H264Profile, LoudnessTarget, MP3_BIT_RATES_MPEG1, MP3_BIT_RATES_MPEG2,
+    MP3_SAMPLE_RATES, Profile, SoundCodec, VideoProfile,
 };
 
 /// H.264 settings.
@@ -17,6 +17,10 @@ pub struct VideoSettings {
     pub frame_rate_cap: Option<f64>,
     /// How the bit rate is controlled.
     pub rate: RateControl,
+    /// The H.264 profile.
+    pub h264_profile: H264Profile,
+    /// Whether it may have B-frames.
+    pub b_frames: bool,
     /// x264's preset.
     pub preset: String,
     /// Longest time between keyframes in seconds.
@@ -201,6 +205,8 @@ pub(in crate::plan) fn video_settings(
             .is_none_or(|rate| rate > profile.max_frame_rate * RATE_TOLERANCE)
             .then_some(profile.max_frame_rate),
         rate: rate_control(stream, picture, (width, height), profile.crf),
+        h264_profile: profile.h264_profile,
+        b_frames: profile.b_frames,
         preset: profile.preset.clone(),
         keyframe_interval_s: profile.keyframe_interval_s,
         tone_map: picture.dynamic_range != DynamicRange::Sdr,

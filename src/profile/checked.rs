@@ -110,6 +110,10 @@ pub struct VideoProfile {
     pub max_bit_rate: u64,
     /// Highest H.264 level, times ten.
     pub max_level: i32,
+    /// The H.264 profile that is written, and the highest that is kept.
+    pub h264_profile: H264Profile,
+    /// Whether pictures may be predicted from later ones (B-frames).
+    pub b_frames: bool,
     /// x264's constant rate factor.
     pub crf: f64,
     /// x264's preset.
@@ -118,6 +122,36 @@ pub struct VideoProfile {
     pub keyframe_interval_s: f64,
     /// AAC bit rate in bit/s for each channel.
     pub audio_bit_rate_per_channel: u32,
+}
+
+/// Profiles of H.264 (ITU-T H.264, annex A), from the one with the fewest tools up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum H264Profile {
+    /// No B-frames, no CABAC.
+    Baseline,
+    /// Without the transform of 8 × 8.
+    Main,
+    /// With it.
+    High,
+}
+
+impl H264Profile {
+    /// All, from the lowest up.
+    pub const ALL: [Self; 3] = [Self::Baseline, Self::Main, Self::High];
+
+    /// The name in profiles, which is x264's as well.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Main => "main",
+            Self::High => "high",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.as_str() == name)
+    }
 }
 
 /// Settings for the waveform picture and the peaks of a sound.
@@ -217,6 +251,8 @@ fn build(raw: &RawProfile) -> Profile {
             max_frame_rate: video.max_frame_rate,
             max_bit_rate: video.max_bit_rate,
             max_level: video.max_level,
+            h264_profile: H264Profile::of(&video.h264_profile).unwrap_or(H264Profile::High),
+            b_frames: video.b_frames,
             crf: video.crf,
             preset: video.preset.clone(),
             keyframe_interval_s: video.keyframe_interval_s,
@@ -332,6 +368,11 @@ impl Checks {
             levels.contains(&video.max_level),
             "video.max_level",
             format!("is not an H.264 level; possible are {levels:?}"),
+        );
+        self.ensure(
+            H264Profile::of(&video.h264_profile).is_some(),
+            "video.h264_profile",
+            format!("is not an H.264 profile; possible are {:?}", H264Profile::ALL.map(H264Profile::as_str)),
         );
         self.range(video.crf, 0.0..=51.0, "video.crf");
         self.ensure(

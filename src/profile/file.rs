@@ -92,6 +92,13 @@ pub struct RawVideo {
     pub max_bit_rate: u64,
     /// Highest H.264 level, times ten: 40 is level 4.0.
     pub max_level: i32,
+    /// The H.264 profile that is written, and the highest that is kept: `high`, `main` or `baseline`. Left out, it is
+    /// not part of the profile's version, which is older than the key.
+    #[serde(default = "high", skip_serializing_if = "is_high")]
+    pub h264_profile: String,
+    /// Whether pictures may be predicted from later ones (B-frames).
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub b_frames: bool,
     /// x264's constant rate factor.
     pub crf: f64,
     /// x264's preset.
@@ -100,6 +107,19 @@ pub struct RawVideo {
     pub keyframe_interval_s: f64,
     /// AAC bit rate in bit/s for each channel.
     pub audio_bit_rate_per_channel: u32,
+}
+
+fn high() -> String {
+    "high".to_owned()
+}
+
+fn is_high(profile: &String) -> bool {
+    profile == "high"
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// `[thumbnail]`

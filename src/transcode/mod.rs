@@ -90,14 +90,14 @@ fn process(job: &mut Job<'_>, make: bool) -> Result<Report, Fault> {
         }
         Sniffed::Document { mime_type, extension } => Ok(report::document(mime_type, extension)),
         Sniffed::Media(container) if container.is_picture() || read::sniff::is_still_gif(&mut file, container) => {
-            let mut still = still::facts(container, job.limits)?;
+            let mut still = still::facts(container)?;
             let findings = if make { still::make(&mut still, job)? } else { Findings::default() };
             Ok(picture_report(still, findings, job))
         }
         Sniffed::Media(container) => match recording(container, &mut file, job, make) {
             // An animated GIF that cannot be decoded as a video: for the sender it is a picture, so it is kept as one.
             Err(Fault::Rejected { code, .. }) if container == Container::Gif && Undecoded::of(code).is_some() => {
-                let mut still = still::facts(container, job.limits)?;
+                let mut still = still::facts(container)?;
                 still.undecoded = Undecoded::of(code);
                 let bad_packets = u64::from(still.undecoded == Some(Undecoded::Damaged));
                 let damage = Damage { packets: 1, bad_packets, ..Damage::default() };

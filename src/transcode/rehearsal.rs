@@ -5,6 +5,7 @@ use ffmpeg_next as ff;
 
 use super::av::{AudioEncoder, Mix, PictureFilter, Resampler, VideoEncoder, prepare_for_encoder};
 use crate::plan::{AudioCodec, AudioSettings, RateControl, VideoSettings};
+use crate::profile::H264Profile;
 
 const SIDE: u32 = 64;
 /// More than one: codecs with several threads use parts of libraries that a single thread does not.
@@ -27,6 +28,8 @@ fn picture() -> Result<(), ff::Error> {
         height: SIDE,
         frame_rate_cap: None,
         rate: RateControl::Crf(30.0),
+        h264_profile: H264Profile::High,
+        b_frames: true,
         preset: "ultrafast".to_owned(),
         keyframe_interval_s: 1.0,
         tone_map: false,

@@ -6,6 +6,7 @@ use moxcms::ColorProfile;
 use crate::support::heif::{self, Piece};
 use crate::support::media::{QUARTERS, Shown, is_color, make, make_limited, make_with, quarters, stream, synthesise};
 use crate::support::stills::{assert_near, assert_quarters, facts, picture, rendition};
+use crate::support::tiff::{self, tiff};
 
 #[test]
 fn the_first_frame_of_an_animated_webp_is_shown_and_its_length_told() {
@@ -49,35 +50,25 @@ fn colours_of_an_icc_profile_become_srgb() {
     assert_near(rendition(&make(&heic), "picture.jpg").0.color(0.5, 0.5), [217, 42, 51], 4, "HEIC by numbers");
 }
 
-/// A little-endian TIFF of one directory (TIFF 6.0, section 2): entries of tag, type and value, and the bytes behind them.
-fn tiff(entries: &[(u16, u16, u32)], data: &[u8]) -> Vec<u8> {
-    let mut out = b"II*\0\x08\0\0\0".to_vec();
-    out.extend_from_slice(&u16::try_from(entries.len()).expect("few").to_le_bytes());
-    for (tag, kind, value) in entries {
-        out.extend_from_slice(&[&tag.to_le_bytes()[..], &kind.to_le_bytes(), &1_u32.to_le_bytes()].concat());
-        out.extend_from_slice(&value.to_le_bytes());
-    }
-    out.extend_from_slice(&[0; 4]);
-    out.resize(DATA, 0);
-    out.extend_from_slice(data);
-    out
-}
-
-/// Where the data of a TIFF of these tests begin.
-const DATA: usize = 512;
-
 #[test]
 fn tiles_and_jpeg_in_a_tiff_are_shown() {
     let dir = tempfile::tempdir().expect("a directory");
-    let start = u32::try_from(DATA).expect("small");
+    let start = tiff::number(tiff::DATA);
     let base = |photometric: u32, compression: u32, side: u32| {
-        vec![(256, 4, side), (257, 4, side), (258, 3, 8), (259, 3, compression), (262, 3, photometric), (277, 3, 3)]
+        vec![
+            (256, 4, 1, side),
+            (257, 4, 1, side),
+            (258, 3, 1, 8),
+            (259, 3, 1, compression),
+            (262, 3, 1, photometric),
+            (277, 3, 1, 3),
+        ]
     };
     // One tile of 64 x 64, upper half red, lower half blue, of a picture of 48 x 48.
     let pixels: Vec<u8> = (0..64).flat_map(|y| if y < 24 { [220, 30, 30] } else { [30, 30, 220] }.repeat(64)).collect();
     let length = u32::try_from(pixels.len()).expect("small");
     let mut tiled = base(2, 1, 48);
-    tiled.extend([(284, 3, 1), (322, 4, 64), (323, 4, 64), (324, 4, start), (325, 4, length)]);
+    tiled.extend([(284, 3, 1, 1), (322, 4, 1, 64), (323, 4, 1, 64), (324, 4, 1, start), (325, 4, 1, length)]);
     let path = dir.path().join("tiled.tif");
     std::fs::write(&path, tiff(&tiled, &pixels)).expect("written");
     let made = make(&path);
@@ -89,7 +80,7 @@ fn tiles_and_jpeg_in_a_tiff_are_shown() {
     let jpeg = std::fs::read(picture(&dir, "a.jpg", "-q:v 2 -pix_fmt yuvj420p -s 240x240")).expect("a picture");
     let length = u32::try_from(jpeg.len()).expect("small");
     let mut strips = base(6, 7, 240);
-    strips.extend([(273, 4, start), (278, 4, 240), (279, 4, length), (284, 3, 1)]);
+    strips.extend([(273, 4, 1, start), (278, 4, 1, 240), (279, 4, 1, length), (284, 3, 1, 1)]);
     std::fs::write(&path, tiff(&strips, &jpeg)).expect("written");
     assert_quarters(&Shown::of(&make(&path).thumbnail(), 0.0), "JPEG in TIFF");
 }

@@ -86,6 +86,40 @@ fn a_film_fits_into_sixteen_megabytes_or_cannot() {
     assert_eq!(code, Code::MediaCannotFit);
 }
 
+/// WhatsApp on Android does not show H.264 High with B-frames.
+#[test]
+fn a_film_for_whatsapp_is_main_without_b_frames_whatever_it_was() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let source =
+        "-f lavfi -i testsrc2=s=640x360:r=25:d=3 -f lavfi -i sine=d=3 -pix_fmt yuv420p -c:a aac -movflags +faststart";
+    for (coded, kept, reason) in [
+        ("-c:v libx264 -profile:v high -bf 2 -crf 40", false, "profile"),
+        ("-c:v libx264 -profile:v high -bf 0 -crf 40", false, "profile"),
+        ("-c:v libx264 -profile:v main -bf 2 -crf 40", false, "b-frames"),
+        ("-c:v libx264 -profile:v main -bf 0 -crf 30", true, "conforms"),
+        ("-c:v libx264 -profile:v baseline -crf 30", true, "conforms"),
+        ("-c:v mpeg4 -q:v 4", false, "codec"),
+    ] {
+        let film = synthesise(&dir, "a.mp4", &format!("{source} {coded}"));
+        let made = made_for("whatsapp-video", &film);
+        let (asset, path) = made.asset(Role::Playback);
+        assert_eq!(
+            (asset.mime_type.as_str(), &asset.codecs[..]),
+            ("video/mp4", &["h264".to_owned(), "aac".to_owned()][..])
+        );
+        assert_eq!(made.report.action != Action::Encoded, kept, "{coded}: {:?}", made.report.reasons);
+        assert!(made.says(if kept { "copy" } else { "encode" }, reason), "{coded}: {:?}", made.report.reasons);
+        let video = stream(&path, "video");
+        assert!(
+            ["Main", "Constrained Baseline"].contains(&video["profile"].as_str().unwrap_or_default()),
+            "{coded}: {video:#}"
+        );
+        assert_eq!(video["has_b_frames"], 0, "{coded}");
+        assert!(number(&video["level"]) <= 31.0 && video["pix_fmt"] == "yuv420p", "{coded}: {video:#}");
+        assert_eq!(stream(&path, "audio")["profile"], "LC", "{coded}");
+    }
+}
+
 #[test]
 fn a_picture_becomes_a_jpeg_within_five_megabytes() {
     let dir = tempfile::tempdir().expect("a directory");

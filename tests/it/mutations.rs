@@ -18,6 +18,8 @@ const FEW: u64 = 150;
 const SEED: u64 = 1;
 /// A damaged film may decode for long; what it shows by then is enough.
 const WALL_S: u64 = 10;
+/// Pixels in a picture for the mutants that are to be reduced: a quarter of what the smallest seed has.
+const SMALL_PIXELS: u64 = 1500;
 
 #[test]
 fn a_hundred_and_fifty_mutants_end_in_a_code_or_in_a_proven_output() {
@@ -53,6 +55,8 @@ struct Fuzz {
     paths: Vec<PathBuf>,
     sources: Vec<Vec<u8>>,
     spec: JobSpec,
+    /// With a limit that the seeds of pictures exceed.
+    small: JobSpec,
 }
 
 impl Fuzz {
@@ -60,7 +64,9 @@ impl Fuzz {
         let sources = paths.iter().map(|path| std::fs::read(path).expect("readable")).collect();
         let mut spec = jail::spec(Task::Normalize);
         spec.limits = config::Limits { wall_s: WALL_S, ..config::load(None, [], &[]).expect("defaults").limits };
-        Self { paths, sources, spec }
+        let mut small = spec.clone();
+        small.limits.pixels = SMALL_PIXELS;
+        Self { paths, sources, spec, small }
     }
 
     /// Runs them on all cores, keeps what crashed, says how all ended, and panics where any end is wrong.
@@ -72,7 +78,8 @@ impl Fuzz {
         let begun = std::time::Instant::now();
         let trials = on_all_cores(numbers.collect(), |n| {
             let mutant = mutant(&self.sources, seed, n);
-            let trial = Trial::run(&sandbox, &self.spec, self.name(seed, n, &mutant), &mutant.bytes, judge::playback);
+            let spec = self.spec_for(n, &mutant);
+            let trial = Trial::run(&sandbox, spec, self.name(seed, n, &mutant), &mutant.bytes, judge::playback);
             if trial.crashed() || !trial.complaints(&self.spec).is_empty() {
                 keep(&trial, &mutant, &format!("{seed}-{n}"));
             }
@@ -97,6 +104,13 @@ impl Fuzz {
         assert_eq!(sandbox.server_pid(), server, "the fork server died");
         assert_eq!(totals.children, count);
         assert!(totals.peak_memory_bytes < self.spec.limits.memory_bytes);
+    }
+
+    /// Every second mutant of a picture is above `limits.pixels`, so that it is reduced while it is decoded.
+    fn spec_for(&self, n: u64, mutant: &Mutant) -> &JobSpec {
+        let extension = self.paths[mutant.source].extension().and_then(|extension| extension.to_str());
+        let is_reduced = matches!(extension, Some("png" | "tif" | "webp" | "heic" | "avif" | "jpg"));
+        if is_reduced && n % 2 == 1 { &self.small } else { &self.spec }
     }
 
     fn name(&self, seed: u64, n: u64, mutant: &Mutant) -> String {

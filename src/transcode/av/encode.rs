@@ -71,7 +71,10 @@ impl VideoEncoder {
 fn x264_options(settings: &VideoSettings) -> ff::Dictionary<'static> {
     let mut options = ff::Dictionary::new();
     options.set("preset", &settings.preset);
-    options.set("profile", "high");
+    options.set("profile", settings.h264_profile.as_str());
+    if !settings.b_frames {
+        options.set("bf", "0");
+    }
     match settings.rate {
         RateControl::Crf(crf) => options.set("crf", &crf.to_string()),
         RateControl::CappedCrf(crf, bit_rate) => {

@@ -6,6 +6,7 @@ use std::fs::File;
 use ffmpeg_next as ff;
 
 use super::cut::{self, Extent};
+use super::edits::empty_edits;
 use super::iso::{IsoLayout, iso_layout};
 use super::sniff;
 use crate::error::{Code, Fault};
@@ -32,7 +33,13 @@ pub(in crate::transcode) fn try_open(path: &str, container: Container) -> Result
         return Err(Fault::broken(Code::WorkerBroken, format!("{} has no demuxer", row.name)));
     };
     let codecs: Vec<&str> = row.video.iter().chain(row.audio).copied().collect();
-    Ok(Input::open(path, demuxer, &codecs))
+    let mut input = Input::open(path, demuxer, &codecs);
+    if let (Ok(input), true) = (&mut input, container.is_iso()) {
+        // If the boxes cannot be walked, libav's own reading of them is all there is.
+        let edits = File::open(path).and_then(|mut file| empty_edits(&mut file));
+        input.leave_empty(edits.unwrap_or_default());
+    }
+    Ok(input)
 }
 
 /// Everything that is known before decoding. Enforces the limits on declared values.
@@ -53,6 +60,9 @@ pub(in crate::transcode) fn facts(
     let layout = if container.is_iso() { iso_layout(file).unwrap_or_default() } else { IsoLayout::default() };
     let indexed = container.is_iso() && !layout.fragmented;
     let mut streams: Vec<StreamFacts> = input.streams().map(|s| stream_facts(&s, container, indexed)).collect();
+    for stream in streams.iter_mut().filter(|stream| input.has_gaps(stream.index)) {
+        stream.unkeepable = Some(Unkeepable::EditList);
+    }
     if input.streams().any(|s| s.is_encrypted()) {
         return Err(Fault::rejected(Code::MediaEncrypted, "the file's samples are encrypted"));
     }
@@ -72,6 +82,7 @@ pub(in crate::transcode) fn facts(
         size_bytes: file.metadata().map(|m| m.len()).unwrap_or(0),
         duration_ms,
         streams,
+        origin_ms: input.has_lead().then(|| input.start_us() / 1000),
         created_at: created_at(&metadata),
         tags: ["title", "date"].into_iter().filter_map(|key| Some((key, metadata.get(key)?.clone()))).collect(),
         truncated: extent == Extent::Cut,
@@ -83,9 +94,19 @@ pub(in crate::transcode) fn facts(
         private_metadata: layout.extra_boxes || metadata.keys().any(|key| !is_harmless(key)),
     };
     facts.kind = kind_of(&facts)?;
+    if facts.kind == Kind::Audio {
+        // Files of sound have no time before their first sample, and not every player of M4A waits: the silence is
+        // encoded.
+        for stream in facts.streams.iter_mut().filter(|stream| input.lead_ms(stream.index) > LEAST_LEAD_MS) {
+            stream.unkeepable = Some(Unkeepable::EditList);
+        }
+    }
     fill_bit_rate(&mut facts);
     Ok(facts)
 }
+
+/// A shorter silence at the start is not noticed.
+const LEAST_LEAD_MS: i64 = 40;
 
 /// The length of a stream, at most that of its movie: libav counts an empty first edit twice. A movie length that is
 /// much shorter than its streams is ignored.
@@ -206,6 +227,7 @@ fn picture_facts(stream: &StreamView<'_>) -> Picture {
         pixel_format: stream.pixel_format().unwrap_or_default(),
         frame_rate: average.or(nominal).filter(|rate| *rate < 1000.0),
         level: stream.level(),
+        reorders: stream.reorders(),
         // Numbers from ITU-T H.273, table 3.
         dynamic_range: match transfer {
             16 => DynamicRange::Pq,

@@ -7,10 +7,12 @@ use std::io;
 use ffmpeg_next as ff;
 
 use super::cursor::Cursor;
+use super::decode::{first_frame, most_whole};
 use super::heif::Heif;
+use super::heif_overlay::Overlay;
 use super::heif_property::{CleanAperture, Crop, Property, mirrored, rotated};
 use super::raster::Decoded;
-use super::{NoFrame, Undecoded, first_frame, refused};
+use super::{NoFrame, Undecoded, refused};
 use crate::plan::Container;
 use crate::task::Limits;
 use crate::transcode::av::{self, Decoder, Mosaic, PictureFilter};
@@ -32,6 +34,8 @@ pub(super) struct Described {
     /// The coded tiles, row by row.
     pieces: Vec<u32>,
     columns: u32,
+    /// Where the pieces are, if they are pictures of their own on a canvas.
+    overlay: Option<Overlay>,
 }
 
 impl Described {
@@ -49,7 +53,13 @@ pub(super) fn describe(heif: &Heif, file: &mut File, id: u32) -> io::Result<Desc
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
     let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
     let item = heif.item(id).ok_or_else(invalid)?;
+    let mut overlay = None;
     let (pieces, columns, size) = match &item.kind {
+        b"iovl" => {
+            let found = Overlay::parse(&heif.data(file, id)?, heif.references_from(id, *b"dimg"));
+            let found = overlay.insert(found.ok_or_else(invalid)?);
+            (found.items().collect(), 1, Some(found.size))
+        }
         b"grid" => {
             let (columns, rows, size) = grid(&heif.data(file, id)?).ok_or_else(invalid)?;
             let tiles = heif.references_from(id, *b"dimg");
@@ -68,7 +78,7 @@ pub(super) fn describe(heif: &Heif, file: &mut File, id: u32) -> io::Result<Desc
         _ => (vec![id], 1, None),
     };
     let first = *pieces.first().ok_or_else(invalid)?;
-    let codec = heif.item(first).and_then(|item| codec_of(item.kind));
+    let codec = codec_under(heif, first, MOST_DERIVED);
     let properties = heif.properties(id).ok_or_else(unsupported)?;
     let size_of = |properties: &[&Property]| {
         properties.iter().find_map(|p| if let Property::Size(w, h) = p { Some((*w, *h)) } else { None })
@@ -84,6 +94,7 @@ pub(super) fn describe(heif: &Heif, file: &mut File, id: u32) -> io::Result<Desc
         cicp: None,
         pieces,
         columns,
+        overlay,
     };
     described.colours(&of_piece);
     described.colours(&properties);
@@ -136,6 +147,15 @@ const fn codec_of(kind: [u8; 4]) -> Option<&'static str> {
     }
 }
 
+/// Derived pictures may be derived from derived ones, up to this depth.
+const MOST_DERIVED: u8 = 3;
+
+/// libav's name of the codec of the first coded item that this one is derived from.
+fn codec_under(heif: &Heif, id: u32, depth: u8) -> Option<&'static str> {
+    let first = heif.references_from(id, *b"dimg").first();
+    codec_of(heif.item(id)?.kind).or_else(|| codec_under(heif, *first?, depth.checked_sub(1)?))
+}
+
 /// The grid's columns and rows, and the size of the whole (ISO/IEC 23008-12, 6.6.2.3.2).
 fn grid(data: &[u8]) -> Option<(u32, u32, (u32, u32))> {
     let mut cursor = Cursor(data);
@@ -148,8 +168,25 @@ fn grid(data: &[u8]) -> Option<(u32, u32, (u32, u32))> {
 
 /// Decodes the picture.
 pub(super) fn decode(heif: &Heif, file: &mut File, container: Container, limits: &Limits) -> Result<Decoded, NoFrame> {
-    let id = heif.primary();
+    decode_picture(heif, file, heif.primary(), (container, limits), MOST_DERIVED)
+}
+
+/// Decodes an item with its opacity. Pictures of an overlay are items of their own, at most `depth` levels down.
+fn decode_picture(
+    heif: &Heif,
+    file: &mut File,
+    id: u32,
+    (container, limits): (Container, &Limits),
+    depth: u8,
+) -> Result<Decoded, NoFrame> {
     let described = describe(heif, file, id).map_err(unreadable)?;
+    if let Some(overlay) = &described.overlay {
+        let below = depth.checked_sub(1).ok_or(NoFrame::Undecoded(Undecoded::NoDecoder))?;
+        let mut layer = |id| decode_picture(heif, file, id, (container, limits), below);
+        // It is in sRGB, whatever the profiles of its pictures are.
+        let drawn = overlay.draw(limits, &mut layer)?;
+        return Ok(Decoded { crop: described.crop, orientation: Some(described.orientation), icc: None, ..drawn });
+    }
     let (mut frame, reduction) = piece_together(heif, file, &described, (container, limits))?;
     if let Some((primaries, transfer, matrix, full)) = described.cicp {
         let decoded = av::frame_color(&frame);
@@ -217,6 +254,9 @@ fn piece_together(
     described: &Described,
     (container, limits): (Container, &Limits),
 ) -> Result<(ff::frame::Video, u8), NoFrame> {
+    if described.overlay.is_some() {
+        return Err(NoFrame::Undecoded(Undecoded::NoDecoder));
+    }
     let codec = described.codec.filter(|codec| container.row().video.contains(codec));
     let codec = codec.ok_or(NoFrame::Undecoded(Undecoded::NoDecoder))?;
     let mut tile = |id: u32| decode_item(heif, file, id, codec, limits);
@@ -279,7 +319,7 @@ fn decode_item(
     let data = heif.data(file, id).map_err(unreadable)?;
     let properties = heif.properties(id).ok_or(NoFrame::Undecoded(Undecoded::NoDecoder))?;
     let config = properties.iter().find_map(|p| if let Property::Config(bytes) = p { Some(&bytes[..]) } else { None });
-    let decoder = Decoder::open_item(codec, config.unwrap_or_default(), limits.pixels);
+    let decoder = Decoder::open_item(codec, config.unwrap_or_default(), most_whole(limits));
     let decoder = decoder.map_err(refused("opening the decoder"))?;
     first_frame(decoder, std::iter::once(ff::Packet::copy(&data)))
 }

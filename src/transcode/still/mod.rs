@@ -2,8 +2,10 @@
 
 mod bmp;
 mod cursor;
+mod decode;
 mod exif;
 mod heif;
+mod heif_overlay;
 mod heif_picture;
 mod heif_property;
 mod icc;
@@ -11,9 +13,11 @@ mod jpeg;
 mod jxl;
 mod png;
 mod raster;
+mod reduce;
 mod rendition;
 mod strip;
 mod tiff;
+mod tiff_palette;
 mod webp;
 
 use std::fs::File;
@@ -23,14 +27,14 @@ use ffmpeg_next as ff;
 
 use self::exif::Exif;
 use self::heif::Heif;
-use self::raster::{Decoded, Raster};
+use self::raster::Raster;
 use crate::error::{Code, Fault};
 use crate::plan::{Container, DynamicRange, Facts, Media, Picture, Reader, Rendition, StreamFacts};
-use crate::task::{INPUT, Limits, Produced};
-use crate::transcode::av::{self, Decoder};
+use crate::task::{INPUT, Produced};
+use crate::transcode::av;
 use crate::transcode::draw::picture;
 use crate::transcode::job::{Findings, Job, scratch};
-use crate::transcode::read::{cut, probe};
+use crate::transcode::read::cut;
 use crate::vocabulary::{Damage, Kind, Orientation, Reason, Role};
 
 /// A picture's facts, and why it was not decoded, if so.
@@ -58,7 +62,10 @@ impl Undecoded {
     pub(in crate::transcode) const fn reason(self) -> (&'static str, &'static str) {
         match self {
             Self::NoDecoder => ("no-decoder", "no decoder supports this kind of picture, so it has no thumbnail"),
-            Self::TooLarge => ("limit-pixels", "it has more pixels than limits.pixels, so it has no thumbnail"),
+            Self::TooLarge => (
+                "limit-pixels",
+                "it has more pixels than can be decoded with limits.pixels and limits.memory_bytes, so it has no thumbnail",
+            ),
             Self::Damaged => ("undecodable", "its bytes are damaged or of another format, so it has no thumbnail"),
         }
     }
@@ -105,7 +112,7 @@ fn refused(doing: &'static str) -> impl Fn(ff::Error) -> NoFrame {
 ///
 /// # Errors
 /// Failures of the scratch directory.
-pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Result<Still, Fault> {
+pub(in crate::transcode) fn facts(container: Container) -> Result<Still, Fault> {
     let size_bytes = std::fs::metadata(INPUT).map_err(scratch)?.len();
     let exif = Exif::read();
     let row = container.row();
@@ -122,6 +129,7 @@ pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Resu
         pixel_format: String::new(),
         frame_rate: frame_rate(length.map(|length| length.frames), duration_ms),
         level: None,
+        reorders: false,
         dynamic_range: DynamicRange::Sdr,
         color_space: None,
         interlaced: false,
@@ -147,6 +155,7 @@ pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Resu
         size_bytes,
         duration_ms,
         streams: vec![stream],
+        origin_ms: None,
         created_at: exif.created_at,
         tags: Vec::new(),
         truncated: false,
@@ -154,13 +163,7 @@ pub(in crate::transcode) fn facts(container: Container, limits: &Limits) -> Resu
         faststart: false,
         private_metadata: false,
     };
-    let in_parts = container == Container::Jpeg || matches!(row.reader, Reader::Items(_));
-    let undecoded = match row.reader {
-        Reader::None => Some(Undecoded::NoDecoder),
-        // A tiled picture may be reduced during decoding; see `decode`.
-        _ if !in_parts && probe::check_size(width, height, limits).is_err() => Some(Undecoded::TooLarge),
-        _ => None,
-    };
+    let undecoded = (row.reader == Reader::None).then_some(Undecoded::NoDecoder);
     Ok(Still { facts, undecoded, reasons: Vec::new(), animated: animation.is_some() })
 }
 
@@ -262,8 +265,7 @@ fn is_whole(container: Container) -> bool {
 
 /// The picture at the largest size that any output needs, and the kind of rendition.
 fn shown(still: &mut Still, job: &Job<'_>) -> Result<(Raster, Rendition), NoFrame> {
-    let container = still.facts.container;
-    let decoded = decode(container, still.animated, job.limits)?;
+    let decoded = decode::decode(still, job.limits)?;
     let Some(Media::Video(source)) = still.facts.streams.first_mut().map(|s| &mut s.media) else {
         return Err(Fault::broken(Code::WorkerBroken, "a picture without a stream was to be decoded").into());
     };
@@ -302,99 +304,4 @@ pub(in crate::transcode) fn write_thumbnail(frame: &ff::frame::Video, job: &Job<
         duration_ms: None,
         bit_rate: None,
     })
-}
-
-fn decode(container: Container, animated: bool, limits: &Limits) -> Result<Decoded, NoFrame> {
-    match (container, container.row().reader) {
-        (Container::WebP, _) if animated => webp::first_frame(limits),
-        (Container::Tiff, Reader::Still(codec)) => match tiff::decode(limits)? {
-            tiff::Tried::Picture(picture) => Ok(picture),
-            tiff::Tried::ForLibav => decode_whole(codec, limits),
-        },
-        (Container::WebP, Reader::Still(codec)) => {
-            let decoded = decode_whole(codec, limits)?;
-            let icc = decoded.icc.or_else(webp::icc_profile);
-            Ok(Decoded { icc, ..decoded })
-        }
-        (_, Reader::Still(codec)) => decode_whole(codec, limits),
-        (_, Reader::Items(_)) => {
-            let mut file = File::open(INPUT).map_err(scratch)?;
-            match Heif::read(&mut file) {
-                Ok(heif) => heif_picture::decode(&heif, &mut file, container, limits),
-                // A sequence of pictures has a track and may have no items.
-                Err(_) => decode_stream(container, limits),
-            }
-        }
-        (_, Reader::Demuxer(_)) => decode_stream(container, limits),
-        (_, Reader::None) => {
-            Err(Fault::broken(Code::WorkerBroken, "a picture without decoder was to be decoded").into())
-        }
-    }
-}
-
-/// Decodes a file that is a single packet.
-fn decode_whole(codec: &str, limits: &Limits) -> Result<Decoded, NoFrame> {
-    let bytes = std::fs::read(INPUT).map_err(scratch)?;
-    let jpeg = if codec == "mjpeg" { jpeg::Frame::find(&bytes) } else { None };
-    let too_large = NoFrame::Undecoded(Undecoded::TooLarge);
-    let reduction = match &jpeg {
-        Some(jpeg) => jpeg.reduction(limits.pixels, limits.memory_bytes).ok_or(too_large)?,
-        None => 0,
-    };
-    let open = || Decoder::open_still(codec, limits.pixels, reduction).map_err(refused("opening the decoder"));
-    let ended = if codec == "png" { png::ended(&bytes) } else { None };
-    let packet = ff::Packet::copy(ended.as_deref().unwrap_or(&bytes));
-    let frame = first_frame(open()?, std::iter::once(packet))?;
-    let mut decoded = Decoded { truncated: ended.is_some(), ..Decoded::plain(frame) };
-    if let Some(jpeg) = jpeg {
-        if reduction > 0 {
-            decoded.coded = (jpeg.width, jpeg.height);
-        }
-        // libav has converted the inks to RGB, which the profile does not apply to.
-        decoded.icc = decoded.icc.filter(|_| jpeg.components < 4);
-    }
-    Ok(decoded)
-}
-
-fn decode_stream(container: Container, limits: &Limits) -> Result<Decoded, NoFrame> {
-    let mut input = probe::try_open(INPUT, container)?.map_err(refused("opening the container"))?;
-    let accepted = container.row().video;
-    let stream = input.streams().find(|s| accepted.contains(&s.codec_name().as_str()));
-    let stream = stream.ok_or(NoFrame::Undecoded(Undecoded::NoDecoder))?;
-    let (index, orientation) = (stream.index(), stream.orientation());
-    let (width, height) = stream.size();
-    probe::check_size(width, height, limits)?;
-    let decoder = Decoder::open(&stream, 1, limits.pixels).map_err(refused("opening the decoder"))?;
-    let packets = std::iter::from_fn(|| {
-        let mut packet = ff::Packet::empty();
-        loop {
-            match input.read(&mut packet) {
-                Ok(true) if packet.stream() == index => return Some(packet),
-                Ok(true) => {}
-                Ok(false) | Err(_) => return None,
-            }
-        }
-    });
-    let picture = first_frame(decoder, packets.take(64))?;
-    let orientation = Some(orientation).filter(|o| *o != Orientation::default());
-    Ok(Decoded { orientation, ..Decoded::plain(picture) })
-}
-
-fn first_frame(
-    mut decoder: Decoder<ff::frame::Video>,
-    packets: impl Iterator<Item = ff::Packet>,
-) -> Result<ff::frame::Video, NoFrame> {
-    let mut found: Option<ff::frame::Video> = None;
-    let mut keep = |frame: &mut ff::frame::Video| {
-        if found.is_none() {
-            found = Some(std::mem::replace(frame, ff::frame::Video::empty()));
-        }
-        Ok(())
-    };
-    for packet in packets {
-        decoder.push(Some(&packet), &mut keep)?;
-    }
-    decoder.push(None, &mut keep)?;
-    let why = || refused("decoding")(decoder.refusal.unwrap_or(ff::Error::InvalidData));
-    found.ok_or_else(why)
 }

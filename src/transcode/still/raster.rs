@@ -114,7 +114,8 @@ fn rows(frame: &mut ff::frame::Video) -> impl Iterator<Item = &mut [u8]> {
     frame.data_mut(0).chunks_mut(stride).take(height).filter_map(move |line| line.get_mut(..row))
 }
 
-fn unmultiply(row: &mut [u8]) {
+/// Restores colours that were multiplied by their opacity.
+pub(super) fn unmultiply(row: &mut [u8]) {
     for [red, green, blue, alpha] in row.as_chunks_mut::<4>().0 {
         let alpha = u32::from(*alpha);
         for value in [red, green, blue] {

@@ -7,6 +7,7 @@ use image_webp::{DecodingError, WebPDecoder};
 
 use super::heif_property::MAX_ICC_BYTES;
 use super::raster::Decoded;
+use super::reduce::{Reduction, may_be_read};
 use super::{NoFrame, Undecoded, refused};
 use crate::error::Fault;
 use crate::task::INPUT;
@@ -56,6 +57,34 @@ fn says_animated() -> bool {
 /// The ICC profile of a still WebP, which FFmpeg 5.1 does not return.
 pub(super) fn icc_profile() -> Option<Vec<u8>> {
     open().ok()?.ok()?.icc_profile().ok()?
+}
+
+/// Bytes that the decoder uses for a pixel: of its result, of its own buffers, and of a copy without opacity.
+const PIXEL_BYTES: u64 = 8;
+
+/// A picture above `limits.pixels`, reduced. The decoder keeps all of it in memory, and no other copy is made.
+pub(super) fn reduced(limits: &Limits) -> Result<Decoded, NoFrame> {
+    let too_large = NoFrame::Undecoded(Undecoded::TooLarge);
+    let mut decoder = open()?.map_err(|error| no_frame(&error))?;
+    let (width, height) = decoder.dimensions();
+    let bytes = (u64::from(width) * u64::from(height)).saturating_mul(PIXEL_BYTES);
+    let fits = bytes <= limits.memory_bytes / 4 * 3 && may_be_read((width, height), limits);
+    let size = decoder.output_buffer_size().filter(|_| fits).ok_or(too_large)?;
+    let mut pixels = vec![0; size];
+    if decoder.is_animated() {
+        decoder.read_frame(&mut pixels).map_err(|error| no_frame(&error))?;
+    } else {
+        decoder.read_image(&mut pixels).map_err(|error| no_frame(&error))?;
+    }
+    let mut reduction = Reduction::new((width, height), limits)?;
+    let channels = if decoder.has_alpha() { 4 } else { 3 };
+    for (y, row) in (0..).zip(pixels.chunks_exact(width as usize * channels)) {
+        for (x, pixel) in (0..).zip(row.chunks_exact(channels)) {
+            reduction.put(x, y, [pixel[0], pixel[1], pixel[2], pixel.get(3).copied().unwrap_or(u8::MAX)]);
+        }
+    }
+    let icc = decoder.icc_profile().ok().flatten();
+    Ok(Decoded { icc, ..reduction.finish()? })
 }
 
 /// The first frame of an animation.

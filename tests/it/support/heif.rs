@@ -103,6 +103,18 @@ pub fn grid(columns: u8, rows: u8, whole: (u16, u16), tiles: Vec<u16>, propertie
     Item { kind: *b"grid", data, properties: all, references: vec![(*b"dimg", tiles)] }
 }
 
+/// An overlay of items at places on a canvas of this colour and size (ISO/IEC 23008-12, 6.6.2.2).
+pub fn overlay(fill: [u16; 4], (width, height): (u16, u16), layers: &[(u16, (i16, i16))], more: &[Vec<u8>]) -> Item {
+    let mut data = vec![0, 0];
+    data.extend(fill.iter().flat_map(|channel| channel.to_be_bytes()));
+    data.extend([width, height].iter().flat_map(|side| side.to_be_bytes()));
+    data.extend(layers.iter().flat_map(|(_, (x, y))| [x.to_be_bytes(), y.to_be_bytes()].concat()));
+    let mut properties = vec![size((width.into(), height.into()))];
+    properties.extend_from_slice(more);
+    let to = layers.iter().map(|(item, _)| *item).collect();
+    Item { kind: *b"iovl", data, properties, references: vec![(*b"dimg", to)] }
+}
+
 /// Writes a file of these items, of which one is the picture.
 pub fn write(path: &Path, brand: &[u8; 4], items: &[Item], primary: u16) {
     let number = |n: usize| u16::try_from(n + 1).expect("few items").to_be_bytes();

@@ -38,6 +38,7 @@ pub mod say;
 pub mod scrape;
 pub mod stills;
 pub mod tap;
+pub mod tiff;
 pub mod tones;
 pub mod track;
 pub mod trial;

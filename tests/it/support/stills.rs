@@ -53,12 +53,15 @@ pub fn picture(dir: &TempDir, name: &str, options: &str) -> PathBuf {
     synthesise(dir, name, &format!("{} -frames:v 1 {options}", quarters(320, 240, 1, 1)))
 }
 
-/// A picture of each kind that has a reader of its own: HEIC and AVIF of tiles, turned, cropped, with opacity and colours; TIFF,
-/// BMP, animated WebP, a PNG and a JPEG.
+/// A picture of each kind that has a reader of its own: HEIC and AVIF of tiles, turned, cropped, with opacity and colours; an
+/// overlay in HEIC; TIFF, BMP, WebP, PNG and a JPEG.
 pub fn seeds(dir: &TempDir) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = [
         ("seed.tif", "-compression_algo lzw -pix_fmt rgb24"),
+        ("seed-palette.tif", "-pix_fmt pal8"),
         ("seed.bmp", "-pix_fmt bgr24"),
+        ("seed-interlaced.png", "-pix_fmt rgb24 -flags +ildct"),
+        ("seed-lossy.webp", "-c:v libwebp"),
         ("seed-16.png", "-pix_fmt rgba64be"),
         ("seed-422.jpg", "-pix_fmt yuvj422p"),
     ]
@@ -76,6 +79,12 @@ pub fn seeds(dir: &TempDir) -> Vec<PathBuf> {
         let path = dir.path().join(name);
         heif::write(&path, brand, &[tile.item(&[]), tile.item(&[]), whole, opacity], 3);
         paths.push(path);
+        if brand == b"heic" {
+            let overlay = heif::overlay([0; 4], (96, 64), &[(1, (-8, 4)), (2, (40, -4))], &[heif::rotation(2)]);
+            let path = dir.path().join("seed-overlay.heic");
+            heif::write(&path, brand, &[tile.item(&[]), tile.item(&[]), overlay], 3);
+            paths.push(path);
+        }
     }
     paths
 }
