@@ -1,6 +1,7 @@
 //! The catalogue: its index on both databases, the role that fills it, and the doors to it.
 
 mod api;
+mod audited;
 mod backup;
 mod faults;
 mod index;

@@ -1,6 +1,7 @@
 //! How searches, ingest, rebuild, `subject` and the sweeper behave as tenants are added: `make catalog-scale ROWS=100000`. What it
 //! prints is the table of docs/benchmarks.md.
 
+mod audit;
 mod bulk;
 mod stored;
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use mediamill::config::Config;
 use mediamill::events::{ContactIds, Erase};
+use mediamill::privacy::audit::AuditIndex;
 use mediamill::roles::catalog::{Rebuild, hasher};
 use mediamill::roles::privacy::{Conduct, sweep};
 use mediamill::store::Store;
@@ -24,7 +25,7 @@ const DUE_EVERY: u32 = 20;
 const ASKED: usize = 5;
 
 /// Files of these tenants.
-fn fill(root: &Path, tenants: std::ops::Range<u32>) {
+pub(super) fn fill(root: &Path, tenants: std::ops::Range<u32>) {
     for tenant in tenants {
         for n in 0..PER_TENANT {
             let phone = format!("+1555{:06}", n / PER_PERSON);
@@ -39,7 +40,7 @@ fn conduct(config: &Config, store: &Store) -> Conduct {
 }
 
 /// Seconds that `subject` takes for a person of the first tenant.
-async fn asked(config: &Config, store: &Store) -> f64 {
+pub(super) async fn asked(config: &Config, store: &Store, index: Option<&dyn AuditIndex>) -> f64 {
     let conduct = conduct(config, store);
     let contact = ContactIds { phone: Some("+1555000007".to_owned()), ..ContactIds::default() };
     let erase = Erase {
@@ -54,7 +55,7 @@ async fn asked(config: &Config, store: &Store) -> f64 {
     let mut times = Vec::with_capacity(ASKED);
     for _ in 0..ASKED {
         let begun = Instant::now();
-        let found = conduct.subject(None, "t0", &selector).await.expect("an answer");
+        let found = conduct.subject(index, "t0", &selector).await.expect("an answer");
         times.push(begun.elapsed().as_secs_f64());
         let media = found.index.media.len();
         assert_eq!(Ok(media), usize::try_from(PER_PERSON), "all of the person's media, and no others");
@@ -85,9 +86,9 @@ async fn subject_takes_no_longer_because_there_are_more_tenants() {
     let store = Store::connect(&config.store).await.expect("a store");
     let root = dir.path().join("store");
     fill(&root, 0..few);
-    let before = asked(&config, &store).await;
+    let before = asked(&config, &store, None).await;
     fill(&root, few..many);
-    let after = asked(&config, &store).await;
+    let after = asked(&config, &store, None).await;
     let media = many * PER_TENANT;
     say(format_args!("| what | {} media | {media} media |\n|---|---|---|", few * PER_TENANT));
     say(format_args!("| subject, s | {before:.3} | {after:.3} |"));
