@@ -2,7 +2,7 @@
 //! worker with such a filter logs nothing at all.
 
 /// Our own modules, and the target of spans.
-const MODULES: [&str; 25] = [
+const MODULES: [&str; 26] = [
     "broker",
     "channels",
     "cli",
@@ -20,6 +20,7 @@ const MODULES: [&str; 25] = [
     "runtime",
     "sandbox",
     "secrets",
+    "server",
     "simulate",
     "source",
     "spans",

@@ -8,7 +8,6 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use super::{AT_ONCE, ENTRIES, Entry, entries, keys, segment_key, unreadable};
-use crate::database::DatabaseError;
 use crate::privacy::ContactHash;
 use crate::store::{Store, StoreError};
 
@@ -36,32 +35,35 @@ pub struct Place {
     pub last: Option<(u64, String)>,
 }
 
+/// Why an index could not be asked or extended: what its database says.
+pub type IndexError = Box<dyn std::error::Error + Send + Sync>;
+
 /// An index of the log. Several processes may extend it.
 #[async_trait]
 pub trait AuditIndex: Send + Sync {
     /// Up to where it knows the log.
     ///
     /// # Errors
-    /// [`DatabaseError`]
-    async fn place(&self) -> Result<Place, DatabaseError>;
+    /// [`IndexError`]
+    async fn place(&self) -> Result<Place, IndexError>;
 
     /// Segments that name somebody, in any order.
     ///
     /// # Errors
-    /// [`DatabaseError`]
-    async fn segments(&self, tenant: &str, about: &str) -> Result<Vec<u64>, DatabaseError>;
+    /// [`IndexError`]
+    async fn segments(&self, tenant: &str, about: &str) -> Result<Vec<u64>, IndexError>;
 
     /// Adds what the segments between two places name. Whether it did: not where another process has extended it from there.
     ///
     /// # Errors
-    /// [`DatabaseError`]; then nothing has changed.
-    async fn add_named(&self, named: &[Named], from: &Place, to: &Place) -> Result<bool, DatabaseError>;
+    /// [`IndexError`]; then nothing has changed.
+    async fn add_named(&self, named: &[Named], from: &Place, to: &Place) -> Result<bool, IndexError>;
 
     /// Forgets everything, so that the log is read from its beginning, where it still is at this place.
     ///
     /// # Errors
-    /// [`DatabaseError`]; then nothing has changed.
-    async fn forget_named(&self, from: &Place) -> Result<(), DatabaseError>;
+    /// [`IndexError`]; then nothing has changed.
+    async fn forget_named(&self, from: &Place) -> Result<(), IndexError>;
 }
 
 /// Why an index was not extended to the end. What it has stays.
@@ -71,8 +73,8 @@ pub enum FindError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The index.
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
+    #[error("{0}")]
+    Index(#[from] IndexError),
 }
 
 /// How an index names a person or a conversation.
@@ -183,7 +185,7 @@ pub async fn entries_about(
         Ok(Some(found)) => found,
         Ok(None) => entries(store).await?,
         Err(FindError::Store(error)) => return Err(error),
-        Err(FindError::Database(error)) => {
+        Err(FindError::Index(error)) => {
             tracing::warn!(%error, "the index of the audit log cannot be asked: every entry is read");
             entries(store).await?
         }

@@ -24,7 +24,9 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Mutex;
 
 pub use entry::{Action, Entry};
-pub use find::{AuditIndex, FindError, Named, Place as AuditPlace, about_media, about_person, entries_about, extend};
+pub use find::{
+    AuditIndex, FindError, IndexError, Named, Place as AuditPlace, about_media, about_person, entries_about, extend,
+};
 pub use note::{NoteError, Signer, Verifier};
 pub use verify::{AuditError, Verified, verify};
 

@@ -4,9 +4,10 @@ use std::fs::File;
 
 use ffmpeg_next as ff;
 
+use super::first::{first_frame, most_whole};
 use super::heif::Heif;
 use super::raster::Decoded;
-use super::{NoFrame, Still, Undecoded, heif_picture, jpeg, png, reduce, refused, tiff, webp};
+use super::{NoFrame, Still, Undecoded, heif_picture, jpeg, png, refused, tiff, webp};
 use crate::error::{Code, Fault};
 use crate::plan::{Container, Media, Reader};
 use crate::task::{INPUT, Limits};
@@ -14,15 +15,6 @@ use crate::transcode::av::Decoder;
 use crate::transcode::job::scratch;
 use crate::transcode::read::probe;
 use crate::vocabulary::Orientation;
-
-/// Memory that decoding a whole picture may take for each pixel: libav keeps up to two pictures of eight bytes a pixel,
-/// and a third of the memory is for everything else.
-const WHOLE_PIXEL_BYTES: u64 = 24;
-
-/// Most pixels of a picture that is decoded as a whole.
-pub(super) fn most_whole(limits: &Limits) -> u64 {
-    limits.pixels.max((limits.memory_bytes / WHOLE_PIXEL_BYTES).min(limits.pixels.saturating_mul(reduce::MOST_READ)))
-}
 
 /// Decodes the picture with the decoder of its container.
 pub(super) fn decode(still: &Still, limits: &Limits) -> Result<Decoded, NoFrame> {
@@ -111,24 +103,4 @@ fn decode_stream(container: Container, limits: &Limits) -> Result<Decoded, NoFra
     let picture = first_frame(decoder, packets.take(64))?;
     let orientation = Some(orientation).filter(|o| *o != Orientation::default());
     Ok(Decoded { orientation, ..Decoded::plain(picture) })
-}
-
-/// The first frame that the packets give.
-pub(super) fn first_frame(
-    mut decoder: Decoder<ff::frame::Video>,
-    packets: impl Iterator<Item = ff::Packet>,
-) -> Result<ff::frame::Video, NoFrame> {
-    let mut found: Option<ff::frame::Video> = None;
-    let mut keep = |frame: &mut ff::frame::Video| {
-        if found.is_none() {
-            found = Some(std::mem::replace(frame, ff::frame::Video::empty()));
-        }
-        Ok(())
-    };
-    for packet in packets {
-        decoder.push(Some(&packet), &mut keep)?;
-    }
-    decoder.push(None, &mut keep)?;
-    let why = || refused("decoding")(decoder.refusal.unwrap_or(ff::Error::InvalidData));
-    found.ok_or_else(why)
 }

@@ -7,7 +7,7 @@ use std::io;
 use ffmpeg_next as ff;
 
 use super::cursor::Cursor;
-use super::decode::{first_frame, most_whole};
+use super::first::{first_frame, most_whole};
 use super::heif::Heif;
 use super::heif_overlay::Overlay;
 use super::heif_property::{CleanAperture, Crop, Property, mirrored, rotated};

@@ -4,6 +4,7 @@ mod bmp;
 mod cursor;
 mod decode;
 mod exif;
+mod first;
 mod heif;
 mod heif_overlay;
 mod heif_picture;

@@ -9,7 +9,7 @@ use super::sources;
 use crate::support::cmd::repo_file;
 
 /// Packages of which two versions are built, and who asks for the older one. A new pair needs its reason here.
-const TWICE: [(&str, &str); 24] = [
+const TWICE: [(&str, &str); 25] = [
     ("atoi", "sqlx-postgres"),
     ("base64", "lapin's key store"),
     ("bitflags", "ebur128"),
@@ -23,6 +23,7 @@ const TWICE: [(&str, &str); 24] = [
     ("hashbrown", "hashlink in sqlx"),
     ("hmac", "lapin's key store, and the signatures of channels"),
     ("itertools", "ndarray-stats in ViSQOL"),
+    ("miniz_oxide", "png"),
     ("nom", "asn1-rs in lapin's TLS"),
     ("rand", "ndarray-linalg in ViSQOL, OpenTelemetry"),
     ("rand_chacha", "rand 0.8"),

@@ -105,7 +105,7 @@ impl Whole {
 
 /// `JOBS` notes of one tenant and 50 of the other where that is set, else 150 and 10.
 #[test]
-fn a_tenant_that_floods_delays_anothers_note_by_one_job_from_the_webhook_to_the_outcome() {
+fn a_tenant_that_floods_delays_the_note_of_another_by_one_job_from_the_webhook_to_the_outcome() {
     let Some(rabbit) = calm() else { return };
     let whole = Whole::start(rabbit);
     let jobs = std::env::var("JOBS").ok().map(|jobs| jobs.parse::<usize>().expect("JOBS is a number"));

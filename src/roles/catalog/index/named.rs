@@ -5,7 +5,7 @@ macro_rules! named {
     ($index:ident) => {
         #[async_trait]
         impl AuditIndex for $index {
-            async fn place(&self) -> Result<AuditPlace, DatabaseError> {
+            async fn place(&self) -> Result<AuditPlace, IndexError> {
                 let sql = "SELECT entries, last_segment, last_sha256 FROM catalog_audit_place";
                 let found =
                     sqlx::query_as::<_, (i64, Option<i64>, Option<String>)>(sql).fetch_one(self.readers()).await;
@@ -15,7 +15,7 @@ macro_rules! named {
                 Ok(AuditPlace { entries: unsigned(entries), last: segment.map(unsigned).zip(sha256) })
             }
 
-            async fn segments(&self, tenant: &str, about: &str) -> Result<Vec<u64>, DatabaseError> {
+            async fn segments(&self, tenant: &str, about: &str) -> Result<Vec<u64>, IndexError> {
                 let sql = "SELECT segment FROM catalog_audit WHERE tenant = $1 AND about = $2";
                 let found = sqlx::query_scalar::<_, i64>(sql).bind(clean(tenant)).bind(clean(about));
                 let found = found.fetch_all(self.readers()).await;
@@ -24,12 +24,7 @@ macro_rules! named {
                 Ok(found.into_iter().filter_map(|segment| u64::try_from(segment).ok()).collect())
             }
 
-            async fn add_named(
-                &self,
-                named: &[Named],
-                from: &AuditPlace,
-                to: &AuditPlace,
-            ) -> Result<bool, DatabaseError> {
+            async fn add_named(&self, named: &[Named], from: &AuditPlace, to: &AuditPlace) -> Result<bool, IndexError> {
                 let failed = |error| DatabaseError::of("extend its index of the audit log", &error);
                 let mut transaction = self.writer().begin().await.map_err(failed)?;
                 let sql = "UPDATE catalog_audit_place SET entries = $2, last_segment = $3, last_sha256 = $4 \
@@ -51,7 +46,7 @@ macro_rules! named {
                 Ok(true)
             }
 
-            async fn forget_named(&self, from: &AuditPlace) -> Result<(), DatabaseError> {
+            async fn forget_named(&self, from: &AuditPlace) -> Result<(), IndexError> {
                 let failed = |error| DatabaseError::of("empty its index of the audit log", &error);
                 let mut transaction = self.writer().begin().await.map_err(failed)?;
                 let sql = "UPDATE catalog_audit_place SET entries = 0, last_segment = NULL, last_sha256 = NULL \
@@ -60,7 +55,7 @@ macro_rules! named {
                 if emptied.map_err(failed)?.rows_affected() > 0 {
                     sqlx::query("DELETE FROM catalog_audit").execute(&mut *transaction).await.map_err(failed)?;
                 }
-                transaction.commit().await.map_err(failed)
+                Ok(transaction.commit().await.map_err(failed)?)
             }
         }
     };

@@ -14,7 +14,7 @@ use super::row::Row;
 use super::shared::{self, Statements};
 use super::words::words;
 use crate::database::{DatabaseError, Sqlite};
-use crate::privacy::audit::{AuditIndex, AuditPlace, Named};
+use crate::privacy::audit::{AuditIndex, AuditPlace, IndexError, Named};
 
 /// The index in a SQLite file.
 #[derive(Debug)]
