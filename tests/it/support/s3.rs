@@ -170,6 +170,11 @@ impl S3 {
         self.access.endpoint.clone()
     }
 
+    /// Whether it is moto.
+    pub fn is_moto(&self) -> bool {
+        matches!(self.server, Server::Moto { .. })
+    }
+
     /// The bucket that is there.
     pub fn bucket(&self) -> &'static str {
         BUCKET
