@@ -170,6 +170,11 @@ impl S3 {
         self.access.endpoint.clone()
     }
 
+    /// Whether it is moto.
+    pub fn is_moto(&self) -> bool {
+        matches!(self.server, Server::Moto { .. })
+    }
+
     /// The bucket that is there.
     pub fn bucket(&self) -> &'static str {
         BUCKET
@@ -326,6 +331,8 @@ fn weed(program: &Path, dir: &Path, port: u16, ports: [u16; 7]) -> Command {
     command.arg("server").arg(format!("-dir={}", dir.display())).arg(format!("-s3.config={}", config.display()));
     command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-volume.max=20"]);
     command.args(["-master.volumeSizeLimitMB=64", "-s3.iam=false"]).arg(format!("-s3.port={port}"));
+    // These two have ports of their own, so that a second server on this machine would end at once.
+    command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]);
     let names = ["s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc"];
     for (name, port) in names.into_iter().chain(["filer.port", "filer.port.grpc"]).zip(ports) {
         command.arg(format!("-{name}={port}"));
