@@ -60,7 +60,7 @@ async fn audit_index(config: &Config) -> Option<Arc<dyn Index>> {
     match catalog::open_index_to_read(config).await {
         Ok(index) => Some(index),
         Err(error) => {
-            tracing::info!(%error, "there is no index of the catalogue to ask: every entry of the audit log is read");
+            tracing::debug!(%error, "there is no index of the catalogue to ask: every entry of the audit log is read");
             None
         }
     }
