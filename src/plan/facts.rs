@@ -16,9 +16,6 @@ pub struct Facts {
     pub duration_ms: Option<u64>,
     /// The streams, in the order of the container.
     pub streams: Vec<StreamFacts>,
-    /// The time in ms that counts as the start, if it is before the first sample because edit lists begin with an empty
-    /// edit. Otherwise the earliest stream is the start.
-    pub origin_ms: Option<i64>,
     /// The time of recording that the device wrote into the file.
     pub created_at: Option<String>,
     /// The tags that an MP3 output may have: title and date, and nothing else of the file's metadata.
@@ -64,8 +61,7 @@ pub struct StreamFacts {
 /// Why a copy of a stream's packets would differ from what players show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unkeepable {
-    /// An edit list (ISO/IEC 14496-12, 8.6.6) hides samples between others, repeats some, changes their order,
-    /// or shows nothing for a while.
+    /// An edit list (ISO/IEC 14496-12, 8.6.6) hides samples between others, repeats some, or changes their order.
     EditList,
 }
 

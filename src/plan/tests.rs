@@ -75,7 +75,6 @@ fn facts(container: Container, kind: Kind, streams: Vec<StreamFacts>) -> Facts {
         size_bytes: 2_600_000,
         duration_ms: Some(10_000),
         streams,
-        origin_ms: None,
         created_at: None,
         tags: Vec::new(),
         truncated: false,

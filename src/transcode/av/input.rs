@@ -8,43 +8,12 @@ use std::ptr;
 use ff::ffi;
 use ffmpeg_next as ff;
 
-use super::packet::hide;
 use super::rescale;
 use super::stream::{StreamType, StreamView, collect};
 use super::timeline::Timeline;
 
-/// An open input.
-pub(in crate::transcode) struct Input {
-    context: ff::format::context::Input,
-    /// Where timestamps of the format may restart.
-    timeline: Option<Timeline>,
-    /// The empty edits, with the index of the stream that each belongs to.
-    empty: Vec<(usize, EmptyEdits)>,
-}
-
-/// Where the edit list of one track shows nothing, in ticks of the track from the start of the film.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::transcode) struct EmptyEdits {
-    /// The track's ID, which libav takes as the ID of the stream.
-    pub(in crate::transcode) track_id: u32,
-    /// Ticks per second.
-    pub(in crate::transcode) time_scale: u32,
-    /// The end of the empty edits before the first other one.
-    pub(in crate::transcode) lead: i64,
-    /// Start and end of the others, in order.
-    pub(in crate::transcode) gaps: Vec<(i64, i64)>,
-}
-
-impl EmptyEdits {
-    fn lead_us(&self) -> i64 {
-        rescale(self.lead, ff::Rational::new(1, i32::try_from(self.time_scale.max(1)).unwrap_or(i32::MAX)), US)
-    }
-
-    fn is_empty_at(&self, pts: i64) -> bool {
-        let next = self.gaps.partition_point(|(start, _)| *start <= pts);
-        next.checked_sub(1).is_some_and(|n| pts < self.gaps[n].1)
-    }
-}
+/// An open input, and its timeline if timestamps of the format may restart.
+pub(in crate::transcode) struct Input(ff::format::context::Input, Option<Timeline>);
 
 const US: ff::Rational = ff::Rational(1, 1_000_000);
 
@@ -83,7 +52,7 @@ impl Input {
         // SAFETY: an open context has its format.
         let flags = unsafe { (*(*input.as_ptr()).iformat).flags };
         let restarts = flags.cast_unsigned() & ffi::AVFMT_TS_DISCONT.cast_unsigned() != 0;
-        Ok(Self { context: input, timeline: restarts.then(Timeline::default), empty: Vec::new() })
+        Ok(Self(input, restarts.then(Timeline::default)))
     }
 
     /// The next packet; false at the end of the file.
@@ -91,22 +60,16 @@ impl Input {
     /// # Errors
     /// libav's error if the container is cut off or damaged.
     pub(in crate::transcode) fn read(&mut self, packet: &mut ff::Packet) -> Result<bool, ff::Error> {
-        match packet.read(&mut self.context) {
+        match packet.read(&mut self.0) {
             Ok(()) => {}
             Err(ff::Error::Eof) => return Ok(false),
             Err(error) => return Err(error),
         }
-        let edits = self.empty.iter().find(|(index, _)| *index == packet.stream());
-        if let (Some((_, edits)), Some(pts)) = (edits, packet.pts())
-            && edits.is_empty_at(pts)
-        {
-            hide(packet);
-        }
-        if let (Some(timeline), Some(stream)) = (&mut self.timeline, self.context.stream(packet.stream()))
+        if let (Some(timeline), Some(stream)) = (&mut self.1, self.0.stream(packet.stream()))
             && let Some(dts) = packet.dts().or(packet.pts())
             && matches!(StreamView(stream).kind(), StreamType::Video | StreamType::Audio)
         {
-            let time_base = self.context.stream(packet.stream()).map_or(US, |stream| stream.time_base());
+            let time_base = self.0.stream(packet.stream()).map_or(US, |stream| stream.time_base());
             let us = |ticks| rescale(ticks, time_base, US);
             let offset_us = timeline.place(packet.stream(), us(dts), us(packet.duration()));
             if offset_us != 0 {
@@ -121,85 +84,49 @@ impl Input {
     /// Seeks to the keyframe at or before this time, in ms from the start of the file.
     pub(in crate::transcode) fn seek_ms(&mut self, ms: i64) -> Result<(), ff::Error> {
         let target = self.start_us().saturating_add(ms.saturating_mul(1000));
-        if let Some(timeline) = &mut self.timeline {
+        if let Some(timeline) = &mut self.1 {
             *timeline = Timeline::default();
         }
-        self.context.seek(target, ..target)
+        self.0.seek(target, ..target)
     }
 
     /// Declared length in ms.
     pub(in crate::transcode) fn duration_ms(&self) -> Option<u64> {
-        u64::try_from(self.context.duration()).ok().filter(|us| *us > 0).map(|us| us / 1000)
+        u64::try_from(self.0.duration()).ok().filter(|us| *us > 0).map(|us| us / 1000)
     }
 
-    /// The time that counts as the start in µs: the declared start of the earliest stream, or of the empty edits with
-    /// which all of them begin.
+    /// Declared start of the earliest stream in µs.
     pub(in crate::transcode) fn start_us(&self) -> i64 {
         // SAFETY: the context is open.
-        let start = unsafe { (*self.context.as_ptr()).start_time };
-        if start == ffi::AV_NOPTS_VALUE { 0 } else { start.saturating_sub(self.common_lead_us()) }
-    }
-
-    /// How long all streams of picture and sound show nothing at first.
-    fn common_lead_us(&self) -> i64 {
-        let lead = |stream: &StreamView<'_>| self.edits_of(stream.index()).map_or(0, EmptyEdits::lead_us);
-        let is_played = |stream: &StreamView<'_>| matches!(stream.kind(), StreamType::Video | StreamType::Audio);
-        self.streams().filter(is_played).map(|stream| lead(&stream)).min().unwrap_or(0)
-    }
-
-    /// Sets where edit lists show nothing. Packets in these times are hidden: they are what libav put there.
-    pub(in crate::transcode) fn leave_empty(&mut self, edits: Vec<EmptyEdits>) {
-        let index_of = |edits: &EmptyEdits| {
-            let id = i32::try_from(edits.track_id).ok();
-            self.context.streams().find(|stream| Some(stream.id()) == id).map(|stream| stream.index())
-        };
-        self.empty = edits.into_iter().filter_map(|edits| Some((index_of(&edits)?, edits))).collect();
-    }
-
-    fn edits_of(&self, index: usize) -> Option<&EmptyEdits> {
-        self.empty.iter().find(|(of, _)| *of == index).map(|(_, edits)| edits)
-    }
-
-    /// Whether a stream shows nothing between parts that it shows.
-    pub(in crate::transcode) fn has_gaps(&self, index: usize) -> bool {
-        self.edits_of(index).is_some_and(|edits| !edits.gaps.is_empty())
-    }
-
-    /// How long a stream shows nothing at first, in ms.
-    pub(in crate::transcode) fn lead_ms(&self, index: usize) -> i64 {
-        self.edits_of(index).map_or(0, EmptyEdits::lead_us) / 1000
-    }
-
-    /// Whether a stream shows nothing at first.
-    pub(in crate::transcode) fn has_lead(&self) -> bool {
-        self.empty.iter().any(|(_, edits)| edits.lead > 0)
+        let start = unsafe { (*self.0.as_ptr()).start_time };
+        if start == ffi::AV_NOPTS_VALUE { 0 } else { start }
     }
 
     /// The number of streams known so far; some demuxers find more while reading.
     pub(in crate::transcode) fn stream_count(&self) -> usize {
-        self.context.streams().count()
+        self.0.streams().count()
     }
 
     /// A stream by index.
     pub(in crate::transcode) fn stream(&self, index: usize) -> Option<StreamView<'_>> {
-        self.context.stream(index).map(StreamView)
+        self.0.stream(index).map(StreamView)
     }
 
     /// All streams.
     pub(in crate::transcode) fn streams(&self) -> impl Iterator<Item = StreamView<'_>> {
-        self.context.streams().map(StreamView)
+        self.0.streams().map(StreamView)
     }
 
     /// The container's metadata, with keys in lower case.
     pub(in crate::transcode) fn metadata(&self) -> BTreeMap<String, String> {
-        collect(&self.context.metadata())
+        collect(&self.0.metadata())
     }
 
     /// Makes the demuxer discard packets of all other streams.
     pub(in crate::transcode) fn keep_only(&mut self, wanted: &[usize]) {
         // SAFETY: the context owns `nb_streams` valid stream pointers.
         unsafe {
-            let context = self.context.as_mut_ptr();
+            let context = self.0.as_mut_ptr();
             for n in 0..(*context).nb_streams as usize {
                 let stream = *(*context).streams.add(n);
                 if !wanted.contains(&n) {

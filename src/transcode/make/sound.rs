@@ -109,7 +109,7 @@ fn decode_mixed(
         read: None,
         rate,
         channels,
-        clock: Clock::of_sound(facts.container, facts.origin_ms),
+        clock: Clock::of_sound(facts.container),
         mix,
         max_duration_s: job.limits.duration_s,
         until_ms: None,

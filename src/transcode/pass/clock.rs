@@ -15,9 +15,8 @@ const RESTART_NS: i64 = 1_000_000_000;
 pub(in crate::transcode) enum Clock {
     /// Only their number: the container has no timestamps of its own.
     Samples,
-    /// The timestamps, counted from this time of the file in ms, or from the first one. What was not sent during a
-    /// pause, or not recorded, becomes silence.
-    Pauses(Option<i64>),
+    /// The timestamps, counted from the first one. What was not sent during a pause, or not recorded, becomes silence.
+    First,
     /// The timestamps, counted from this time of the file in ms: samples stay in step with a picture.
     File(i64),
 }
@@ -25,14 +24,13 @@ pub(in crate::transcode) enum Clock {
 impl Clock {
     /// The clock of a sound without a picture. Only containers with real timestamps are named here; for others libav
     /// counts them, or packets hold parts of frames.
-    /// `origin_ms` is the start of a file that begins with silence it does not store.
-    pub(in crate::transcode) fn of_sound(container: Container, origin_ms: Option<i64>) -> Self {
+    pub(in crate::transcode) fn of_sound(container: Container) -> Self {
         let has_times = container.is_iso()
             || matches!(
                 container,
                 Container::Matroska | Container::WebM | Container::Ogg | Container::Flv | Container::MpegTs
             );
-        if has_times { Self::Pauses(origin_ms) } else { Self::Samples }
+        if has_times { Self::First } else { Self::Samples }
     }
 }
 
@@ -52,11 +50,10 @@ impl Timeline {
     pub(in crate::transcode) fn new(clock: Clock) -> Option<Self> {
         let origin_ns = match clock {
             Clock::Samples => return None,
-            Clock::Pauses(ms) => ms.map(|ms| ms * 1_000_000),
+            Clock::First => None,
             Clock::File(ms) => Some(ms * 1_000_000),
         };
-        let end_ns = if let (Clock::Pauses(_), Some(origin_ns)) = (clock, origin_ns) { origin_ns } else { i64::MAX };
-        Some(Self { clock, origin_ns, next_ns: 0, end_ns })
+        Some(Self { clock, origin_ns, next_ns: 0, end_ns: i64::MAX })
     }
 
     /// Where a frame begins. Returns how much silence to insert before it, and how much of its start to cut off, in ns.
@@ -64,7 +61,7 @@ impl Timeline {
     pub(in crate::transcode) fn place(&mut self, stamp_ns: Option<i64>, length_ns: i64, room_ns: i64) -> (i64, i64) {
         let (silence_ns, skip_ns) = match (self.clock, stamp_ns) {
             (Clock::Samples, _) | (_, None) => (0, 0),
-            (Clock::Pauses(_), Some(stamp_ns)) => (self.pause(stamp_ns, length_ns, room_ns), 0),
+            (Clock::First, Some(stamp_ns)) => (self.pause(stamp_ns, length_ns, room_ns), 0),
             (Clock::File(_), Some(stamp_ns)) => {
                 let gap_ns = stamp_ns.saturating_sub(self.origin_ns.unwrap_or(0)).saturating_sub(self.next_ns);
                 // The start is placed exactly. Later only audible jumps are corrected, because jitter is not one.
@@ -107,7 +104,7 @@ mod tests {
 
     /// The silence before each frame of 20 ms, for timestamps in ms.
     fn silences(stamps: &[i64]) -> Vec<i64> {
-        let mut timeline = Timeline::new(Clock::Pauses(None)).expect("a timeline");
+        let mut timeline = Timeline::new(Clock::First).expect("a timeline");
         stamps.iter().map(|ms| timeline.place(Some(ms * MS), 20 * MS, HOUR).0 / MS).collect()
     }
 
@@ -130,7 +127,7 @@ mod tests {
     fn an_implausible_timestamp_and_another_clock_are_no_pause() {
         assert_eq!(silences(&[0, 20, 90_000_000, 90_000_020]), [0; 4]);
         assert_eq!(silences(&[100_000, 100_020, 0, 20, 400]), [0, 0, 0, 0, 360]);
-        let mut timeline = Timeline::new(Clock::Pauses(None)).expect("a timeline");
+        let mut timeline = Timeline::new(Clock::First).expect("a timeline");
         for stamp in [i64::MIN, i64::MAX, 0, i64::MAX / 2, i64::MIN] {
             assert_eq!(timeline.place(Some(stamp), 20 * MS, HOUR).1, 0);
         }

@@ -127,15 +127,7 @@ impl Copier {
             }
         };
         let written = vec![0; time_bases.len()];
-        Ok(Self {
-            muxer,
-            time_bases,
-            visible,
-            written,
-            offsets,
-            first_us: facts.origin_ms.map_or(i64::MAX, |_| 0),
-            last_us: 0,
-        })
+        Ok(Self { muxer, time_bases, visible, written, offsets, first_us: i64::MAX, last_us: 0 })
     }
 
     fn take(&mut self, track: usize, packet: &mut ff::Packet) -> Result<(), Fault> {

@@ -59,13 +59,12 @@ pub(in crate::transcode) fn missing_ms(facts: &Facts, found_ms: Option<u64>) -> 
     (missing > LEAST_MISSING_MS && missing * 20 > declared_ms(facts)?).then_some(missing)
 }
 
-/// The end of the kept streams, counted from the start of the file. Subtitles are left out because they may last longer.
+/// The end of the kept streams, counted from their earliest start. Subtitles are left out because they may last longer.
 fn declared_ms(facts: &Facts) -> Option<u64> {
     let kept = [facts.main_video().map(|(stream, _)| stream), facts.main_audio().map(|(stream, _)| stream)];
     let kept: Vec<_> = kept.into_iter().flatten().collect();
     let others = facts.streams.iter().any(|s| matches!(s.media, Media::Subtitle | Media::Data));
-    let earliest = kept.iter().filter_map(|stream| stream.start_ms).min();
-    let start = facts.origin_ms.or(earliest).unwrap_or(0);
+    let start = kept.iter().filter_map(|stream| stream.start_ms).min().unwrap_or(0);
     let end = kept.iter().filter_map(|stream| {
         let duration = i64::try_from(stream.duration_ms?).ok()?;
         Some(stream.start_ms.unwrap_or(0) + duration - start)

@@ -6,7 +6,6 @@ use std::fs::File;
 use ffmpeg_next as ff;
 
 use super::cut::{self, Extent};
-use super::edits::empty_edits;
 use super::iso::{IsoLayout, iso_layout};
 use super::sniff;
 use crate::error::{Code, Fault};
@@ -33,13 +32,7 @@ pub(in crate::transcode) fn try_open(path: &str, container: Container) -> Result
         return Err(Fault::broken(Code::WorkerBroken, format!("{} has no demuxer", row.name)));
     };
     let codecs: Vec<&str> = row.video.iter().chain(row.audio).copied().collect();
-    let mut input = Input::open(path, demuxer, &codecs);
-    if let (Ok(input), true) = (&mut input, container.is_iso()) {
-        // If the boxes cannot be walked, libav's own reading of them is all there is.
-        let edits = File::open(path).and_then(|mut file| empty_edits(&mut file));
-        input.leave_empty(edits.unwrap_or_default());
-    }
-    Ok(input)
+    Ok(Input::open(path, demuxer, &codecs))
 }
 
 /// Everything that is known before decoding. Enforces the limits on declared values.
@@ -60,9 +53,6 @@ pub(in crate::transcode) fn facts(
     let layout = if container.is_iso() { iso_layout(file).unwrap_or_default() } else { IsoLayout::default() };
     let indexed = container.is_iso() && !layout.fragmented;
     let mut streams: Vec<StreamFacts> = input.streams().map(|s| stream_facts(&s, container, indexed)).collect();
-    for stream in streams.iter_mut().filter(|stream| input.has_gaps(stream.index)) {
-        stream.unkeepable = Some(Unkeepable::EditList);
-    }
     if input.streams().any(|s| s.is_encrypted()) {
         return Err(Fault::rejected(Code::MediaEncrypted, "the file's samples are encrypted"));
     }
@@ -82,7 +72,6 @@ pub(in crate::transcode) fn facts(
         size_bytes: file.metadata().map(|m| m.len()).unwrap_or(0),
         duration_ms,
         streams,
-        origin_ms: input.has_lead().then(|| input.start_us() / 1000),
         created_at: created_at(&metadata),
         tags: ["title", "date"].into_iter().filter_map(|key| Some((key, metadata.get(key)?.clone()))).collect(),
         truncated: extent == Extent::Cut,
@@ -94,19 +83,9 @@ pub(in crate::transcode) fn facts(
         private_metadata: layout.extra_boxes || metadata.keys().any(|key| !is_harmless(key)),
     };
     facts.kind = kind_of(&facts)?;
-    if facts.kind == Kind::Audio {
-        // Files of sound have no time before their first sample, and not every player of M4A waits: the silence is
-        // encoded.
-        for stream in facts.streams.iter_mut().filter(|stream| input.lead_ms(stream.index) > LEAST_LEAD_MS) {
-            stream.unkeepable = Some(Unkeepable::EditList);
-        }
-    }
     fill_bit_rate(&mut facts);
     Ok(facts)
 }
-
-/// A shorter silence at the start is not noticed.
-const LEAST_LEAD_MS: i64 = 40;
 
 /// The length of a stream, at most that of its movie: libav counts an empty first edit twice. A movie length that is
 /// much shorter than its streams is ignored.

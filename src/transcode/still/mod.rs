@@ -156,7 +156,6 @@ pub(in crate::transcode) fn facts(container: Container) -> Result<Still, Fault> 
         size_bytes,
         duration_ms,
         streams: vec![stream],
-        origin_ms: None,
         created_at: exif.created_at,
         tags: Vec::new(),
         truncated: false,

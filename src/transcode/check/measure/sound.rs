@@ -39,7 +39,7 @@ fn decode(side: &mut Side, (path, index): (&'static str, usize), job: &Job<'_>) 
     // With a picture, a sound that starts late must keep its position.
     let clock = match side.facts.kind {
         Kind::Video => Clock::File(side.input.start_us() / 1000),
-        _ => Clock::of_sound(side.facts.container, side.facts.origin_ms),
+        _ => Clock::of_sound(side.facts.container),
     };
     let source = SoundSource {
         path,
