@@ -74,6 +74,8 @@ impl DatabaseError {
 
 /// Whether a database's own code tells of what passes by itself: SQLSTATE of PostgreSQL, or the number of SQLite.
 ///
+/// 55000: a database that takes no connections for a while.
+///
 /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>, <https://www.sqlite.org/rescode.html>
 fn passes(code: &str) -> bool {
     if let Ok(number) = code.parse::<u32>()
@@ -82,7 +84,7 @@ fn passes(code: &str) -> bool {
         // BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN; the upper bytes say more of the same.
         return [5, 6, 7, 10, 13, 14].contains(&(number & 0xff));
     }
-    let classes = ["08", "53", "57P", "58", "25006", "40001", "40P01", "55P03"];
+    let classes = ["08", "53", "57P", "58", "25006", "40001", "40P01", "55000", "55P03"];
     classes.iter().any(|class| code.starts_with(class))
 }
 
@@ -105,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_tried_again() {
-        for code in ["5", "261", "13", "10", "3338", "08006", "53100", "57P01", "40001", "25006"] {
+        for code in ["5", "261", "13", "10", "3338", "08006", "53100", "57P01", "40001", "25006", "55000"] {
             assert!(passes(code), "{code}");
         }
         for code in ["1", "19", "2067", "11", "26", "23505", "42P01", "28P01", ""] {
