@@ -56,11 +56,15 @@ pub(super) fn run(config: &Config, format: Format) -> Result<ExitCode, CliError>
     let other = tempfile::tempdir()?;
     std::fs::write(other.path().join(INPUT), "another job's")?;
     let attempts = attempts(other.path());
+    let profiles = Profiles::load(Path::new("")).map_err(|errors| io::Error::other(errors.to_string()))?;
+    let profile = profiles.iter().next().map(|profile| profile.raw.clone());
+    let profile = profile.ok_or_else(|| io::Error::other("there is no built-in profile"))?;
+    let job = JobSpec { task: Task::Escape, profile, limits: config.limits, threads: 1, nice: 0 };
     let mut out = io::stdout().lock();
     let succeeded = runtime()?.block_on(async {
         let mut succeeded = 0;
         for attempt in &attempts {
-            let verdict = make(&sandbox, attempt, config.limits).await?;
+            let verdict = make(&sandbox, attempt, &job).await?;
             succeeded += usize::from(matches!(verdict, Verdict::Failed(_)));
             tell(&mut out, format, attempt, &verdict)?;
         }
@@ -88,12 +92,10 @@ fn tell(out: &mut impl Write, format: Format, attempt: &Attempt, verdict: &Verdi
 }
 
 /// One attempt in a child and a scratch directory of its own.
-async fn make(sandbox: &Sandbox, attempt: &Attempt, limits: Limits) -> io::Result<Verdict> {
+async fn make(sandbox: &Sandbox, attempt: &Attempt, job: &JobSpec) -> io::Result<Verdict> {
     let scratch = tempfile::tempdir()?;
     std::fs::write(scratch.path().join(INPUT), &attempt.line)?;
-    let profiles = Profiles::load(Path::new("")).map_err(|errors| io::Error::other(errors.to_string()))?;
-    let profile = profiles.iter().next().map(|profile| profile.raw.clone());
-    let profile = profile.ok_or_else(|| io::Error::other("there is no built-in profile"))?;
+    let limits = job.limits;
     let limits = match attempt.quota {
         Some("limits.cpu_s") => Limits { cpu_s: 1, ..limits },
         Some("limits.wall_s") => Limits { wall_s: 1, ..limits },
@@ -102,8 +104,7 @@ async fn make(sandbox: &Sandbox, attempt: &Attempt, limits: Limits) -> io::Resul
         Some("limits.scratch_bytes") => Limits { scratch_bytes: SCRATCH_BYTES.min(limits.scratch_bytes), ..limits },
         Some(_) | None => limits,
     };
-    let spec = JobSpec { task: Task::Escape, profile, limits, threads: 1, nice: 0 };
-    let result = sandbox.run(&spec, scratch.path(), |_| ()).await;
+    let result = sandbox.run(&JobSpec { limits, ..job.clone() }, scratch.path(), |_| ()).await;
     Ok(match result {
         Ok(_) => Verdict::Failed("the child reported a success that no attempt has".to_owned()),
         Err(error) => judged(attempt, error),

@@ -1,8 +1,8 @@
 //! The catalogue as a role: outcomes in batches into the index.
 //!
 //! A batch is one transaction, and its messages are acknowledged after it. Where the database does not answer, messages go back
-//! to their queue and none are taken until it does: an outage costs no message a try. Where it refuses a batch, each message of
-//! it is tried alone, so that one that cannot be stored keeps no others from it.
+//! to their queue and none are taken until it does: an outage costs no message a try. The same where it refuses everything. Where it
+//! refuses a batch, each message of it is tried alone, so that one that cannot be stored keeps no others from it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -70,7 +70,10 @@ impl Catalog {
                 Change::Erased { .. } => drop(erased.insert((tenant, media_id))),
                 // What comes late of an erased media is not kept.
                 Change::Captioned { .. } | Change::Transcribed { .. } => {
-                    let row = self.index.get(tenant, media_id).await.map_err(|error| self.failed(error))?;
+                    let row = match self.index.get(tenant, media_id).await {
+                        Ok(row) => row,
+                        Err(error) => return Err(self.failed(error).await),
+                    };
                     if erased.contains(&(tenant, media_id)) || row.is_some_and(|row| row.state == MediaState::Erased) {
                         continue;
                     }
@@ -79,11 +82,20 @@ impl Catalog {
             }
             self.overrides.keep(change).await?;
         }
-        self.index.apply(changes).await.map(drop).map_err(|error| self.failed(error))
+        match self.index.apply(changes).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.failed(error).await),
+        }
     }
 
-    fn failed(&self, error: DatabaseError) -> Fault {
-        if matches!(error, DatabaseError::Unavailable { .. }) {
+    /// Notes where the trouble is the database's and no message's: it does not answer, or it refuses a search as well (a password
+    /// that was changed, a database that is gone).
+    async fn failed(&self, error: DatabaseError) -> Fault {
+        let is_away = match &error {
+            DatabaseError::Unavailable { .. } => true,
+            _ => self.index.check().await.is_err(),
+        };
+        if is_away {
             self.is_away.store(true, Ordering::SeqCst);
         }
         error.into()
@@ -159,7 +171,7 @@ impl Role for Catalog {
             Err(_) if self.is_away.load(Ordering::SeqCst) => {
                 tracing::warn!(
                     messages = messages.len(),
-                    "the database does not answer: messages go back to their queue"
+                    "the database does not answer, or refuses everything: messages go back to their queue"
                 );
                 messages.iter().map(|_| Verdict::PutBack).collect()
             }

@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use super::api::judged;
+use super::call::{Body, Call};
 use super::destination::{Class, Failed};
 use super::ledger::{Ledger, LedgerError, Token};
-use crate::egress::Answer;
+use crate::egress::{Answer, Method};
 use crate::error::Code;
 use crate::secrets::Secret;
 
@@ -163,6 +166,48 @@ fn lives(token: &Token) -> bool {
 
 fn unavailable(error: LedgerError) -> Failed {
     Failed::transient(Code::DeliverLedger, error.to_string())
+}
+
+/// The request of a client for the token after the one that has ended (RFC 6749, section 6), as a form.
+#[must_use]
+pub fn refreshing(url: &str, client_id: &str, client_secret: &Secret, refresh: &Secret) -> Call {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let form = vec![
+        pair("grant_type", "refresh_token"),
+        pair("client_id", client_id),
+        pair("client_secret", &client_secret.expose()),
+        pair("refresh_token", &refresh.expose()),
+    ];
+    Call { body: Body::Form(form), ..Call::new(Method::Post, url.to_owned()) }
+}
+
+/// What an answer without a token means, whose own word for it is `detail`: what a client is refused is refused again.
+#[must_use]
+pub fn refused(answer: &Answer, detail: &str) -> Failed {
+    let failed = judged(answer, detail, false);
+    match answer.status {
+        400..=403 => Failed { class: Class::Stop, code: Code::DeliverForbidden, ..failed },
+        _ => failed,
+    }
+}
+
+/// The token of an answer (RFC 6749, section 5.1), which lasts for `lasts_s` where that is not said.
+///
+/// # Errors
+/// [`Failed`] where there is none in it.
+pub fn granted(vendor: &str, body: &Value, lasts_s: i64) -> Result<Token, Failed> {
+    let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let access = text("access_token");
+    if access.is_empty() {
+        let problem = format!("{vendor} answers without an access token");
+        return Err(Failed::transient(Code::DeliverUnavailable, problem));
+    }
+    Ok(Token {
+        access: access.into(),
+        refresh: text("refresh_token").into(),
+        base_url: String::new(),
+        expires_s: expires_in(body.get("expires_in").and_then(Value::as_i64).unwrap_or(lasts_s)),
+    })
 }
 
 /// When a token ends that lasts so many seconds from now.

@@ -294,14 +294,15 @@ impl Inner {
         condition: Condition<'_>,
     ) -> Result<bool, StoreError> {
         let url = self.upload_url("multipart", key, condition);
-        let (head, tail, content_type) = resource::around(&self.terms.resource(digests, options), options.content_type);
+        let asked = self.terms.resource(digests, options);
+        let (head, tail, content_type) = resource::around(&asked, options.content_type);
         let ask = Ask::new(Method::POST, url).header("content-type", &content_type)?;
         let answer = self.rest.call(WRITE, &ask.body(body.between(head.as_bytes(), tail.as_bytes()))).await?;
         match (answer.status, condition) {
             // 404: where there is no object any more whose generation is named, and where there is no bucket.
             (412, Condition::IsNew | Condition::Is(_)) => Ok(false),
             (404, Condition::Is(_)) => self.is_known(WRITE).await.map(|()| false),
-            _ if answer.is_success() => resource::verify(WRITE, &answer, key, digests).map(|()| true),
+            _ if answer.is_success() => resource::verify(WRITE, &answer, (key, &asked), digests).map(|()| true),
             _ => Err(missing(self.rest.dialect.meaning(WRITE, &answer))),
         }
     }

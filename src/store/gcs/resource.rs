@@ -78,11 +78,22 @@ pub(super) fn parse(action: &'static str, answer: &Answer) -> Result<Value, Stor
         .map_err(|_| StoreError::unavailable(action, "the store's answer is not the JSON that was asked for"))
 }
 
-/// Whether the answer to an upload says that the store has the bytes that were sent under the name that they were sent for.
-pub(super) fn verify(action: &'static str, answer: &Answer, key: &str, digests: &Digests) -> Result<(), StoreError> {
-    let detail = "the store has other bytes than were sent, or another name for them, or does not say which".to_owned();
+/// How browsers are told to take an object. The request's resource has no checksum.
+const TOLD: [&str; 3] = ["contentType", "contentDisposition", "cacheControl"];
+
+/// Whether the answer to an upload says that the store has the bytes that were sent, under the name that they were sent for, and
+/// to be taken as `asked` says, as far as it repeats that.
+pub(super) fn verify(
+    action: &'static str,
+    answer: &Answer,
+    (key, asked): (&str, &Value),
+    digests: &Digests,
+) -> Result<(), StoreError> {
+    let detail =
+        "the store has other bytes than were sent, or another name or type for them, or does not say which".to_owned();
+    let is_told = |resource: &Value| TOLD.iter().all(|name| resource[name].is_null() || resource[name] == asked[name]);
     match parse(action, answer) {
-        Ok(resource) if is_same(&resource, digests) && resource["name"] == key => Ok(()),
+        Ok(resource) if is_same(&resource, digests) && resource["name"] == key && is_told(&resource) => Ok(()),
         _ => Err(StoreError::Checksum { action, detail }),
     }
 }
@@ -179,13 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_and_another_name_are_noticed_by_the_answer() {
+    fn other_bytes_and_another_name_or_type_are_noticed_by_the_answer() {
         let digests = Digests::of_bytes(b"hello world");
         let verdict = |body: Value| {
             let answer = Answer { status: 200, headers: HeaderMap::new(), body: body.to_string().into() };
-            verify("test", &answer, "a/b", &digests).is_ok()
+            verify("test", &answer, ("a/b", &json!({ "contentType": "audio/mpeg" })), &digests).is_ok()
         };
         assert!(verdict(json!({ "name": "a/b", "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "size": "11" })));
+        let typed = |kind: &str| json!({ "name": "a/b", "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "size": "11", "contentType": kind });
+        assert!(verdict(typed("audio/mpeg")) && !verdict(typed("audio/mpef")));
         assert!(!verdict(json!({ "name": "a/c", "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "size": "11" })));
         assert!(!verdict(json!({ "name": "a/b", "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "size": "12" })));
         assert!(!verdict(json!({ "name": "a/b", "md5Hash": "w8oeq7T8dnasWj3BnnYPxQ==", "size": "11" })));

@@ -4,6 +4,7 @@
 //! that fails, or whose future is dropped, is cancelled; one whose process was killed ends by itself after a week, and is not
 //! listed anywhere.
 
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -50,9 +51,10 @@ impl Inner {
         digests: &Digests,
         options: PutOptions<'_>,
     ) -> Result<(), StoreError> {
-        let mut session = self.begin(key, digests, options).await?;
+        let asked = self.terms.resource(digests, options);
+        let mut session = self.begin(key, &asked, digests.size_bytes, options).await?;
         let result = self.send_all(&session.url, &body, digests.size_bytes, options).await;
-        let result = match result.and_then(|answer| resource::verify(WRITE, &answer, key, digests)) {
+        let result = match result.and_then(|answer| resource::verify(WRITE, &answer, (key, &asked), digests)) {
             // The last answer may be what was lost.
             Err(StoreError::Unavailable { .. }) if self.is_there(key, digests).await => Ok(()),
             result => result,
@@ -66,13 +68,18 @@ impl Inner {
         result
     }
 
-    async fn begin(&self, key: &str, digests: &Digests, options: PutOptions<'_>) -> Result<Session, StoreError> {
-        let resource = self.terms.resource(digests, options).to_string();
+    async fn begin(
+        &self,
+        key: &str,
+        asked: &Value,
+        size_bytes: u64,
+        options: PutOptions<'_>,
+    ) -> Result<Session, StoreError> {
         let ask = Ask::new(Method::POST, self.upload_url("resumable", key, Condition::None))
             .header("content-type", "application/json; charset=UTF-8")?
             .header("x-upload-content-type", options.content_type)?
-            .header("x-upload-content-length", &digests.size_bytes.to_string())?
-            .body(Body::bytes(resource.into()));
+            .header("x-upload-content-length", &size_bytes.to_string())?
+            .body(Body::bytes(asked.to_string().into()));
         let answer = self.rest.done(WRITE, &ask).await.map_err(missing)?;
         let url = header(&answer.headers, "location").and_then(|text| Url::parse(text).ok());
         let url = url.ok_or_else(|| StoreError::unavailable(WRITE, "the store began an upload without an address"))?;

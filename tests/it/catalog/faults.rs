@@ -109,6 +109,16 @@ fn kills_within_batches_lose_nothing_with_postgres() {
 /// The server of all tests goes on: what a restart does to this database's clients is done to them.
 #[test]
 fn a_restart_of_postgres_loses_nothing() {
+    away_for_a_while(postgres::Postgres::refuses);
+}
+
+/// It refuses everything, by a code that does not pass by itself (3D000): that is no message's fault.
+#[test]
+fn a_database_that_is_gone_for_a_while_loses_nothing() {
+    away_for_a_while(postgres::Postgres::hides);
+}
+
+fn away_for_a_while(away: fn(&postgres::Postgres, &str, bool)) {
     let Some(server) = postgres::server() else { return };
     let url = server.database();
     let Some(rig) = rig(&url) else { return };
@@ -117,9 +127,9 @@ fn a_restart_of_postgres_loses_nothing() {
     rig.bus.publish_all(&letters());
     for least in [200, 700] {
         until("rows", || rows(&*index(&rig)) >= Some(least));
-        server.refuses(&url, true);
+        away(server, &url, true);
         std::thread::sleep(Duration::from_secs(2));
-        server.refuses(&url, false);
+        away(server, &url, false);
     }
     nothing_is_lost(&rig);
     catalog.killed();

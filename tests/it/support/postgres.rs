@@ -89,13 +89,26 @@ impl Postgres {
     /// Breaks off all connections to a database and takes no new ones, or takes them again.
     #[track_caller]
     pub fn refuses(&self, url: &str, refuses: bool) {
-        let name = url.split_once("@localhost/").and_then(|(_, rest)| rest.split('?').next()).expect("a database");
+        let name = name_of(url);
         self.psql("postgres", &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !refuses));
         if refuses {
             self.psql(
                 "postgres",
                 &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
             );
+        }
+    }
+
+    /// Takes a database away, under another name, or brings it back: whoever connects is told that there is none.
+    pub fn hides(&self, url: &str, hides: bool) {
+        let (name, other) = (name_of(url), format!("{}_hidden", name_of(url)));
+        let (from, to) = if hides { (name, &*other) } else { (&*other, name) };
+        if hides {
+            self.refuses(url, true);
+        }
+        self.psql("postgres", &format!("ALTER DATABASE {from} RENAME TO {to}"));
+        if !hides {
+            self.refuses(url, false);
         }
     }
 
@@ -158,4 +171,8 @@ impl Postgres {
             }
         }
     }
+}
+
+fn name_of(url: &str) -> &str {
+    url.split_once("@localhost/").and_then(|(_, rest)| rest.split('?').next()).expect("a database")
 }

@@ -3,13 +3,12 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::super::api::{Api, json as body_of, judged, word};
+use super::super::api::{Api, json as body_of, word};
 use super::super::call::Call;
-use super::super::destination::{Class, Failed};
+use super::super::destination::Failed;
 use super::super::ledger::Token;
-use super::super::tokens::{Grant, expires_in};
+use super::super::tokens::{Grant, granted, refused};
 use crate::egress::Method;
-use crate::error::Code;
 use crate::secrets::Secret;
 
 /// How long a token lasts where the answer does not say it.
@@ -45,25 +44,9 @@ impl Grant for Login {
             let answer = self.api.send(&call, None).await.map_err(|failed| Failed { is_unknown: false, ..failed })?;
             let body = body_of(&answer);
             if !answer.is_success() {
-                let detail = word(body.get("error").unwrap_or(&Value::Null));
-                let mut failed = judged(&answer, &detail, false);
-                if matches!(answer.status, 400..=403) {
-                    (failed.class, failed.code) = (Class::Stop, Code::DeliverForbidden);
-                }
-                return Err(failed);
+                return Err(refused(&answer, &word(body.get("error").unwrap_or(&Value::Null))));
             }
-            let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let access = text("access_token");
-            if access.is_empty() {
-                return Err(Failed::transient(Code::DeliverUnavailable, "Zendesk answers without an access token"));
-            }
-            let seconds = body.get("expires_in").and_then(Value::as_i64).unwrap_or(LASTS_S);
-            Ok(Token {
-                access: access.into(),
-                refresh: text("refresh_token").into(),
-                base_url: String::new(),
-                expires_s: expires_in(seconds),
-            })
+            granted("Zendesk", &body, LASTS_S)
         })
     }
 }

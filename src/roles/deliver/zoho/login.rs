@@ -5,11 +5,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::super::api::{Api, json as body_of, judged, word};
-use super::super::call::{Body, Call};
 use super::super::destination::{Class, Failed};
 use super::super::ledger::Token;
-use super::super::tokens::{Grant, expires_in};
-use crate::egress::{Hosts, Method};
+use super::super::tokens::{Grant, expires_in, refreshing};
+use crate::egress::Hosts;
 use crate::error::Code;
 use crate::secrets::Secret;
 
@@ -33,15 +32,8 @@ impl Grant for Login {
     /// The refresh token stays the same.
     fn ask<'a>(&'a self, _refresh: Option<&'a Secret>) -> BoxFuture<'a, Result<Token, Failed>> {
         Box::pin(async move {
-            let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-            let form = vec![
-                pair("grant_type", "refresh_token"),
-                pair("client_id", &self.client_id),
-                pair("client_secret", &self.client_secret.expose()),
-                pair("refresh_token", &self.refresh_token.expose()),
-            ];
-            let call =
-                Call { body: Body::Form(form), ..Call::new(Method::Post, format!("{}/oauth/v2/token", self.accounts)) };
+            let url = format!("{}/oauth/v2/token", self.accounts);
+            let call = refreshing(&url, &self.client_id, &self.client_secret, &self.refresh_token);
             let answer = self.api.send(&call, None).await.map_err(|failed| Failed { is_unknown: false, ..failed })?;
             let body = body_of(&answer);
             let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
