@@ -7,6 +7,7 @@
 #[expect(dead_code, unreachable_pub, unused_imports, reason = "the tests use the rest")]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
+#[expect(dead_code, reason = "other benches use the rest")]
 #[path = "support/usage.rs"]
 mod usage;
 

@@ -6,12 +6,18 @@ use std::process::{Command, Stdio};
 use mediamill::config::{self, Profiles};
 use mediamill::task::{INPUT, JobSpec, Task};
 
-/// The voice note that everybody sends: 14 s of Opus at 16 kb/s. Each `n` starts elsewhere in the fixture.
+/// The voice note that everybody sends: 14 s of Opus at 16 kb/s.
 pub(super) fn note(folder: &Path, n: u32) -> PathBuf {
-    let path = folder.join(format!("note-{n}.ogg"));
+    note_of(folder, 14, n)
+}
+
+/// A voice note of this length. Each `n` starts elsewhere in the fixture.
+pub(super) fn note_of(folder: &Path, seconds: u32, n: u32) -> PathBuf {
+    let path = folder.join(format!("note-{seconds}-{n}.ogg"));
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/voice-note.ogg");
     let start = format!("{:.2}", f64::from(n) * 0.07);
-    let options = ["-t", "14", "-c:a", "libopus", "-b:a", "16k", "-application", "voip"];
+    let length = seconds.to_string();
+    let options = ["-t", &length, "-c:a", "libopus", "-b:a", "16k", "-application", "voip"];
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-nostdin", "-v", "error", "-y", "-ss", &start, "-stream_loop", "1", "-i"]).arg(fixture);
     run(ffmpeg.args(options).arg(&path));

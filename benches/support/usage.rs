@@ -2,6 +2,22 @@
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
+/// CPU time of this process. Other programs on the machine add less to it than to the time that passes.
+pub(crate) fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.expect("not negative"), nanoseconds.expect("below a second"))
+}
+
+/// CPU time of a process with one thread, as the scheduler counts it.
+pub(crate) fn cpu_time_of(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("a process");
+    let nanoseconds = stat.split_whitespace().next().and_then(|field| field.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("a number"))
+}
+
 /// CPU time that was used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cpu {
