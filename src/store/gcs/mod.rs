@@ -295,7 +295,7 @@ impl Inner {
     ) -> Result<bool, StoreError> {
         let url = self.upload_url("multipart", key, condition);
         let asked = self.terms.resource(digests, options);
-        let (head, tail, content_type) = resource::around(&asked, options.content_type);
+        let (head, tail, content_type) = resource::around(&asked);
         let ask = Ask::new(Method::POST, url).header("content-type", &content_type)?;
         let answer = self.rest.call(WRITE, &ask.body(body.between(head.as_bytes(), tail.as_bytes()))).await?;
         match (answer.status, condition) {

@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Digests, Head, PutOptions, StoreError};
 use crate::store::Listed;
 
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+
 /// Settings of `[store]` that apply to every object.
 #[derive(Debug)]
 pub(super) struct Terms {
@@ -39,8 +41,10 @@ impl Terms {
     pub(super) fn resource(&self, digests: &Digests, options: PutOptions<'_>) -> Value {
         let mut metadata = self.metadata.clone();
         metadata.insert("sha256".to_owned(), hex::encode(digests.sha256).into());
+        // A store fills in a type that is missing, and its answer would not be what was asked for.
+        let content_type = if options.content_type.is_empty() { UNKNOWN_TYPE } else { options.content_type };
         let mut resource = json!({
-            "contentType": options.content_type,
+            "contentType": content_type,
             "md5Hash": digests.parts[0].content_md5(),
             "metadata": metadata,
         });
@@ -61,10 +65,15 @@ impl Terms {
     }
 }
 
+/// The type in [`Terms::resource`].
+pub(super) fn content_type(resource: &Value) -> &str {
+    resource["contentType"].as_str().unwrap_or(UNKNOWN_TYPE)
+}
+
 /// What stands before and after the bytes in the body of an upload (`multipart/related`), and the body's type.
-pub(super) fn around(resource: &Value, content_type: &str) -> (String, String, String) {
+pub(super) fn around(resource: &Value) -> (String, String, String) {
     let boundary = hex::encode(rand::random::<[u8; 16]>());
-    let content_type = if content_type.is_empty() { "application/octet-stream" } else { content_type };
+    let content_type = content_type(resource);
     let head = format!(
         "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{resource}\r\n\
          --{boundary}\r\nContent-Type: {content_type}\r\n\r\n"
@@ -178,6 +187,8 @@ mod tests {
             "md5Hash": "XrY7u+Ae7tCTyyK7j1rNww==", "metadata": { "team": "crm", "sha256": sha256 },
         });
         assert_eq!(resource, expected);
+        let untyped = terms.resource(&Digests::of_bytes(b"hello world"), PutOptions::default());
+        assert_eq!(untyped["contentType"], "application/octet-stream", "and never empty");
         let expires_at = Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000));
         let tiered = PutOptions { storage_class: Some("COLDLINE"), expires_at, ..options };
         let resource = terms.resource(&Digests::of_bytes(b"hello world"), tiered);

@@ -52,8 +52,8 @@ impl Inner {
         options: PutOptions<'_>,
     ) -> Result<(), StoreError> {
         let asked = self.terms.resource(digests, options);
-        let mut session = self.begin(key, &asked, digests.size_bytes, options).await?;
-        let result = self.send_all(&session.url, &body, digests.size_bytes, options).await;
+        let mut session = self.begin(key, &asked, digests.size_bytes).await?;
+        let result = self.send_all(&session.url, &body, digests.size_bytes, resource::content_type(&asked)).await;
         let result = match result.and_then(|answer| resource::verify(WRITE, &answer, (key, &asked), digests)) {
             // The last answer may be what was lost.
             Err(StoreError::Unavailable { .. }) if self.is_there(key, digests).await => Ok(()),
@@ -68,16 +68,10 @@ impl Inner {
         result
     }
 
-    async fn begin(
-        &self,
-        key: &str,
-        asked: &Value,
-        size_bytes: u64,
-        options: PutOptions<'_>,
-    ) -> Result<Session, StoreError> {
+    async fn begin(&self, key: &str, asked: &Value, size_bytes: u64) -> Result<Session, StoreError> {
         let ask = Ask::new(Method::POST, self.upload_url("resumable", key, Condition::None))
             .header("content-type", "application/json; charset=UTF-8")?
-            .header("x-upload-content-type", options.content_type)?
+            .header("x-upload-content-type", resource::content_type(asked))?
             .header("x-upload-content-length", &size_bytes.to_string())?
             .body(Body::bytes(asked.to_string().into()));
         let answer = self.rest.done(WRITE, &ask).await.map_err(missing)?;
@@ -93,7 +87,7 @@ impl Inner {
         url: &Url,
         body: &Body<'_>,
         size_bytes: u64,
-        options: PutOptions<'_>,
+        content_type: &str,
     ) -> Result<Answer, StoreError> {
         let chunk_bytes = (self.multipart_bytes / CHUNK_UNIT).max(1) * CHUNK_UNIT;
         let (mut at, mut failures) = (0, 0);
@@ -103,7 +97,7 @@ impl Inner {
             // The type was told before; one emulator takes this one.
             let ask = Ask::new(Method::PUT, url.clone())
                 .header("content-range", &range)?
-                .header("content-type", options.content_type)?
+                .header("content-type", content_type)?
                 .body(body.stretch(at, length));
             let sent = self.rest.once(WRITE, &ask).await.and_then(|answer| self.progress(answer));
             let known = match sent {

@@ -180,11 +180,8 @@ impl ErasureAsked {
         let Self { tenant, media_id, contact, conversation_id, erased_at, reason } = self;
         expect_word("reason", reason.as_deref())?;
         let at = expect_past("erased_at", erased_at, now)?;
-        let contact = contact.map(ContactIds::from);
-        let erased_at = Some(at.to_string());
-        let erase = Erase { tenant, media_id, contact, conversation_id, erased_at, reason };
-        expect_ids(&erase)?;
-        Ok((erase, at))
+        let meant = SubjectAsked { tenant, media_id, contact, conversation_id }.meant()?;
+        Ok((Erase { erased_at: Some(at.to_string()), reason, ..meant }, at))
     }
 }
 
