@@ -1,4 +1,4 @@
-.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke crm-kills deliver-isolation demo erase-proof faults fuzz journey journey-faults parity savings sbom soak store-copy store-live test test-debian-13 upgrade webhook-fairness webhook-faults
+.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke crm-kills deliver-isolation demo erase-proof faults fuzz journey journey-faults parity resurrections savings sbom soak store-copy store-live test test-debian-13 upgrade webhook-fairness webhook-faults
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -165,3 +165,7 @@ audit:
 # whether the others are whole.
 erase-proof:
 	@MEDIAMILL_CANARIES=$(or $(CANARIES),1000) REQUIRE_SERVICES=1 cargo test --quiet --locked --test it privacy::proof -- --nocapture
+
+# MEDIA of a person who is erased, each brought back by redelivery, replay, a second webhook, renormalize and another profile.
+resurrections:
+	@MEDIAMILL_RESURRECTIONS=$(or $(MEDIA),2000) REQUIRE_SERVICES=1 cargo test --quiet --locked --test it privacy::resurrection -- --nocapture

@@ -5,6 +5,7 @@ use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 
 use super::connection::Connection;
+use super::error::is_missing;
 use super::{BrokerError, Delivery, Topology};
 use crate::config::Broker;
 
@@ -31,21 +32,25 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Connects and counts the messages.
+    /// Connects and counts the messages. Declares nothing: where there is no such queue, nothing waits.
     ///
     /// # Errors
     /// [`BrokerError`]
     pub async fn open(config: &Broker, topology: &Topology, letters: Letters) -> Result<Self, BrokerError> {
         let connection = Connection::open(config, "dead letters").await?;
-        topology.declare(&connection).await?;
         let channel = connection.channel().await?;
         let queue = match &letters {
             Letters::Dead(name) => topology.dead_letters(name),
             Letters::Unrouted => topology.unrouted(),
         };
         let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
-        let declare = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default());
-        let count = connection.answer("counting dead letters", declare).await?.message_count();
+        let declare = async {
+            match channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await {
+                Err(err) if is_missing(&err) => Ok(0),
+                declared => declared.map(|queue| queue.message_count()),
+            }
+        };
+        let count = connection.answer("counting dead letters", declare).await?;
         Ok(Self { connection, channel, topology: topology.clone(), queue, letters, count })
     }
 

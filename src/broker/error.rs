@@ -89,6 +89,12 @@ impl BrokerError {
     }
 }
 
+/// Whether RabbitMQ says that a queue does not exist.
+pub(super) fn is_missing(err: &lapin::Error) -> bool {
+    let lapin::ErrorKind::ProtocolError(err) = err.kind() else { return false };
+    matches!(err.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
+}
+
 fn refuses(err: &lapin::Error) -> bool {
     let lapin::ErrorKind::ProtocolError(err) = err.kind() else { return false };
     matches!(

@@ -163,6 +163,13 @@ impl Topology {
         names
     }
 
+    /// The part of it whose dead letters wait in the queue of this name.
+    #[must_use]
+    pub fn with_dead_letters(&self, name: &str) -> Self {
+        let queues = self.queues.iter().filter(|spec| spec.dead_letters == name).cloned().collect();
+        Self { queues, ..self.clone() }
+    }
+
     fn named(&self, name: &str) -> String {
         format!("{}.{name}", self.exchange)
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::listener::Port;
 use super::stop::listen;
-use super::{CliError, Global, runtime};
+use super::{CliError, Global, queues, runtime};
 use crate::config::Config;
 use crate::roles::catalog::api::{self, Api};
 use crate::roles::catalog::index::Index;
@@ -113,7 +113,7 @@ impl CatalogDoor {
             tracing::warn!("catalog.listen is empty: the index is kept, and nobody can ask it");
             None
         } else {
-            let api = Api::new(config, Arc::clone(&index), store.clone()).await?;
+            let api = Api::new(config, Arc::clone(&index), store.clone(), queues::topology(config)?).await?;
             let listener = Port::from(&config.catalog).open().await?;
             tracing::info!(address = %listener.address()?, scheme = listener.scheme(), "catalogue over HTTP");
             Some((listener, api))

@@ -43,9 +43,9 @@ mod probe;
 mod profiles;
 #[cfg(feature = "media")]
 mod publish;
+mod queues;
 #[cfg(feature = "gateway")]
 mod reconcile;
-#[cfg(feature = "media")]
 mod replay;
 mod schema;
 #[cfg(feature = "gateway")]
@@ -57,7 +57,6 @@ mod store;
 mod subject;
 #[cfg(feature = "catalog")]
 mod sweep;
-#[cfg(feature = "media")]
 mod topology;
 #[cfg(feature = "media")]
 mod units;
@@ -177,8 +176,7 @@ enum Command {
     /// Ask for one file to be processed
     #[cfg(feature = "media")]
     Publish(publish::Args),
-    /// Print what the worker declares at the broker
-    #[cfg(feature = "media")]
+    /// Print what the roles declare at the broker
     Topology(topology::Args),
     /// Delete the media of a person, of a conversation, or one media, for certain, and print the certificate
     #[cfg(feature = "catalog")]
@@ -198,7 +196,6 @@ enum Command {
     /// Move everything to another store
     Store(store::Args),
     /// Move dead letters, and requests that no lane is bound for, back to their lanes
-    #[cfg(feature = "media")]
     Replay(replay::Args),
 }
 
@@ -331,7 +328,6 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         Command::Worker(args) => worker::run(args, global),
         #[cfg(feature = "media")]
         Command::Publish(args) => publish::run(args, global),
-        #[cfg(feature = "media")]
         Command::Topology(args) => topology::run(args, global),
         #[cfg(feature = "catalog")]
         Command::Erase(args) => erase::run(args, global),
@@ -344,7 +340,6 @@ fn run(cli: &Cli) -> Result<ExitCode, CliError> {
         #[cfg(feature = "catalog")]
         Command::Audit(args) => audit::run(args, global),
         Command::Store(args) => store::run(args, global),
-        #[cfg(feature = "media")]
         Command::Replay(args) => replay::run(args, global),
     }
 }

@@ -4,12 +4,11 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::{CliError, Global, runtime};
+use super::{CliError, Global, queues, runtime};
 use crate::broker::{Delivery, Letters};
 use crate::config::Config;
 use crate::error::Code;
-use crate::roles::worker;
-use crate::runtime::replay::{Action, Found, replay};
+use crate::runtime::replay::{Action, Found, NONE, reason, replay};
 use crate::telemetry;
 
 /// Options of `replay`.
@@ -18,9 +17,12 @@ pub(super) struct Args {
     /// Only those that are there for this code, such as broker.unroutable; none: only those without a code, which RabbitMQ
     /// dead-lettered by itself
     #[arg(long, value_parser = parse_reason)]
-    code: Option<Reason>,
+    code: Option<&'static str>,
+    /// Dead letters of another role, such as catalog.dead or deliver.crm.dead; those of the worker where it is not given
+    #[arg(long, value_name = "NAME", default_value = "dead", hide_default_value = true)]
+    queue: String,
     /// Instead of dead letters: requests that were published with a routing key that no lane is bound for
-    #[arg(long, conflicts_with = "code")]
+    #[arg(long, conflicts_with_all = ["code", "queue"])]
     unrouted: bool,
     /// At most so many
     #[arg(long, value_name = "N")]
@@ -31,27 +33,6 @@ pub(super) struct Args {
     /// Move nothing: throw away those of --code, or of --unrouted
     #[arg(long)]
     discard: bool,
-}
-
-/// Why a message is in the dead-letter queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
-    /// A worker wrote this code into its headers.
-    Code(Code),
-    /// A worker of a later version wrote one that this version does not know.
-    Unknown,
-    /// No worker wrote a code: RabbitMQ dead-lettered it by itself.
-    None,
-}
-
-impl Reason {
-    fn of(delivery: &Delivery) -> Self {
-        match delivery.dead_code() {
-            Some(code) => Self::Code(code),
-            None if delivery.has_dead_code() => Self::Unknown,
-            None => Self::None,
-        }
-    }
 }
 
 /// Moves them, each confirmed in its lane before it is taken from its queue.
@@ -66,7 +47,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let mut out = io::stdout().lock();
     if args.list {
         if tally.is_empty() {
-            let queue = if args.unrouted { "unrouted" } else { "dead" };
+            let queue = if args.unrouted { "unrouted" } else { &args.queue };
             writeln!(
                 out,
                 "nothing to list: of {left} messages in {}.{queue} none is asked for",
@@ -85,33 +66,35 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
 
 /// What was found of what is asked for, and how many are left.
 async fn go_through(args: &Args, config: &Config) -> Result<Found, CliError> {
-    let topology = worker::topology(&config.broker)?;
-    let letters = if args.unrouted { Letters::Unrouted } else { Letters::Dead("dead".to_owned()) };
+    let topology = queues::topology(config)?;
+    let known = topology.dead_letter_names();
+    if !args.unrouted && !known.contains(&args.queue.as_str()) {
+        return Err(CliError::Usage(format!("--queue: there is no such queue; there are {}", known.join(", "))));
+    }
+    // The requests that nobody wants return to the lanes.
+    let topology = topology.with_dead_letters(&args.queue);
+    let letters = if args.unrouted { Letters::Unrouted } else { Letters::Dead(args.queue.clone()) };
     let action = match args {
         Args { list: true, .. } => Action::List,
         Args { discard: true, .. } => Action::Discard,
         Args { .. } => Action::Replay,
     };
     let wanted = |delivery: &Delivery| {
-        // What waits there and is no request is listed and discarded only: no lane takes it.
-        if args.unrouted && action == Action::Replay && !delivery.routing_key().starts_with("media.received") {
-            return None;
+        if args.unrouted {
+            // What waits there and is no request is listed and discarded only: no lane takes it.
+            let is_for_lanes = action != Action::Replay || delivery.routing_key().starts_with("media.received");
+            return is_for_lanes.then(|| delivery.routing_key().escape_debug().to_string());
         }
-        let reason = Reason::of(delivery);
-        args.code.is_none_or(|wanted| wanted == reason).then(|| match reason {
-            _ if args.unrouted => delivery.routing_key().escape_debug().to_string(),
-            Reason::Code(code) => code.to_string(),
-            Reason::Unknown => "unknown".to_owned(),
-            Reason::None => "none".to_owned(),
-        })
+        let reason = reason(delivery);
+        args.code.is_none_or(|wanted| wanted == reason).then(|| reason.to_owned())
     };
     let limit = args.limit.unwrap_or(u32::MAX);
     Ok(replay(&config.broker, &topology, letters, action, limit, wanted).await?)
 }
 
-fn parse_reason(text: &str) -> Result<Reason, String> {
+fn parse_reason(text: &str) -> Result<&'static str, String> {
     match text {
-        "none" => Ok(Reason::None),
-        _ => Code::parse(text).map(Reason::Code).ok_or_else(|| "is no code; docs/events.md lists them".to_owned()),
+        NONE => Ok(NONE),
+        _ => Code::parse(text).map(Code::as_str).ok_or_else(|| "is no code; docs/events.md lists them".to_owned()),
     }
 }

@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::{CliError, Global, runtime};
-use crate::broker::{Publisher, Topology};
-use crate::roles::worker;
+use super::{CliError, Global, queues, runtime};
+use crate::broker::Publisher;
 use crate::telemetry;
 
 /// Options of `topology`.
@@ -20,18 +19,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global) -> Result<ExitCode, CliError> {
     let config = global.load()?;
     telemetry::init(&config.log);
-    let queues = worker::topology(&config.broker)?.specs().to_vec();
-    #[cfg(feature = "gateway")]
-    let queues: Vec<_> = queues.into_iter().chain(crate::roles::gateway::queues(&config)).collect();
-    #[cfg(feature = "catalog")]
-    let queues: Vec<_> = queues
-        .into_iter()
-        .chain(crate::roles::catalog::queues(&config))
-        .chain(crate::roles::privacy::queues(&config))
-        .collect();
-    #[cfg(feature = "deliver")]
-    let queues: Vec<_> = queues.into_iter().chain(super::deliver::queues(&config)?).collect();
-    let topology = Topology::new(&config.broker, queues)?;
+    let topology = queues::topology(&config)?;
     let mut out = io::stdout().lock();
     for line in topology.describe() {
         writeln!(out, "{line}")?;

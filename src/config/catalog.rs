@@ -53,7 +53,7 @@ pub struct Access {
 /// Shortest key: what is shorter could be guessed.
 const MIN_KEY_BYTES: usize = 32;
 /// What a role may be allowed.
-const ACTIONS: [&str; 7] = ["view", "original", "export", "erase", "hold", "audit", "revoke"];
+const ACTIONS: [&str; 8] = ["view", "original", "export", "erase", "hold", "audit", "revoke", "operate"];
 const KINDS: [&str; 4] = ["audio", "video", "image", "document"];
 const ASSETS: [&str; 6] = ["playback", "thumbnail", "rendition", "waveform", "peaks", "original"];
 
@@ -142,6 +142,10 @@ impl Access {
             if !values.iter().all(|value| known.contains(&value.as_str())) {
                 problems.push((key, format!("every entry is one of {}", known.join(", "))));
             }
+        }
+        let operates = self.actions.iter().any(|action| action == "operate");
+        if operates && !self.tenants.iter().any(|tenant| tenant == "*") {
+            problems.push(("actions", "operate is for all tenants: tenants must have *".to_owned()));
         }
         problems
     }

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod deliver;
 #[cfg(feature = "gateway")]
 pub mod gateway;
+pub mod lanes;
 #[cfg(feature = "catalog")]
 pub mod privacy;
 #[cfg(feature = "media")]

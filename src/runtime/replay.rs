@@ -26,6 +26,22 @@ pub struct Found {
     pub left: u32,
 }
 
+/// Why a message is in a dead-letter queue, for people: the code in its headers; `unknown` where a later version wrote one that this
+/// version does not know; `none` where nobody wrote one, since RabbitMQ dead-lettered it by itself.
+#[must_use]
+pub fn reason(delivery: &Delivery) -> &'static str {
+    match delivery.dead_code() {
+        Some(code) => code.as_str(),
+        None if delivery.has_dead_code() => UNKNOWN,
+        None => NONE,
+    }
+}
+
+/// Reason of a message whose code this version does not know.
+pub const UNKNOWN: &str = "unknown";
+/// Reason of a message without a code.
+pub const NONE: &str = "none";
+
 /// Goes once through the messages that wait now. Applies the action to those for which `wanted` gives a reason, to at
 /// most `limit` of them.
 ///

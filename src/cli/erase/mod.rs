@@ -1,8 +1,6 @@
 //! `mediamill erase`: deletes for certain, and prints the certificate.
 
 mod identity;
-#[cfg(feature = "media")]
-mod letters;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,7 +12,7 @@ use super::{CliError, EXIT_FAILED, Global, runtime};
 use crate::broker::{Publisher, Topology};
 use crate::config::Config;
 use crate::events::{Erase, ErasedBecause};
-use crate::privacy::{Certificate, ContactKey, Erasure, Request};
+use crate::privacy::{Certificate, Request};
 use crate::roles::privacy::Conduct;
 use crate::store::Store;
 use crate::telemetry;
@@ -95,9 +93,7 @@ async fn erase_all(args: &Args, erase: Option<Erase>, config: &Config) -> Result
     let mut certificates = Vec::new();
     for mut erasure in begun {
         let wiped = conduct.carry_out(&mut erasure).await?;
-        let dead_letters =
-            if args.offline { None } else { discard_dead_letters(config, &erasure, conduct.eraser().key()).await? };
-        certificates.push(conduct.certify(erasure, wiped, dead_letters).await?);
+        certificates.push(conduct.certify(erasure, wiped).await?);
     }
     if !certificates.is_empty() {
         conduct.checkpoint().await?;
@@ -115,25 +111,4 @@ fn request(conduct: &Conduct, erase: Erase, until: Option<Timestamp>) -> Result<
         reason: erase.reason,
         erased_at: until.unwrap_or_else(Timestamp::now),
     })
-}
-
-/// Throws away what waits in the dead-letter queue and would bring an erased media back. How many; nothing where this program does
-/// not know the queue.
-#[cfg(feature = "media")]
-async fn discard_dead_letters(
-    config: &Config,
-    erasure: &Erasure,
-    key: Option<&ContactKey>,
-) -> Result<Option<u64>, CliError> {
-    letters::discard(config, erasure, key).await.map(Some)
-}
-
-#[cfg(not(feature = "media"))]
-#[expect(clippy::unused_async, reason = "as with the worker's queues")]
-async fn discard_dead_letters(
-    _config: &Config,
-    _erasure: &Erasure,
-    _key: Option<&ContactKey>,
-) -> Result<Option<u64>, CliError> {
-    Ok(None)
 }

@@ -33,6 +33,8 @@ pub enum Action {
     Consent,
     /// A media was erased because its time was over.
     Retention,
+    /// An operator moved dead letters back to their queues.
+    Replay,
     /// Somebody asked for what is not theirs.
     Refused,
 }

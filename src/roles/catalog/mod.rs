@@ -13,6 +13,7 @@ mod overrides;
 mod player;
 mod rebuild;
 mod role;
+mod waiting;
 
 pub use audited::index_audit_log;
 pub use ingest::{Hasher, Object, change, change_of_manifest, objects};

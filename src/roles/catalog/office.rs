@@ -116,6 +116,11 @@ impl Office {
         subject(&self.store, &self.eraser, Some(index), tenant, selector).await
     }
 
+    /// All erasures that have no certificate yet.
+    pub(super) async fn begun(&self) -> Result<Vec<Erasure>, StoreError> {
+        self.eraser.begun().await
+    }
+
     /// How far an erasure of this tenant is; nothing where there is none of this number.
     pub(super) async fn progress(&self, tenant: &str, number: &str) -> Result<Option<Progress>, StoreError> {
         // In this order: the certificate is written before the erasure is removed.

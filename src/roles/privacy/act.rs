@@ -127,7 +127,7 @@ impl PrivacyRole {
     async fn conduct_erasure(&self, request: Request) -> Result<(), Fault> {
         let Some(mut erasure) = self.conduct.begin(request).await? else { return Ok(()) };
         let wiped = self.conduct.carry_out(&mut erasure).await?;
-        let certificate = self.conduct.certify(erasure, wiped, None).await?;
+        let certificate = self.conduct.certify(erasure, wiped).await?;
         let (tenant, number) = (&certificate.tenant, &certificate.number);
         let (media, refused) = (certificate.media, certificate.refused.len());
         tracing::info!(tenant, number, media, refused, "an erasure is done");

@@ -13,6 +13,7 @@ use crate::privacy::audit::{Action, AuditIndex, AuditLog, Entry, NoteError};
 use crate::privacy::{Certificate, ContactKey, Eraser, Erasure, Request, Scan, Selector, Subject, residue, subject};
 use crate::store::{Store, StoreError};
 
+use super::letters;
 use super::purge::PurgeHook;
 
 /// How long the broker may take to confirm that others are told of one media.
@@ -143,25 +144,20 @@ impl Conduct {
         Ok(done.wiped)
     }
 
-    /// Writes the certificate. `dead_letters` is how many were thrown away; nothing where nobody looked.
+    /// Throws away what waits in the worker's dead-letter queue and would bring an erased media back, and writes the certificate.
     ///
     /// # Errors
     /// [`ConductError`]
-    pub async fn certify(
-        &self,
-        erasure: Erasure,
-        wiped: crate::privacy::Wiped,
-        dead_letters: Option<u64>,
-    ) -> Result<Certificate, ConductError> {
+    pub async fn certify(&self, erasure: Erasure, wiped: crate::privacy::Wiped) -> Result<Certificate, ConductError> {
         let mut residues = residue::residues(&self.config, Timestamp::now());
-        if self.publisher.is_none() {
-            residues.push(residue::untold());
-        }
-        if dead_letters.is_none() {
-            residues.push(residue::dead_letters());
-        }
+        let dead_letters = if self.publisher.is_none() {
+            residues.extend([residue::untold(), residue::dead_letters()]);
+            0
+        } else {
+            letters::discard(&self.config, &erasure, self.eraser.key()).await?
+        };
         self.note_erasure(Action::EraseDone, &erasure).await?;
-        Ok(self.eraser.certify(erasure, wiped, dead_letters.unwrap_or(0), residues).await?)
+        Ok(self.eraser.certify(erasure, wiped, dead_letters, residues).await?)
     }
 
     /// Finishes erasures that were begun an hour ago or longer: whoever began them does not live any more.
@@ -173,7 +169,7 @@ impl Conduct {
             let age = Timestamp::now().duration_since(erasure.requested_at);
             if age.as_secs() >= ABANDONED_S {
                 let wiped = self.carry_out(&mut erasure).await?;
-                self.certify(erasure, wiped, None).await?;
+                self.certify(erasure, wiped).await?;
             }
         }
         Ok(())

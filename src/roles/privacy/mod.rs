@@ -2,11 +2,12 @@
 //!
 //! `role` takes the events, `act` does what they say, `conduct` takes an erasure from its beginning to its certificate, and `sweep`
 //! removes what is overdue and what nobody names. `export` makes a copy of what is held of a person.
-//! `purge` has a content delivery network forget what was erased.
+//! `purge` has a content delivery network forget what was erased, and `letters` throws away the dead letters of it.
 
 mod act;
 mod conduct;
 mod export;
+mod letters;
 mod purge;
 mod role;
 mod sweep;

@@ -205,7 +205,7 @@ impl Sweep<'_> {
             let Some(mut erasure) = self.conduct.begin(request).await? else { continue };
             self.conduct.eraser().plan_these(&mut erasure, &media, 0).await?;
             let wiped = self.conduct.carry_out(&mut erasure).await?;
-            let certificate = self.conduct.certify(erasure, wiped, None).await?;
+            let certificate = self.conduct.certify(erasure, wiped).await?;
             self.swept.erased += certificate.media;
         }
         Ok(())

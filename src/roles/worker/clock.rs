@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::lane::Lane;
 use super::metrics::Metrics;
 use crate::events::{Stage, Timings};
+use crate::roles::lanes::Lane;
 use crate::runtime::{Failure, MAX_AGE, spans};
 
 /// Writes down how long steps take: for the event, for metrics, and for traces.

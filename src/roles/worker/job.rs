@@ -6,13 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
-use super::lane::Lane;
 use super::outcome::About;
 use crate::broker::Tries;
 use crate::config::LoadedProfile;
 use crate::error::{Code, Fault};
 use crate::events::{Received, Stage};
 use crate::privacy::Permit;
+use crate::roles::lanes::Lane;
 use crate::runtime::{At, Failure, Lease};
 use crate::store::Folder;
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::lane::Lane;
 use super::outcome::Outcome;
 use super::put_off;
 use crate::error::Code;
 use crate::events::{Decision, Kind, SandboxStatus};
+use crate::roles::lanes::Lane;
 use crate::runtime::metrics::{self, Counter, Described, FloatCounter, Gauge, JobLabels, metrics};
 use crate::sandbox::Totals;
 

@@ -6,13 +6,13 @@
 mod ability;
 mod allowed;
 mod answer;
+mod capacity;
 mod clock;
 mod describe;
 mod disposition;
 mod fetch;
 mod intake;
 mod job;
-mod lane;
 mod lifetime;
 mod manifests;
 mod metrics;
@@ -29,10 +29,11 @@ mod unfetched;
 mod upload;
 mod vet;
 
+pub use crate::roles::lanes::Lane;
 pub use crate::runtime::{Described, Failure};
+pub use capacity::slots;
 pub use intake::{Reading, Request};
 pub use job::Job;
-pub use lane::{Lane, queues, slots};
 pub use metrics::{METRICS, Metrics};
 pub use outcome::{About, Outcome, Subject};
 pub use pipeline::{Parts, Pipeline};

@@ -4,11 +4,11 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::intake::Request;
-use super::lane::Lane;
 use super::metrics::Metrics;
 use super::outcome::Outcome;
 use crate::broker::{Delivery, Message, Publisher};
 use crate::events::Stage;
+use crate::roles::lanes::Lane;
 use crate::runtime::{Failure, spans};
 use crate::telemetry;
 

@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::ability::Ability;
 use super::intake::{Reading, Request};
 use super::job::Job;
-use super::lane::{Lane, queues};
 use super::lifetime::Life;
 use super::one_job_per_media::{InFlight, Turn};
 use super::outcome::{Outcome, Subject};
@@ -23,6 +22,7 @@ use crate::broker::{BrokerError, Delivery, Note, Publisher, QueueSpec, Topology}
 use crate::config::{self, Config};
 use crate::error::{Code, Fault};
 use crate::events::{Origin, Stage};
+use crate::roles::lanes::{Lane, queues};
 use crate::runtime::{
     Ending, Failure, Incoming, Intake, Lease, MessageInfo, Part, Role, Service, Settled, Slots, Verdict, spans,
 };

@@ -7,6 +7,7 @@ mod files;
 mod fuzz;
 mod links;
 mod office;
+mod operations;
 mod pages;
 mod tokens;
 
@@ -104,7 +105,9 @@ impl Desk {
         let config = config::load(None, [], &flags).expect("a configuration");
         let store = Store::connect(&config.store).await.expect("a store");
         let bytes: Vec<u8> = (0..=255_u8).cycle().take(100_000).collect();
-        let api = Api::new(&config, Arc::clone(&index), store.clone()).await.expect("an API");
+        let lanes = mediamill::roles::lanes::queues(&config.broker);
+        let queues = mediamill::broker::Topology::new(&config.broker, lanes).expect("a topology");
+        let api = Api::new(&config, Arc::clone(&index), store.clone(), queues).await.expect("an API");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();

@@ -5,7 +5,7 @@ mod audited;
 mod backup;
 mod faults;
 mod index;
-mod role;
+pub(crate) mod role;
 mod scale;
 
 use std::sync::Arc;

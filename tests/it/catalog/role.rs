@@ -34,7 +34,11 @@ pub(super) fn rejected(media_id: &str) -> Letter {
 }
 
 pub(super) fn transcribed(media_id: &str) -> Letter {
-    let data = json!({ "tenant": "acme", "media_id": media_id, "text": "spoken words" });
+    transcribed_as(media_id, "spoken words")
+}
+
+pub(crate) fn transcribed_as(media_id: &str, text: &str) -> Letter {
+    let data = json!({ "tenant": "acme", "media_id": media_id, "text": text });
     letter("media.transcribed", "mediamill.media.transcribed.v1", data)
 }
 
@@ -46,7 +50,7 @@ fn erased(media_id: &str) -> Letter {
     letter("media.erased", "mediamill.media.erased.v1", data)
 }
 
-pub(super) fn until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     // A database that was away is asked again after a pause, which a loaded machine makes longer.
     let deadline = std::time::Instant::now() + SOON * 3;
     while !holds() {

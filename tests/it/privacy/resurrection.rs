@@ -1,4 +1,6 @@
 //! Once erased, always erased: whatever brings a message again.
+//!
+//! `MEDIAMILL_RESURRECTIONS=2000` (`make resurrections`) does it with so many media.
 
 use serde_json::{Value, json};
 
@@ -7,15 +9,18 @@ use crate::support::cmd::Run;
 use crate::support::processes::wait_until;
 use crate::support::rabbit::calm;
 use crate::support::rig::{Rig, SOON, event, fixture, letter};
+use crate::support::say::say;
 
 const PHONE: &str = "+5511999990000";
-/// Media of the person who asks to be erased.
+/// Media of the person who asks to be erased, where nothing else is said.
 const MEDIA: usize = 12;
+/// Media that are on their way at the same time.
+const AT_ONCE: usize = 100;
 
 /// Redelivery, a dead letter to be replayed, a second webhook, another event, renormalize, another profile.
-fn bring_back(rig: &Rig, events: &[Value]) {
-    rig.bus.take_all("dead");
-    for (n, first) in events.iter().enumerate() {
+fn bring_back(rig: &Rig, events: &[(usize, &Value)]) {
+    for (n, first) in events {
+        let first = *first;
         let mut second = first.clone();
         second["id"] = json!(format!("again-{n}"));
         let mut forced = first.clone();
@@ -30,45 +35,54 @@ fn bring_back(rig: &Rig, events: &[Value]) {
 #[test]
 fn nothing_that_was_erased_comes_back_and_what_is_sent_later_does() {
     let Some(rabbit) = calm() else { return };
+    let count = std::env::var("MEDIAMILL_RESURRECTIONS").ok().map_or(MEDIA, |text| text.parse().expect("a number"));
     let mut rig = Rig::new(rabbit);
     known(&mut rig);
     rig.bus.bind_queue("told", "media.erased");
     let worker = rig.worker();
     let store = rig.dir.path().join("store");
-    let events: Vec<Value> = (0..MEDIA).map(|n| sent(&format!("m{n}"), message(PHONE, &format!("c{n}")))).collect();
+    let events: Vec<Value> = (0..count).map(|n| sent(&format!("m{n}"), message(PHONE, &format!("c{n}")))).collect();
     let other = sent("other", message("+5511999990001", "other"));
-    events.iter().chain([&other]).for_each(|event| ask(&rig, event));
-    rig.bus.ledger().wait_for_files(MEDIA + 1, SOON);
+    ask(&rig, &other);
+    for (n, chunk) in events.chunks(AT_ONCE).enumerate() {
+        chunk.iter().for_each(|event| ask(&rig, event));
+        rig.bus.ledger().wait_for_files(n * AT_ONCE + chunk.len() + 1, SOON);
+    }
     // What waits for an operator when the erasure comes.
     rig.bus.put("dead", &letter(&events[0]));
     rig.bus.put("dead", &letter(&other));
 
     let certificate = erase(&rig, &format!("phone={PHONE}\n"));
-    assert_eq!((&certificate["media"], &certificate["dead_letters"]), (&json!(MEDIA), &json!(1)), "{certificate:#}");
+    assert_eq!((&certificate["media"], &certificate["dead_letters"]), (&json!(count), &json!(1)), "{certificate:#}");
     assert_eq!(rig.bus.depth("dead").ready, 1, "the other person's stays");
     let told = rig.bus.take_all("told");
-    assert_eq!(told.len(), MEDIA);
+    assert_eq!(told.len(), count);
     for found in &told {
         let said: Value = serde_json::from_slice(&found.body).expect("JSON");
         assert_eq!((&said["type"], &said["data"]["because"]), (&json!("mediamill.media.erased.v1"), &json!("request")));
         assert_eq!(said["data"]["certificate"], certificate["number"]);
     }
 
-    bring_back(&rig, &events);
-    ask(&rig, &sent("late", message(PHONE, "late")));
-    Run::of(&mut rig.command(&["replay"])).exits(0);
-    for n in 0..MEDIA {
-        let all = rig.bus.ledger().wait_for(&format!("m{n}"), 6, SOON);
-        for outcome in &all[1..] {
-            assert_eq!((outcome.word.as_str(), outcome.code()), ("rejected", "privacy.erased"), "{:#}", outcome.event);
+    rig.bus.take_all("dead");
+    for chunk in events.iter().enumerate().collect::<Vec<_>>().chunks(AT_ONCE) {
+        bring_back(&rig, chunk);
+        Run::of(&mut rig.command(&["replay"])).exits(0);
+        for (n, _) in chunk {
+            let all = rig.bus.ledger().wait_for(&format!("m{n}"), 6, SOON);
+            for outcome in &all[1..] {
+                let ended = (outcome.word.as_str(), outcome.code());
+                assert_eq!(ended, ("rejected", "privacy.erased"), "{:#}", outcome.event);
+            }
         }
     }
+    ask(&rig, &sent("late", message(PHONE, "late")));
     rig.vouch(&rig.bus.ledger().wait("late", SOON));
-    for n in 0..MEDIA {
+    for n in 0..count {
         assert_eq!(objects(&store, &format!("m{n}")), ["manifest.json"], "m{n}");
         assert_eq!(state(&store, &format!("m{n}")), "erased");
     }
     assert_eq!(state(&store, "other"), "normalized");
+    say(format_args!("resurrections: {count} media, each brought back in 5 ways: 0 came back"));
 
     // A media of the person that nobody had seen when the erasure came: by user id alone, and sent before.
     let mut unseen = sent("unseen", json!({ "user_id": "user-c3", "sent_at": "2020-01-01T00:00:00Z" }));

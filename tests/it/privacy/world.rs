@@ -20,7 +20,7 @@ pub(super) fn known(rig: &mut Rig) {
 }
 
 /// A small file as a person sends it.
-pub(super) fn sent(media_id: &str, message: Value) -> Value {
+pub(crate) fn sent(media_id: &str, message: Value) -> Value {
     let mut event = event(media_id, &fixture("contact.vcf"));
     event["data"]["message"] = message;
     event
@@ -85,7 +85,7 @@ pub(super) fn state(store: &Path, media_id: &str) -> Value {
 }
 
 /// A person's message, with what must not be found anywhere once it is erased.
-pub(super) fn message(phone: &str, canary: &str) -> Value {
+pub(crate) fn message(phone: &str, canary: &str) -> Value {
     json!({
         "channel": "whatsapp", "direction": "inbound", "phone": phone, "user_id": format!("user-{canary}"),
         "message_id": format!("wamid.{canary}"), "conversation_id": format!("conversation-{canary}"),

@@ -86,6 +86,16 @@ impl Postgres {
         run("pg_restore", &["-d", &to, &dump]);
     }
 
+    /// Everything that a database has, as SQL.
+    #[track_caller]
+    pub fn dump(&self, url: &str) -> Vec<u8> {
+        let mut command = self.program("pg_dump");
+        command.args(["-U", "postgres", "--inserts", "-h"]).arg(&self.dir).arg(name_of(url));
+        let output = command.output().expect("pg_dump");
+        assert!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
     /// Breaks off all connections to a database and takes no new ones, or takes them again.
     #[track_caller]
     pub fn refuses(&self, url: &str, refuses: bool) {

@@ -37,6 +37,8 @@ pub enum Action {
     Audit,
     /// Make a link open nothing any more.
     Revoke,
+    /// See what waits for an operator, and replay it.
+    Operate,
 }
 
 impl Action {
@@ -51,6 +53,7 @@ impl Action {
             Self::Hold => "hold",
             Self::Audit => "audit",
             Self::Revoke => "revoke",
+            Self::Operate => "operate",
         }
     }
 }
@@ -184,6 +187,16 @@ impl Caller {
             if is_open { Vec::new() } else { grants().flat_map(|grant| list(grant).clone()).collect() }
         };
         (union(|grant| &grant.kinds), union(|grant| &grant.tags))
+    }
+
+    /// Whether they may see what waits for an operator, which is of all tenants.
+    #[must_use]
+    pub fn may_operate(&self) -> Decision {
+        let is_for_all = |tenants: &[String]| tenants.iter().any(|tenant| tenant == "*");
+        let in_token = self.tenants.as_deref().is_none_or(is_for_all);
+        let may = |grant: &config::Access| is_for_all(&grant.tenants) && allows(grant, Action::Operate);
+        let yes = in_token && self.scope == Scope::All && self.grants.iter().any(may);
+        if yes { Decision::Yes } else { Decision::Forbidden }
     }
 
     fn decide(&self, tenant: &str, allows: impl Fn(&config::Access) -> bool) -> Decision {

@@ -16,6 +16,7 @@ mod names;
 mod object;
 mod office;
 mod openapi;
+mod operations;
 mod page;
 mod problem;
 mod range;
@@ -49,6 +50,8 @@ use super::access::{Proxies, Tokens};
 use super::index::{Index, Row};
 use super::office::Office;
 use super::overrides::Overrides;
+use super::waiting::Mailroom;
+use crate::broker::Topology;
 use crate::config::{self, Config};
 use crate::error::Code;
 use crate::links::Links;
@@ -69,6 +72,7 @@ struct Inner {
     store: Store,
     overrides: Overrides,
     office: Office,
+    mailroom: Mailroom,
     links: Option<Links>,
     tokens: Tokens,
     proxies: Proxies,
@@ -85,11 +89,16 @@ struct Inner {
 }
 
 impl Api {
-    /// An API over this index and this store.
+    /// An API over this index and this store. `queues` are those of all roles, whose dead letters operators see.
     ///
     /// # Errors
     /// [`SetupError::Config`] where the store does not sign links although it should, or the key of the audit log is none.
-    pub async fn new(config: &Config, index: Arc<dyn Index>, store: Store) -> Result<Self, SetupError> {
+    pub async fn new(
+        config: &Config,
+        index: Arc<dyn Index>,
+        store: Store,
+        queues: Topology,
+    ) -> Result<Self, SetupError> {
         let store_origin = if config.catalog.redirect { origin_of(&store).await? } else { None };
         let log = AuditLog::new(&config.privacy, &store).map_err(|error| SetupError::Config(error.to_string()))?;
         if log.is_none() {
@@ -100,6 +109,7 @@ impl Api {
             index,
             overrides: Overrides::new(store.clone()),
             office: Office::new(config, &store)?,
+            mailroom: Mailroom::new(&config.broker, queues),
             store,
             links: Links::new(&config.links),
             tokens: Tokens::new(&config.catalog),
@@ -157,6 +167,8 @@ impl Api {
             Route::Erasure { tenant, number } => self.erasure(&request, &tenant, &number).await,
             Route::Holds => self.hold(&request, body).await,
             Route::Subjects => self.subject(&request, body).await,
+            Route::Operations => self.operations(&request).await,
+            Route::Replays => self.replay(&request, body).await,
         }
     }
 }

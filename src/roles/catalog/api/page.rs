@@ -88,7 +88,7 @@ impl Api {
         value.map(|value| bars(&value)).unwrap_or_default()
     }
 
-    fn html(&self, page: String) -> Result<Response<Body>, Refusal> {
+    pub(super) fn html(&self, page: String) -> Result<Response<Body>, Refusal> {
         let policy = policy(self.0.store_origin.as_deref(), &self.0.config.frame_ancestors);
         let policy = HeaderValue::from_str(&policy).map_err(|_| Refusal::of(Code::CatalogBroken))?;
         let mut response = Response::new(Body::from(page));

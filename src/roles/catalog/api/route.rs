@@ -30,6 +30,8 @@ pub(super) enum Route {
     },
     Holds,
     Subjects,
+    Operations,
+    Replays,
     Media {
         tenant: String,
         media_id: String,
@@ -70,6 +72,8 @@ impl Route {
             ["v1", "erasures", tenant, number] => Some(Self::Erasure { tenant: id(tenant)?, number: id(number)? }),
             ["v1", "holds"] => Some(Self::Holds),
             ["v1", "subjects"] => Some(Self::Subjects),
+            ["operations"] => Some(Self::Operations),
+            ["operations", "replays"] => Some(Self::Replays),
             ["v1", "media", tenant, media] => Some(Self::Media { tenant: id(tenant)?, media_id: id(media)? }),
             ["v1", "media", tenant, media, name] => Self::below(Door::Identity, tenant, media, name),
             ["m", tenant, media, name] => Self::below(Door::Identity, tenant, media, name),
@@ -103,7 +107,7 @@ impl Route {
 
     /// Whether it takes `POST` and nothing else.
     pub(super) const fn is_posted(&self) -> bool {
-        matches!(self, Self::Revocations | Self::Erasures | Self::Holds | Self::Subjects)
+        matches!(self, Self::Revocations | Self::Erasures | Self::Holds | Self::Subjects | Self::Replays)
     }
 
     /// A file of a media, or its page where no file is named.

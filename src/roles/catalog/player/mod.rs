@@ -1,13 +1,15 @@
-//! The pages that people see: one for a media, one for the media of a contact. Each is one HTML document without a request to
+//! The pages that people see: one for a media, one for the media of a contact, one for operators. Each is one HTML document without a request to
 //! anybody else: style and script stand in it, and its policy admits these by their hashes and nothing else. What comes from
 //! outside (names, texts) is escaped, wherever it stands.
 
 mod html;
 mod media;
+mod operations;
 mod timeline;
 mod waveform;
 
 pub(super) use media::{Facts, media_page};
+pub(super) use operations::{Begun, Letters, Operations, operations_page};
 pub(super) use timeline::{Entry, Timeline, timeline_page};
 pub(super) use waveform::bars;
 

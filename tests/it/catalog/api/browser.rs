@@ -11,7 +11,7 @@ use crate::support::cmd::repo_file;
 use crate::support::say::no_service;
 
 /// How much wider than its window a page is.
-const OVERFLOW: &str = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+pub(super) const OVERFLOW: &str = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
 /// Plays by the button, seeks by the keyboard, changes the speed, and goes on after a link of the store has ended.
 const USE_PLAYER: &str = r#"(async () => {

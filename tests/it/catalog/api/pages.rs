@@ -8,6 +8,7 @@ use mediamill::links::Links;
 use serde_json::json;
 
 use super::Desk;
+use super::browser::OVERFLOW;
 use super::links::path;
 use crate::catalog::{entry, outcome};
 use crate::support::chromium::{Chromium, Page};
@@ -42,6 +43,26 @@ fn assert_no_rule_is_broken(browser: &mut Chromium, page: &Page, axe: &str, what
     let said = browser.ask(page, RUN_AXE);
     assert_eq!(said["broken"], json!([]), "{what}");
     assert!(said["passed"].as_u64().is_some_and(|rules| rules >= 10), "{what}: is the test blind? {said}");
+}
+
+/// A page that a browser cannot ask for itself, since it sends no token: in light and in dark, on a phone and on a desk.
+pub(super) fn assert_html_breaks_no_rule(html: &str, what: &str) {
+    let Some(mut browser) = Chromium::start() else {
+        return no_service("Chromium is not installed (Debian: chromium)");
+    };
+    let Some(axe) = axe() else { return no_service("axe-core is not installed (scripts/venv.sh pages)") };
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("page.html");
+    std::fs::write(&file, html).expect("a file");
+    for scheme in ["light", "dark"] {
+        for width in [360, 1280] {
+            let page = browser.open(&file, width);
+            browser.prefer(&page, scheme);
+            assert_no_rule_is_broken(&mut browser, &page, &axe, &format!("{scheme}, {width} px: {what}"));
+            assert_eq!(browser.ask(&page, OVERFLOW), json!(0), "{what} is wider than {width} px");
+        }
+    }
+    assert_eq!(browser.complaints, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::broker::{Delivery, Letters};
-use crate::cli::CliError;
+use crate::broker::{BrokerError, Delivery, Letters, Topology};
 use crate::config::Config;
 use crate::events::{Incoming, Received};
 use crate::privacy::{ContactHash, ContactKey, Erasure, Selector};
-use crate::roles::worker;
+use crate::roles::lanes;
 use crate::runtime::replay::{Action, replay};
 
 /// Throws away the dead letters of the media that were erased, and those of the same sender. How many.
-pub(super) async fn discard(config: &Config, erasure: &Erasure, key: Option<&ContactKey>) -> Result<u64, CliError> {
-    let topology = worker::topology(&config.broker)?;
+pub(super) async fn discard(config: &Config, erasure: &Erasure, key: Option<&ContactKey>) -> Result<u64, BrokerError> {
+    let topology = Topology::new(&config.broker, lanes::queues(&config.broker))?;
     let free = erasure.plan.iter().flatten().filter(|media| media.held_for.is_empty());
     let media: BTreeSet<&str> = free.map(|media| media.media_id.as_str()).collect();
     let wanted = |delivery: &Delivery| {
