@@ -61,7 +61,8 @@ pub struct StreamFacts {
 /// Why a copy of a stream's packets would differ from what players show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unkeepable {
-    /// An edit list (ISO/IEC 14496-12, 8.6.6) hides samples between others, repeats some, or changes their order.
+    /// An edit list (ISO/IEC 14496-12, 8.6.6) hides samples between others, repeats some, changes their order,
+    /// or shows nothing between others.
     EditList,
 }
 

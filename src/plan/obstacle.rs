@@ -12,7 +12,7 @@ pub(super) fn unkeepable(stream: &StreamFacts) -> Obstacle {
     match stream.unkeepable? {
         Unkeepable::EditList => Some((
             "edit-list",
-            "its edit list hides, repeats or moves parts, and a copy would show them differently".to_owned(),
+            "its edit list hides, repeats or moves parts, or leaves a time empty, and a copy would show that differently".to_owned(),
         )),
     }
 }

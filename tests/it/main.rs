@@ -37,6 +37,7 @@ mod logs;
 mod media_codecs;
 mod media_container;
 mod media_edits;
+mod media_empty_edits;
 mod media_heif;
 mod media_large;
 mod media_layouts;

@@ -8,12 +8,35 @@ use std::ptr;
 use ff::ffi;
 use ffmpeg_next as ff;
 
+use super::packet::hide;
 use super::rescale;
 use super::stream::{StreamType, StreamView, collect};
 use super::timeline::Timeline;
 
-/// An open input, and its timeline if timestamps of the format may restart.
-pub(in crate::transcode) struct Input(ff::format::context::Input, Option<Timeline>);
+/// An open input.
+pub(in crate::transcode) struct Input {
+    context: ff::format::context::Input,
+    /// Where timestamps of the format may restart.
+    timeline: Option<Timeline>,
+    /// The empty edits, with the index of the stream that each belongs to.
+    empty: Vec<(usize, EmptyEdits)>,
+}
+
+/// Where the edit list of one track shows nothing between parts that it shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::transcode) struct EmptyEdits {
+    /// The track's ID, which libav takes as the ID of the stream.
+    pub(in crate::transcode) track_id: u32,
+    /// Start and end of each gap, in order, in ticks of the track from the start of the film.
+    pub(in crate::transcode) gaps: Vec<(i64, i64)>,
+}
+
+impl EmptyEdits {
+    fn is_empty_at(&self, pts: i64) -> bool {
+        let next = self.gaps.partition_point(|(start, _)| *start <= pts);
+        next.checked_sub(1).is_some_and(|n| pts < self.gaps[n].1)
+    }
+}
 
 const US: ff::Rational = ff::Rational(1, 1_000_000);
 
@@ -52,7 +75,7 @@ impl Input {
         // SAFETY: an open context has its format.
         let flags = unsafe { (*(*input.as_ptr()).iformat).flags };
         let restarts = flags.cast_unsigned() & ffi::AVFMT_TS_DISCONT.cast_unsigned() != 0;
-        Ok(Self(input, restarts.then(Timeline::default)))
+        Ok(Self { context: input, timeline: restarts.then(Timeline::default), empty: Vec::new() })
     }
 
     /// The next packet; false at the end of the file.
@@ -60,16 +83,22 @@ impl Input {
     /// # Errors
     /// libav's error if the container is cut off or damaged.
     pub(in crate::transcode) fn read(&mut self, packet: &mut ff::Packet) -> Result<bool, ff::Error> {
-        match packet.read(&mut self.0) {
+        match packet.read(&mut self.context) {
             Ok(()) => {}
             Err(ff::Error::Eof) => return Ok(false),
             Err(error) => return Err(error),
         }
-        if let (Some(timeline), Some(stream)) = (&mut self.1, self.0.stream(packet.stream()))
+        let edits = self.empty.iter().find(|(index, _)| *index == packet.stream());
+        if let (Some((_, edits)), Some(pts)) = (edits, packet.pts())
+            && edits.is_empty_at(pts)
+        {
+            hide(packet);
+        }
+        if let (Some(timeline), Some(stream)) = (&mut self.timeline, self.context.stream(packet.stream()))
             && let Some(dts) = packet.dts().or(packet.pts())
             && matches!(StreamView(stream).kind(), StreamType::Video | StreamType::Audio)
         {
-            let time_base = self.0.stream(packet.stream()).map_or(US, |stream| stream.time_base());
+            let time_base = self.context.stream(packet.stream()).map_or(US, |stream| stream.time_base());
             let us = |ticks| rescale(ticks, time_base, US);
             let offset_us = timeline.place(packet.stream(), us(dts), us(packet.duration()));
             if offset_us != 0 {
@@ -84,49 +113,64 @@ impl Input {
     /// Seeks to the keyframe at or before this time, in ms from the start of the file.
     pub(in crate::transcode) fn seek_ms(&mut self, ms: i64) -> Result<(), ff::Error> {
         let target = self.start_us().saturating_add(ms.saturating_mul(1000));
-        if let Some(timeline) = &mut self.1 {
+        if let Some(timeline) = &mut self.timeline {
             *timeline = Timeline::default();
         }
-        self.0.seek(target, ..target)
+        self.context.seek(target, ..target)
     }
 
     /// Declared length in ms.
     pub(in crate::transcode) fn duration_ms(&self) -> Option<u64> {
-        u64::try_from(self.0.duration()).ok().filter(|us| *us > 0).map(|us| us / 1000)
+        u64::try_from(self.context.duration()).ok().filter(|us| *us > 0).map(|us| us / 1000)
     }
 
-    /// Declared start of the earliest stream in µs.
+    /// Declared start of the earliest stream in µs, which counts as the start of the file. Empty edits with which all
+    /// streams begin are before it.
     pub(in crate::transcode) fn start_us(&self) -> i64 {
         // SAFETY: the context is open.
-        let start = unsafe { (*self.0.as_ptr()).start_time };
+        let start = unsafe { (*self.context.as_ptr()).start_time };
         if start == ffi::AV_NOPTS_VALUE { 0 } else { start }
+    }
+
+    /// Sets where edit lists show nothing. Packets in these times are hidden, because libav put them there.
+    pub(in crate::transcode) fn leave_empty(&mut self, edits: Vec<EmptyEdits>) {
+        let index_of = |edits: &EmptyEdits| {
+            let id = i32::try_from(edits.track_id).ok();
+            self.context.streams().find(|stream| Some(stream.id()) == id).map(|stream| stream.index())
+        };
+        self.empty = edits.into_iter().filter_map(|edits| Some((index_of(&edits)?, edits))).collect();
+    }
+
+    /// Whether a stream shows nothing between parts that it shows.
+    pub(in crate::transcode) fn has_gaps(&self, index: usize) -> bool {
+        self.empty.iter().any(|(of, _)| *of == index)
     }
 
     /// The number of streams known so far; some demuxers find more while reading.
     pub(in crate::transcode) fn stream_count(&self) -> usize {
-        self.0.streams().count()
+        self.context.streams().count()
     }
 
     /// A stream by index.
     pub(in crate::transcode) fn stream(&self, index: usize) -> Option<StreamView<'_>> {
-        self.0.stream(index).map(StreamView)
+        self.context.stream(index).map(StreamView)
     }
 
     /// All streams.
     pub(in crate::transcode) fn streams(&self) -> impl Iterator<Item = StreamView<'_>> {
-        self.0.streams().map(StreamView)
+        self.context.streams().map(StreamView)
     }
 
     /// The container's metadata, with keys in lower case.
     pub(in crate::transcode) fn metadata(&self) -> BTreeMap<String, String> {
-        collect(&self.0.metadata())
+        collect(&self.context.metadata())
     }
 
     /// Makes the demuxer discard packets of all other streams.
     pub(in crate::transcode) fn keep_only(&mut self, wanted: &[usize]) {
         // SAFETY: the context owns `nb_streams` valid stream pointers.
         unsafe {
-            let context = self.0.as_mut_ptr();
+            let context = self.context.as_mut_ptr();
             for n in 0..(*context).nb_streams as usize {
                 let stream = *(*context).streams.add(n);
                 if !wanted.contains(&n) {

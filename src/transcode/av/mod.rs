@@ -20,7 +20,7 @@ use ffmpeg_next as ff;
 pub(super) use decode::{Decoder, warm};
 pub(super) use encode::{AudioEncoder, VideoEncoder, encode_still};
 pub(super) use filter::{PictureFilter, assume_color};
-pub(super) use input::Input;
+pub(super) use input::{EmptyEdits, Input};
 pub(super) use mix::Mix;
 pub(super) use mux::{Muxer, OutputStream, set_initial_padding, set_trim, trim};
 pub(super) use names::{

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "flags and side data of a packet are fields of libav's struct")]
 
 use ff::ffi;
-use ff::packet::Ref as _;
+use ff::packet::{Mut as _, Ref as _};
 use ffmpeg_next as ff;
 
 /// Whether an edit list hides the packet's picture: it must be decoded but not shown.
@@ -10,6 +10,12 @@ pub(in crate::transcode) fn is_hidden(packet: &ff::Packet) -> bool {
     // SAFETY: the packet is allocated.
     let flags = unsafe { (*packet.as_ptr()).flags };
     flags.cast_unsigned() & ffi::AV_PKT_FLAG_DISCARD as u32 != 0
+}
+
+/// Hides the packet's picture or sound: it is decoded but not shown.
+pub(super) fn hide(packet: &mut ff::Packet) {
+    // SAFETY: the packet is allocated and ours.
+    unsafe { (*packet.as_mut_ptr()).flags |= ffi::AV_PKT_FLAG_DISCARD };
 }
 
 /// Whether other codec parameters than `parameters` are valid from this packet on: another sample description (ISO/IEC

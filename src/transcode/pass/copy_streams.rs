@@ -5,7 +5,7 @@ use ffmpeg_next as ff;
 use super::packets::each_packet;
 use super::visible::Visible;
 use crate::error::{Code, Fault};
-use crate::plan::{Facts, Plan};
+use crate::plan::{Container, Facts, Plan};
 use crate::transcode::av::{self, Input, Muxer, OutputStream};
 use crate::transcode::job::{Findings, Job};
 use crate::transcode::read::probe::check_duration;
@@ -114,8 +114,9 @@ impl Copier {
                     ("mp3", 1) => {
                         let mut output = outputs.swap_remove(0);
                         // libav starts an MP3 behind the encoder's padding, as its tag says. The output's tag says the
-                        // same.
-                        let start = streams.first().and_then(av::StreamView::start).unwrap_or(0);
+                        // same. In other containers a sound that starts late has waited, and nothing of it is padding.
+                        let is_padding = facts.container == Container::Mp3;
+                        let start = streams.first().and_then(av::StreamView::start).filter(|_| is_padding).unwrap_or(0);
                         let rate = streams.first().map_or(1, |stream| stream.sample_rate().max(1).cast_signed());
                         let padding = av::rescale(start, output.time_base, ff::Rational::new(1, rate));
                         av::set_initial_padding(&mut output.parameters, padding);

@@ -85,9 +85,14 @@ fn names_only_the_encoder(file: &mut File, start: u64, end: u64) -> io::Result<b
     Ok(only)
 }
 
-type OnBox<'a> = dyn FnMut(&mut File, &[u8; 4], u64, u64) -> io::Result<()> + 'a;
+/// Takes a box.
+pub(super) type OnBox<'a> = dyn FnMut(&mut File, &[u8; 4], u64, u64) -> io::Result<()> + 'a;
 
-fn walk(file: &mut File, start: u64, end: u64, on_box: &mut OnBox<'_>) -> io::Result<()> {
+/// Passes on each box of one level: its kind, and where its content starts and ends.
+///
+/// # Errors
+/// Those of reading the file, and of `on_box`.
+pub(super) fn walk(file: &mut File, start: u64, end: u64, on_box: &mut OnBox<'_>) -> io::Result<()> {
     let mut at = start;
     // Limits the time spent on a file of empty boxes; no real file has a thousand boxes on one level.
     for _ in 0..1000 {

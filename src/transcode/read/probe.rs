@@ -6,6 +6,7 @@ use std::fs::File;
 use ffmpeg_next as ff;
 
 use super::cut::{self, Extent};
+use super::edits::empty_edits;
 use super::iso::{IsoLayout, iso_layout};
 use super::sniff;
 use crate::error::{Code, Fault};
@@ -32,7 +33,13 @@ pub(in crate::transcode) fn try_open(path: &str, container: Container) -> Result
         return Err(Fault::broken(Code::WorkerBroken, format!("{} has no demuxer", row.name)));
     };
     let codecs: Vec<&str> = row.video.iter().chain(row.audio).copied().collect();
-    Ok(Input::open(path, demuxer, &codecs))
+    let mut input = Input::open(path, demuxer, &codecs);
+    if let (Ok(input), true) = (&mut input, container.is_iso()) {
+        // If the boxes cannot be walked, the edit lists are shown as libav reads them.
+        let edits = File::open(path).and_then(|mut file| empty_edits(&mut file));
+        input.leave_empty(edits.unwrap_or_default());
+    }
+    Ok(input)
 }
 
 /// Everything that is known before decoding. Enforces the limits on declared values.
@@ -53,6 +60,9 @@ pub(in crate::transcode) fn facts(
     let layout = if container.is_iso() { iso_layout(file).unwrap_or_default() } else { IsoLayout::default() };
     let indexed = container.is_iso() && !layout.fragmented;
     let mut streams: Vec<StreamFacts> = input.streams().map(|s| stream_facts(&s, container, indexed)).collect();
+    for stream in streams.iter_mut().filter(|stream| input.has_gaps(stream.index)) {
+        stream.unkeepable = Some(Unkeepable::EditList);
+    }
     if input.streams().any(|s| s.is_encrypted()) {
         return Err(Fault::rejected(Code::MediaEncrypted, "the file's samples are encrypted"));
     }

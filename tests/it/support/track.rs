@@ -93,12 +93,21 @@ pub fn joined(parts: &[Part], (width, height): (u32, u32), last_ms: u32) -> Vec<
     [ftyp, atom(b"mdat", &data), atom(b"moov", &[&mvhd, &trak])].concat()
 }
 
-/// The film with this edit list in each of its tracks: seconds to show, and where they begin in the track.
-pub fn edited(film: &[u8], edits: &[(f64, f64)]) -> Vec<u8> {
+/// Seconds to show, and where they begin in the track; [`EMPTY`] shows nothing.
+pub type Edits<'a> = &'a [(f64, f64)];
+pub const EMPTY: f64 = -1.0;
+
+/// The film with this edit list in each of its tracks.
+pub fn edited(film: &[u8], edits: Edits<'_>) -> Vec<u8> {
+    edited_apart(film, edits, edits)
+}
+
+/// The film with one edit list for its picture and one for its sound.
+pub fn edited_apart(film: &[u8], picture: Edits<'_>, sound: Edits<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     for (kind, content) in boxes(film) {
         if kind == *b"moov" {
-            out.extend(atom(b"moov", &[&edited_moov(content, edits)]));
+            out.extend(atom(b"moov", &[&edited_moov(content, picture, sound)]));
         } else {
             out.extend(atom(&kind, &[content]));
         }
@@ -111,19 +120,21 @@ fn ticks(seconds: f64, scale: u32) -> u32 {
     (seconds * f64::from(scale)) as u32
 }
 
-fn edited_moov(moov: &[u8], edits: &[(f64, f64)]) -> Vec<u8> {
+fn edited_moov(moov: &[u8], picture: Edits<'_>, sound: Edits<'_>) -> Vec<u8> {
     let film_scale = word(inner(moov, &[b"mvhd"]), 12);
-    let total = edits.iter().map(|(seconds, _)| ticks(*seconds, film_scale)).sum::<u32>();
-    let with_length = |content: &[u8], at: usize| [&content[..at], &total.to_be_bytes(), &content[at + 4..]].concat();
+    let length = |edits: Edits<'_>| edits.iter().map(|(seconds, _)| ticks(*seconds, film_scale)).sum::<u32>();
+    let with_length =
+        |content: &[u8], at: usize, total: u32| [&content[..at], &total.to_be_bytes(), &content[at + 4..]].concat();
     let mut out = Vec::new();
     for (kind, content) in boxes(moov) {
         match &kind {
-            b"mvhd" => out.extend(atom(&kind, &[&with_length(content, 16)])),
+            b"mvhd" => out.extend(atom(&kind, &[&with_length(content, 16, length(picture).max(length(sound)))])),
             b"trak" => {
                 let scale = word(inner(content, &[b"mdia", b"mdhd"]), 12);
-                let list = edits
-                    .iter()
-                    .flat_map(|(seconds, from)| [ticks(*seconds, film_scale), ticks(*from, scale), 0x1_0000]);
+                let is_picture = &inner(content, &[b"mdia", b"hdlr"])[8..12] == b"vide";
+                let edits = if is_picture { picture } else { sound };
+                let from = |from: f64| if from < 0.0 { u32::MAX } else { ticks(from, scale) };
+                let list = edits.iter().flat_map(|(seconds, at)| [ticks(*seconds, film_scale), from(*at), 0x1_0000]);
                 let list: Vec<u32> = list.collect();
                 let count = u32::try_from(edits.len()).expect("a few");
                 let edts = atom(b"edts", &[&full_atom(b"elst", 0, &[&words(&[count]), &words(&list)])]);
@@ -131,7 +142,8 @@ fn edited_moov(moov: &[u8], edits: &[(f64, f64)]) -> Vec<u8> {
                 for (kind, content) in boxes(content) {
                     match &kind {
                         b"edts" => {}
-                        b"tkhd" => trak.extend([atom(&kind, &[&with_length(content, 20)]), edts.clone()].concat()),
+                        b"tkhd" => trak
+                            .extend([atom(&kind, &[&with_length(content, 20, length(edits))]), edts.clone()].concat()),
                         _ => trak.extend(atom(&kind, &[content])),
                     }
                 }
