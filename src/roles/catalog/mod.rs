@@ -14,6 +14,7 @@ mod player;
 mod rebuild;
 mod role;
 mod waiting;
+mod wiping;
 
 pub use audited::index_audit_log;
 pub use ingest::{Hasher, Object, change, change_of_manifest, objects};

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::index::{Change, Index, MediaState};
 use super::ingest::{Hasher, change};
 use super::overrides::Overrides;
+use super::wiping::Wiping;
 use crate::broker::{Delivery, Ladder, QueueSpec};
 use crate::config;
 use crate::database::DatabaseError;
@@ -37,6 +38,7 @@ pub struct Catalog {
     hasher: Box<Hasher>,
     queue: QueueSpec,
     batch: u16,
+    wiping: Wiping,
     /// Whether the database did not answer when it was last needed.
     is_away: AtomicBool,
 }
@@ -59,7 +61,15 @@ impl Catalog {
         overrides: Overrides,
         hasher: Box<Hasher>,
     ) -> Self {
-        Self { index, overrides, hasher, queue: queue(broker), batch: catalog.batch, is_away: AtomicBool::new(false) }
+        Self {
+            wiping: Wiping::new(Arc::clone(&index)),
+            index,
+            overrides,
+            hasher,
+            queue: queue(broker),
+            batch: catalog.batch,
+            is_away: AtomicBool::new(false),
+        }
     }
 
     async fn store(&self, changes: &[Change]) -> Result<(), Fault> {
@@ -82,10 +92,11 @@ impl Catalog {
             }
             self.overrides.keep(change).await?;
         }
-        match self.index.apply(changes).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.failed(error).await),
+        if let Err(error) = self.index.apply(changes).await {
+            return Err(self.failed(error).await);
         }
+        self.wiping.after(!erased.is_empty());
+        Ok(())
     }
 
     /// Notes where the trouble is the database's and no message's: it does not answer, or it refuses a search as well (a password

@@ -110,8 +110,12 @@ impl SqliteIndex {
 
     /// `secure_delete` has overwritten what was deleted; the log still has the pages as they were until it is written back.
     async fn wipe(&self) -> Result<(), DatabaseError> {
-        let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(self.writer()).await;
-        done.map(drop).map_err(|error| DatabaseError::of("empty its log", &error))
+        const EMPTY: &str = "empty its log";
+        let done = sqlx::query_scalar::<_, i64>("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(self.writer()).await;
+        match done.map_err(|error| DatabaseError::of(EMPTY, &error))? {
+            0 => Ok(()),
+            _ => Err(DatabaseError::Unavailable { action: EMPTY, detail: "somebody is reading".to_owned() }),
+        }
     }
 }
 

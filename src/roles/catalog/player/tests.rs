@@ -79,6 +79,49 @@ fn names_and_texts_are_text_wherever_they_stand() {
 }
 
 #[test]
+fn the_page_of_operators_is_tame_and_says_what_is_not_known() {
+    let letters = Letters {
+        queue: EVIL.to_owned(),
+        reason: EVIL.to_owned(),
+        meaning: "the store refused",
+        back_to: EVIL.to_owned(),
+        count: 7,
+    };
+    let begun = |number: &str, requested_at: &str, held| Begun {
+        number: number.to_owned(),
+        tenant: EVIL.to_owned(),
+        selected_by: "contact",
+        requested_at: requested_at.parse().expect("a time"),
+        media: Some(3),
+        held,
+    };
+    let now = "2026-11-27T12:00:00Z".parse().expect("a time");
+    let page = operations_page(
+        &Operations {
+            counts: vec![(EVIL.to_owned(), 12)],
+            letters: Some(vec![letters; 40]),
+            more_letters: 9,
+            unrouted: 2,
+            erasures: Some(vec![begun(EVIL, "2026-11-27T11:59:00Z", 0), begun("b", "2026-11-27T10:59:00Z", 1)]),
+            replayed: Some(1),
+        },
+        now,
+    );
+    assert_tame(&page);
+    assert!(page.len() <= 30_000, "{} bytes", page.len());
+    assert_eq!(page.matches("late: is").count(), 1, "the one of an hour ago: {page}");
+    for shown in ["1 message was moved back", "9 more were not looked at", "2 requests have", "3, of which 1 are held"]
+    {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    let unknown = operations_page(&Operations::default(), now);
+    assert!(
+        unknown.contains("The broker does not answer") && unknown.contains("The store does not answer"),
+        "{unknown}"
+    );
+}
+
+#[test]
 fn a_page_of_a_timeline_is_small() {
     let entry = || {
         let mut row = row("audio");
