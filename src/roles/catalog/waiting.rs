@@ -84,5 +84,9 @@ pub(super) fn is_reason(text: &str) -> bool {
 
 /// What a reason means, for an operator.
 pub(super) fn meaning(reason: &str) -> &'static str {
-    Code::parse(reason).map_or("RabbitMQ gave it up, or a later version did", Code::meaning)
+    match reason {
+        NONE => "no role gave it up: RabbitMQ did, after too many deliveries",
+        _ => Code::parse(reason)
+            .map_or("a later version gave it up, for a reason that this one does not know", Code::meaning),
+    }
 }

@@ -99,7 +99,7 @@ fn the_page_of_operators_is_tame_and_says_what_is_not_known() {
     let page = operations_page(
         &Operations {
             counts: vec![(EVIL.to_owned(), 12)],
-            letters: Some(vec![letters; 40]),
+            letters: Some(vec![letters; 10]),
             more_letters: 9,
             unrouted: 2,
             erasures: Some(vec![begun(EVIL, "2026-11-27T11:59:00Z", 0), begun("b", "2026-11-27T10:59:00Z", 1)]),
