@@ -25,7 +25,7 @@ fn letter(key: &str, kind: &str, data: Value) -> Letter {
     Letter { routing_key: key.to_owned(), properties, body: event.to_string().into_bytes() }
 }
 
-pub(super) fn rejected(media_id: &str) -> Letter {
+pub(crate) fn rejected(media_id: &str) -> Letter {
     let data = json!({
         "tenant": "acme", "media_id": media_id, "cause": "c", "code": "media.empty", "stage": "fetch", "explanation": "no",
         "attempts": 1, "message": { "channel": "whatsapp", "caption": "hello there" },
@@ -42,7 +42,7 @@ pub(crate) fn transcribed_as(media_id: &str, text: &str) -> Letter {
     letter("media.transcribed", "mediamill.media.transcribed.v1", data)
 }
 
-fn erased(media_id: &str) -> Letter {
+pub(crate) fn erased(media_id: &str) -> Letter {
     let data = json!({
         "tenant": "acme", "media_id": media_id, "certificate": "cert-1", "because": "request",
         "erased_at": "2026-11-23T00:00:00Z",

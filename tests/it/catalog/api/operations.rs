@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::office::{desk, rig, run};
 use super::pages::assert_html_breaks_no_rule;
 use super::{Answer, Desk, token};
+use crate::catalog::role::{erased, rejected};
 use crate::privacy::world::{message, sent};
 use crate::support::bus::Letter;
 use crate::support::rabbit::calm;
@@ -122,7 +123,11 @@ fn an_operator_sees_what_waits_and_replays_it() {
         assert_eq!(replays[0].about.as_deref(), Some("replay store.forbidden of dead"));
     });
     assert_eq!((rig.bus.depth("audio").ready, rig.bus.depth("dead").ready), (2, 2));
+    // Outcomes that the catalogue could not store.
+    rig.bus.bind_queue("catalog.dead", "of.no.key");
+    [rejected("m1"), rejected("m2"), erased("m1")].iter().for_each(|letter| rig.bus.put("catalog.dead", letter));
     the_letters_of_a_person_go_with_an_erasure(&rig);
+    assert_eq!(rig.bus.depth("catalog.dead").ready, 2, "another person's stays, and what tells of an erasure");
     assert_eq!(rig.bus.depth("dead").ready, 1, "what nobody can read stays");
     office.stops();
 }
@@ -139,7 +144,7 @@ fn the_letters_of_a_person_go_with_an_erasure(rig: &crate::support::rig::Rig) {
         for _ in 0..600 {
             let answer = desk.get(&["officer"], &path).await.json();
             if answer["state"] == "done" {
-                assert_eq!(answer["certificate"]["dead_letters"], 1, "{answer:#}");
+                assert_eq!(answer["certificate"]["dead_letters"], 2, "{answer:#}");
                 let residues = answer["certificate"]["residues"].to_string();
                 assert!(!residues.contains("\"dead-letters\""), "{residues}");
                 return;
