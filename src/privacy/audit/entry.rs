@@ -33,6 +33,8 @@ pub enum Action {
     Consent,
     /// A media was erased because its time was over.
     Retention,
+    /// Somebody logged in.
+    Login,
     /// Somebody asked for what is not theirs.
     Refused,
 }

@@ -43,7 +43,7 @@ impl Api {
         Ok(Caller::with_link(&capability, &subject))
     }
 
-    /// By a token, or else by what a trusted proxy says.
+    /// By a token, or else by what a trusted proxy says, or else by the session of a login.
     pub(super) async fn identity(&self, request: &Parts) -> Result<Caller, Refusal> {
         let headers = &request.headers;
         if headers.contains_key(AUTHORIZATION) {
@@ -57,8 +57,9 @@ impl Api {
             return Ok(Caller::with_roles(claims.subject, roles, claims.tenants, claims.contact, &self.0.access));
         }
         let peer = request.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        if !peer.is_some_and(|peer| self.0.proxies.trust(peer)) {
-            return Err(UNAUTHORIZED);
+        let is_trusted = peer.is_some_and(|peer| self.0.proxies.trust(peer));
+        if !is_trusted || !headers.contains_key(&self.0.proxies.user_header) {
+            return self.session(request);
         }
         // Twice the same header: one of them may be the caller's own.
         let who = single(headers, &self.0.proxies.user_header).filter(|who| !who.is_empty()).ok_or(UNAUTHORIZED)?;

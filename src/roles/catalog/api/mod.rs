@@ -11,6 +11,7 @@ mod archive;
 mod body;
 mod cursor;
 mod identity;
+mod login;
 mod model;
 mod names;
 mod object;
@@ -47,6 +48,7 @@ use url::Url;
 use super::SetupError;
 use super::access::{Proxies, Tokens};
 use super::index::{Index, Row};
+use super::login::Logins;
 use super::office::Office;
 use super::overrides::Overrides;
 use crate::config::{self, Config};
@@ -70,6 +72,7 @@ struct Inner {
     overrides: Overrides,
     office: Office,
     links: Option<Links>,
+    logins: Logins,
     tokens: Tokens,
     proxies: Proxies,
     access: BTreeMap<String, config::Access>,
@@ -102,6 +105,7 @@ impl Api {
             office: Office::new(config, &store)?,
             store,
             links: Links::new(&config.links),
+            logins: Logins::new(config),
             tokens: Tokens::new(&config.catalog),
             proxies: Proxies::new(&config.catalog),
             access: config.access.clone(),
@@ -126,15 +130,13 @@ impl Api {
     async fn respond(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let (request, body) = request.into_parts();
         let route = Route::parse(request.uri.path()).ok_or(Refusal::of(Code::CatalogNotFound))?;
-        let is_read = matches!(request.method, Method::GET | Method::HEAD);
-        match (&route, &request.method) {
-            (Route::Object { .. }, &Method::OPTIONS) => return Ok(object::preflight()),
-            (route, method) if route.is_posted() != (*method == Method::POST) || !(is_read || route.is_posted()) => {
-                return Ok(only(if route.is_posted() { "POST" } else { "GET, HEAD" }));
-            }
-            _ => {}
+        if matches!(route, Route::Object { .. }) && request.method == Method::OPTIONS {
+            return Ok(object::preflight());
         }
-        if route.is_posted() {
+        if !route.methods().split(", ").any(|method| request.method.as_str() == method) {
+            return Ok(only(route.methods()));
+        }
+        if request.method == Method::POST {
             body::expect_own_page(&request, &self.0.public_url)?;
         }
         match route {
@@ -149,9 +151,18 @@ impl Api {
             Route::Object { door, tenant, media_id, name } => {
                 self.object(&request, &door, &tenant, &media_id, &name).await
             }
-            Route::Player { door, tenant, media_id } => self.player(&request, &door, &tenant, &media_id).await,
+            Route::Player { door, tenant, media_id } => {
+                let page = self.player(&request, &door, &tenant, &media_id).await;
+                page.or_else(|refusal| self.led_to_login(&request, &door, &tenant, refusal))
+            }
             Route::Archive { door, tenant, contact } => self.archive(&request, &door, &tenant, &contact).await,
-            Route::Timeline { door, tenant, contact } => self.timeline(&request, &door, &tenant, &contact).await,
+            Route::Timeline { door, tenant, contact } => {
+                let page = self.timeline(&request, &door, &tenant, &contact).await;
+                page.or_else(|refusal| self.led_to_login(&request, &door, &tenant, refusal))
+            }
+            Route::Login { name } => self.begin_login(&request, &name).await,
+            Route::LoginCallback { name } => self.end_login(&request, &name).await,
+            Route::Logout => self.logout(&request),
             Route::Revocations => self.revoke(&request, body).await,
             Route::Erasures => self.erase(&request, body).await,
             Route::Erasure { tenant, number } => self.erasure(&request, &tenant, &number).await,
@@ -186,8 +197,8 @@ async fn answer(State(api): State<Api>, mut request: Request<Body>) -> Response<
     });
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(VARY, HeaderValue::from_static("authorization, accept"));
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    headers.insert(VARY, HeaderValue::from_static("authorization, accept, cookie"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

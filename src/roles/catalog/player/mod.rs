@@ -2,11 +2,13 @@
 //! anybody else: style and script stand in it, and its policy admits these by their hashes and nothing else. What comes from
 //! outside (names, texts) is escaped, wherever it stands.
 
+mod account;
 mod html;
 mod media;
 mod timeline;
 mod waveform;
 
+pub(super) use account::account_page;
 pub(super) use media::{Facts, media_page};
 pub(super) use timeline::{Entry, Timeline, timeline_page};
 pub(super) use waveform::bars;
