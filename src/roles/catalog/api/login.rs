@@ -92,7 +92,9 @@ impl Api {
         tenant: &str,
         refusal: Refusal,
     ) -> Result<Response<Body>, Refusal> {
-        let is_unknown = refusal == UNAUTHORIZED && !request.headers.contains_key(AUTHORIZATION);
+        // A token or a proxy's header that is wrong would be as wrong after a login.
+        let has_other = request.headers.contains_key(AUTHORIZATION) || self.is_by_proxy(request);
+        let is_unknown = refusal == UNAUTHORIZED && !has_other;
         if !is_unknown || *door != Door::Identity || request.method != Method::GET || !opens_page(&request.headers) {
             return Err(refusal);
         }

@@ -110,6 +110,27 @@ async fn only_what_the_provider_says_for_this_login_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_wants_the_password_in_the_body_has_it_there() {
+    let Some(world) = World::open(&[]).await else { return };
+    world.provider.mode("by-body");
+    assert_eq!(world.log_in("").await.status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_trusted_proxy_says_comes_before_a_session() {
+    let Some(world) = World::open(&[("catalog.proxy_networks", "127.0.0.0/8")]).await else { return };
+    let session = world.session().await;
+    let clerk = [("x-forwarded-user", "ann"), ("x-forwarded-groups", "clerk"), OPENED[0]];
+    assert_eq!(world.with(&session, PAGE, &clerk).await.status, 403);
+    let twice = [("x-forwarded-user", "ann"), ("x-forwarded-user", "eve"), OPENED[0]];
+    assert_eq!(world.with(&session, PAGE, &twice).await.status, 401, "no login mends it");
+    let empty = [("x-forwarded-user", ""), OPENED[0]];
+    assert_eq!(world.with(&session, PAGE, &empty).await.status, 200);
+    assert_eq!(world.desk.ask("GET", PAGE, &empty).await.status, 302);
+    assert_eq!(world.with(&session, PAGE, &[]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_is_new_is_asked_for() {
     let Some(world) = World::open(&[]).await else { return };
     assert_eq!(world.log_in("").await.status, 303);
