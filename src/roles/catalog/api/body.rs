@@ -43,12 +43,17 @@ pub(super) fn expect_own_page(request: &Parts, public_url: &str) -> Result<(), R
     if is_own(request, origin, public_url) { Ok(()) } else { Err(Refusal::foreign_page()) }
 }
 
-/// Whether a browser says that a page of this server asks, which has to be so where it sends the cookie of a session.
+/// Whether a browser says that a page of this server asks, which has to be so where it sends the cookie of a session. Sessions are
+/// begun at the public URL, so that another name of this server, or this one without TLS, is none of its pages.
 pub(super) fn says_own_page(request: &Parts, public_url: &str) -> bool {
     let is_same = text(request, "sec-fetch-site") == Some("same-origin");
-    let origin = text(request, ORIGIN.as_str());
-    expect_own_page(request, public_url).is_ok()
-        && (is_same || origin.is_some_and(|origin| is_own(request, origin, public_url)))
+    let is_public =
+        text(request, ORIGIN.as_str()).is_some_and(|origin| public_origin(public_url).as_deref() == Some(origin));
+    expect_own_page(request, public_url).is_ok() && (is_same || is_public)
+}
+
+fn public_origin(public_url: &str) -> Option<String> {
+    Url::parse(public_url).ok().map(|url| url.origin().ascii_serialization())
 }
 
 fn text<'r>(request: &'r Parts, name: &str) -> Option<&'r str> {
@@ -57,8 +62,7 @@ fn text<'r>(request: &'r Parts, name: &str) -> Option<&'r str> {
 
 /// Whether an origin is that of the public URL, or that of the `Host` header.
 fn is_own(request: &Parts, origin: &str, public_url: &str) -> bool {
-    let public = Url::parse(public_url).ok().map(|url| url.origin().ascii_serialization());
     let host = text(request, HOST.as_str()).filter(|host| !host.is_empty());
     let is_host = origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host);
-    is_host || public.as_deref() == Some(origin)
+    is_host || public_origin(public_url).as_deref() == Some(origin)
 }

@@ -100,3 +100,15 @@ async fn what_was_not_begun_here_is_refused_before_the_provider_is_asked() {
             .is_none()
     );
 }
+
+#[test]
+fn roles_that_no_browser_would_keep_are_too_many() {
+    let ours = logins(&[]);
+    let of = |roles: usize| {
+        let roles = (0..roles).map(|n| format!("{n:063}")).collect();
+        let session = Session { subject: "maria".to_owned(), login: "staff".to_owned(), roles, tenants: Vec::new() };
+        ours.cookie_of(&session, &ours.logins["staff"])
+    };
+    assert!(of(40).is_ok_and(|cookie| cookie.size() > 3000));
+    assert_eq!(of(50), Err(LoginFailure::TooManyRoles));
+}

@@ -275,6 +275,8 @@ async fn a_session_does_not_count_for_pages_of_others() {
         ("sec-fetch-site: same-site\r\n", 403),
         ("origin: https://evil.example\r\n", 403),
         ("origin: null\r\n", 403),
+        // The name by which it is asked, without TLS.
+        ("origin: http://c\r\n", 403),
         ("origin: https://evil.example\r\nsec-fetch-site: same-origin\r\n", 403),
         ("origin: https://media.example.test\r\nsec-fetch-site: cross-site\r\n", 403),
         ("origin: https://media.example.test\r\n", 200),
