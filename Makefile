@@ -14,6 +14,7 @@ check:
 	@scripts/venv.sh test
 	@scripts/venv.sh judges
 	@scripts/venv.sh crm
+	@scripts/venv.sh login
 	@scripts/venv.sh api
 	@scripts/venv.sh pages
 	@scripts/test.sh check
@@ -25,6 +26,7 @@ test:
 	@scripts/venv.sh test
 	@scripts/venv.sh judges
 	@scripts/venv.sh crm
+	@scripts/venv.sh login
 	@scripts/venv.sh api
 	@scripts/venv.sh pages
 	@scripts/test.sh

@@ -96,6 +96,8 @@ codes! {
     CatalogLimitRows = "catalog.limit-rows", "more rows are asked for than catalog.page_rows";
     CatalogTimeout = "catalog.timeout", "working on the answer took longer than catalog.request_timeout_s";
     CatalogNoKeys = "catalog.no-keys", "the key set that tokens are signed with cannot be read";
+    CatalogLoginFailed = "catalog.login-failed", "the login did not succeed: the provider refuses it, or what came back is not what was asked for";
+    CatalogLoginUnavailable = "catalog.login-unavailable", "the provider of the login could not be reached or does not answer as a provider";
     CatalogBroken = "catalog.broken", "the catalogue cannot make an answer, which is a bug";
     DeliverNoRecord = "deliver.no-record", "the destination has no record that the map's match leads to";
     DeliverAmbiguous = "deliver.ambiguous", "the destination has several records that the map's match leads to";

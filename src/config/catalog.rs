@@ -26,6 +26,7 @@ pub struct Catalog {
     pub proxy_networks: Vec<String>,
     pub proxy_user_header: String,
     pub proxy_roles_header: String,
+    pub session_key: Secret,
     pub link_s: u64,
     pub redirect: bool,
     pub frame_ancestors: Vec<String>,
@@ -58,8 +59,8 @@ const KINDS: [&str; 4] = ["audio", "video", "image", "document"];
 const ASSETS: [&str; 6] = ["playback", "thumbnail", "rendition", "waveform", "peaks", "original"];
 
 impl Catalog {
-    pub(super) fn secrets(&self) -> [(&'static str, &Secret); 2] {
-        [("catalog.url", &self.url), ("catalog.jwt_key", &self.jwt_key)]
+    pub(super) fn secrets(&self) -> [(&'static str, &Secret); 3] {
+        [("catalog.url", &self.url), ("catalog.jwt_key", &self.jwt_key), ("catalog.session_key", &self.session_key)]
     }
 
     /// What is wrong, by key.

@@ -2,6 +2,7 @@
 
 mod buckets;
 mod gateway;
+mod logins;
 mod tiers;
 
 use url::Url;
@@ -53,6 +54,7 @@ pub(super) fn check(config: &Config, places: &Places, errors: &mut ConfigErrors)
             checker.wrong(&format!("access.{name}.{key}"), &problem);
         }
     }
+    checker.logins(config);
     for (key, problem) in config.ledger.problems() {
         checker.wrong(&format!("ledger.{key}"), &problem);
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Access, Bucket, Catalog, Channel, Destination, Ledger, Links, Privacy, Tenant};
+use super::{Access, Bucket, Catalog, Channel, Destination, Ledger, Links, Login, Privacy, Tenant};
 use crate::secrets::Secret;
 
 use crate::task::{Limits, SandboxMode};
@@ -36,6 +36,8 @@ pub struct Config {
     pub catalog: Catalog,
     /// What whoever has a role may do, by the role's name.
     pub access: BTreeMap<String, Access>,
+    /// Where people of some tenants log in, by name.
+    pub login: BTreeMap<String, Login>,
     /// Links that people and CRMs keep.
     pub links: Links,
     /// Who is known how, what may be stored, and for how long.
@@ -88,7 +90,10 @@ impl Config {
         let destinations = self.deliver.iter().flat_map(|(name, destination)| {
             destination.secrets().into_iter().map(move |(key, secret)| (format!("deliver.{name}.{key}"), secret))
         });
-        sections.chain(channels).chain(buckets).chain(links).chain(destinations).collect()
+        let logins = self.login.iter().flat_map(|(name, login)| {
+            login.secrets().into_iter().map(move |(key, secret)| (format!("login.{name}.{key}"), secret))
+        });
+        sections.chain(channels).chain(buckets).chain(links).chain(destinations).chain(logins).collect()
     }
 
     /// Keys whose values differ, and named tables that only one of the two has. Where only secrets differ, it is not told

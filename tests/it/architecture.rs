@@ -97,12 +97,14 @@ fn the_queue_the_store_and_the_codecs_stay_in_their_modules() {
     assert_eq!(strangers(&["prometheus_client"], &["runtime/metrics"]), [""; 0]);
     let archives = ["cli/import/archive", "roles/privacy/export", "roles/catalog/api/archive"];
     assert_eq!(strangers(&["zip"], &archives), [""; 0]);
+    assert_eq!(strangers(&["openidconnect"], &["roles/catalog/login"]), [""; 0]);
     // Azure's links are signed like webhooks.
     let signers = [
         "channels",
         "links",
         "privacy/contact",
         "roles/catalog/api/cursor",
+        "roles/catalog/login",
         "roles/deliver/webhook",
         "simulate",
         "store/azure",
@@ -126,6 +128,8 @@ fn contracts_on_wire_and_disk_are_declared_in_few_places() {
         "privacy",
         "cli/fits/rules",
         "roles/catalog/api/model",
+        // What providers of logins say of people.
+        "roles/catalog/login/claims",
         // Maps are files that operators write.
         "roles/deliver/map/file",
     ];

@@ -35,6 +35,8 @@ pub enum Action {
     Retention,
     /// An operator moved dead letters back to their queues.
     Replay,
+    /// Somebody logged in.
+    Login,
     /// Somebody asked for what is not theirs.
     Refused,
 }

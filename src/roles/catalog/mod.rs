@@ -8,6 +8,7 @@ pub mod api;
 mod audited;
 pub mod index;
 mod ingest;
+mod login;
 mod office;
 mod overrides;
 mod player;

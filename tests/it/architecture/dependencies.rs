@@ -9,7 +9,7 @@ use super::sources;
 use crate::support::cmd::repo_file;
 
 /// Packages of which two versions are built, and who asks for the older one. A new pair needs its reason here.
-const TWICE: [(&str, &str); 25] = [
+const TWICE: [(&str, &str); 36] = [
     ("atoi", "sqlx-postgres"),
     ("base64", "lapin's key store"),
     ("bitflags", "ebur128"),
@@ -17,23 +17,34 @@ const TWICE: [(&str, &str); 25] = [
     ("const-oid", "digest 0.10"),
     ("cpufeatures", "digest 0.10"),
     ("crypto-common", "digest 0.10"),
+    ("der", "rsa in openidconnect, lapin's key store"),
     ("digest", "lapin's key store, and the crates of digests beside it"),
     ("embedded-io", "postcard in phonenumber"),
     ("getrandom", "rand 0.8 and 0.9"),
     ("hashbrown", "hashlink in sqlx"),
     ("hmac", "lapin's key store, and the signatures of channels"),
+    ("indexmap", "serde_with in openidconnect, which names it and does not build it"),
     ("itertools", "ndarray-stats in ViSQOL"),
+    ("jiff", "serde_with in openidconnect, likewise"),
+    ("jiff-core", "jiff"),
     ("miniz_oxide", "png"),
     ("nom", "asn1-rs in lapin's TLS"),
+    ("pem-rfc7468", "rsa in openidconnect"),
+    ("pkcs8", "rsa in openidconnect"),
     ("rand", "ndarray-linalg in ViSQOL, OpenTelemetry"),
     ("rand_chacha", "rand 0.8"),
     ("rand_core", "rand 0.8 and 0.9"),
     ("regex-syntax", "regex-cache in phonenumber"),
+    ("schemars", "serde_with in openidconnect, which names it and does not build it"),
     ("sha1", "lapin's key store, and the signatures of channels"),
     ("sha2", "lapin's key store"),
+    ("signature", "rsa in openidconnect"),
     ("spin", "flume in lapin"),
+    ("spki", "rsa in openidconnect, lapin's key store"),
     ("syn", "macros of other packages"),
     ("synstructure", "macros of other packages"),
+    ("thiserror", "openidconnect"),
+    ("thiserror-impl", "openidconnect"),
     ("untrusted", "aws-lc-rs"),
 ];
 

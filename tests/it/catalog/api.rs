@@ -6,6 +6,7 @@ mod fides;
 mod files;
 mod fuzz;
 mod links;
+mod login;
 mod office;
 mod operations;
 mod pages;
@@ -101,15 +102,16 @@ impl Desk {
             ("access.clerk.tenants".to_owned(), "acme".to_owned()),
             ("access.clerk.actions".to_owned(), "audit".to_owned()),
         ];
-        flags.extend(extra.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let own = address.to_string();
+        flags.extend(extra.iter().map(|(key, value)| ((*key).to_owned(), value.replace("OWN-ADDRESS", &own))));
         let config = config::load(None, [], &flags).expect("a configuration");
         let store = Store::connect(&config.store).await.expect("a store");
         let bytes: Vec<u8> = (0..=255_u8).cycle().take(100_000).collect();
         let lanes = mediamill::roles::lanes::queues(&config.broker);
         let queues = mediamill::broker::Topology::new(&config.broker, lanes).expect("a topology");
         let api = Api::new(&config, Arc::clone(&index), store.clone(), queues).await.expect("an API");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
         tokio::spawn(serve(listener, api, shutdown.clone()));
         Self { address, index, store, config, bytes, shutdown, _dirs: [dir, root] }

@@ -30,6 +30,7 @@ pub mod oracle;
 pub mod pictures;
 pub mod postgres;
 pub mod processes;
+pub mod provider;
 pub mod proxy;
 pub mod rabbit;
 pub mod rig;

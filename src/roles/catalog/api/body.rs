@@ -36,14 +36,33 @@ pub(super) async fn parse<T: DeserializeOwned>(request: &Parts, body: Body) -> R
 /// Goes on where no browser says that a page of another site asks: behind a proxy with a login, its cookie would be sent along.
 /// Programs say nothing of where they come from.
 pub(super) fn expect_own_page(request: &Parts, public_url: &str) -> Result<(), Refusal> {
-    let text = |name| request.headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let site = request.headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or_default());
-    if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+    if text(request, "sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return Err(Refusal::foreign_page());
     }
-    let Some(origin) = text(ORIGIN) else { return Ok(()) };
-    let public = Url::parse(public_url).ok().map(|url| url.origin().ascii_serialization());
-    let host = text(HOST).filter(|host| !host.is_empty());
+    let Some(origin) = text(request, ORIGIN.as_str()) else { return Ok(()) };
+    if is_own(request, origin, public_url) { Ok(()) } else { Err(Refusal::foreign_page()) }
+}
+
+/// Whether a browser says that a page of this server asks, which has to be so where it sends the cookie of a session. Sessions are
+/// begun at the public URL, so that another name of this server, or this one without TLS, is none of its pages.
+pub(super) fn says_own_page(request: &Parts, public_url: &str) -> bool {
+    let is_same = text(request, "sec-fetch-site") == Some("same-origin");
+    let is_public =
+        text(request, ORIGIN.as_str()).is_some_and(|origin| public_origin(public_url).as_deref() == Some(origin));
+    expect_own_page(request, public_url).is_ok() && (is_same || is_public)
+}
+
+fn public_origin(public_url: &str) -> Option<String> {
+    Url::parse(public_url).ok().map(|url| url.origin().ascii_serialization())
+}
+
+fn text<'r>(request: &'r Parts, name: &str) -> Option<&'r str> {
+    request.headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+/// Whether an origin is that of the public URL, or that of the `Host` header.
+fn is_own(request: &Parts, origin: &str, public_url: &str) -> bool {
+    let host = text(request, HOST.as_str()).filter(|host| !host.is_empty());
     let is_host = origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host);
-    if is_host || public.as_deref() == Some(origin) { Ok(()) } else { Err(Refusal::foreign_page()) }
+    is_host || public_origin(public_url).as_deref() == Some(origin)
 }

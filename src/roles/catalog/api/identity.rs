@@ -43,7 +43,7 @@ impl Api {
         Ok(Caller::with_link(&capability, &subject))
     }
 
-    /// By a token, or else by what a trusted proxy says.
+    /// By a token, or else by what a trusted proxy says, or else by the session of a login.
     pub(super) async fn identity(&self, request: &Parts) -> Result<Caller, Refusal> {
         let headers = &request.headers;
         if headers.contains_key(AUTHORIZATION) {
@@ -56,9 +56,8 @@ impl Api {
             let roles = claims.roles.iter().map(String::as_str);
             return Ok(Caller::with_roles(claims.subject, roles, claims.tenants, claims.contact, &self.0.access));
         }
-        let peer = request.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        if !peer.is_some_and(|peer| self.0.proxies.trust(peer)) {
-            return Err(UNAUTHORIZED);
+        if !self.is_by_proxy(request) {
+            return self.session(request);
         }
         // Twice the same header: one of them may be the caller's own.
         let who = single(headers, &self.0.proxies.user_header).filter(|who| !who.is_empty()).ok_or(UNAUTHORIZED)?;
@@ -66,6 +65,13 @@ impl Api {
         let roles = single(headers, &self.0.proxies.roles_header).unwrap_or_default();
         let roles = roles.split(',').map(str::trim);
         Ok(Caller::with_roles(who.to_owned(), roles, None, None, &self.0.access))
+    }
+
+    /// Whether a trusted proxy says who somebody is. Some leave the header empty for somebody whom they do not know.
+    pub(super) fn is_by_proxy(&self, request: &Parts) -> bool {
+        let peer = request.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let mut names = request.headers.get_all(&self.0.proxies.user_header).iter();
+        peer.is_some_and(|peer| self.0.proxies.trust(peer)) && names.any(|name| !name.is_empty())
     }
 }
 

@@ -11,6 +11,7 @@ mod archive;
 mod body;
 mod cursor;
 mod identity;
+mod login;
 mod model;
 mod names;
 mod object;
@@ -48,6 +49,7 @@ use url::Url;
 use super::SetupError;
 use super::access::{Proxies, Tokens};
 use super::index::{Index, Row};
+use super::login::Logins;
 use super::office::Office;
 use super::overrides::Overrides;
 use super::waiting::Mailroom;
@@ -74,6 +76,7 @@ struct Inner {
     office: Office,
     mailroom: Mailroom,
     links: Option<Links>,
+    logins: Logins,
     tokens: Tokens,
     proxies: Proxies,
     access: BTreeMap<String, config::Access>,
@@ -112,6 +115,7 @@ impl Api {
             mailroom: Mailroom::new(&config.broker, queues),
             store,
             links: Links::new(&config.links),
+            logins: Logins::new(config),
             tokens: Tokens::new(&config.catalog),
             proxies: Proxies::new(&config.catalog),
             access: config.access.clone(),
@@ -136,15 +140,13 @@ impl Api {
     async fn respond(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let (request, body) = request.into_parts();
         let route = Route::parse(request.uri.path()).ok_or(Refusal::of(Code::CatalogNotFound))?;
-        let is_read = matches!(request.method, Method::GET | Method::HEAD);
-        match (&route, &request.method) {
-            (Route::Object { .. }, &Method::OPTIONS) => return Ok(object::preflight()),
-            (route, method) if route.is_posted() != (*method == Method::POST) || !(is_read || route.is_posted()) => {
-                return Ok(only(if route.is_posted() { "POST" } else { "GET, HEAD" }));
-            }
-            _ => {}
+        if matches!(route, Route::Object { .. }) && request.method == Method::OPTIONS {
+            return Ok(object::preflight());
         }
-        if route.is_posted() {
+        if !route.methods().split(", ").any(|method| request.method.as_str() == method) {
+            return Ok(only(route.methods()));
+        }
+        if request.method == Method::POST {
             body::expect_own_page(&request, &self.0.public_url)?;
         }
         match route {
@@ -159,9 +161,18 @@ impl Api {
             Route::Object { door, tenant, media_id, name } => {
                 self.object(&request, &door, &tenant, &media_id, &name).await
             }
-            Route::Player { door, tenant, media_id } => self.player(&request, &door, &tenant, &media_id).await,
+            Route::Player { door, tenant, media_id } => {
+                let page = self.player(&request, &door, &tenant, &media_id).await;
+                page.or_else(|refusal| self.led_to_login(&request, &door, &tenant, refusal))
+            }
             Route::Archive { door, tenant, contact } => self.archive(&request, &door, &tenant, &contact).await,
-            Route::Timeline { door, tenant, contact } => self.timeline(&request, &door, &tenant, &contact).await,
+            Route::Timeline { door, tenant, contact } => {
+                let page = self.timeline(&request, &door, &tenant, &contact).await;
+                page.or_else(|refusal| self.led_to_login(&request, &door, &tenant, refusal))
+            }
+            Route::Login { name } => self.begin_login(&request, &name).await,
+            Route::LoginCallback { name } => self.end_login(&request, &name).await,
+            Route::Logout => self.logout(&request),
             Route::Revocations => self.revoke(&request, body).await,
             Route::Erasures => self.erase(&request, body).await,
             Route::Erasure { tenant, number } => self.erasure(&request, &tenant, &number).await,
@@ -198,8 +209,8 @@ async fn answer(State(api): State<Api>, mut request: Request<Body>) -> Response<
     });
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(VARY, HeaderValue::from_static("authorization, accept"));
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    headers.insert(VARY, HeaderValue::from_static("authorization, accept, cookie"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -89,7 +89,12 @@ impl Api {
     }
 
     pub(super) fn html(&self, page: String) -> Result<Response<Body>, Refusal> {
-        let policy = policy(self.0.store_origin.as_deref(), &self.0.config.frame_ancestors);
+        self.html_in(page, &self.0.config.frame_ancestors)
+    }
+
+    /// A page that these origins may show in a frame.
+    pub(super) fn html_in(&self, page: String, ancestors: &[String]) -> Result<Response<Body>, Refusal> {
+        let policy = policy(self.0.store_origin.as_deref(), ancestors);
         let policy = HeaderValue::from_str(&policy).map_err(|_| Refusal::of(Code::CatalogBroken))?;
         let mut response = Response::new(Body::from(page));
         let headers = response.headers_mut();

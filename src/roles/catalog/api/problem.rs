@@ -55,10 +55,21 @@ impl Refusal {
         Self { detail: Some(detail), ..Self::denied(Code::CatalogForbidden) }
     }
 
+    /// A browser does not say that a page of this server asks.
+    pub(super) fn unknown_page() -> Self {
+        let detail = "a session counts for pages of this server: neither Sec-Fetch-Site nor Origin says so".to_owned();
+        Self { detail: Some(detail), ..Self::denied(Code::CatalogForbidden) }
+    }
+
+    /// A login that comes to nothing. The text names nobody.
+    pub(super) const fn login(code: Code, detail: String) -> Self {
+        Self { code, detail: Some(detail), certificate: None, is_denial: false }
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         match self.code {
             Code::CatalogUnauthorized => StatusCode::UNAUTHORIZED,
-            Code::CatalogForbidden => StatusCode::FORBIDDEN,
+            Code::CatalogForbidden | Code::CatalogLoginFailed => StatusCode::FORBIDDEN,
             Code::CatalogNotFound => StatusCode::NOT_FOUND,
             Code::CatalogErased | Code::CatalogExpired => StatusCode::GONE,
             Code::StoreArchived => StatusCode::CONFLICT,

@@ -32,6 +32,13 @@ pub(super) enum Route {
     Subjects,
     Operations,
     Replays,
+    Login {
+        name: String,
+    },
+    LoginCallback {
+        name: String,
+    },
+    Logout,
     Media {
         tenant: String,
         media_id: String,
@@ -66,6 +73,9 @@ impl Route {
         match parts[..] {
             ["favicon.ico"] => Some(Self::Favicon),
             ["openapi.json"] => Some(Self::Openapi),
+            ["login", name] => Some(Self::Login { name: name.to_owned() }),
+            ["login", name, "callback"] => Some(Self::LoginCallback { name: name.to_owned() }),
+            ["logout"] => Some(Self::Logout),
             ["v1", "media"] => Some(Self::Search),
             ["v1", "revocations"] => Some(Self::Revocations),
             ["v1", "erasures"] => Some(Self::Erasures),
@@ -105,9 +115,13 @@ impl Route {
         }
     }
 
-    /// Whether it takes `POST` and nothing else.
-    pub(super) const fn is_posted(&self) -> bool {
-        matches!(self, Self::Revocations | Self::Erasures | Self::Holds | Self::Subjects | Self::Replays)
+    /// The methods that it takes, as `Allow` has them.
+    pub(super) const fn methods(&self) -> &'static str {
+        match self {
+            Self::Revocations | Self::Erasures | Self::Holds | Self::Subjects | Self::Replays => "POST",
+            Self::Logout => "GET, HEAD, POST",
+            _ => "GET, HEAD",
+        }
     }
 
     /// A file of a media, or its page where no file is named.

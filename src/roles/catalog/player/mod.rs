@@ -2,12 +2,14 @@
 //! anybody else: style and script stand in it, and its policy admits these by their hashes and nothing else. What comes from
 //! outside (names, texts) is escaped, wherever it stands.
 
+mod account;
 mod html;
 mod media;
 mod operations;
 mod timeline;
 mod waveform;
 
+pub(super) use account::account_page;
 pub(super) use media::{Facts, media_page};
 pub(super) use operations::{Begun, Letters, Operations, operations_page};
 pub(super) use timeline::{Entry, Timeline, timeline_page};

@@ -80,9 +80,10 @@ async fn no_page_breaks_a_rule_of_accessibility_in_light_and_in_dark() {
     let address = |link: &str| format!("http://{}{}", desk.address, path(link));
     let media = address(links.media("acme", "voice-1", "crm", Timestamp::now()).page());
     let contact = address(&links.contact("acme", "c0ffee", "crm", Timestamp::now()));
+    let logout = format!("http://{}/logout", desk.address);
     for scheme in ["light", "dark"] {
         for width in [360, 1280] {
-            for url in [&media, &contact, &format!("{contact}?q=nothing-has-this-word")] {
+            for url in [&media, &contact, &format!("{contact}?q=nothing-has-this-word"), &logout] {
                 let page = browser.visit(url, width);
                 browser.prefer(&page, scheme);
                 assert_no_rule_is_broken(&mut browser, &page, &axe, &format!("{scheme}, {width} px: {url}"));

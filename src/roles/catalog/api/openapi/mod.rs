@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document of the API, made from the types that it answers with.
 
+mod login;
 mod privacy;
 
 use schemars::generate::{SchemaGenerator, SchemaSettings};
@@ -41,17 +42,21 @@ pub fn openapi() -> Value {
     ]
     .into_iter()
     .chain(privacy::paths())
+    .chain(login::paths())
     {
         paths.insert(path.to_owned(), operations);
     }
     json!({
         "openapi": "3.1.0",
         "info": { "title": "mediamill catalogue", "version": env!("CARGO_PKG_VERSION") },
-        "security": [{ "token": [] }],
+        "security": [{ "token": [] }, { "session": [] }],
         "paths": paths,
         "components": {
             "schemas": schemas(),
-            "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                "session": { "type": "apiKey", "in": "cookie", "name": "__Host-mediamill-session" },
+            },
         },
     })
 }
