@@ -1,9 +1,11 @@
 //! `plan(facts, profile)` decides for each stream whether to copy, encode or drop it, with the reason that the event
 //! gives.
 
-use super::obstacle::{aac_obstacle, is_aac_lc, is_playable_h264, mp3_obstacle, opus_obstacle, video_obstacle};
+use super::obstacle::{
+    Obstacle, aac_obstacle, is_aac_lc, is_playable_h264, mp3_obstacle, opus_obstacle, unkeepable_anew, video_obstacle,
+};
 use super::settings::{AudioSettings, VideoSettings, aac_settings, sound_settings, video_settings};
-use super::{Container, Facts, Media, Sound, StreamFacts};
+use super::{Container, Facts, Media, Picture, Sound, StreamFacts};
 use crate::profile::{Profile, SoundCodec};
 use crate::vocabulary::{Action, Kind, Reason};
 
@@ -113,6 +115,9 @@ pub fn remux_plan(facts: &Facts, profile: &Profile) -> Option<Plan> {
     };
     drop_others(facts, video.as_ref().map(|t| t.index), audio.as_ref().map(|t| t.index), &mut reasons);
     let action = action_of(facts, output, video.as_ref(), audio.as_ref(), &mut reasons);
+    if action != Action::Copied && video.is_some() && unkeepable_anew(facts.main_video()?.0).is_some() {
+        return None;
+    }
     Some(Plan { output, action, video, audio, reasons })
 }
 
@@ -179,11 +184,26 @@ fn plan_audio(facts: &Facts, profile: &Profile) -> Plan {
 }
 
 fn plan_video(facts: &Facts, profile: &Profile) -> Plan {
-    let mut reasons = Vec::new();
-    let Some((stream, picture)) = facts.main_video() else {
+    let Some(main @ (stream, picture)) = facts.main_video() else {
         return without_its_picture(facts);
     };
-    let video = match video_obstacle(stream, picture, &profile.video) {
+    let plan = plan_film(facts, main, video_obstacle(stream, picture, &profile.video), profile);
+    let copies = plan.video.as_ref().is_some_and(|track| track.settings().is_none());
+    match unkeepable_anew(stream) {
+        Some(obstacle) if copies && plan.action != Action::Copied => plan_film(facts, main, Some(obstacle), profile),
+        _ => plan,
+    }
+}
+
+/// The plan for a film whose picture is copied unless there is an obstacle.
+fn plan_film(
+    facts: &Facts,
+    (stream, picture): (&StreamFacts, &Picture),
+    obstacle: Obstacle,
+    profile: &Profile,
+) -> Plan {
+    let mut reasons = Vec::new();
+    let video = match obstacle {
         None => copy(stream, &mut reasons, "conforms"),
         Some((reason, detail)) => {
             reasons.push(reason_for(Some(stream.index), "encode", reason, Some(detail)));

@@ -64,6 +64,9 @@ pub enum Unkeepable {
     /// An edit list (ISO/IEC 14496-12, 8.6.6) hides samples between others, repeats some, changes their order,
     /// or shows nothing between others.
     EditList,
+    /// An edit list hides pictures at the end that shown ones need. The file itself plays right, but libav's muxer would
+    /// count them into the length of an output that is written anew, and so show one of them.
+    HiddenEnd,
 }
 
 /// The facts for one kind of stream.

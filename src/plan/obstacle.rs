@@ -7,12 +7,25 @@ use crate::profile::{AudioProfile, H264Profile, Profile, VideoProfile};
 /// A stable word for the event, and an explanation.
 pub(in crate::plan) type Obstacle = Option<(&'static str, String)>;
 
-/// Why no packet of a stream may be copied, whatever its codec.
+/// Why no packet of a stream may be copied, whatever its codec and the output.
 pub(super) fn unkeepable(stream: &StreamFacts) -> Obstacle {
     match stream.unkeepable? {
         Unkeepable::EditList => Some((
             "edit-list",
             "its edit list hides, repeats or moves parts, or leaves a time empty, and a copy would show that differently".to_owned(),
+        )),
+        Unkeepable::HiddenEnd => None,
+    }
+}
+
+/// Why the packets of a stream may not be copied into an output that is written anew, although the file can be kept.
+pub(super) fn unkeepable_anew(stream: &StreamFacts) -> Obstacle {
+    match stream.unkeepable? {
+        Unkeepable::EditList => unkeepable(stream),
+        Unkeepable::HiddenEnd => Some((
+            "edit-list",
+            "its edit list hides pictures at the end that shown ones need, and a copy would show one of them"
+                .to_owned(),
         )),
     }
 }
@@ -119,7 +132,7 @@ fn h264_profile(stream: &StreamFacts) -> Option<H264Profile> {
 
 pub(in crate::plan) fn is_playable_h264(stream: &StreamFacts, picture: &Picture, profile: &VideoProfile) -> bool {
     stream.codec == "h264"
-        && stream.unkeepable.is_none()
+        && unkeepable(stream).is_none()
         && h264_profile(stream).is_some_and(|of| of <= profile.h264_profile)
         && (profile.b_frames || !picture.reorders)
         && matches!(picture.pixel_format.as_str(), "yuv420p" | "yuvj420p")

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::decide::*;
 use super::settings::{mp3_settings, video_settings};
-use super::{Container, DynamicRange, Facts, Media, Picture, Sound, StreamFacts, fit_audio, fit_video};
+use super::{Container, DynamicRange, Facts, Media, Picture, Sound, StreamFacts, Unkeepable, fit_audio, fit_video};
 use crate::config::Profiles;
 use crate::profile::Profile;
 use crate::vocabulary::{Action, Kind, Orientation, Reason};
@@ -373,6 +373,16 @@ fn the_never_larger_rule_keeps_playable_streams() {
     assert_eq!(remux_plan(&opus, &profile), None);
     let memo = facts(Container::M4a, Kind::Audio, vec![sound(0, "aac", 32_000, 44_100, 1)]);
     assert_eq!(remux_plan(&memo, &profile).map(|plan| plan.output), Some(Output::M4a));
+}
+
+#[test]
+fn a_hidden_end_that_is_needed_is_kept_in_the_file_itself_only() {
+    let cut = changed(film(), |stream, _| stream.unkeepable = Some(Unkeepable::HiddenEnd));
+    assert_eq!(decisions(&plan(&cut, &profile())), "0:copy:conforms 1:copy:conforms");
+    assert!(remux_plan(&cut, &profile()).is_some());
+    let slow = Facts { faststart: false, ..cut };
+    assert_eq!(decisions(&plan(&slow, &profile())), "0:encode:edit-list 1:copy:conforms");
+    assert_eq!(remux_plan(&slow, &profile()), None);
 }
 
 #[test]

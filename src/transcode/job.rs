@@ -35,6 +35,8 @@ impl Job<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) duration_ms: Option<u64>,
+    /// How many pictures the output has to show, if it has any.
+    pub(super) pictures: Option<u64>,
     pub(super) damage: Damage,
     pub(super) loudness: Option<Loudness>,
     pub(super) peaks: Option<Peaks>,

@@ -6,7 +6,7 @@ use mediamill::events::Action;
 use tempfile::TempDir;
 
 use crate::support::media::{
-    Made, Shown, decodes, ffmpeg, frame_times, is_color, make, make_with, number, sound, synthesise,
+    Made, Shown, decodes, ffmpeg, frame_times, is_color, make, make_with, number, output, sound, synthesise,
 };
 use crate::support::oracle::facts;
 use crate::support::tones::tone;
@@ -75,6 +75,77 @@ fn what_an_edit_list_hides_stays_hidden() {
             assert!(is_shown, "{what}: the thumbnail shows {thumbnail:?}, which is hidden");
         }
     }
+}
+
+/// 30 frames in groups of a keyframe, or a picture predicted from the one before, and `between` predicted from both.
+fn reordered(dir: &TempDir, between: usize) -> Vec<u8> {
+    let coded = format!("-c:v libx264 -bf {between} -b_strategy 0 -g 250 -pix_fmt yuv420p -profile:v main");
+    let source = "-f lavfi -i testsrc2=s=192x128:r=10:d=3 -fflags +bitexact";
+    std::fs::read(synthesise(dir, "reordered.mp4", &format!("{source} {coded}"))).expect("made")
+}
+
+/// Asserts that the output shows `count` pictures, at the times at which the film shows them, and ends with the same.
+fn assert_shows_the_same(made: &Made, film: &Path, count: usize, what: &str) {
+    let from_zero = |path: &Path| {
+        let times = frame_times(path, "v");
+        times.iter().map(|time| time - times[0]).collect::<Vec<f64>>()
+    };
+    let (shown, wanted) = (from_zero(&made.playback()), from_zero(film));
+    assert_eq!((shown.len(), wanted.len()), (count, count), "{what}: {shown:?} instead of {wanted:?}");
+    let off = shown.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(off < 0.002, "{what}: {shown:?} instead of {wanted:?}");
+    let (last, of_film) = (Shown::of(&made.playback(), wanted[count - 1]), Shown::of(film, wanted[count - 1]));
+    if last.width == of_film.width {
+        let difference = last.difference(&of_film);
+        assert!(difference < 4.0, "{what}: the last picture differs by {difference}");
+    }
+}
+
+#[test]
+fn a_picture_behind_the_end_is_not_shown_where_others_need_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Pictures between others, the edit, how many pictures it shows, and whether their packets can be copied.
+    for (between, edit, count, is_kept) in [
+        (0, (2.0, 0.0), 20, true),
+        (0, (1.6, 0.7), 16, true),
+        (1, (3.0, 0.0), 29, true),
+        (1, (2.0, 0.1), 20, false),
+        (2, (2.8, 0.2), 28, true),
+        (2, (2.9, 0.2), 29, false),
+        (2, (2.0, 0.2), 20, false),
+        (2, (2.2, 0.2), 22, true),
+        (2, (1.6, 0.6), 16, false),
+        (2, (1.8, 0.6), 18, true),
+    ] {
+        let film = dir.path().join("cut.mp4");
+        std::fs::write(&film, edited(&reordered(&dir, between), &[edit])).expect("written");
+        for (way, short_side) in [("kept", 720), ("encoded", 64)] {
+            let what = format!("{between} between, {edit:?}, {way}");
+            let made = make_with(&film, |profile| profile.video.max_short_side = short_side);
+            assert_shows_the_same(&made, &film, count, &what);
+            let wanted = if is_kept && short_side == 720 { Action::Remuxed } else { Action::Encoded };
+            assert_eq!(made.report.action, wanted, "{what}: {:?}", made.report.reasons);
+            assert!(
+                is_kept || short_side != 720 || made.says("encode", "edit-list"),
+                "{what}: {:?}",
+                made.report.reasons
+            );
+        }
+    }
+}
+
+/// The file itself plays right, whatever its hidden pictures are needed for.
+#[test]
+fn a_film_that_hides_a_needed_end_can_be_its_own_output() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (cut, film) = (dir.path().join("cut.mp4"), dir.path().join("fast.mp4"));
+    std::fs::write(&cut, edited(&reordered(&dir, 2), &[(2.9, 0.2)])).expect("written");
+    let path = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
+    output("qt-faststart", &[&path(&cut), &path(&film)]);
+    let made = make(&film);
+    assert_eq!(made.report.action, Action::Copied, "{:?}", made.report.reasons);
+    assert_eq!(frame_times(&film, "v").len(), 29);
+    assert!(made.duration_ms().abs_diff(2900) <= 1, "{} ms", made.duration_ms());
 }
 
 #[test]

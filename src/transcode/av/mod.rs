@@ -32,7 +32,7 @@ pub(super) use packet::{is_concealed, is_described_anew, is_hidden};
 pub(super) use pair::PairFilter;
 pub(super) use picture::{Mosaic, icc_profile, rgba_frame};
 pub(super) use resample::Resampler;
-pub(super) use stream::{StreamType, StreamView};
+pub(super) use stream::{Edits, StreamType, StreamView};
 
 use crate::error::{Code, Fault};
 

@@ -22,6 +22,17 @@ pub(in crate::transcode) enum StreamType {
     Other,
 }
 
+/// What the edit lists of a stream do to its samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::transcode) enum Edits {
+    /// Nothing, or they hide samples at the start and the end that no shown one behind them needs.
+    Ends,
+    /// They hide pictures at the end that stand before shown ones, because those need them.
+    NeededEnd,
+    /// They hide samples between others, show some twice, or in another order.
+    Between,
+}
+
 impl StreamView<'_> {
     pub(in crate::transcode) fn index(&self) -> usize {
         self.0.index()
@@ -192,10 +203,9 @@ impl StreamView<'_> {
         u64::try_from(unsafe { ffi::avformat_index_get_entries_count(self.0.as_ptr()) }).unwrap_or(0)
     }
 
-    /// Whether the index does more than hide samples at the start and the end: hides some between others, shows some
-    /// twice, or in another order. Pictures at the very end may be out of order, because hidden ones that the last
+    /// What edit lists do by the index. Pictures at the very end may be out of order, because hidden ones that the last
     /// shown ones need stand between them.
-    pub(in crate::transcode) fn is_edited(&self) -> bool {
+    pub(in crate::transcode) fn edits(&self) -> Edits {
         const HIDDEN: u32 = ffi::AVINDEX_DISCARD_FRAME as u32;
         let (most_hidden, most_behind) = if self.kind() == StreamType::Video { (4, 16) } else { (0, 0) };
         let (mut shown, mut run, mut hidden, mut behind, mut end) = (false, 0, false, 0, i64::MIN);
@@ -216,12 +226,12 @@ impl StreamView<'_> {
                 }
                 behind += i32::from(hidden);
                 if again || hidden && (run > most_hidden || behind > most_behind) {
-                    return true;
+                    return Edits::Between;
                 }
                 (shown, run) = (true, 0);
             }
         }
-        false
+        if behind > 0 { Edits::NeededEnd } else { Edits::Ends }
     }
 
     /// Whether the container has a key that marks the samples as encrypted.

@@ -16,6 +16,8 @@ pub(in crate::transcode) struct Expectation<'a> {
     pub(in crate::transcode) duration_ms: u64,
     /// Duration of one frame, in ms.
     pub(in crate::transcode) frame_ms: u64,
+    /// How many pictures it has to show, if it has any.
+    pub(in crate::transcode) pictures: Option<u64>,
 }
 
 #[cfg(test)]
@@ -27,7 +29,8 @@ thread_local! {
 /// Allowed difference in length in addition to one frame.
 const TOLERANCE_MS: u64 = 50;
 
-/// Reads the output back: streams, length, index at the front, and every packet; decodes a part of it.
+/// Reads the output back: streams, length, number of pictures, index at the front, and every packet; decodes a part of
+/// it.
 ///
 /// # Errors
 /// [`Code::MediaProofFailed`] with the reason.
@@ -60,11 +63,17 @@ pub(in crate::transcode) fn prove(expected: &Expectation<'_>) -> Result<(), Faul
         let text = format!("the output lasts {} ms instead of {} ms", read.duration_ms, expected.duration_ms);
         return Err(failed(text));
     }
+    // A picture more would be one that the sender cut out.
+    if let Some(wanted) = expected.pictures.filter(|wanted| *wanted != read.pictures) {
+        return Err(failed(format!("the output shows {} pictures instead of {wanted}", read.pictures)));
+    }
     Ok(())
 }
 
 struct Read {
     duration_ms: u64,
+    /// Pictures that players show.
+    pictures: u64,
 }
 
 /// How many packets are decoded after a keyframe: of a copied picture enough to notice a broken stream, of a picture
@@ -93,11 +102,14 @@ fn read_all(input: &mut Input, timed: bool, run: usize) -> Result<Read, String> 
             reader.take(&packet)?;
         }
     }
-    let mut duration_ms = 0;
+    let (mut duration_ms, mut pictures) = (0, 0);
     for reader in readers {
+        if let StreamReader::Picture(picture) = &reader {
+            pictures += picture.shown;
+        }
         duration_ms = duration_ms.max(reader.finish()?);
     }
-    Ok(Read { duration_ms })
+    Ok(Read { duration_ms, pictures })
 }
 
 enum StreamReader {
@@ -148,6 +160,8 @@ struct PictureReader {
     /// End of the last packet, or the container's end of the stream if that is later: nothing else says how long the
     /// last picture is shown.
     end: i64,
+    /// Packets that no edit list hides.
+    shown: u64,
     /// Packets in one run.
     run: usize,
     /// Time of the keyframe that began the run, and how many packets it still has.
@@ -171,6 +185,7 @@ impl PictureReader {
             decoder: Decoder::open(stream, 1, u64::MAX)?,
             time_base: stream.time_base(),
             end: declared,
+            shown: 0,
             run,
             running: None,
             frames: 0,
@@ -183,6 +198,7 @@ impl PictureReader {
 
     fn take(&mut self, packet: &ff::Packet) -> Result<(), String> {
         let pts = packet.pts().unwrap_or(0);
+        self.shown += u64::from(packet.size() > 0 && !av::is_hidden(packet));
         self.end = self.end.max(pts.saturating_add(packet.duration()));
         if packet.is_key() {
             self.keyframes += 1;
@@ -266,4 +282,47 @@ fn moov_comes_first(path: &str) -> bool {
     std::fs::File::open(path)
         .and_then(|mut file| crate::transcode::read::iso::iso_layout(&mut file))
         .is_ok_and(|l| l.moov_first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Profiles;
+    use crate::plan::{Container, plan};
+    use crate::profile::Profile;
+    use crate::task::Limits;
+    use crate::transcode::read::probe;
+
+    #[test]
+    fn an_output_that_shows_a_picture_more_or_less_is_noticed() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/conforming.mp4");
+        let profiles = Profiles::load(std::path::Path::new("")).expect("profiles");
+        let profile = Profile::from_raw(&profiles.get("crm").expect("crm").raw).expect("a good profile");
+        let limits = Limits {
+            input_bytes: 1 << 30,
+            pixels: 1 << 26,
+            duration_s: 3600,
+            streams: 32,
+            wall_s: 60,
+            cpu_s: 60,
+            memory_bytes: 1 << 30,
+            output_bytes: 1 << 30,
+            scratch_bytes: 1 << 30,
+        };
+        let input = probe::open(file, Container::Mp4).expect("an input");
+        let mut opened = std::fs::File::open(file).expect("a file");
+        let facts = probe::facts(&input, Container::Mp4, &mut opened, &limits).expect("facts");
+        let count = facts.main_video().and_then(|(stream, _)| stream.samples).expect("an index");
+        let (plan, duration_ms) = (plan(&facts, &profile), facts.duration_ms.expect("a length"));
+        let proven = |pictures| {
+            let frame_ms = facts.frame_ms();
+            prove(&Expectation { file, plan: &plan, duration_ms, frame_ms, pictures })
+                .map_err(|fault| fault.to_string())
+        };
+        assert_eq!((proven(Some(count)), proven(None)), (Ok(()), Ok(())));
+        for wrong in [count - 1, count + 1] {
+            let why = proven(Some(wrong)).expect_err("another number of pictures");
+            assert!(why.contains(&format!("{count} pictures instead of {wrong}")), "{why}");
+        }
+    }
 }

@@ -158,7 +158,8 @@ fn keep_streams(
 }
 
 fn expectation<'a>(file: &'a str, plan: &'a Plan, made: &Film) -> Expectation<'a> {
-    Expectation { file, plan, duration_ms: made.findings.duration_ms.unwrap_or(0), frame_ms: made.frame_ms }
+    let Findings { duration_ms, pictures, .. } = made.findings;
+    Expectation { file, plan, duration_ms: duration_ms.unwrap_or(0), frame_ms: made.frame_ms, pictures }
 }
 
 fn has_copies(plan: &Plan) -> bool {

@@ -111,7 +111,8 @@ fn keep(
     }
     let duration_ms = duration_ms.or(findings.duration_ms).unwrap_or(0);
     let frame_ms = if facts.kind == Kind::Audio { AUDIO_FRAME_MS } else { facts.frame_ms() };
-    Ok(match or_why_not(prove(&Expectation { file, plan, duration_ms, frame_ms }))? {
+    let pictures = findings.pictures;
+    Ok(match or_why_not(prove(&Expectation { file, plan, duration_ms, frame_ms, pictures }))? {
         Ok(()) => CopyAttempt::Proven(findings),
         Err(why) => CopyAttempt::Not("proof", why),
     })

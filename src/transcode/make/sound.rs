@@ -185,7 +185,7 @@ fn encode_sound(
         return Ok(MadeSound { plan: remux, peaks: measured(sound, job)?, file });
     }
     let (duration_ms, frame_ms) = (sound.duration_ms(), AUDIO_FRAME_MS);
-    match or_why_not(prove(&Expectation { file: ENCODED, plan: &plan, duration_ms, frame_ms }))? {
+    match or_why_not(prove(&Expectation { file: ENCODED, plan: &plan, duration_ms, frame_ms, pictures: None }))? {
         Ok(()) => Ok(MadeSound { plan, peaks, file: Some(ENCODED) }),
         Err(why) => keep_instead(sound, facts, &why, job),
     }

@@ -65,6 +65,8 @@ pub(in crate::transcode) fn copy_streams(
         }
     }
     findings.duration_ms = Some(copier.duration_ms());
+    // The picture is the first track.
+    findings.pictures = plan.video.is_some().then(|| copier.visible[0].shown());
     if let Some(muxer) = copier.muxer {
         muxer.finish().map_err(av::copying("writing the index"))?;
     }
@@ -94,7 +96,8 @@ impl Copier {
     ) -> Result<Self, Fault> {
         let streams: Vec<_> = tracks.iter().filter_map(|index| input.stream(*index)).collect();
         let time_bases: Vec<_> = streams.iter().map(|s| s.time_base()).collect();
-        let visible = streams.iter().map(Visible::of).collect();
+        let anew = matches!(target, Target::File(..));
+        let visible = streams.iter().map(|stream| Visible::of(stream, anew)).collect();
         let offsets = time_bases.iter().map(|tb| av::rescale(input.start_us(), US, *tb)).collect();
         let muxer = match target {
             Target::Nowhere => None,

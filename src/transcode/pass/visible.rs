@@ -13,26 +13,31 @@ pub(in crate::transcode) struct Visible {
     parameters: ff::codec::Parameters,
     is_picture: bool,
     reorders: bool,
-    shown: bool,
+    /// Whether the packets go into an output that is written anew.
+    anew: bool,
+    /// Shown packets that are not empty.
+    shown: u64,
     broken: bool,
-    /// Hidden packets behind the first shown one. They are left out unless a shown packet follows.
-    waiting: Vec<ff::Packet>,
+    /// Hidden packets behind the first shown one.
+    hidden: usize,
     /// The time at which the first hidden packet would be shown. No shown packet may have this time or a later one.
     hidden_from: i64,
 }
 
 /// More packets than any codec reorders.
-const MOST_WAITING: usize = 16;
+const MOST_HIDDEN: usize = 16;
 
 impl Visible {
-    pub(in crate::transcode) fn of(stream: &av::StreamView<'_>) -> Self {
+    /// `anew` if the packets go into an output that is written anew.
+    pub(in crate::transcode) fn of(stream: &av::StreamView<'_>, anew: bool) -> Self {
         Self {
             parameters: stream.parameters(),
             is_picture: stream.kind() == av::StreamType::Video,
             reorders: stream.reorders(),
-            shown: false,
+            anew,
+            shown: 0,
             broken: false,
-            waiting: Vec::new(),
+            hidden: 0,
             hidden_from: i64::MAX,
         }
     }
@@ -42,8 +47,14 @@ impl Visible {
         self.broken = true;
     }
 
+    /// How many packets players show so far.
+    pub(in crate::transcode) fn shown(&self) -> u64 {
+        self.shown
+    }
+
     /// Takes a packet whose timestamps count from the output's start, and passes on those to copy: the shown ones, and
-    /// hidden ones before the start or behind the end that others need.
+    /// hidden ones before the start that others need. Hidden ones behind the end are left out. Where a shown one may
+    /// need them, an output that is written anew cannot hide them: libav's muxer counts them into its length.
     ///
     /// # Errors
     /// [`Code::MediaProofFailed`] if players show something else than the stream's packets; the errors of `on_kept`.
@@ -61,22 +72,16 @@ impl Visible {
             if self.broken {
                 return not_kept("packets in its middle are broken");
             }
-            if packet.pts().unwrap_or(i64::MAX) >= self.hidden_from || self.waiting.len() > MOST_WAITING {
+            let most_hidden = if self.anew { 0 } else { MOST_HIDDEN };
+            if packet.pts().unwrap_or(i64::MAX) >= self.hidden_from || self.hidden > most_hidden {
                 return not_kept("an edit list hides a part of it");
             }
-            for mut hidden in self.waiting.drain(..) {
-                // It is behind the end and lasts no time, so the output's own edit list hides it.
-                hidden.set_duration(1);
-                on_kept(&mut hidden)?;
-            }
-            self.shown = true;
+            self.shown += u64::from(packet.size() > 0);
             return on_kept(packet);
         }
-        if self.shown {
+        if self.shown > 0 {
             self.hidden_from = self.hidden_from.min(packet.pts().unwrap_or(i64::MIN));
-            if self.waiting.len() <= MOST_WAITING {
-                self.waiting.push(packet.clone());
-            }
+            self.hidden += 1;
             return Ok(());
         }
         // Before the start: decoded but not shown.

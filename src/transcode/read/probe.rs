@@ -12,7 +12,7 @@ use super::sniff;
 use crate::error::{Code, Fault};
 use crate::plan::{Container, DynamicRange, Facts, Media, Picture, Reader, Sound, StreamFacts, Unkeepable};
 use crate::task::Limits;
-use crate::transcode::av::{self, Input, StreamType, StreamView};
+use crate::transcode::av::{self, Edits, Input, StreamType, StreamView};
 use crate::vocabulary::Kind;
 
 /// Opens the input with the demuxer of its container.
@@ -199,7 +199,11 @@ fn stream_facts(stream: &StreamView<'_>, container: Container, indexed: bool) ->
         default: stream.is_default(),
         readable,
         samples: indexed.then(|| stream.index_entries()),
-        unkeepable: (indexed && stream.is_edited()).then_some(Unkeepable::EditList),
+        unkeepable: match stream.edits() {
+            Edits::Between if indexed => Some(Unkeepable::EditList),
+            Edits::NeededEnd if indexed => Some(Unkeepable::HiddenEnd),
+            _ => None,
+        },
         media,
     }
 }

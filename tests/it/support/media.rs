@@ -102,7 +102,8 @@ pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
-fn output(program: &str, arguments: &[&str]) -> Output {
+/// Runs a program, which has to succeed.
+pub fn output(program: &str, arguments: &[&str]) -> Output {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("{program} (Debian: ffmpeg) is needed: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);

@@ -34,7 +34,7 @@ impl CopyTrack {
                 frame_rate: is_picture.then(|| stream.frame_rates().0).flatten(),
                 sample_aspect_ratio: is_picture.then(|| stream.sample_aspect_ratio()),
             },
-            visible: Visible::of(stream),
+            visible: Visible::of(stream, true),
             offset: av::rescale(offset_ms, ff::Rational::new(1, 1000), time_base),
             end: 0,
             corrupt: 0,
@@ -60,6 +60,11 @@ impl CopyTrack {
     /// The number of copied packets.
     pub(in crate::transcode) fn len(&self) -> u64 {
         self.packets.len() as u64
+    }
+
+    /// The number of copied packets that players show.
+    pub(in crate::transcode) fn shown(&self) -> u64 {
+        self.visible.shown()
     }
 
     /// The time that it has reached, in ms.

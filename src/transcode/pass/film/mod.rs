@@ -38,6 +38,8 @@ struct Waiting {
 /// A finished picture stream.
 struct EncodedPicture {
     track: Waiting,
+    /// How many pictures it shows.
+    pictures: u64,
     end_ms: u64,
     packets: u64,
     bad_packets: u64,
@@ -89,6 +91,7 @@ pub(in crate::transcode) fn encode_film(
     film.unread_sound = if sound.is_none() { unopened + film.findings.damage.packets } else { 0 };
     let sound_ms = sound.as_ref().map_or(0, |s| s.duration_ms);
     film.findings.duration_ms = Some(picture.end_ms.max(sound_ms));
+    film.findings.pictures = Some(picture.pictures);
     film.findings.damage.packets += picture.packets;
     film.findings.damage.bad_packets += picture.bad_packets;
     film.poster = picture.poster;

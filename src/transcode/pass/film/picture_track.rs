@@ -83,6 +83,7 @@ impl PictureEncoder {
             sample_aspect_ratio: None,
         };
         Ok(EncodedPicture {
+            pictures: stage.packets.len() as u64,
             track: Waiting { stream, packets: stage.packets, copied: false },
             end_ms: u64::try_from(reader.end_ms()).unwrap_or(0),
             packets: reader.decoder.packets,

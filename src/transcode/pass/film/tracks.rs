@@ -75,6 +75,7 @@ impl PictureTrack {
             }
             Self::Copy(copy) => Ok(EncodedPicture {
                 end_ms: u64::try_from(copy.end_ms()).unwrap_or(0),
+                pictures: copy.shown(),
                 packets: copy.len() + copy.corrupt,
                 bad_packets: copy.corrupt,
                 poster: None,
