@@ -69,9 +69,7 @@ impl Message {
         for (name, value) in headers {
             table.insert((*name).into(), AMQPValue::LongString((*value).into()));
         }
-        // With an id of its own a message that is returned is known again.
-        let properties =
-            persistent().with_headers(table).with_message_id(hex::encode(rand::random::<[u8; 16]>()).into());
+        let properties = persistent().with_headers(table);
         Self { exchange: String::new(), routing_key: topology.work_queue(queue), body, properties }
     }
 
@@ -159,11 +157,6 @@ impl Message {
     #[must_use]
     pub fn routing_key(&self) -> &str {
         &self.routing_key
-    }
-
-    /// The AMQP property `message-id`.
-    pub(super) fn id(&self) -> Option<&str> {
-        self.properties.message_id().as_ref().map(ShortString::as_str)
     }
 
     /// Whether it goes to a queue of this topology, and not to whoever is bound to the topic exchange.

@@ -4,7 +4,6 @@
 //!   off: it gives up after 16 attempts, and it does not restore consumers that the server cancelled.
 //! - [`QueueSpec`]: a queue as a role specifies it; [`Topology`]: the names of all queues, and their declaration.
 //! - [`Publisher`]: publishes mandatory, persistent, confirmed messages, and reconnects by itself.
-//! - [`Batches`]: publishes for many callers in batches.
 //! - [`Subscription`]: the queues of a role, an [`Inlet`] each. When it ends with an error, the caller opens another
 //!   one.
 //! - [`Mover`]: moves messages from queue to queue, many at a time.
@@ -17,7 +16,6 @@
 
 mod addresses;
 mod alternate;
-mod batches;
 mod connection;
 mod consumer;
 mod dead_letters;
@@ -34,7 +32,6 @@ mod queue_depths;
 mod topology;
 
 pub use alternate::{AlternateExchange, alternate_exchange};
-pub use batches::Batches;
 pub use connection::Backoff;
 pub use consumer::{OutcomeMessage, OutcomeQueue, Subscription};
 pub use dead_letters::{DeadLetters, Letters};

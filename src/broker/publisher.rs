@@ -15,9 +15,7 @@
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::ShortString;
 use lapin::{Channel, Confirmation};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
@@ -130,39 +128,14 @@ impl Publisher {
         self.attempt(message, &|| true).await
     }
 
-    /// As [`Publisher::publish`], for several messages, all of which are confirmed at about the same time. The answers are in the
-    /// order of the messages. Messages with the same [id](Message::id) get the same answer.
-    ///
-    /// # Errors
-    /// [`BrokerError`], where it is unknown which of them arrived.
-    pub async fn publish_all(&self, messages: &[&Message]) -> Result<Vec<Result<(), BrokerError>>, BrokerError> {
-        self.attempt_all(messages, &|| true).await
-    }
-
     async fn attempt(&self, message: &Message, wanted: &(impl Fn() -> bool + Sync)) -> Result<(), BrokerError> {
-        let answers = self.attempt_all(&[message], wanted).await?;
-        answers.into_iter().collect()
-    }
-
-    async fn attempt_all(
-        &self,
-        messages: &[&Message],
-        wanted: &(impl Fn() -> bool + Sync),
-    ) -> Result<Vec<Result<(), BrokerError>>, BrokerError> {
         let session = self.session().await?;
-        let confirm_timeout = Duration::from_secs(self.0.config.confirm_timeout_s);
-        let answers = session.publish(messages, confirm_timeout, wanted).await;
-        let spoils = |error: &BrokerError, ours: bool| *error != BrokerError::Unwanted && (!error.is_answer() || ours);
-        let is_spoilt = match &answers {
-            Err(error) => spoils(error, false),
-            Ok(answers) => messages.iter().zip(answers).any(|(message, answer)| {
-                answer.as_ref().is_err_and(|error| spoils(error, message.is_for_own_queue(&self.0.topology)))
-            }),
-        };
-        if is_spoilt {
+        let result = session.publish(message, Duration::from_secs(self.0.config.confirm_timeout_s), wanted).await;
+        let ours = message.is_for_own_queue(&self.0.topology);
+        if result.as_ref().is_err_and(|error| *error != BrokerError::Unwanted && (!error.is_answer() || ours)) {
             self.discard(&session).await;
         }
-        answers
+        result
     }
 
     async fn session(&self) -> Result<Arc<Session>, BrokerError> {
@@ -198,44 +171,6 @@ const fn is_final(error: &BrokerError, not_taken: u32, for_own_queue: bool) -> b
     }
 }
 
-/// What the broker has done with each message.
-fn answers(
-    messages: &[&Message],
-    confirmations: Vec<Confirmation>,
-) -> Result<Vec<Result<(), BrokerError>>, BrokerError> {
-    let mut returned = Vec::new();
-    let mut taken = Vec::with_capacity(messages.len());
-    for confirmation in confirmations {
-        let (is_taken, back) = match confirmation {
-            Confirmation::Ack(back) => (true, back),
-            Confirmation::Nack(back) => (false, back),
-            Confirmation::NotRequested => {
-                return Err(BrokerError::unavailable("publishing", "the channel is not in confirm mode"));
-            }
-        };
-        taken.push(is_taken);
-        returned.extend(back.map(|message| message.delivery.properties.message_id().clone()));
-    }
-    let is_returned = |message: &Message| match messages {
-        [_one] => !returned.is_empty(),
-        _ => returned.iter().any(|id| id.as_ref().map(ShortString::as_str) == message.id()),
-    };
-    let ours = messages.iter().filter(|message| is_returned(message)).count();
-    if ours < returned.len() {
-        return Err(BrokerError::unavailable("publishing", "the broker returned a message that was not sent"));
-    }
-    let answer = |(message, is_taken): (&&Message, bool)| {
-        let routing_key = message.routing_key.clone();
-        // RabbitMQ also confirms a message that it has returned.
-        match (is_returned(message), is_taken) {
-            (true, _) => Err(BrokerError::Unroutable { routing_key }),
-            (false, true) => Ok(()),
-            (false, false) => Err(BrokerError::NotTaken { routing_key }),
-        }
-    };
-    Ok(messages.iter().zip(taken).map(answer).collect())
-}
-
 /// Whether the log already says that a message waits for a blocked connection.
 #[derive(Default)]
 struct Blocked {
@@ -256,10 +191,10 @@ impl Blocked {
 impl Session {
     async fn publish(
         &self,
-        messages: &[&Message],
+        message: &Message,
         confirm_timeout: Duration,
         wanted: &(impl Fn() -> bool + Sync),
-    ) -> Result<Vec<Result<(), BrokerError>>, BrokerError> {
+    ) -> Result<(), BrokerError> {
         let mut blocked = Blocked::default();
         // lapin buffers a message for a blocked connection and sends it later, even after the caller has given up.
         while self.is_blocked() && wanted() {
@@ -272,39 +207,44 @@ impl Session {
             self.keep(channel);
             return Err(BrokerError::Unwanted);
         }
-        let confirmations = self.confirmed(&channel, messages, confirm_timeout, wanted, blocked).await?;
-        let answers = answers(messages, confirmations)?;
+        let confirmation = self.confirmed(&channel, message, confirm_timeout, wanted, blocked).await?;
+        let routing_key = message.routing_key.clone();
+        let result = match confirmation {
+            Confirmation::Ack(None) => Ok(()),
+            // RabbitMQ also confirms a message that it has returned.
+            Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => Err(BrokerError::Unroutable { routing_key }),
+            Confirmation::Nack(None) => Err(BrokerError::NotTaken { routing_key }),
+            Confirmation::NotRequested => {
+                Err(BrokerError::unavailable("publishing", "the channel is not in confirm mode"))
+            }
+        };
         self.keep(channel);
-        Ok(answers)
+        result
     }
 
-    /// Publishes and waits for the confirms. Time in which the connection is blocked does not count: the messages are
-    /// already in the socket, and publishing again would only add others behind them. When they are no longer
+    /// Publishes and waits for the confirm. Time in which the connection is blocked does not count: the message is
+    /// already in the socket, and publishing again would only add another one behind it. When the message is no longer
     /// wanted, the wait ends and the channel is closed.
     async fn confirmed(
         &self,
         channel: &Channel,
-        messages: &[&Message],
+        message: &Message,
         confirm_timeout: Duration,
         wanted: &(impl Fn() -> bool + Sync),
         mut blocked: Blocked,
-    ) -> Result<Vec<Confirmation>, BrokerError> {
+    ) -> Result<Confirmation, BrokerError> {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
-        let mut confirms = Vec::with_capacity(messages.len());
-        for message in messages {
-            let publish = channel.basic_publish(
-                message.exchange.as_str().into(),
-                message.routing_key.as_str().into(),
-                options,
-                &message.body,
-                message.properties.clone(),
-            );
-            confirms.push(self.connection.answer("publishing", publish).await?);
-        }
-        let mut confirms = try_join_all(confirms);
+        let publish = channel.basic_publish(
+            message.exchange.as_str().into(),
+            message.routing_key.as_str().into(),
+            options,
+            &message.body,
+            message.properties.clone(),
+        );
+        let mut confirm = self.connection.answer("publishing", publish).await?;
         let mut deadline = Instant::now() + confirm_timeout;
         loop {
-            match timeout(BLOCKED_POLL, &mut confirms).await {
+            match timeout(BLOCKED_POLL, &mut confirm).await {
                 Ok(result) => return result.map_err(BrokerError::lapin("waiting for a confirm")),
                 Err(_elapsed) if self.is_blocked() => {
                     if !wanted() {
@@ -323,8 +263,8 @@ impl Session {
         self.connection.is_blocked() && self.connection.is_open()
     }
 
-    /// A channel for one call of [`Session::publish`] at a time. lapin hands a returned message to the next confirm on the
-    /// channel, whichever message that is for: once all are confirmed, all that were returned are known.
+    /// A channel for one message at a time. lapin hands a returned message to the next confirm on the channel, so two
+    /// messages in flight on it could receive each other's answer.
     async fn channel(&self) -> Result<Channel, BrokerError> {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use super::Webhook;
-use crate::broker::{Batches, BrokerError, Message, Publisher, Topology, WorkQueue};
+use crate::broker::{BrokerError, Message, Publisher, Topology, WorkQueue};
 use crate::channels::Outgoing;
 
 /// Messages of one webhook that are published at the same time.
@@ -44,7 +44,7 @@ pub trait Outlet: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct Broker {
     topology: Topology,
-    batches: Batches,
+    publisher: Publisher,
     /// The queues of the targets of each account.
     targets: Arc<HashMap<String, Vec<WorkQueue>>>,
     places: Arc<Semaphore>,
@@ -66,17 +66,12 @@ impl Broker {
         publishes: usize,
         targets: HashMap<String, Vec<WorkQueue>>,
     ) -> Self {
-        Self {
-            topology,
-            batches: Batches::new(publisher),
-            targets: Arc::new(targets),
-            places: Arc::new(Semaphore::new(publishes)),
-        }
+        Self { topology, publisher, targets: Arc::new(targets), places: Arc::new(Semaphore::new(publishes)) }
     }
 
     /// Connects in a task of its own, which goes on where the webhook's time is over: the next one finds the connection.
     async fn connected(&self) -> Result<(), NotPublished> {
-        let publisher = self.batches.publisher().clone();
+        let publisher = self.publisher.clone();
         let connected = tokio::spawn(async move { publisher.connect().await }).await;
         connected.map_err(|error| error.to_string()).and_then(|it| it.map_err(|e| e.to_string())).map_err(NotPublished)
     }
@@ -96,7 +91,7 @@ impl Broker {
             }
             Item::Copy(webhook, queue) => (webhook.message(&self.topology, queue), true),
         };
-        match self.batches.publish(message).await {
+        match self.publisher.publish(&message).await {
             Ok(()) => Ok(0),
             Err(BrokerError::Unroutable { .. }) if !must_arrive => Ok(1),
             Err(error) => Err(NotPublished(error.to_string())),
@@ -120,14 +115,13 @@ impl Outlet for Broker {
     fn publish(&self, batch: Batch) -> BoxFuture<'_, Result<usize, NotPublished>> {
         Box::pin(async move {
             // A blocked broker would have the webhook wait for its whole time and then be answered with 503 all the same.
-            let publisher = self.batches.publisher();
-            if publisher.is_blocked() {
+            if self.publisher.is_blocked() {
                 return Err(NotPublished("RabbitMQ is short of memory or disk and accepts no messages".to_owned()));
             }
             self.connected().await?;
             let mut published =
                 stream::iter(self.items(batch)).map(|item| self.publish_one(item)).buffer_unordered(AT_ONCE);
-            let mut unconfirmed = Unconfirmed(Some(publisher));
+            let mut unconfirmed = Unconfirmed(Some(&self.publisher));
             let mut unrouted = Ok(0);
             while let Some(result) = published.next().await {
                 unrouted = unrouted.and_then(|sum| Ok(sum + result?));
