@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::error::Code;
 use crate::roles::deliver;
 use crate::roles::deliver::command::{Command, Which};
-use crate::runtime::replay::{Action, replay as go_through};
+use crate::runtime::replay::{Action, reason, replay as go_through};
 use crate::telemetry;
 
 /// Options of `deliver resume`.
@@ -104,9 +104,7 @@ pub(super) fn replay(args: &ReplayArgs, global: &Global) -> Result<ExitCode, Cli
         ReplayArgs { .. } => Action::Replay,
     };
     let wanted = |delivery: &Delivery| {
-        let code = delivery.dead_code();
-        let text = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-        args.code.is_none_or(|wanted| code == Some(wanted)).then_some(text)
+        args.code.is_none_or(|wanted| delivery.dead_code() == Some(wanted)).then(|| reason(delivery).to_owned())
     };
     let limit = args.limit.unwrap_or(u32::MAX);
     let found = runtime()?.block_on(go_through(&config.broker, &topology, letters, action, limit, wanted))?;
