@@ -11,10 +11,10 @@ use crate::config::Broker;
 
 /// Which queue to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Letters {
+pub enum DeadLetterQueue {
     /// Messages that were given up, in the dead-letter queue of this name
     /// ([`QueueSpec::dead_letters`](super::QueueSpec)).
-    Dead(String),
+    Named(String),
     /// Requests whose routing key no queue is bound for.
     Unrouted,
 }
@@ -25,8 +25,9 @@ pub struct DeadLetters {
     connection: Connection,
     channel: Channel,
     topology: Topology,
-    queue: String,
-    letters: Letters,
+    /// The name in RabbitMQ.
+    name: String,
+    queue: DeadLetterQueue,
     /// Messages in the queue when it was opened.
     count: u32,
 }
@@ -36,22 +37,22 @@ impl DeadLetters {
     ///
     /// # Errors
     /// [`BrokerError`]
-    pub async fn open(config: &Broker, topology: &Topology, letters: Letters) -> Result<Self, BrokerError> {
+    pub async fn open(config: &Broker, topology: &Topology, queue: DeadLetterQueue) -> Result<Self, BrokerError> {
         let connection = Connection::open(config, "dead letters").await?;
         let channel = connection.channel().await?;
-        let queue = match &letters {
-            Letters::Dead(name) => topology.dead_letters(name),
-            Letters::Unrouted => topology.unrouted(),
+        let name = match &queue {
+            DeadLetterQueue::Named(name) => topology.dead_letters(name),
+            DeadLetterQueue::Unrouted => topology.unrouted(),
         };
         let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let declare = async {
-            match channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await {
+            match channel.queue_declare(name.as_str().into(), passive, FieldTable::default()).await {
                 Err(err) if is_missing(&err) => Ok(0),
                 declared => declared.map(|queue| queue.message_count()),
             }
         };
         let count = connection.answer("counting dead letters", declare).await?;
-        Ok(Self { connection, channel, topology: topology.clone(), queue, letters, count })
+        Ok(Self { connection, channel, topology: topology.clone(), name, queue, count })
     }
 
     /// How many messages were in the queue when it was opened.
@@ -65,11 +66,11 @@ impl DeadLetters {
     /// # Errors
     /// [`BrokerError`]
     pub async fn next(&self) -> Result<Option<Delivery>, BrokerError> {
-        let get = self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default());
+        let get = self.channel.basic_get(self.name.as_str().into(), BasicGetOptions::default());
         let got = self.connection.answer("taking a dead letter", get).await?;
-        Ok(got.map(|got| match &self.letters {
-            Letters::Dead(name) => Delivery::dead_letter(&self.topology, name, got.delivery),
-            Letters::Unrouted => Delivery::unrouted(&self.topology, got.delivery),
+        Ok(got.map(|got| match &self.queue {
+            DeadLetterQueue::Named(name) => Delivery::dead_letter(&self.topology, name, got.delivery),
+            DeadLetterQueue::Unrouted => Delivery::unrouted(&self.topology, got.delivery),
         }))
     }
 

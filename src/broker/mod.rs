@@ -34,7 +34,7 @@ mod topology;
 pub use alternate::{AlternateExchange, alternate_exchange};
 pub use connection::Backoff;
 pub use consumer::{OutcomeMessage, OutcomeQueue, Subscription};
-pub use dead_letters::{DeadLetters, Letters};
+pub use dead_letters::{DeadLetterQueue, DeadLetters};
 pub use delivery::{Delivery, Tries};
 pub use error::BrokerError;
 pub use inlet::{Inlet, Window};

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::{CliError, Global, queues, runtime};
-use crate::broker::{Delivery, Letters};
+use crate::broker::{DeadLetterQueue, Delivery};
 use crate::config::Config;
 use crate::error::Code;
 use crate::runtime::replay::{Action, Found, NONE, reason, replay};
@@ -73,7 +73,7 @@ async fn go_through(args: &Args, config: &Config) -> Result<Found, CliError> {
     }
     // The requests that nobody wants return to the lanes.
     let topology = topology.with_dead_letters(&args.queue);
-    let letters = if args.unrouted { Letters::Unrouted } else { Letters::Dead(args.queue.clone()) };
+    let queue = if args.unrouted { DeadLetterQueue::Unrouted } else { DeadLetterQueue::Named(args.queue.clone()) };
     let action = match args {
         Args { list: true, .. } => Action::List,
         Args { discard: true, .. } => Action::Discard,
@@ -89,7 +89,7 @@ async fn go_through(args: &Args, config: &Config) -> Result<Found, CliError> {
         args.code.is_none_or(|wanted| wanted == reason).then(|| reason.to_owned())
     };
     let limit = args.limit.unwrap_or(u32::MAX);
-    Ok(replay(&config.broker, &topology, letters, action, limit, wanted).await?)
+    Ok(replay(&config.broker, &topology, queue, action, limit, wanted).await?)
 }
 
 fn parse_reason(text: &str) -> Result<&'static str, String> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::broker::{BrokerError, DeadLetters, Delivery, Letters, Message, Publisher, Topology};
+use crate::broker::{BrokerError, DeadLetterQueue, DeadLetters, Delivery, Message, Publisher, Topology};
 use crate::config;
 
 /// What to do with the selected messages.
@@ -50,13 +50,13 @@ pub const NONE: &str = "none";
 pub async fn replay(
     config: &config::Broker,
     topology: &Topology,
-    letters: Letters,
+    queue: DeadLetterQueue,
     action: Action,
     limit: u32,
     wanted: impl Fn(&Delivery) -> Option<String>,
 ) -> Result<Found, BrokerError> {
     let publisher = Publisher::new(config, topology.clone());
-    let letters = DeadLetters::open(config, topology, letters).await?;
+    let letters = DeadLetters::open(config, topology, queue).await?;
     let mut tally = BTreeMap::new();
     let (mut found, mut taken) = (0, 0);
     // Messages that arrive meanwhile are behind those that were counted.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lapin::BasicProperties;
-use mediamill::broker::{BrokerError, Delivery, Ladder, Letters, Publisher, QueueSpec, Topology};
+use mediamill::broker::{BrokerError, DeadLetterQueue, Delivery, Ladder, Publisher, QueueSpec, Topology};
 use mediamill::config::Broker;
 use mediamill::error::{Code, Fault};
 use mediamill::events::Stage;
@@ -142,8 +142,8 @@ fn publish(rig: &Rig, notes: &[&str]) {
 
 fn letters(rig: &Rig, action: Action) -> Found {
     let code = |delivery: &Delivery| delivery.dead_code().map(|code| code.to_string());
-    let letters = Letters::Dead("notes.dead".to_owned());
-    block_on(replay(&rig.config().broker, &topology(rig), letters, action, u32::MAX, code)).expect("an answer")
+    let queue = DeadLetterQueue::Named("notes.dead".to_owned());
+    block_on(replay(&rig.config().broker, &topology(rig), queue, action, u32::MAX, code)).expect("an answer")
 }
 
 #[test]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::super::{CliError, Global, runtime};
 use super::of_setup;
-use crate::broker::{Delivery, Letters, Message, Publisher, WorkQueue};
+use crate::broker::{DeadLetterQueue, Delivery, Message, Publisher, WorkQueue};
 use crate::config::Config;
 use crate::error::Code;
 use crate::roles::deliver;
@@ -97,7 +97,7 @@ pub(super) fn replay(args: &ReplayArgs, global: &Global) -> Result<ExitCode, Cli
     known(&config, &args.name)?;
     telemetry::init(&config.log);
     let topology = deliver::topology(&config).map_err(of_setup)?;
-    let letters = Letters::Dead(format!("deliver.{}.dead", args.name));
+    let queue = DeadLetterQueue::Named(format!("deliver.{}.dead", args.name));
     let action = match args {
         ReplayArgs { list: true, .. } => Action::List,
         ReplayArgs { discard: true, .. } => Action::Discard,
@@ -107,7 +107,7 @@ pub(super) fn replay(args: &ReplayArgs, global: &Global) -> Result<ExitCode, Cli
         args.code.is_none_or(|wanted| delivery.dead_code() == Some(wanted)).then(|| reason(delivery).to_owned())
     };
     let limit = args.limit.unwrap_or(u32::MAX);
-    let found = runtime()?.block_on(go_through(&config.broker, &topology, letters, action, limit, wanted))?;
+    let found = runtime()?.block_on(go_through(&config.broker, &topology, queue, action, limit, wanted))?;
     let mut out = io::stdout().lock();
     if action == Action::List {
         for ((code, queue), count) in &found.tally {

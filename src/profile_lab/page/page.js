@@ -53,13 +53,13 @@ function axes(svg, x, y, xName, yName) {
   svg.append(element("svg:text", { x: LEFT, y: TOP - 3 }, yName));
 }
 
-/** Points with the front of those that nothing beats in both; more is better on both axes. */
-function front(title, points, xName) {
+/** A scatter plot with its Pareto front; more is better on both axes. */
+function paretoPlot(title, points, xName) {
   const svg = element("svg:svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": title });
   const x = scale(points.map((p) => p.x), LEFT, W - RIGHT), y = scale(points.map((p) => p.y), H - BOTTOM, TOP);
   axes(svg, x, y, xName, "quality");
-  const beaten = (p) => points.some((q) => q.x >= p.x && q.y >= p.y && (q.x > p.x || q.y > p.y));
-  const best = points.filter((p) => !beaten(p)).sort((a, b) => a.x - b.x || a.y - b.y);
+  const dominated = (p) => points.some((q) => q.x >= p.x && q.y >= p.y && (q.x > p.x || q.y > p.y));
+  const best = points.filter((p) => !dominated(p)).sort((a, b) => a.x - b.x || a.y - b.y);
   svg.append(element("svg:polyline", { class: "front", points: best.map((p) => `${x.place(p.x)},${y.place(p.y)}`).join(" ") }));
   for (const p of points) {
     const dot = element("svg:circle", { class: best.includes(p) ? "best" : "dominated", cx: x.place(p.x), cy: y.place(p.y), r: 4 });
@@ -74,7 +74,7 @@ function front(title, points, xName) {
   return element("figure", {}, element("h3", {}, title), svg);
 }
 
-/** Every file's score, a row for each point. */
+/** A strip plot: the score of each file, a row for each profile with its settings. */
 function strips(title, rows, xName) {
   const height = TOP + BOTTOM + rows.length * 24;
   const svg = element("svg:svg", { viewBox: `0 0 ${W} ${height}`, role: "img", "aria-label": title });
@@ -101,21 +101,21 @@ function strips(title, rows, xName) {
 /* Table */
 function table(summaries, metric) {
   const columns = [
-    ["point", (s) => s.point, (v) => v],
+    ["profile and settings", (s) => s.point, (v) => v],
     ["files", (s) => s.files, (v) => v],
     ["encoded", (s) => s.encoded, (v) => v],
-    ["after", (s) => s.bytes_after, bytes],
+    ["size after", (s) => s.bytes_after, bytes],
     ["saved %", (s) => s.saved_percent, (v) => digits(v, 1)],
     ["quality", (s) => s.quality, (v) => digits(v, 1)],
     [metric.name, (s) => s.scores[metric.key]?.mean, (v) => digits(v, metric.digits)],
-    ["worst", (s) => s.scores[metric.key]?.worst, (v) => digits(v, metric.digits)],
-    ["CPU s", (s) => s.cpu_s, (v) => digits(v, 2)],
+    [`lowest ${metric.name}`, (s) => s.scores[metric.key]?.worst, (v) => digits(v, metric.digits)],
+    ["CPU s, all files", (s) => s.cpu_s, (v) => digits(v, 2)],
     ["× real time", (s) => s.speed, (v) => digits(v, 0)],
     ["jobs/s", (s) => s.jobs_per_s, (v) => digits(v, 1)],
-    ["p50 s", (s) => s.wall_p50_s, (v) => digits(v, 3)],
+    ["time a file, p50 s", (s) => s.wall_p50_s, (v) => digits(v, 3)],
     ["p95 s", (s) => s.wall_p95_s, (v) => digits(v, 3)],
     ["p99 s", (s) => s.wall_p99_s, (v) => digits(v, 3)],
-    ["memory", (s) => s.peak_memory_bytes, bytes],
+    ["peak memory", (s) => s.peak_memory_bytes, bytes],
   ];
   if (metric.key === "mos") columns.splice(8, 0, ["loudness ± LU", (s) => s.scores.loudness_error_lu?.mean, (v) => digits(v, 2)]);
   else columns.splice(8, 0, ["SSIM", (s) => s.scores.ssim?.mean, (v) => digits(v, 4)], ["PSNR dB", (s) => s.scores.psnr_db?.mean, (v) => digits(v, 1)]);
@@ -153,8 +153,8 @@ function specimen({ run, original, playback, picture }) {
     element("div", {}, element("p", {}, `${name}, ${bytes(size)}`), element(tag, { controls: "", preload: "metadata", src: source }));
   const score = run.class === "video" ? `SSIMULACRA 2 ${digits(run.scores.ssimulacra2, 1)}, SSIM ${digits(run.scores.ssim, 4)}`
     : `MOS ${digits(run.scores.mos, 2)}`;
-  const pair = element("div", { class: "pair" }, player("original", original, run.bytes_before), player("made", playback, run.bytes_after));
-  if (picture) pair.append(element("div", {}, element("p", {}, "as made"), element("img", { src: picture, alt: "" })));
+  const pair = element("div", { class: "pair" }, player("original", original, run.bytes_before), player("output", playback, run.bytes_after));
+  if (picture) pair.append(element("div", {}, element("p", {}, run.class === "video" ? "thumbnail" : "waveform"), element("img", { src: picture, alt: "" })));
   return element("article", { class: "specimen" }, element("h3", {}, run.file), element("p", {}, `${run.point}: ${score}`), pair);
 }
 
@@ -176,19 +176,19 @@ for (const [kind, metric] of Object.entries(METRICS)) {
   })).filter((row) => row.values.length);
   const plots = element("div", { class: "plots" });
   if (points((s) => s.speed).length) {
-    plots.append(front("What is saved and what is kept", points((s) => s.saved_percent), "bytes saved, %"));
-    plots.append(front("How fast and what is kept", points((s) => s.speed), "seconds of media for a second of CPU"));
+    plots.append(paretoPlot("Quality against bytes saved", points((s) => s.saved_percent), "bytes saved, %"));
+    plots.append(paretoPlot("Quality against speed", points((s) => s.speed), "seconds of media for a second of CPU"));
   }
-  if (rows.length) plots.append(strips("Each encoded file", rows, metric.name));
+  if (rows.length) plots.append(strips("Score of each encoded file", rows, metric.name));
   main.append(element("section", { "aria-label": kind }, element("h2", {}, kind), plots, table(summaries, metric)));
   const worst = specimens.filter((one) => one.run.class === kind);
   if (worst.length) {
-    main.append(element("h2", {}, `The worst of ${kind}`), element("div", { class: "specimens" }, ...worst.map(specimen)));
+    main.append(element("h2", {}, `Lowest scores of ${kind}`), element("div", { class: "specimens" }, ...worst.map(specimen)));
   }
 }
-const aside = Object.entries(report.corpus.left_aside);
+const excluded = Object.entries(report.corpus.left_aside);
 const note = "Quality is 0 to 100: (MOS − 1) / 4 for sound, SSIMULACRA 2 for video, mean of the encoded files. MOS is " +
   "ViSQOL v3's in speech mode (16 kHz). Scores are of the first 20 s, against the original upright, scaled and " +
   "tone-mapped as the profile asks.";
 main.append(element("footer", {}, element("p", {}, note),
-  element("p", {}, aside.length ? `Left aside: ${aside.map(([file, why]) => `${file} (${why})`).join(", ")}.` : "")));
+  element("p", {}, excluded.length ? `Not measured: ${excluded.map(([file, why]) => `${file} (${why})`).join(", ")}.` : "")));

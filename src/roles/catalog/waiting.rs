@@ -1,6 +1,6 @@
 //! What waits for an operator at the broker: dead letters of every role, and requests that no lane is bound for.
 
-use crate::broker::{BrokerError, Delivery, Letters, Topology};
+use crate::broker::{BrokerError, DeadLetterQueue, Delivery, Topology};
 use crate::config;
 use crate::error::Code;
 use crate::roles::lanes;
@@ -48,7 +48,7 @@ impl Mailroom {
     /// How many requests no lane is bound for.
     pub(super) async fn unrouted(&self) -> Result<u32, BrokerError> {
         let lanes = Topology::new(&self.broker, lanes::queues(&self.broker))?;
-        let found = replay(&self.broker, &lanes, Letters::Unrouted, Action::List, 0, |_| None).await?;
+        let found = replay(&self.broker, &lanes, DeadLetterQueue::Unrouted, Action::List, 0, |_| None).await?;
         Ok(found.left)
     }
 
@@ -73,7 +73,7 @@ impl Mailroom {
     ) -> Result<Found, BrokerError> {
         // Only the queues that these messages return to are declared.
         let topology = self.topology.with_dead_letters(queue);
-        replay(&self.broker, &topology, Letters::Dead(queue.to_owned()), action, limit, wanted).await
+        replay(&self.broker, &topology, DeadLetterQueue::Named(queue.to_owned()), action, limit, wanted).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::broker::{BrokerError, Delivery, Letters, Topology};
+use crate::broker::{BrokerError, DeadLetterQueue, Delivery, Topology};
 use crate::config::Config;
 use crate::events::{ERASED_TYPE, Event, Incoming, Message};
 use crate::privacy::{ContactHash, ContactKey, Erasure, Selector};
@@ -31,7 +31,8 @@ async fn discard_from(
 ) -> Result<u64, BrokerError> {
     let topology = Topology::new(&config.broker, lanes::queues(&config.broker))?;
     let wanted = |delivery: &Delivery| is_meant(delivery).then(|| "erased".to_owned());
-    let found = replay(&config.broker, &topology, Letters::Dead(queue), Action::Discard, u32::MAX, wanted).await?;
+    let found =
+        replay(&config.broker, &topology, DeadLetterQueue::Named(queue), Action::Discard, u32::MAX, wanted).await?;
     Ok(found.tally.values().map(|count| u64::from(*count)).sum())
 }
 

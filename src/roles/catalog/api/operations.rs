@@ -13,7 +13,7 @@ use super::problem::{Refusal, expect};
 use super::record::Trail;
 use crate::error::Code;
 use crate::privacy::{Erasure, audit};
-use crate::roles::catalog::player::{Begun, Letters, Operations, operations_page};
+use crate::roles::catalog::player::{Begun, DeadLetterQueue, Operations, operations_page};
 use crate::roles::catalog::waiting::{Waiting, is_reason, meaning};
 
 impl Api {
@@ -89,9 +89,9 @@ async fn asked(request: &Parts, body: Body) -> Result<(String, String), Refusal>
     queue.zip(reason).ok_or_else(|| Refusal::invalid("queue and reason must be there"))
 }
 
-fn letters(waiting: Waiting) -> impl Iterator<Item = Letters> {
+fn letters(waiting: Waiting) -> impl Iterator<Item = DeadLetterQueue> {
     let Waiting { queue, reasons, .. } = waiting;
-    reasons.into_iter().map(move |(reason, back_to, count)| Letters {
+    reasons.into_iter().map(move |(reason, back_to, count)| DeadLetterQueue {
         queue: queue.clone(),
         meaning: meaning(&reason),
         reason,

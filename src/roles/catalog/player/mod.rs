@@ -11,7 +11,7 @@ mod waveform;
 
 pub(super) use account::account_page;
 pub(super) use media::{Facts, media_page};
-pub(super) use operations::{Begun, Letters, Operations, operations_page};
+pub(super) use operations::{Begun, DeadLetterQueue, Operations, operations_page};
 pub(super) use timeline::{Entry, Timeline, timeline_page};
 pub(super) use waveform::bars;
 

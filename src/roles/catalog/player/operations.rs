@@ -10,7 +10,7 @@ const LATE_S: i64 = 3600;
 
 /// A row of dead letters.
 #[derive(Debug, Clone)]
-pub(in crate::roles::catalog) struct Letters {
+pub(in crate::roles::catalog) struct DeadLetterQueue {
     /// The queue's name.
     pub(in crate::roles::catalog) queue: String,
     /// Why they are there.
@@ -46,7 +46,7 @@ pub(in crate::roles::catalog) struct Operations {
     /// Media in the index, by state.
     pub(in crate::roles::catalog) counts: Vec<(String, u64)>,
     /// Dead letters.
-    pub(in crate::roles::catalog) letters: Option<Vec<Letters>>,
+    pub(in crate::roles::catalog) letters: Option<Vec<DeadLetterQueue>>,
     /// Dead letters that were not looked at, since there are so many.
     pub(in crate::roles::catalog) more_letters: u64,
     /// Requests that no lane is bound for.
@@ -113,8 +113,8 @@ fn letters(operations: &Operations) -> String {
     format!("{table}{}{}", more.unwrap_or_default(), unrouted.unwrap_or_default())
 }
 
-fn row(letters: &Letters) -> String {
-    let Letters { queue, reason, meaning, back_to, count } = letters;
+fn row(letters: &DeadLetterQueue) -> String {
+    let DeadLetterQueue { queue, reason, meaning, back_to, count } = letters;
     let (queue, reason) = (text(queue), text(reason));
     format!(
         "<tr><th scope=\"row\"><code>{reason}</code><br><small>{}</small></th><td>{count}</td><td><code>{}</code></td><td>\

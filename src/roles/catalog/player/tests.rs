@@ -80,7 +80,7 @@ fn names_and_texts_are_text_wherever_they_stand() {
 
 #[test]
 fn the_page_of_operators_is_tame_and_says_what_is_not_known() {
-    let letters = Letters {
+    let letters = DeadLetterQueue {
         queue: EVIL.to_owned(),
         reason: EVIL.to_owned(),
         meaning: "the store refused",
