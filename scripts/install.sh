@@ -4,7 +4,8 @@ set -euo pipefail
 
 build="build-essential pkg-config clang libclang-dev libavcodec-dev libavformat-dev libavfilter-dev libavutil-dev
        libswscale-dev libswresample-dev"
-test="ffmpeg libheif-examples openssl rabbitmq-server postgresql chromium python3-venv golang-go golang-golang-x-mod-dev"
+test="ffmpeg libheif-examples openssl rabbitmq-server postgresql chromium python3-venv golang-go golang-golang-x-mod-dev
+      webkit2gtk-driver xvfb xauth gstreamer1.0-libav gstreamer1.0-plugins-good"
 case "${1:-}" in
   demo) wanted=$build ;;
   test) wanted="$build $test" ;;

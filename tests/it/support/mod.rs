@@ -43,4 +43,5 @@ pub mod tiff;
 pub mod tones;
 pub mod track;
 pub mod trial;
+pub mod webkit;
 pub mod worker;

@@ -9,6 +9,7 @@ use super::links::path;
 use crate::support::chromium::{Chromium, Page};
 use crate::support::cmd::repo_file;
 use crate::support::say::no_service;
+use crate::support::webkit::WebKit;
 
 /// How much wider than its window a page is.
 pub(super) const OVERFLOW: &str = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
@@ -21,11 +22,12 @@ const USE_PLAYER: &str = r#"(async () => {
       if (holds()) return;
       await new Promise(resolve => setTimeout(resolve, 20));
     }
-    throw new Error('never: ' + what);
+    const { currentTime, duration, seeking, paused, ended, readyState, error } = audio;
+    throw new Error(`never: ${what}: ${JSON.stringify({ currentTime, duration, seeking, paused, ended, readyState, error: error?.message })}`);
   };
   audio.muted = true;
   const said = { own: !document.querySelector('.own').hidden, browsers: !audio.hidden };
-  document.querySelector('.play').click();
+  if (audio.paused) document.querySelector('.play').click();
   await until('it plays', () => audio.currentTime > 0.3);
   said.label = document.querySelector('.play').getAttribute('aria-label');
   const before = audio.currentTime;
@@ -38,7 +40,7 @@ const USE_PLAYER: &str = r#"(async () => {
   speed.dispatchEvent(new Event('change'));
   said.rate = audio.playbackRate;
   wave.dispatchEvent(new KeyboardEvent('keydown', { key: 'Home', bubbles: true }));
-  await until('it is at its beginning', () => audio.currentTime < 2);
+  await until('it goes on from its beginning', () => audio.currentTime > 0.2 && audio.currentTime < 3 && !audio.seeking);
   audio.currentTime = 9;
   await until('it is in its middle', () => audio.currentTime > 9 && !audio.seeking);
   let loaded = false;
@@ -68,37 +70,77 @@ fn assert_content(browser: &mut Chromium, page: &Page, width: u32) {
     assert_eq!(browser.complaints, [""; 0]);
 }
 
+/// A contact's media, and the pages of one of them and of all.
+struct Pages {
+    _desk: Desk,
+    media: String,
+    contact: String,
+}
+
+impl Pages {
+    async fn open() -> Self {
+        let mut desk = Desk::open(&[]).await;
+        desk.bytes = std::fs::read(repo_file("fixtures/speech.mp3")).expect("a fixture");
+        for n in 0..60 {
+            desk.put("acme", &format!("voice-{n}"), 100 + n).await;
+        }
+        let links = Links::new(&desk.config.links).expect("configured");
+        let address = |link: &str| format!("http://{}{}", desk.address, path(link));
+        Self {
+            media: address(links.media("acme", "voice-1", "crm", Timestamp::now()).page()),
+            contact: address(&links.contact("acme", "c0ffee", "crm", Timestamp::now())),
+            _desk: desk,
+        }
+    }
+}
+
+#[track_caller]
+fn assert_player(said: &Value, width: u32) {
+    let is = |key: &str, value: Value| assert_eq!(said[key], value, "{width}: {key} of {said:#}");
+    is("own", json!(true));
+    is("browsers", json!(false));
+    is("label", json!("Pause"));
+    is("rate", json!(2));
+    is("paused", json!(true));
+    assert!(said["jump"].as_f64().is_some_and(|jump| (4.9..6.0).contains(&jump)), "{said:#}");
+}
+
+#[track_caller]
+fn assert_timeline(said: &Value) {
+    assert_eq!((said["rows"].as_u64(), said["older"].as_bool()), (Some(25), Some(true)), "{said:#}");
+    assert!(said["at"].as_f64().is_some_and(|at| at >= 0.2), "{said:#}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_player_plays_and_the_timeline_shows_a_contacts_media() {
     let Some(mut browser) = Chromium::start() else {
         return no_service("Chromium is not installed (Debian: chromium)");
     };
-    let mut desk = Desk::open(&[]).await;
-    desk.bytes = std::fs::read(repo_file("fixtures/speech.mp3")).expect("a fixture");
-    for n in 0..60 {
-        desk.put("acme", &format!("voice-{n}"), 100 + n).await;
-    }
-    let links = Links::new(&desk.config.links).expect("configured");
-    let address = |link: &str| format!("http://{}{}", desk.address, path(link));
-    let media = address(links.media("acme", "voice-1", "crm", Timestamp::now()).page());
+    let pages = Box::pin(Pages::open()).await;
     for width in [360, 1280] {
-        let page = browser.visit(&media, width);
-        let said = browser.ask(&page, USE_PLAYER);
-        let is = |key: &str, value: Value| assert_eq!(said[key], value, "{width}: {key} of {said:#}");
-        is("own", json!(true));
-        is("browsers", json!(false));
-        is("label", json!("Pause"));
-        is("rate", json!(2));
-        is("paused", json!(true));
-        assert!(said["jump"].as_f64().is_some_and(|jump| (4.9..6.0).contains(&jump)), "{said:#}");
+        let page = browser.visit(&pages.media, width);
+        assert_player(&browser.ask(&page, USE_PLAYER), width);
+        assert_content(&mut browser, &page, width);
+        let page = browser.visit(&pages.contact, width);
+        assert_timeline(&browser.ask(&page, PLAY_FIRST));
         assert_content(&mut browser, &page, width);
     }
-    let contact = address(&links.contact("acme", "c0ffee", "crm", Timestamp::now()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn they_do_so_in_webkit_too() {
+    let Some(browser) = WebKit::start().await else {
+        return no_service("WebKitGTK is not installed (Debian: webkit2gtk-driver, xvfb, xauth)");
+    };
+    let pages = Box::pin(Pages::open()).await;
     for width in [360, 1280] {
-        let page = browser.visit(&contact, width);
-        let said = browser.ask(&page, PLAY_FIRST);
-        assert_eq!((said["rows"].as_u64(), said["older"].as_bool()), (Some(25), Some(true)), "{said:#}");
-        assert!(said["at"].as_f64().is_some_and(|at| at >= 0.2), "{said:#}");
-        assert_content(&mut browser, &page, width);
+        browser.visit(&pages.media, width).await;
+        browser.click(".play").await;
+        assert_player(&browser.ask(USE_PLAYER).await, width);
+        assert_eq!(browser.ask(OVERFLOW).await, 0, "wider than a window of {width}");
+        browser.visit(&pages.contact, width).await;
+        browser.click("h1").await;
+        assert_timeline(&browser.ask(PLAY_FIRST).await);
+        assert_eq!(browser.ask(OVERFLOW).await, 0, "wider than a window of {width}");
     }
 }
