@@ -170,6 +170,24 @@ fn an_mp3_says_its_length_and_delay_in_a_lame_header() {
     }
 }
 
+/// By its bytes alone: FFmpeg knows no name and no type here.
+#[test]
+fn an_mp3_of_few_frames_is_known_as_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for duration in ["0.02", "0.1"] {
+        let source = synthesise(
+            &dir,
+            &format!("{duration}.wav"),
+            &format!("-f lavfi -i anullsrc=sample_rate=44100:duration={duration} -ac 2"),
+        );
+        let made = make(&source);
+        let nameless = dir.path().join("nameless");
+        std::fs::copy(made.playback(), &nameless).expect("copied");
+        assert_eq!(facts(&nameless)["format"]["format_name"], "mp3", "{duration} s");
+        decodes(&nameless);
+    }
+}
+
 #[test]
 fn a_conforming_mp3_is_left_alone() {
     let made = make(&fixture("speech.mp3"));

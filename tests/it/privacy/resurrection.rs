@@ -14,6 +14,8 @@ use crate::support::say::say;
 const PHONE: &str = "+5511999990000";
 /// Media of the person who asks to be erased, where nothing else is said.
 const MEDIA: usize = 12;
+/// Ids that the person has had at the provider.
+const USER_IDS: usize = 10;
 /// Media that are on their way at the same time.
 const AT_ONCE: usize = 100;
 
@@ -41,7 +43,12 @@ fn nothing_that_was_erased_comes_back_and_what_is_sent_later_does() {
     rig.bus.bind_queue("told", "media.erased");
     let worker = rig.worker();
     let store = rig.dir.path().join("store");
-    let events: Vec<Value> = (0..count).map(|n| sent(&format!("m{n}"), message(PHONE, &format!("c{n}")))).collect();
+    let by_person = |n: usize| {
+        let mut message = message(PHONE, &format!("c{n}"));
+        message["user_id"] = json!(format!("user-c{}", n % USER_IDS));
+        sent(&format!("m{n}"), message)
+    };
+    let events: Vec<Value> = (0..count).map(by_person).collect();
     let other = sent("other", message("+5511999990001", "other"));
     ask(&rig, &other);
     for (n, chunk) in events.chunks(AT_ONCE).enumerate() {
