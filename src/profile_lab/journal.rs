@@ -23,8 +23,8 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Reads an existing journal. A line that cannot be parsed was cut off by an interruption or is of another version;
-    /// its job is done again.
+    /// Reads an existing journal. A line that cannot be parsed was cut off by an interruption or is of another version, and
+    /// one of a version that did not know what is stored tells too little; their jobs are done again.
     ///
     /// # Errors
     /// Those of reading the file.
@@ -35,7 +35,8 @@ impl Journal {
             let mut last = Vec::new();
             for line in BufReader::new(&file).split(b'\n') {
                 last = line?;
-                if let Ok(run) = serde_json::from_slice::<Run>(&last) {
+                let run = serde_json::from_slice::<Run>(&last).ok();
+                if let Some(run) = run.filter(|run| run.class.is_none() || !run.stored.is_empty()) {
                     known.insert(key(&run), run);
                 }
             }
@@ -68,6 +69,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile_lab::record::Class;
 
     fn run(file: &str) -> Run {
         Run {
@@ -82,7 +84,7 @@ mod tests {
             failed: false,
             bytes_before: 1,
             bytes_after: 1,
-            objects: 3,
+            stored: Vec::new(),
             duration_ms: 1,
             cpu_s: 0.1,
             wall_s: 0.1,
@@ -104,5 +106,15 @@ mod tests {
         assert_eq!(journal.find("b", "v", "one", 0), Some(&run("one")));
         assert_eq!(journal.find("b", "v", "two", 0), Some(&run("two")));
         assert_eq!(journal.find("another build", "v", "one", 0), None);
+    }
+
+    #[test]
+    fn a_job_is_done_again_where_its_line_does_not_say_what_is_stored() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("runs.jsonl");
+        let mut older = serde_json::to_value(Run { class: Some(Class::Voice), ..run("one") }).expect("JSON");
+        older.as_object_mut().expect("an object").remove("stored");
+        std::fs::write(&path, format!("{older}\n")).expect("written");
+        assert_eq!(Journal::open(&path).expect("a journal").find("b", "v", "one", 0), None);
     }
 }

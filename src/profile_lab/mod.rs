@@ -2,8 +2,8 @@
 //! the same confined child as a worker, and measures cost and quality.
 //!
 //! [`matrix`] builds the points, [`Bench`] runs them and keeps a journal, [`report`] summarises, [`compare`] and
-//! [`gates`] compare with an older report and with limits, [`recommend`] chooses a point. [`record`] declares what is
-//! written to disk.
+//! [`gates`] compare with an older report and with limits, [`recommend`] chooses a point. [`placement`] says how a worker
+//! would store what was made, [`price`] what that costs. [`record`] declares what is written to disk.
 
 pub mod compare;
 pub mod corpus;
@@ -12,6 +12,8 @@ mod journal;
 mod machine;
 pub mod matrix;
 mod page;
+pub mod placement;
+pub mod price;
 mod quality;
 pub mod recommend;
 pub mod record;

@@ -58,9 +58,9 @@ pub struct Run {
     pub bytes_before: u64,
     /// Size in bytes of the playback asset, or of the original if that is what is played.
     pub bytes_after: u64,
-    /// Objects that a worker stores for it, the manifest among them. Journals of before have 0.
+    /// The objects that a worker stores for it, the manifest last. None of a rejected file, and in reports of before.
     #[serde(default)]
-    pub objects: u32,
+    pub stored: Vec<StoredObject>,
     /// Length of the media in ms.
     pub duration_ms: u64,
     /// CPU time of the child in seconds.
@@ -71,6 +71,28 @@ pub struct Run {
     pub peak_memory_bytes: u64,
     /// The scores of an encoded file; only in one of the repeats of each point.
     pub scores: Option<Scores>,
+}
+
+impl Run {
+    /// The object that people play: the playback asset, or the original where there is none.
+    #[must_use]
+    pub fn played(&self) -> Option<&StoredObject> {
+        let find = |names: &[&str]| {
+            let is_it =
+                |stored: &&StoredObject| stored.object.split_once('.').is_some_and(|(name, _)| names.contains(&name));
+            self.stored.iter().find(is_it)
+        };
+        find(&["audio", "video"]).or_else(|| find(&["original"]))
+    }
+}
+
+/// An object of a media in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StoredObject {
+    /// Its name: `audio.mp3`, `original.ogg`, `manifest.json`, …
+    pub object: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
 }
 
 /// How similar an encoded file is to its original over the first 20 s.
@@ -103,6 +125,9 @@ pub struct BenchReport {
     pub created: String,
     /// The machine that it was measured on.
     pub machine: Machine,
+    /// The prices of [`Cost`], if prices were given.
+    #[serde(default)]
+    pub prices: Option<Prices>,
     /// The files, including those that were left aside.
     pub corpus: Corpus,
     /// The summaries by class and point.
@@ -185,11 +210,34 @@ pub struct Summary {
     pub pareto: bool,
     /// The scores by metric, over the encoded files.
     pub scores: BTreeMap<String, Figure>,
-    /// Objects that a worker stores for a media, on average, the manifest among them: each is a PUT request.
+    /// What a worker stores of a media, on average, by the storage class: `standard` where the configuration names none.
     #[serde(default)]
-    pub objects_per_media: f64,
-    /// Cost for 1,000 media, if prices were given.
+    pub stored: BTreeMap<String, Share>,
+    /// Cost of 1,000 media, if prices were given.
     pub cost: Option<Cost>,
+}
+
+impl Summary {
+    /// What a worker stores of a media, on average, in all classes.
+    #[must_use]
+    pub fn stored_in_all(&self) -> Share {
+        self.stored.values().fold(Share::default(), |all, share| Share {
+            objects: all.objects + share.objects,
+            puts: all.puts + share.puts,
+            bytes: all.bytes + share.bytes,
+        })
+    }
+}
+
+/// What a media has in one storage class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Share {
+    /// Objects.
+    pub objects: f64,
+    /// PUT requests that store them; a large file takes several.
+    pub puts: f64,
+    /// Their bytes.
+    pub bytes: f64,
 }
 
 /// A metric over several files. The worst one is named, because an average can hide it.
@@ -205,16 +253,88 @@ pub struct Figure {
     pub files: u32,
 }
 
-/// Costs for 1,000 media, in the currency of the prices.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// What 1,000 media cost from their upload to their deletion, in the currency of the prices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Cost {
-    /// For storing the playback assets for a month.
-    pub storage_month: f64,
+    /// For how many days they are stored.
+    pub days: u32,
+    /// What the store bills of one media, in bytes: small objects as the smallest size of their class, and what it adds to each.
+    pub billed_bytes_per_media: f64,
+    /// For storing all objects so long.
+    pub storage: f64,
+    /// For the PUT requests that store them.
+    pub requests: f64,
+    /// For the days that are left of the least days of a class.
+    pub early_deletion: f64,
+    /// For playing them.
+    pub reading: f64,
     /// For producing them.
     pub cpu: f64,
-    /// For the PUT requests that store them with original, thumbnail and manifest.
+    /// The sum.
+    pub total: f64,
+}
+
+/// A file of prices.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// What the prices are in, for the reader.
+    pub currency: String,
+    /// An hour of one processor.
+    pub per_cpu_hour: f64,
+    /// Bytes of what the vendor calls a GB.
+    #[serde(default = "gb_bytes")]
+    pub gb_bytes: u64,
+    /// How often each media is played: one GET of all its bytes each time.
+    #[serde(default = "plays_per_media")]
+    pub plays_per_media: f64,
+    /// For how many days media are stored that no retention deletes.
+    #[serde(default = "kept_days")]
+    pub kept_days: u32,
+    /// Of objects for which the configuration names no class.
+    pub standard: ClassPrices,
+    /// Of other classes, by the store's own name.
     #[serde(default)]
-    pub requests: f64,
+    pub class: BTreeMap<String, ClassPrices>,
+}
+
+/// The prices and the terms of a storage class.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClassPrices {
+    /// A GB for a month.
+    pub per_gb_month: f64,
+    /// 1,000 PUT requests.
+    pub per_1000_puts: f64,
+    /// 1,000 GET requests.
+    pub per_1000_gets: f64,
+    /// Reading a GB: what the class charges to retrieve it, and the transfer out of the store.
+    pub per_gb_read: f64,
+    /// Smaller objects are billed as this size.
+    #[serde(default)]
+    pub min_object_bytes: u64,
+    /// An object is billed for so many days at least.
+    #[serde(default)]
+    pub min_days: u32,
+    /// Bytes that are billed with each object in its class.
+    #[serde(default)]
+    pub overhead_bytes: u64,
+    /// Bytes that are billed with each object at the price of the standard class.
+    #[serde(default)]
+    pub overhead_standard_bytes: u64,
+}
+
+const fn gb_bytes() -> u64 {
+    1_000_000_000
+}
+
+const fn plays_per_media() -> f64 {
+    1.0
+}
+
+const fn kept_days() -> u32 {
+    365
 }
 
 /// A gates file.

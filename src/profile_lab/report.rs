@@ -5,19 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::corpus::Media;
-use super::record::{BenchReport, Class, Corpus, Cost, Figure, Machine, REPORT_SCHEMA, Run, Scores, Summary};
-use super::stats::{mean, median, percentile};
-
-/// The prices for computing costs, in any currency.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Prices {
-    /// For storing 10⁹ bytes for a month.
-    pub gb_month: f64,
-    /// For one hour of one processor.
-    pub cpu_hour: f64,
-    /// For 1,000 PUT requests.
-    pub thousand_puts: f64,
-}
+use super::placement::Placement;
+use super::price::shares;
+use super::record::{BenchReport, Class, Corpus, Figure, Machine, Prices, REPORT_SCHEMA, Run, Scores, Summary};
+use super::stats::{mean, median, percentile, to_f64};
 
 /// One of the metrics in [`Scores`].
 pub(super) struct Metric {
@@ -38,7 +29,14 @@ pub(super) const METRICS: [Metric; 6] = [
 
 /// Builds the report.
 #[must_use]
-pub fn report(machine: Machine, corpus: &[Media], runs: Vec<Run>, prices: Option<Prices>) -> BenchReport {
+pub fn report(
+    machine: Machine,
+    corpus: &[Media],
+    runs: Vec<Run>,
+    placement: &Placement,
+    prices: Option<Prices>,
+) -> BenchReport {
+    let means = Means { jobs: machine.jobs, placement, prices: prices.as_ref() };
     let mut points: Vec<(Class, String)> = Vec::new();
     for run in &runs {
         let Some(class) = run.class else { continue };
@@ -48,7 +46,7 @@ pub fn report(machine: Machine, corpus: &[Media], runs: Vec<Run>, prices: Option
     }
     points.sort_by_key(|(class, _)| *class);
     let mut summaries: Vec<Summary> =
-        points.iter().filter_map(|(class, point)| summary(*class, point, &runs, machine.jobs, prices)).collect();
+        points.iter().filter_map(|(class, point)| summary(*class, point, &runs, means)).collect();
     let best = summaries.clone();
     for summary in &mut summaries {
         summary.pareto = !best.iter().any(|other| dominates(other, summary));
@@ -60,7 +58,7 @@ pub fn report(machine: Machine, corpus: &[Media], runs: Vec<Run>, prices: Option
         left_aside: aside.map(|run| (run.file.clone(), run.outcome.clone())).collect(),
     };
     let created = Timestamp::now().to_string();
-    BenchReport { schema: REPORT_SCHEMA.to_owned(), created, machine, corpus, summaries, runs }
+    BenchReport { schema: REPORT_SCHEMA.to_owned(), created, machine, prices, corpus, summaries, runs }
 }
 
 /// Whether `other` is at least as good in bytes and quality, and better in one of them.
@@ -72,13 +70,22 @@ fn dominates(other: &Summary, summary: &Summary) -> bool {
         && (other.bytes_after < summary.bytes_after || quality(other) > quality(summary))
 }
 
+/// What figures are computed with beside the jobs.
+#[derive(Clone, Copy)]
+struct Means<'a> {
+    jobs: u32,
+    placement: &'a Placement,
+    prices: Option<&'a Prices>,
+}
+
 /// The repeats of one file with one point.
 struct Repeats<'a> {
     first: &'a Run,
     cpu_s: f64,
 }
 
-fn summary(class: Class, point: &str, runs: &[Run], jobs: u32, prices: Option<Prices>) -> Option<Summary> {
+fn summary(class: Class, point: &str, runs: &[Run], means: Means<'_>) -> Option<Summary> {
+    let Means { jobs, placement, prices } = means;
     let ours: Vec<&Run> = runs.iter().filter(|run| run.class == Some(class) && run.point == point).collect();
     let mut by_file: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
     for run in &ours {
@@ -88,11 +95,11 @@ fn summary(class: Class, point: &str, runs: &[Run], jobs: u32, prices: Option<Pr
     let (bytes_before, bytes_after) = files
         .iter()
         .fold((0, 0), |(before, after), file| (before + file.first.bytes_before, after + file.first.bytes_after));
-    let objects: u32 = files.iter().map(|file| file.first.objects).sum();
     let cpu_s: f64 = files.iter().map(|file| file.cpu_s).sum();
     let media_ms: u64 = files.iter().map(|file| file.first.duration_ms).sum();
     let wall: Vec<f64> = ours.iter().map(|run| run.wall_s).collect();
-    let encoded: Vec<&Run> = files.iter().map(|file| file.first).filter(|run| run.outcome == "encoded").collect();
+    let media: Vec<&Run> = files.iter().map(|file| file.first).collect();
+    let encoded: Vec<&Run> = media.iter().copied().filter(|run| run.outcome == "encoded").collect();
     let count = u32::try_from(files.len()).unwrap_or(u32::MAX);
     let scores = scores(&encoded);
     Some(Summary {
@@ -113,8 +120,8 @@ fn summary(class: Class, point: &str, runs: &[Run], jobs: u32, prices: Option<Pr
         peak_memory_bytes: ours.iter().map(|run| run.peak_memory_bytes).max().unwrap_or(0),
         quality: quality(class, encoded.is_empty(), &scores),
         pareto: false,
-        objects_per_media: f64::from(objects) / f64::from(count.max(1)),
-        cost: prices.map(|prices| cost(bytes_after, objects, cpu_s, count, prices)),
+        stored: shares(&media, placement),
+        cost: prices.map(|prices| prices.cost(&media, cpu_s, placement)),
         scores,
     })
 }
@@ -152,18 +159,8 @@ fn quality(class: Class, untouched: bool, scores: &BTreeMap<String, Figure>) -> 
     }
 }
 
-fn cost(bytes_after: u64, objects: u32, cpu_s: f64, files: u32, prices: Prices) -> Cost {
-    let thousand = 1000.0 / f64::from(files.max(1));
-    Cost {
-        storage_month: ratio(bytes_after, 1_000_000_000) * thousand * prices.gb_month,
-        cpu: cpu_s / 3600.0 * thousand * prices.cpu_hour,
-        requests: f64::from(objects) / 1000.0 * thousand * prices.thousand_puts,
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "bytes and milliseconds are far below 2^52")]
 fn ratio(one: u64, other: u64) -> f64 {
-    if other == 0 { 1.0 } else { one as f64 / other as f64 }
+    if other == 0 { 1.0 } else { to_f64(one) / to_f64(other) }
 }
 
 fn seconds(ms: u64) -> f64 {
@@ -173,6 +170,7 @@ fn seconds(ms: u64) -> f64 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::profile_lab::placement::tests::{object, placement};
 
     /// The job for a voice note of a minute and 60 kB.
     pub(in crate::profile_lab) fn run(point: &str, file: &str, repeat: u32, bytes_after: u64, mos: Option<f64>) -> Run {
@@ -188,7 +186,11 @@ pub(super) mod tests {
             failed: false,
             bytes_before: 60_000,
             bytes_after,
-            objects: 3,
+            stored: vec![
+                object("audio.mp3", bytes_after),
+                object("original.ogg", 60_000),
+                object("manifest.json", 5_000),
+            ],
             duration_ms: 60_000,
             cpu_s: 0.5 + f64::from(repeat) / 10.0,
             wall_s: 1.0,
@@ -209,7 +211,7 @@ pub(super) mod tests {
             threads: 1,
             repeats: 3,
         };
-        report(machine, &[], runs, Some(Prices { gb_month: 10.0, cpu_hour: 36.0, thousand_puts: 0.005 }))
+        report(machine, &[], runs, &placement(&[], "a", 0), None)
     }
 
     #[test]
@@ -229,11 +231,10 @@ pub(super) mod tests {
         // 0.6 is the median of 0.5, 0.6 and 0.7.
         assert!((summary.cpu_s - 1.8).abs() < 1e-9 && (summary.speed - 100.0).abs() < 1e-6, "{summary:?}");
         assert!((summary.jobs_per_s - 2.0).abs() < 1e-9);
-        let cost = summary.cost.expect("prices were given");
-        assert!((cost.storage_month - 110_000.0 / 1e9 / 3.0 * 1000.0 * 10.0).abs() < 1e-9, "{cost:?}");
-        assert!((cost.cpu - 1.8 / 3.0 * 1000.0 / 100.0).abs() < 1e-9, "{cost:?}");
-        // 3 objects of each of 1,000 media.
-        assert!((summary.objects_per_media - 3.0).abs() < 1e-9 && (cost.requests - 0.015).abs() < 1e-9, "{cost:?}");
+        let stored = summary.stored_in_all();
+        assert!((stored.objects - 3.0).abs() < 1e-9 && (stored.puts - 3.0).abs() < 1e-9, "{stored:?}");
+        assert!((stored.bytes - (110_000.0 / 3.0 + 65_000.0)).abs() < 1e-6, "{stored:?}");
+        assert_eq!((summary.stored.get("standard"), summary.cost), (Some(&stored), None), "no prices were given");
         assert_eq!(report.corpus.left_aside["four"], "media.unreadable");
     }
 

@@ -8,10 +8,12 @@ use std::time::Instant;
 use super::corpus::Media;
 use super::matrix::Point;
 use super::quality;
-use super::record::{Class, Run, Scores};
+use super::record::{Class, Run, Scores, StoredObject};
 use super::{BenchError, record};
 use crate::error::Fault;
+use crate::roles::worker::forecast;
 use crate::sandbox::Sandbox;
+use crate::source::Fetched;
 use crate::task::Limits;
 use crate::task::{INPUT, JobSpec, PLAYBACK, Produced, Report, Task};
 use crate::vocabulary::{Action, Kind, Role, StreamDetail};
@@ -74,7 +76,7 @@ impl Bench {
             failed: false,
             bytes_before: media.size_bytes,
             bytes_after: media.size_bytes,
-            objects: 0,
+            stored: Vec::new(),
             duration_ms: 0,
             cpu_s: 0.0,
             wall_s: started.elapsed().as_secs_f64(),
@@ -92,7 +94,6 @@ impl Bench {
         run.class = class(&report);
         run.outcome = report.action.as_str().to_owned();
         run.duration_ms = report.duration_ms.unwrap_or(0);
-        run.objects = objects(&report, point.profile.raw.keep_original);
         run.cpu_s = report.cpu_s;
         run.peak_memory_bytes = report.peak_memory_bytes;
         let playback = report.produced.iter().find(|produced| produced.role == Role::Playback).cloned();
@@ -102,6 +103,9 @@ impl Bench {
         if let Some(playback) = playback.as_ref().filter(|_| score && report.action == Action::Encoded) {
             run.scores = Some(self.score(point, &report, playback, scratch.path()).await?);
         }
+        let fetched = Fetched { size_bytes: media.size_bytes, sha256: media.sha256.clone() };
+        let stored = forecast(&point.profile, fetched, report, scratch.path())?.into_iter();
+        run.stored = stored.map(|(object, size_bytes)| StoredObject { object, size_bytes }).collect();
         Ok(FinishedRun { run, playback, scratch })
     }
 
@@ -162,11 +166,4 @@ fn class(report: &Report) -> Option<Class> {
         Kind::Video => Some(Class::Video),
         Kind::Image | Kind::Document => None,
     }
-}
-
-/// What a worker stores: the outputs, the original where it is kept or opened, and the manifest.
-fn objects(report: &Report, keep_original: bool) -> u32 {
-    let is_output = report.produced.iter().any(|made| made.file == INPUT);
-    let original = (keep_original || report.action == Action::KeptOriginal) && !is_output;
-    u32::try_from(report.produced.len()).unwrap_or(u32::MAX).saturating_add(u32::from(original)).saturating_add(1)
 }

@@ -34,6 +34,12 @@ pub(super) fn mean(values: &[f64]) -> Option<f64> {
     (count > 0.0).then(|| values.iter().sum::<f64>() / count)
 }
 
+/// A count, or a number of bytes or milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub(super) const fn to_f64(count: u64) -> f64 {
+    count as f64
+}
+
 /// A mean with its 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Interval {

@@ -3,7 +3,7 @@
 use super::record::{BenchReport, Summary};
 
 /// The columns. All but the first two are numbers, or empty if there is no value.
-const COLUMNS: [&str; 29] = [
+const COLUMNS: [&str; 36] = [
     "class",
     "point",
     "profile_version",
@@ -29,10 +29,17 @@ const COLUMNS: [&str; 29] = [
     "psnr_db",
     "ssimulacra2",
     "ssimulacra2_worst",
-    "storage_month_per_1000",
-    "cpu_per_1000",
     "objects_per_media",
+    "puts_per_media",
+    "stored_bytes_per_media",
+    "billed_bytes_per_media",
+    "days",
+    "storage_per_1000",
     "requests_per_1000",
+    "early_deletion_per_1000",
+    "reading_per_1000",
+    "cpu_per_1000",
+    "total_per_1000",
 ];
 
 /// The report as CSV (RFC 4180) with a header.
@@ -47,8 +54,9 @@ pub fn csv(report: &BenchReport) -> String {
     text
 }
 
-fn row(summary: &Summary) -> [String; 29] {
+fn row(summary: &Summary) -> [String; 36] {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.4}"));
+    let stored = summary.stored_in_all();
     let mean = |name: &str| number(summary.scores.get(name).map(|figure| figure.mean));
     let worst = |name: &str| number(summary.scores.get(name).map(|figure| figure.worst));
     [
@@ -77,10 +85,17 @@ fn row(summary: &Summary) -> [String; 29] {
         mean("psnr_db"),
         mean("ssimulacra2"),
         worst("ssimulacra2"),
-        number(summary.cost.map(|cost| cost.storage_month)),
-        number(summary.cost.map(|cost| cost.cpu)),
-        number(Some(summary.objects_per_media)),
+        number(Some(stored.objects)),
+        number(Some(stored.puts)),
+        number(Some(stored.bytes)),
+        number(summary.cost.map(|cost| cost.billed_bytes_per_media)),
+        summary.cost.map_or_else(String::new, |cost| cost.days.to_string()),
+        number(summary.cost.map(|cost| cost.storage)),
         number(summary.cost.map(|cost| cost.requests)),
+        number(summary.cost.map(|cost| cost.early_deletion)),
+        number(summary.cost.map(|cost| cost.reading)),
+        number(summary.cost.map(|cost| cost.cpu)),
+        number(summary.cost.map(|cost| cost.total)),
     ]
 }
 

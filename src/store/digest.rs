@@ -76,6 +76,12 @@ impl Digests {
     }
 }
 
+/// The size of a file's parts: `least_bytes`, or more where they would be too many.
+pub(super) const fn part_bytes(size_bytes: u64, least_bytes: u64) -> u64 {
+    let bytes = size_bytes.div_ceil(MAX_PARTS);
+    if bytes > least_bytes { bytes } else { least_bytes }
+}
+
 /// Reads a file once, off the async threads.
 pub(super) async fn of_file(path: &Path, part_bytes: u64) -> Result<Digests, StoreError> {
     let path = path.to_owned();
@@ -89,7 +95,7 @@ pub(super) async fn of_file(path: &Path, part_bytes: u64) -> Result<Digests, Sto
 }
 
 fn read(mut from: impl Read, size_bytes: u64, part_bytes: u64) -> io::Result<Digests> {
-    let part_bytes = part_bytes.max(size_bytes.div_ceil(MAX_PARTS));
+    let part_bytes = self::part_bytes(size_bytes, part_bytes);
     let (mut whole, mut whole_md5) = (Sha256::new(), Md5::new());
     let mut parts = Vec::new();
     let mut offset = 0;

@@ -19,6 +19,7 @@ pub mod keys;
 mod lifecycle;
 mod local;
 mod read;
+mod requests;
 mod resolver;
 #[cfg(any(feature = "gcp", feature = "azure"))]
 mod rest;
@@ -29,7 +30,7 @@ mod types;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
@@ -39,6 +40,8 @@ pub use deletion::{Deletion, Known, Lock, Versions};
 pub use error::StoreError;
 pub use keys::Folder;
 pub use lifecycle::lifecycle;
+pub use requests::put_requests;
+pub use tiers::Tiers;
 pub use types::{Cursor, Head, Link, LinkOptions, Listed, Page, Purged, PutOptions, SignedUrl, Stored, Version};
 
 #[cfg(feature = "media")]
@@ -46,7 +49,6 @@ pub(crate) use resolver::s3_account;
 
 use crate::config::Location;
 use local::Local;
-use tiers::Tiers;
 
 /// The most that [`Store::get`] and [`Store::get_range`] read into memory. Manifests are a thousandth of this.
 pub const MAX_GET_BYTES: u64 = 16 << 20;
@@ -172,7 +174,8 @@ impl Store {
         options: PutOptions<'_>,
     ) -> Result<Stored, StoreError> {
         let size_bytes = tokio::fs::metadata(path).await.map_err(StoreError::Scratch)?.len();
-        let class = self.tiers.class_of(object, size_bytes, options.expires_at);
+        let kept = options.expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+        let class = self.tiers.class_of(object, size_bytes, kept);
         let options = PutOptions { storage_class: options.storage_class.or(class), ..options };
         self.backend.put_addressed(folder, object, path, options).await
     }
@@ -341,7 +344,7 @@ impl Store {
         }
         #[cfg(feature = "catalog")]
         if let Some(signer) = &self.signer {
-            return signer.sign(key, options, std::time::SystemTime::now()).map(Link::Signed);
+            return signer.sign(key, options, SystemTime::now()).map(Link::Signed);
         }
         self.backend.signed_url(key, options).await
     }

@@ -1,6 +1,6 @@
 //! Which storage class an object has: by what it is, how large it is, and how long it is kept.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::StoreError;
 use crate::config::{self, Location, StorageClass};
@@ -10,7 +10,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Which objects have a class of their own. What pages and erasing read often never has: manifest, peaks, waveform,
 /// thumbnail, rendition.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tiers {
+pub struct Tiers {
     class: Option<StorageClass>,
     has_originals: bool,
     has_playbacks: bool,
@@ -18,7 +18,11 @@ pub(super) struct Tiers {
 }
 
 impl Tiers {
-    pub(super) fn new(location: &Location, config: &config::Store) -> Result<Self, StoreError> {
+    /// The classes that `[store]` asks for.
+    ///
+    /// # Errors
+    /// [`StoreError::Config`] for a class that the store does not have.
+    pub fn new(location: &Location, config: &config::Store) -> Result<Self, StoreError> {
         if config.class.is_empty() {
             return Ok(Self::default());
         }
@@ -33,21 +37,22 @@ impl Tiers {
         })
     }
 
-    /// The class of an object of this name and size; nothing where it has that of every object. What is deleted before the
-    /// days are over that the class is billed for at least would cost more in it.
-    pub(super) fn class_of(
-        &self,
-        object: &str,
-        size_bytes: u64,
-        expires_at: Option<SystemTime>,
-    ) -> Option<&'static str> {
+    /// The class that originals or playback assets may have.
+    #[must_use]
+    pub fn class(&self) -> Option<&'static str> {
+        self.class.map(|class| class.name)
+    }
+
+    /// The class of an object of this name and size, which is kept so long or for good; nothing where it has that of every
+    /// object. What is deleted before the days are over that the class is billed for at least would cost more in it.
+    #[must_use]
+    pub fn class_of(&self, object: &str, size_bytes: u64, kept: Option<Duration>) -> Option<&'static str> {
         let class = self.class?;
         let is_tiered = match object.split_once('.').map_or(object, |(name, _)| name) {
             "original" => self.has_originals,
             "audio" | "video" => self.has_playbacks,
             _ => false,
         };
-        let kept = expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
         // The job itself takes some of the time: a day that has begun counts.
         let is_kept = kept.is_none_or(|kept| kept + DAY > DAY * class.min_days);
         (is_tiered && is_kept && size_bytes >= self.min_bytes).then_some(class.name)
@@ -74,7 +79,7 @@ mod tests {
         for object in ["manifest.json", "peaks.json", "waveform.png", "thumbnail.jpg", "picture.jpg"] {
             assert_eq!(both.class_of(object, u64::MAX, None), None, "{object}");
         }
-        let after = |days: u32| Some(SystemTime::now() + DAY * days - Duration::from_secs(60));
+        let after = |days: u32| Some(DAY * days - Duration::from_secs(60));
         assert_eq!(both.class_of("audio.mp3", large, after(30)), Some("STANDARD_IA"));
         assert_eq!(both.class_of("audio.mp3", large, after(29)), None, "it would be billed for 30 days");
         config.class_roles = vec!["original".to_owned()];

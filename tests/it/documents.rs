@@ -1,6 +1,6 @@
 //! The documents compared with the program: every table and every example in them is what the code has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use base64::Engine;
@@ -8,6 +8,7 @@ use mediamill::config::{self, DEFAULT_TOML, Profiles};
 use mediamill::error::Code;
 use mediamill::events::{Event, Headers, NORMALIZED_TYPE, Normalized, REJECTED_TYPE, Rejected};
 use mediamill::plan::{ACCEPTED, AUDIO_CODECS, CODECS, Reader, VIDEO_CODECS};
+use mediamill::profile_lab::record::{ClassPrices, Cost, Prices};
 use mediamill::roles::worker::{Job, METRICS, Parts, Pipeline, Room, Workspace};
 use mediamill::sandbox::{Sandbox, SandboxOptions};
 use mediamill::source::Sources;
@@ -76,6 +77,22 @@ fn every_configuration_key_is_there_with_its_default() {
     assert_eq!(found, expected);
     assert_eq!(rows.len(), expected.len(), "a key twice");
     assert!(rows.iter().all(|row| row.len() == 3 && !row[2].is_empty()), "a key without its meaning");
+}
+
+#[test]
+fn every_key_and_figure_of_prices_is_there() {
+    let fields = |schema: schemars::Schema| -> Vec<String> {
+        let properties = schema.as_object().and_then(|schema| schema["properties"].as_object()).expect("properties");
+        properties.keys().cloned().collect()
+    };
+    let keys = [fields(schemars::schema_for!(Prices)), fields(schemars::schema_for!(ClassPrices))].concat();
+    // How long, and how many bytes: no money.
+    let money = |figure: &String| !["days", "billed_bytes_per_media"].contains(&figure.as_str());
+    let figures = fields(schemars::schema_for!(Cost)).into_iter().filter(money);
+    let expected: BTreeSet<String> = keys.into_iter().chain(figures).collect();
+    let found: Vec<String> = rows("docs/profiles.md", "Prices").iter().map(|row| code(&row[0]).to_owned()).collect();
+    assert_eq!(found.len(), expected.len(), "a key twice");
+    assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
 }
 
 #[test]

@@ -16,9 +16,11 @@ use crate::config::{Config, Profiles};
 use crate::profile_lab::compare::compare;
 use crate::profile_lab::corpus::Media;
 use crate::profile_lab::matrix::{Point, Sweep, points};
+use crate::profile_lab::placement::Placement;
+use crate::profile_lab::price;
 use crate::profile_lab::recommend::{Target, recommend};
-use crate::profile_lab::record::{BenchReport, Gates, Run};
-use crate::profile_lab::report::{Prices, report};
+use crate::profile_lab::record::{BenchReport, Gates, Prices, Run};
+use crate::profile_lab::report::report;
 use crate::profile_lab::{Bench, BenchError, Journal, Specimen, csv, gates, machine, page, worst};
 use crate::roles::worker::slots;
 use crate::sandbox::{Sandbox, SandboxOptions};
@@ -55,15 +57,9 @@ pub(super) struct Args {
     /// File with limits for the figures; exit code 4 if one is exceeded
     #[arg(long, value_name = "FILE")]
     gates: Option<PathBuf>,
-    /// Price for storing 10⁹ bytes for a month, in any currency
-    #[arg(long, value_name = "PRICE", requires = "price_per_cpu_hour")]
-    price_per_gb_month: Option<f64>,
-    /// Price of an hour of one processor, in the same currency
-    #[arg(long, value_name = "PRICE", requires = "price_per_gb_month")]
-    price_per_cpu_hour: Option<f64>,
-    /// Price of 1,000 PUT requests to the store, in the same currency
-    #[arg(long, value_name = "PRICE", default_value_t = 0.0, requires = "price_per_gb_month")]
-    price_per_1000_puts: f64,
+    /// File with the prices of your store and processors: prints what 1,000 media cost
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
     /// What to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -74,6 +70,8 @@ struct Plan {
     points: Vec<Point>,
     old: Option<BenchReport>,
     gates: Gates,
+    placement: Placement,
+    prices: Option<Prices>,
     corpus: Vec<Media>,
     jobs: u16,
 }
@@ -106,13 +104,10 @@ fn plan(args: &Args, config: &Config, profiles: &Profiles) -> Result<Plan, CliEr
     };
     let points = points(&chosen, &args.sweeps)?;
     let old = args.compare.as_deref().map(read_report).transpose()?;
-    let gates = match &args.gates {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(BenchError::at(path))?;
-            gates::parse(&text).map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))?
-        }
-        None => Gates::default(),
-    };
+    let gates = args.gates.as_deref().map(|path| read_with(path, gates::parse)).transpose()?.unwrap_or_default();
+    let placement = Placement::new(config, &points)?;
+    let parse = |text: &str| price::parse(text).and_then(|prices| prices.cover(&placement).map(|()| prices));
+    let prices = args.prices.as_deref().map(|path| read_with(path, parse)).transpose()?;
     std::fs::create_dir_all(&args.out).map_err(BenchError::at(&args.out))?;
     let found = inputs::find(std::slice::from_ref(&args.corpus), &args.out)?;
     let read = |input: inputs::Input| Media::read(input.path, units::printable(&input.label));
@@ -121,7 +116,13 @@ fn plan(args: &Args, config: &Config, profiles: &Profiles) -> Result<Plan, CliEr
         return Err(CliError::Usage("--corpus: the folder has no files".to_owned()));
     }
     let jobs = args.jobs.unwrap_or_else(|| slots(&config.worker).count());
-    Ok(Plan { points, old, gates, corpus, jobs })
+    Ok(Plan { points, old, gates, placement, prices, corpus, jobs })
+}
+
+/// Reads a file of the operator's.
+fn read_with<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, CliError> {
+    let text = std::fs::read_to_string(path).map_err(BenchError::at(path))?;
+    parse(&text).map_err(|error| CliError::Usage(format!("{}: {error}", path.display())))
 }
 
 fn read_report(path: &Path) -> Result<BenchReport, CliError> {
@@ -135,10 +136,7 @@ async fn measure(args: &Args, config: &Config, sandbox: Sandbox, plan: Plan) -> 
     let machine = machine(&sandbox, plan.jobs.into(), threads, args.repeat);
     let bench = Bench::new(sandbox, config.limits, threads);
     let runs = run_all(args, &bench, &plan).await?;
-    let prices = args.price_per_gb_month.zip(args.price_per_cpu_hour);
-    let thousand_puts = args.price_per_1000_puts;
-    let prices = prices.map(|(gb_month, cpu_hour)| Prices { gb_month, cpu_hour, thousand_puts });
-    let report = report(machine, &plan.corpus, runs, prices);
+    let report = report(machine, &plan.corpus, runs, &plan.placement, plan.prices.clone());
     write(args, &bench, &plan, &report).await?;
 
     let moves = plan.old.as_ref().map(|old| compare(old, &report)).unwrap_or_default();

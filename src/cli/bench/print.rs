@@ -2,42 +2,48 @@
 
 use std::io::{self, Write};
 
+use crate::cli::units;
 use crate::profile_lab::compare::Move;
 use crate::profile_lab::record::{BenchReport, Class, Summary};
 
 const HEAD: [&str; 10] = ["", "files", "encoded", "saved", "quality", "score", "worst", "× real time", "jobs/s", "p99"];
+const COST_HEAD: [&str; 11] =
+    ["", "days", "objects", "stored", "billed", "storage", "requests", "early deletion", "reading", "CPU", "sum"];
 
-/// Prints a table for each class. Points on the Pareto front of bytes and quality have a star.
+/// Prints a table for each class, and one of its costs where there are prices. Points on the Pareto front of bytes and quality
+/// have a star.
 pub(super) fn summaries(out: &mut impl Write, report: &BenchReport) -> io::Result<()> {
     for class in [Class::Voice, Class::Music, Class::Video] {
-        let rows: Vec<[String; 10]> = report.summaries.iter().filter(|s| s.class == class).map(row).collect();
-        if rows.is_empty() {
+        let ours: Vec<&Summary> = report.summaries.iter().filter(|summary| summary.class == class).collect();
+        if ours.is_empty() {
             continue;
         }
         let score = if class == Class::Video { "SSIMULACRA 2" } else { "MOS" };
         let mut head = HEAD.map(str::to_owned);
         (head[0], head[5]) = (class.as_str().to_owned(), score.to_owned());
-        let width = |n: usize| rows.iter().chain([&head]).map(|row| row[n].chars().count()).max().unwrap_or(0);
-        let widths: [usize; 10] = std::array::from_fn(width);
-        for row in std::iter::once(&head).chain(&rows) {
-            let (name, figures) = row.split_first().map_or(("", &row[..0]), |(name, rest)| (name.as_str(), rest));
-            write!(out, "{name:<0$}", widths[0])?;
-            for (figure, width) in figures.iter().zip(&widths[1..]) {
-                write!(out, "  {figure:>width$}")?;
-            }
-            writeln!(out)?;
-        }
-        writeln!(out)?;
-        if let Some(cost) = report.summaries.iter().find(|s| s.class == class).and_then(|s| s.cost) {
-            let (point, class) = (rows[0][0].trim_end_matches(" *"), class.as_str());
-            let (storage, cpu, requests) = (cost.storage_month, cost.cpu, cost.requests);
-            writeln!(
-                out,
-                "{point}: 1,000 {class} files cost {cpu:.4} to produce, {requests:.4} to upload and {storage:.4} a month to store\n"
-            )?;
+        table(out, head, ours.iter().copied().map(row).collect())?;
+        let costs: Vec<_> = ours.iter().copied().filter_map(cost_row).collect();
+        if let Some(prices) = report.prices.as_ref().filter(|_| !costs.is_empty()) {
+            let (class, currency, plays) = (class.as_str(), &prices.currency, prices.plays_per_media);
+            writeln!(out, "Cost of 1,000 {class} files in {currency}, each played {plays} times:\n")?;
+            table(out, COST_HEAD.map(str::to_owned), costs)?;
         }
     }
     Ok(())
+}
+
+/// Prints rows with their first column to the left and figures to the right.
+fn table<const N: usize>(out: &mut impl Write, head: [String; N], rows: Vec<[String; N]>) -> io::Result<()> {
+    let all: Vec<[String; N]> = std::iter::once(head).chain(rows).collect();
+    let widths: [usize; N] =
+        std::array::from_fn(|n| all.iter().map(|row| row[n].chars().count()).max().unwrap_or_default());
+    for row in &all {
+        for (n, (cell, width)) in row.iter().zip(widths).enumerate() {
+            if n == 0 { write!(out, "{cell:<width$}")? } else { write!(out, "  {cell:>width$}")? }
+        }
+        writeln!(out)?;
+    }
+    writeln!(out)
 }
 
 fn row(summary: &Summary) -> [String; 10] {
@@ -56,6 +62,30 @@ fn row(summary: &Summary) -> [String; 10] {
         format!("{:.1}", summary.jobs_per_s),
         format!("{:.3} s", summary.wall_p99_s),
     ]
+}
+
+/// Money with four decimals; objects and bytes of one media.
+fn cost_row(summary: &Summary) -> Option<[String; 11]> {
+    let (cost, stored) = (summary.cost?, summary.stored_in_all());
+    let money = |figure: f64| format!("{figure:.4}");
+    Some([
+        summary.point.clone(),
+        cost.days.to_string(),
+        format!("{:.1}", stored.objects),
+        units::bytes(whole(stored.bytes)),
+        units::bytes(whole(cost.billed_bytes_per_media)),
+        money(cost.storage),
+        money(cost.requests),
+        money(cost.early_deletion),
+        money(cost.reading),
+        money(cost.cpu),
+        money(cost.total),
+    ])
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of numbers of bytes")]
+const fn whole(bytes: f64) -> u64 {
+    bytes.round() as u64
 }
 
 /// `voice crm: cpu_s +3.20 % (+1.10 to +5.30, 24 files)`.

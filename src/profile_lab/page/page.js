@@ -50,7 +50,7 @@ function axes(svg, x, y, xName, yName) {
     svg.append(element("svg:text", { x: LEFT - 6, y: y.place(tick) + 4, "text-anchor": "end" }, `${tick}`));
   }
   svg.append(element("svg:text", { x: (LEFT + W - RIGHT) / 2, y: H - 4, "text-anchor": "middle" }, xName));
-  svg.append(element("svg:text", { x: LEFT, y: TOP - 3 }, yName));
+  svg.append(element("svg:text", { x: 0, y: TOP - 6 }, yName));
 }
 
 /** A scatter plot with its Pareto front; more is better on both axes. */
@@ -65,10 +65,13 @@ function paretoPlot(title, points, xName) {
     const dot = element("svg:circle", { class: best.includes(p) ? "best" : "dominated", cx: x.place(p.x), cy: y.place(p.y), r: 4 });
     dot.append(element("svg:title", {}, `${p.name}: ${digits(p.x, 1)}, quality ${digits(p.y, 1)}`));
     svg.append(dot);
-    if (best.includes(p)) {
+    // Points in one place have one label.
+    const same = best.filter((q) => q.x === p.x && q.y === p.y);
+    if (same[0] === p) {
       const right = x.place(p.x) > W * 0.6;
-      const attributes = { class: "name", x: x.place(p.x) + (right ? -7 : 7), y: y.place(p.y) - 6, "text-anchor": right ? "end" : "start" };
-      svg.append(element("svg:text", attributes, p.short));
+      const place = { x: x.place(p.x) + (right ? -7 : 7), y: y.place(p.y) - 6 };
+      const attributes = { class: "name", ...place, "text-anchor": right ? "end" : "start" };
+      svg.append(element("svg:text", attributes, same.map((q) => q.short).join(", ")));
     }
   }
   return element("figure", {}, element("h3", {}, title), svg);
@@ -98,8 +101,8 @@ function strips(title, rows, xName) {
   return element("figure", {}, element("h3", {}, title), svg);
 }
 
-/* Table */
-function table(summaries, metric) {
+/* Tables */
+const figures = (metric) => {
   const columns = [
     ["profile and settings", (s) => s.point, (v) => v],
     ["files", (s) => s.files, (v) => v],
@@ -119,11 +122,28 @@ function table(summaries, metric) {
   ];
   if (metric.key === "mos") columns.splice(8, 0, ["loudness ± LU", (s) => s.scores.loudness_error_lu?.mean, (v) => digits(v, 2)]);
   else columns.splice(8, 0, ["SSIM", (s) => s.scores.ssim?.mean, (v) => digits(v, 4)], ["PSNR dB", (s) => s.scores.psnr_db?.mean, (v) => digits(v, 1)]);
-  if (summaries.some((s) => s.cost)) {
-    columns.push(["storage/month per 1,000", (s) => s.cost?.storage_month, (v) => digits(v, 4)]);
-    columns.push(["CPU per 1,000", (s) => s.cost?.cpu, (v) => digits(v, 4)]);
-    columns.push(["PUT requests per 1,000", (s) => s.cost?.requests, (v) => digits(v, 4)]);
-  }
+  return columns;
+};
+
+const total = (summary, key) => Object.values(summary.stored).reduce((sum, share) => sum + share[key], 0);
+const wholeBytes = (value) => bytes(Math.round(value));
+const money = (value) => digits(value, 4);
+const COSTS = [
+  ["profile and settings", (s) => s.point, (v) => v],
+  ["sum", (s) => s.cost.total, money],
+  ["storage", (s) => s.cost.storage, money],
+  ["requests", (s) => s.cost.requests, money],
+  ["early deletion", (s) => s.cost.early_deletion, money],
+  ["reading", (s) => s.cost.reading, money],
+  ["CPU", (s) => s.cost.cpu, money],
+  ["days", (s) => s.cost.days, (v) => v],
+  ["objects a file", (s) => total(s, "objects"), (v) => digits(v, 1)],
+  ["PUTs a file", (s) => total(s, "puts"), (v) => digits(v, 1)],
+  ["stored a file", (s) => total(s, "bytes"), wholeBytes],
+  ["billed a file", (s) => s.cost.billed_bytes_per_media, wholeBytes],
+];
+
+function table(summaries, columns) {
   const body = element("tbody");
   const fill = (rows) => body.replaceChildren(...rows.map((s) =>
     element("tr", s.pareto ? {} : { class: "dominated" }, ...columns.map(([, of, show]) => {
@@ -144,6 +164,20 @@ function table(summaries, metric) {
     return head;
   });
   return element("div", { class: "scroll" }, element("table", {}, element("thead", {}, element("tr", {}, ...heads)), body));
+}
+
+/** What 1,000 files cost with each profile and its settings, and the class of what is stored. */
+function costs(kind, summaries) {
+  const { currency, plays_per_media: plays } = report.prices;
+  const classes = new Map();
+  for (const summary of summaries) {
+    for (const [name, share] of Object.entries(summary.stored)) classes.set(name, Math.max(classes.get(name) ?? 0, share.objects));
+  }
+  const shares = [...classes].map(([name, most]) => `${name} (up to ${digits(most, 1)} objects a file)`).join(", ");
+  return element("section", { class: "costs", "aria-label": `cost of ${kind}` },
+    element("h3", {}, `Cost of 1,000 files in ${currency}`),
+    element("p", {}, `From upload to deletion, each played ${plays} times. Storage classes: ${shares}.`),
+    table(summaries, COSTS));
 }
 
 /* Files to listen to and look at */
@@ -180,7 +214,9 @@ for (const [kind, metric] of Object.entries(METRICS)) {
     plots.append(paretoPlot("Quality against speed", points((s) => s.speed), "seconds of media for a second of CPU"));
   }
   if (rows.length) plots.append(strips("Score of each encoded file", rows, metric.name));
-  main.append(element("section", { "aria-label": kind }, element("h2", {}, kind), plots, table(summaries, metric)));
+  main.append(element("section", { "aria-label": kind }, element("h2", {}, kind), plots, table(summaries, figures(metric))));
+  const priced = summaries.filter((s) => s.cost);
+  if (priced.length) main.append(costs(kind, priced));
   const worst = specimens.filter((one) => one.run.class === kind);
   if (worst.length) {
     main.append(element("h2", {}, `Lowest scores of ${kind}`), element("div", { class: "specimens" }, ...worst.map(specimen)));

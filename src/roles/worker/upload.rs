@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use super::disposition::content_disposition_of;
 use crate::events::{Action, Asset, Role};
 use crate::source::Fetched;
-use crate::store::{Folder, PutOptions, Store, StoreError};
+use crate::store::{Folder, PutOptions, Store, StoreError, Stored};
 use crate::task::{INPUT, Produced, Report};
 
 /// What was stored.
@@ -49,9 +49,7 @@ pub(super) async fn put(
         .zip(&assets)
         .find(|(produced, _)| produced.file == INPUT)
         .map(|(_, asset)| asset.key.clone());
-    let wanted = keep_original || report.action == Action::KeptOriginal;
-    if original_key.is_none() && wanted {
-        let original = original(report);
+    if let Some(original) = original(report, keep_original) {
         let asset = put_one(&original).await?;
         original_key = Some(asset.key.clone());
         assets.push(asset);
@@ -72,7 +70,12 @@ async fn put_one(
     let content_disposition = Some(content_disposition.as_str());
     let options = PutOptions { content_disposition, sha256, expires_at, ..PutOptions::of(&produced.mime_type) };
     let stored = store.put_addressed(folder, &produced.object, &scratch.join(&produced.file), options).await?;
-    Ok(Asset {
+    Ok(asset(produced, stored))
+}
+
+/// A file that was stored, as outcomes tell of it.
+pub(super) fn asset(produced: &Produced, stored: Stored) -> Asset {
+    Asset {
         role: produced.role,
         key: stored.key,
         mime_type: produced.mime_type.clone(),
@@ -84,12 +87,14 @@ async fn put_one(
         height: produced.height,
         duration_ms: produced.duration_ms,
         bit_rate: produced.bit_rate,
-    })
+    }
 }
 
-/// The original as one more file to be stored.
-fn original(report: &Report) -> Produced {
-    Produced {
+/// The original as one more file to be stored, where it is wanted or is what people open, and is not among the outputs.
+pub(super) fn original(report: &Report, keep_original: bool) -> Option<Produced> {
+    let is_output = report.produced.iter().any(|produced| produced.file == INPUT);
+    let is_wanted = keep_original || report.action == Action::KeptOriginal;
+    (is_wanted && !is_output).then(|| Produced {
         role: Role::Original,
         file: INPUT.to_owned(),
         object: format!("original.{}", report.extension),
@@ -99,5 +104,5 @@ fn original(report: &Report) -> Produced {
         height: None,
         duration_ms: None,
         bit_rate: None,
-    }
+    })
 }
