@@ -114,7 +114,7 @@ impl CatalogDoor {
             None
         } else {
             let api = Api::new(config, Arc::clone(&index), store.clone(), queues::topology(config)?).await?;
-            let listener = Port::from(&config.catalog).open().await?;
+            let listener = Port::from(&config.catalog).open(service.metrics()).await?;
             tracing::info!(address = %listener.address()?, scheme = listener.scheme(), "catalogue over HTTP");
             Some((listener, api))
         };

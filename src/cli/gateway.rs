@@ -53,7 +53,7 @@ impl Door {
     /// Opens the configured port.
     pub(super) async fn open(config: &Config) -> Result<Self, CliError> {
         let (gateway, service) = gateway::service(config).map_err(|error| CliError::Usage(error.to_string()))?;
-        let listener = Port::from(&config.gateway).open().await?;
+        let listener = Port::from(&config.gateway).open(service.metrics()).await?;
         let (address, scheme) = (listener.address()?, listener.scheme());
         tracing::info!(%address, scheme, accounts = config.channels.len(), "webhooks over HTTP");
         Ok(Self { config: config.clone(), gateway, service, listener })

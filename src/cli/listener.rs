@@ -4,6 +4,7 @@ use std::io;
 
 use super::CliError;
 use crate::config::{Catalog, Gateway};
+use crate::runtime::Metrics;
 use crate::server::{Files, Listener, Tls};
 
 /// What a section of the configuration says of its port.
@@ -28,16 +29,18 @@ impl<'a> From<&'a Catalog> for Port<'a> {
 }
 
 impl Port<'_> {
-    /// Opens the port: for TLS where a certificate is configured.
+    /// Opens the port: for TLS where a certificate is configured, whose end the metrics tell.
     ///
     /// # Errors
     /// [`CliError::Usage`] where the certificate cannot be used.
-    pub(super) async fn open(self) -> Result<Listener, CliError> {
+    pub(super) async fn open(self, metrics: &Metrics) -> Result<Listener, CliError> {
         let Self { section, address, files } = self;
         let tls = files.map(Tls::open).transpose();
         let tls = tls.map_err(|error| CliError::Usage(format!("{section}.tls_certificate: {error}")))?;
         let listener = Listener::bind(address, tls).await;
-        Ok(listener.map_err(|error| io::Error::other(format!("{section}.listen {address}: {error}")))?)
+        let listener = listener.map_err(|error| io::Error::other(format!("{section}.listen {address}: {error}")))?;
+        let metrics = metrics.clone();
+        Ok(listener.telling(move |not_after| metrics.certificate(section, not_after)))
     }
 
     /// The files, where a port and a certificate are configured.

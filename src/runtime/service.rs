@@ -77,6 +77,12 @@ impl<R: Role> Service<R> {
         self.health.clone()
     }
 
+    /// The metrics, for what serves the role beside its queues.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.runner.settler.metrics
+    }
+
     /// Runs until `shutdown`, then lets running work end within the grace period and returns the remaining messages.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -55,6 +56,13 @@ impl Listener {
     /// If the port cannot be opened.
     pub async fn bind(address: &str, tls: Option<Tls>) -> io::Result<Self> {
         Ok(Self { tcp: TcpListener::bind(address).await?, tls })
+    }
+
+    /// Calls `tell` with the time at which the certificate expires: now, and after its files were read again. Without a
+    /// certificate it is never called.
+    #[must_use]
+    pub fn telling(self, tell: impl Fn(Timestamp) + Send + Sync + 'static) -> Self {
+        Self { tls: self.tls.map(|tls| tls.telling(Arc::new(tell))), ..self }
     }
 
     /// The address, with the port that was given where 0 was asked for.

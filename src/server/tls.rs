@@ -70,7 +70,11 @@ pub struct Tls {
     acceptor: TlsAcceptor,
     /// Of the files that were read last.
     stamps: [Option<Stamp>; 2],
+    tell: Option<Tell>,
 }
+
+/// Is told when the certificate that is shown expires.
+pub(super) type Tell = Arc<dyn Fn(Timestamp) + Send + Sync>;
 
 /// The certificate that new connections are shown.
 #[derive(Debug)]
@@ -99,7 +103,16 @@ impl Tls {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // Sessions are resumed by tickets, whose keys change by themselves: nothing is kept for a client.
         config.ticketer = Ticketer::new().map_err(wrong)?;
-        Ok(Self { files, shown, acceptor: TlsAcceptor::from(Arc::new(config)), stamps })
+        Ok(Self { files, shown, acceptor: TlsAcceptor::from(Arc::new(config)), stamps, tell: None })
+    }
+
+    pub(super) fn telling(self, tell: Tell) -> Self {
+        tell(self.facts().not_after);
+        Self { tell: Some(tell), ..self }
+    }
+
+    fn facts(&self) -> Facts {
+        self.shown.0.read().unwrap_or_else(PoisonError::into_inner).facts.clone()
     }
 
     /// The handshake of a connection.
@@ -127,7 +140,7 @@ impl Tls {
             }
             if warned.elapsed() > WARN_EVERY {
                 warned = Instant::now();
-                self.shown.0.read().unwrap_or_else(PoisonError::into_inner).facts.warn();
+                self.facts().warn();
             }
         }
     }
@@ -139,6 +152,9 @@ impl Tls {
         match self.files.read() {
             Ok(pair) => {
                 pair.facts.log();
+                if let Some(tell) = &self.tell {
+                    tell(pair.facts.not_after);
+                }
                 *self.shown.0.write().unwrap_or_else(PoisonError::into_inner) = pair;
             }
             Err(error) => {

@@ -59,6 +59,8 @@ metrics! { Table, TABLE:
         "1 where /readyz finds nothing wrong with a part: lanes, broker, store, sandbox, scratch";
     build: Gauge, "mediamill_build_info", ["version"],
         "Always 1; the worker's version";
+    certificate: Gauge, "mediamill_tls_certificate_not_after_timestamp_seconds", ["listener"],
+        "When the certificate expires that new connections of a listener (gateway, catalog) are shown, in seconds since 1970; absent where it speaks plain HTTP";
 }
 
 /// The descriptions of the metrics that every role has.
@@ -139,6 +141,11 @@ impl Metrics {
         }
         table.reconnects.at::<&str>([]);
         table.build.at([env!("CARGO_PKG_VERSION")]).set(1);
+    }
+
+    /// When the certificate expires that a listener shows.
+    pub fn certificate(&self, listener: &'static str, not_after: Timestamp) {
+        self.0.table.certificate.at([listener]).set(not_after.as_second());
     }
 
     /// A message was received for the first time.

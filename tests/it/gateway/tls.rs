@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mediamill::channels::{Account, Keys, Provider};
 use mediamill::roles::gateway::Options;
+use mediamill::runtime::Metrics;
 use mediamill::server::{Files, Finding, Listener, Tls, inspect};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -17,6 +18,7 @@ use crate::support::authority::{Authority, Issued};
 use crate::support::cmd::{Dir, Run, repo_file};
 use crate::support::processes;
 use crate::support::rabbit::free_ports;
+use crate::support::scrape::Scrape;
 use crate::support::worker::Worker;
 
 const LOCAL: &str = "DNS:localhost";
@@ -91,7 +93,8 @@ fn role(dir: &Dir, name: &str, port: u16, issued: &Issued) -> Worker {
     replace(&issued.key, &dir.path().join("key.pem"));
     let section = name.to_uppercase();
     let mut command = dir.command();
-    command.arg(name).env("MEDIAMILL_BROKER_URL", "amqp://127.0.0.1:1/%2f").env("MEDIAMILL_HTTP_LISTEN", "");
+    command.arg(name).env("MEDIAMILL_BROKER_URL", "amqp://127.0.0.1:1/%2f");
+    command.env("MEDIAMILL_HTTP_LISTEN", "127.0.0.1:0");
     command.env(format!("MEDIAMILL_{section}_LISTEN"), format!("127.0.0.1:{port}"));
     for (key, file) in [("CERTIFICATE", "chain.pem"), ("KEY", "key.pem")] {
         command.env(format!("MEDIAMILL_{section}_TLS_{key}"), dir.path().join(file));
@@ -106,6 +109,24 @@ fn role(dir: &Dir, name: &str, port: u16, issued: &Issued) -> Worker {
     worker
 }
 
+/// The metric of a certificate's end.
+const NOT_AFTER: &str = "mediamill_tls_certificate_not_after_timestamp_seconds";
+
+/// When a certificate ends, as the openssl program reads it.
+fn not_after(issued: &Issued) -> i64 {
+    let mut command = Command::new("openssl");
+    command.args(["x509", "-noout", "-enddate", "-dateopt", "iso_8601", "-in"]).arg(&issued.alone);
+    let said = Run::of(&mut command).exits(0).stdout;
+    let time = said.trim().strip_prefix("notAfter=").expect("a time").replace(' ', "T");
+    time.parse::<jiff::Timestamp>().expect("RFC 3339").as_second()
+}
+
+/// Whether the metrics of a role tell of this certificate.
+#[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
+fn tells_of(role: &Worker, listener: &str, issued: &Issued) -> bool {
+    Scrape::of(role).value(NOT_AFTER, &[("listener", listener)]) == not_after(issued) as f64
+}
+
 /// As certificates are renewed: a new file takes the old one's name.
 fn replace(from: &Path, to: &Path) {
     let new = to.with_extension("new");
@@ -116,24 +137,32 @@ fn replace(from: &Path, to: &Path) {
 #[test]
 fn a_renewed_certificate_is_shown_after_sighup_and_after_a_look_at_the_files() {
     let Some(authority) = Authority::new() else { return };
-    let (first, second, third) =
-        (authority.issue("first", LOCAL), authority.issue("second", LOCAL), authority.issue("third", LOCAL));
+    // Each of another length, so that each has another end.
+    let (first, second, third) = (
+        authority.issue_for(30, "first", LOCAL),
+        authority.issue_for(60, "second", LOCAL),
+        authority.issue_for(90, "third", LOCAL),
+    );
     let (dir, [port]) = (Dir::new(), free_ports());
     let (chain, key) = (dir.path().join("chain.pem"), dir.path().join("key.pem"));
     let gateway = role(&dir, "gateway", port, &first);
     let one = shown(&authority, port);
+    assert!(tells_of(&gateway, "gateway", &first));
     replace(&second.chain, &chain);
     replace(&second.key, &key);
     processes::signal(gateway.pid(), Signal::HUP);
     processes::wait_until("the second certificate", || shown(&authority, port) != one);
     let two = shown(&authority, port);
+    assert!(tells_of(&gateway, "gateway", &second));
     // Its key is still the second's: the second goes on to be shown, until the key is there too. Nobody sends a signal.
     replace(&third.chain, &chain);
     let kept = "a certificate was not read again: connections are shown the one from before";
     processes::wait_until("a look at the files", || gateway.logged(kept) == 1);
     assert_eq!(shown(&authority, port), two);
+    assert!(tells_of(&gateway, "gateway", &second), "of the one that is shown, not of the one in the file");
     replace(&third.key, &key);
     processes::wait_until("the third certificate", || shown(&authority, port) != two);
+    assert!(tells_of(&gateway, "gateway", &third));
     gateway.stops();
 }
 
@@ -141,11 +170,33 @@ fn a_renewed_certificate_is_shown_after_sighup_and_after_a_look_at_the_files() {
 fn the_catalogue_shows_its_certificate_too() {
     let Some(authority) = Authority::new() else { return };
     let (dir, [port]) = (Dir::new(), free_ports());
-    let catalog = role(&dir, "catalog", port, &authority.issue("catalog", LOCAL));
+    let issued = authority.issue("catalog", LOCAL);
+    let catalog = role(&dir, "catalog", port, &issued);
+    assert!(tells_of(&catalog, "catalog", &issued));
     let answer = asks(&authority.root(), "TLSv1_3", port, "/openapi.json");
     assert_eq!((answer["status"].as_u64(), answer["protocol"].as_str()), (Some(200), Some("http/1.1")), "{answer}");
     assert_eq!(asks(&authority.root(), "TLSv1_2", port, "/v1/media")["status"], 401);
     catalog.stops();
+}
+
+#[tokio::test]
+async fn without_a_certificate_there_is_no_time_at_which_it_expires() {
+    let Some(authority) = Authority::new() else { return };
+    let issued = authority.issue("gateway", LOCAL);
+    let metrics = Metrics::default();
+    let told = metrics.clone();
+    let plain = Listener::bind("127.0.0.1:0", None).await.expect("a port");
+    let plain = plain.telling(move |at| told.certificate("gateway", at));
+    assert_eq!(plain.scheme(), "http");
+    let name = format!("{NOT_AFTER}{{");
+    assert!(!metrics.encode().contains(&name), "it would be one that has expired");
+    let files = Files::configured(&issued.chain, &issued.key).expect("files");
+    let tls = Some(Tls::open(files).expect("a certificate"));
+    let told = metrics.clone();
+    let secured = Listener::bind("127.0.0.1:0", tls).await.expect("a port");
+    let secured = secured.telling(move |at| told.certificate("catalog", at));
+    assert_eq!(secured.scheme(), "https");
+    assert!(metrics.encode().contains(&format!("{name}listener=\"catalog\"}} {}\n", not_after(&issued))));
 }
 
 /// State and text of doctor's line about the gateway's certificate, where this root is trusted.

@@ -19,7 +19,7 @@ subjectAltName = ${ENV::NAMES}
 ";
 
 /// Two years.
-const DAYS: &str = "730";
+const DAYS: u32 = 730;
 
 /// An authority; its files are gone when it is dropped.
 pub struct Authority(tempfile::TempDir);
@@ -42,8 +42,8 @@ impl Authority {
         }
         let authority = Self(keeper::new_dir());
         std::fs::write(authority.path("ca.conf"), CONFIG).expect("a file");
-        authority.make("root", "root", "", None);
-        authority.make("issuer", "root", "", Some("root"));
+        authority.make("root", "root", "", None, DAYS);
+        authority.make("issuer", "root", "", Some("root"), DAYS);
         Some(authority)
     }
 
@@ -54,7 +54,12 @@ impl Authority {
 
     /// A new certificate and key, for names such as `DNS:localhost,IP:127.0.0.1`.
     pub fn issue(&self, name: &str, names: &str) -> Issued {
-        self.make(name, "host", names, Some("issuer"));
+        self.issue_for(DAYS, name, names)
+    }
+
+    /// As [`Authority::issue`], for so many days.
+    pub fn issue_for(&self, days: u32, name: &str, names: &str) -> Issued {
+        self.make(name, "host", names, Some("issuer"), days);
         let alone = self.path(&format!("{name}.pem"));
         let read = |path: &Path| std::fs::read_to_string(path).expect("a file");
         let chain = self.path(&format!("{name}.chain.pem"));
@@ -66,10 +71,21 @@ impl Authority {
         self.0.path().join(name)
     }
 
-    fn make(&self, name: &str, extensions: &str, names: &str, issuer: Option<&str>) {
+    fn make(&self, name: &str, extensions: &str, names: &str, issuer: Option<&str>, days: u32) {
+        let days = days.to_string();
         let (certificate, key) = (format!("{name}.pem"), format!("{name}.key"));
         let mut command = Command::new("openssl");
-        command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", DAYS]);
+        command.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            &days,
+        ]);
         command.args(["-config", "ca.conf", "-extensions", extensions, "-subj", &format!("/CN={name}")]);
         command.args(["-out", &certificate, "-keyout", &key]).env("NAMES", names).current_dir(self.0.path());
         if let Some(issuer) = issuer {
