@@ -22,6 +22,7 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Target {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
+    pub(crate) pid: u32,
 }
 
 /// What came of a run.

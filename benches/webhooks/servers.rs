@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::floor;
+use crate::floor::{self, Mode};
 use crate::load::{KEY, Target, is_taken};
 use crate::support::cmd::repo_file;
 use crate::support::keeper;
 use crate::support::rabbit::free_ports;
 use crate::support::rig::Rig;
+use crate::usage::cpu;
 
 const START: Duration = Duration::from_secs(30);
 
@@ -17,6 +18,8 @@ const START: Duration = Duration::from_secs(30);
 pub(crate) struct Servers {
     pub(crate) gateway: Target,
     pub(crate) floor: Target,
+    /// One that publishes all on one channel.
+    pub(crate) one_channel: Target,
     pub(crate) python: Target,
     /// A server that only answers.
     pub(crate) nothing: Target,
@@ -30,27 +33,30 @@ impl Servers {
         if !python.exists() {
             return Err("the gateway in Python is not installed; scripts/venv.sh bench does that".to_owned());
         }
-        let ports: [u16; 4] = free_ports();
-        let [gateway, floor, other, nothing] = ports;
-        let target = |name, port| Target { name, address: ([127, 0, 0, 1], port).into() };
+        let [gateway, floor, one_channel, other, nothing] = free_ports();
         let commands = [
             of_gateway(rig, gateway),
-            of_floor(rig, floor, "floor"),
+            of_floor(rig, floor, Mode::Floor),
+            of_floor(rig, one_channel, Mode::OneChannel),
             of_python(rig, &python, other),
-            of_floor(rig, nothing, "nothing"),
+            of_floor(rig, nothing, Mode::Nothing),
         ];
         let children = commands.into_iter().map(|mut command| {
             command.stdout(Stdio::null()).stderr(Stdio::null());
             keeper::spawn(&mut command)
         });
+        let children: Vec<Child> = children.collect();
+        let target =
+            |name, port, n: usize| Target { name, address: ([127, 0, 0, 1], port).into(), pid: children[n].id() };
         let servers = Self {
-            children: children.collect(),
-            gateway: target("the gateway", gateway),
-            floor: target("the floor", floor),
-            python: target("the gateway in Python", other),
-            nothing: target("nothing", nothing),
+            gateway: target("the gateway", gateway, 0),
+            floor: target("the floor", floor, 1),
+            one_channel: target("one channel", one_channel, 2),
+            python: target("the gateway in Python", other, 3),
+            nothing: target("nothing", nothing, 4),
+            children,
         };
-        for target in [&servers.gateway, &servers.floor, &servers.python, &servers.nothing] {
+        for target in [&servers.gateway, &servers.floor, &servers.one_channel, &servers.python, &servers.nothing] {
             let deadline = Instant::now() + START;
             while !is_taken(target) {
                 if Instant::now() > deadline {
@@ -79,10 +85,11 @@ fn of_gateway(rig: &Rig, port: u16) -> Command {
     command
 }
 
-fn of_floor(rig: &Rig, port: u16, mode: &str) -> Command {
+fn of_floor(rig: &Rig, port: u16, mode: Mode) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    where_to(&mut command, rig, port);
-    command.env(floor::MODE, mode);
+    let configured = rig.command(&[]);
+    command.envs(configured.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env(floor::LISTEN, format!("127.0.0.1:{port}")).env(floor::MODE, mode.as_str());
     command
 }
 
@@ -100,13 +107,16 @@ fn of_python(rig: &Rig, python: &Path, port: u16) -> Command {
         "--log-level",
         "warning",
     ]);
+    let broker = rig.config().broker;
     command.args(["--host", "127.0.0.1", "--port", &port.to_string()]).env("BENCH_KEY", KEY);
-    where_to(&mut command, rig, port);
+    command.env("BENCH_URL", &*broker.url.expose()).env("BENCH_EXCHANGE", broker.exchange);
     command
 }
 
-fn where_to(command: &mut Command, rig: &Rig, port: u16) {
-    let broker = rig.config().broker;
-    command.env(floor::LISTEN, format!("127.0.0.1:{port}"));
-    command.env(floor::URL, &*broker.url.expose()).env(floor::EXCHANGE, broker.exchange);
+/// CPU that a server and its children have used so far.
+pub(crate) fn cpu_time(target: &Target) -> Duration {
+    let pid = i32::try_from(target.pid).expect("a process id");
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("a process");
+    let children = children.split_whitespace().map(|child| child.parse().expect("a process id"));
+    children.chain([pid]).map(|pid| cpu(pid).own).sum()
 }

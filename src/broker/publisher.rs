@@ -68,6 +68,13 @@ impl Publisher {
         self.session().await.map(drop)
     }
 
+    /// Whether a connection is open that the next publish will use. False while one is being opened.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        let session = self.0.session.try_lock();
+        session.is_ok_and(|session| session.as_ref().is_some_and(|session| session.connection.is_open()))
+    }
+
     /// Makes the next publish open another connection. Publishes that are under way keep the present one. Does nothing
     /// while a connection is being opened.
     pub fn reconnect(&self) {
@@ -144,11 +151,16 @@ impl Publisher {
             return Ok(Arc::clone(session));
         }
         *current = None;
-        let connection = Connection::open(&self.0.config, "publisher").await?;
-        self.0.topology.declare(&connection).await?;
-        let session = Arc::new(Session { connection, idle: SyncMutex::new(Vec::new()) });
+        // In a box: every publish would otherwise carry what only a new connection needs.
+        let session = Arc::new(Box::pin(self.open()).await?);
         *current = Some(Arc::clone(&session));
         Ok(session)
+    }
+
+    async fn open(&self) -> Result<Session, BrokerError> {
+        let connection = Connection::open(&self.0.config, "publisher").await?;
+        self.0.topology.declare(&connection).await?;
+        Ok(Session { connection, idle: SyncMutex::new(Vec::new()) })
     }
 
     /// Drops the connection. The next publish opens another one, and declares again what may have been deleted.
@@ -274,6 +286,10 @@ impl Session {
                 None => break,
             }
         }
+        Box::pin(self.open_channel()).await
+    }
+
+    async fn open_channel(&self) -> Result<Channel, BrokerError> {
         let channel = self.connection.channel().await?;
         self.connection.answer("asking for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
         Ok(channel)

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     MAX_CONTEXT_BYTES, MAX_OUTCOME_BYTES, MAX_REQUEST_BYTES, RECEIVED_TYPE, TRACEPARENT, TRACESTATE, TraceContext,
+    structured,
 };
 use crate::error::{Code, Fault};
 
@@ -132,11 +133,11 @@ impl Event {
         let mut event = if media_type == "application/cloudevents-batch+json" {
             return Err(EnvelopeError::Unsupported("a batch of events"));
         } else if media_type.starts_with("application/cloudevents") {
-            structured(body)?
+            from_structured(body)?
         } else if binary.contains_key("specversion") {
             from_attributes(&|name| binary.get(name).cloned(), parse("the body", &media_type, body)?)?
         } else if media_type.is_empty() || is_json(&media_type) {
-            structured(body)?
+            from_structured(body)?
         } else {
             return Err(EnvelopeError::NoAttributes("neither its content type nor its headers say so"));
         };
@@ -153,23 +154,7 @@ impl Event {
     /// The event in structured mode.
     #[must_use]
     pub fn to_structured(&self) -> Vec<u8> {
-        let mut map = Map::new();
-        let mut put = |name: &str, value: &str| map.insert(name.to_owned(), Value::from(value));
-        put("specversion", "1.0");
-        put("id", &self.id);
-        put("source", &self.source);
-        put("type", &self.kind);
-        for (name, value) in [("subject", &self.subject), ("time", &self.time)] {
-            if let Some(value) = value {
-                put(name, value);
-            }
-        }
-        for (name, value) in self.trace.iter().flat_map(TraceContext::fields) {
-            put(name, value);
-        }
-        put("datacontenttype", "application/json");
-        map.insert("data".to_owned(), self.data.clone());
-        Value::Object(map).to_string().into_bytes()
+        structured::write(self)
     }
 
     /// When the event happened, where that can be read.
@@ -179,7 +164,7 @@ impl Event {
     }
 }
 
-fn structured(body: &[u8]) -> Result<Event, EnvelopeError> {
+fn from_structured(body: &[u8]) -> Result<Event, EnvelopeError> {
     let Value::Object(mut map) = parse("the event", "", body)? else {
         return Err(EnvelopeError::NotAnEvent("its JSON is no object"));
     };

@@ -16,6 +16,7 @@ mod record;
 mod rejected;
 mod request;
 mod sizes;
+mod structured;
 mod tombstone;
 mod trace;
 mod transcript;

@@ -16,9 +16,9 @@ const MAX_TRACESTATE_BYTES: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext {
     /// Valid.
-    traceparent: String,
+    pub(super) traceparent: String,
     /// Not looked into.
-    tracestate: Option<String>,
+    pub(super) tracestate: Option<String>,
 }
 
 impl TraceContext {

@@ -71,6 +71,9 @@ impl Broker {
 
     /// Connects in a task of its own, which goes on where the webhook's time is over: the next one finds the connection.
     async fn connected(&self) -> Result<(), NotPublished> {
+        if self.publisher.is_connected() {
+            return Ok(());
+        }
         let publisher = self.publisher.clone();
         let connected = tokio::spawn(async move { publisher.connect().await }).await;
         connected.map_err(|error| error.to_string()).and_then(|it| it.map_err(|e| e.to_string())).map_err(NotPublished)
