@@ -9,9 +9,9 @@ use base64::Engine;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::structured::Structured;
 use super::{
     MAX_CONTEXT_BYTES, MAX_OUTCOME_BYTES, MAX_REQUEST_BYTES, RECEIVED_TYPE, TRACEPARENT, TRACESTATE, TraceContext,
-    structured,
 };
 use crate::error::{Code, Fault};
 
@@ -154,7 +154,20 @@ impl Event {
     /// The event in structured mode.
     #[must_use]
     pub fn to_structured(&self) -> Vec<u8> {
-        structured::write(self)
+        let Self { id, source, kind, subject, time, trace, data } = self;
+        let structured = Structured {
+            specversion: "1.0",
+            id,
+            source,
+            kind,
+            subject: subject.as_deref(),
+            time: time.as_deref(),
+            traceparent: trace.as_ref().map(|trace| trace.traceparent.as_str()),
+            tracestate: trace.as_ref().and_then(|trace| trace.tracestate.as_deref()),
+            datacontenttype: "application/json",
+            data,
+        };
+        structured.to_json()
     }
 
     /// When the event happened, where that can be read.
