@@ -68,11 +68,10 @@ impl Publisher {
         self.session().await.map(drop)
     }
 
-    /// Whether a connection is open that the next publish will use. False while one is being opened.
+    /// Whether a connection is open that the next publish will use. False also where that cannot be said at once.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        let session = self.0.session.try_lock();
-        session.is_ok_and(|session| session.as_ref().is_some_and(|session| session.connection.is_open()))
+        self.has_session(|session| session.connection.is_open())
     }
 
     /// Makes the next publish open another connection. Publishes that are under way keep the present one. Does nothing
@@ -86,8 +85,13 @@ impl Publisher {
     /// Whether the broker has stopped reading because it is short of memory or disk.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
+        self.has_session(|session| session.connection.is_blocked())
+    }
+
+    /// Whether there is a session of which this holds. False while another caller has it in hand.
+    fn has_session(&self, holds: impl FnOnce(&Session) -> bool) -> bool {
         let session = self.0.session.try_lock();
-        session.is_ok_and(|session| session.as_ref().is_some_and(|session| session.connection.is_blocked()))
+        session.is_ok_and(|session| session.as_deref().is_some_and(holds))
     }
 
     /// Publishes until the broker has answered, however long that takes: through lost connections and restarts, and

@@ -194,4 +194,17 @@ mod tests {
         let all = records.person("acme", &known("a")).await.expect("read");
         assert_eq!(all.aliases.len(), 5);
     }
+
+    #[tokio::test]
+    async fn more_identifiers_than_a_person_can_have_are_refused_and_a_conversation_of_theirs_is_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (guard, key) = guard(dir.path());
+        let many: Vec<_> =
+            (0..=1000).flat_map(|n| key.known_as("acme", super::super::IdKind::User, &format!("u{n}"))).collect();
+        let error = guard.records.join_person("acme", &many, &Record::default()).await.expect_err("too many");
+        assert!(error.to_string().contains("erase by conversation or by media"), "{error}");
+        assert_eq!(guard.records.person("acme", &many[..1]).await.expect("read").aliases.len(), 1, "none is connected");
+        let selector = super::super::Selector::Conversation { known_as: vec![many[0].clone()] };
+        guard.records.join_selected("acme", &selector, &Record::default()).await.expect("written");
+    }
 }

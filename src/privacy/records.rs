@@ -168,6 +168,8 @@ fn damaged() -> StoreError {
 }
 
 fn too_many() -> StoreError {
-    let detail = format!("a person has more than {MAX_ALIASES} identifiers");
+    let detail = format!(
+        "a person has more than {MAX_ALIASES} identifiers, so that one of them is several people's: erase by conversation or by media"
+    );
     StoreError::Invalid { action: "read the records of a person", detail }
 }

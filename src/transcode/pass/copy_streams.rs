@@ -161,19 +161,15 @@ impl Copier {
     }
 }
 
-/// A sound that is shorter, or of unknown length, has a tag block in any case. Programs that see only the bytes know a sound of
-/// few frames as MP3 by that alone: FFmpeg takes two frames of silence for H.263.
-const TAGGED_BELOW_MS: u64 = 1000;
-
-/// Starts an MP3 with the tags in [`Facts::tags`]; without a tag block if there are none and the sound is not very short.
+/// Starts an MP3 with the tags in [`Facts::tags`]. The tag block is there also where there are none: programs that see only the bytes
+/// know a sound of few frames as MP3 by that alone (FFmpeg takes two frames of silence for H.263), and how many frames there
+/// will be is not known yet.
 ///
 /// # Errors
 /// Failures of this machine.
 pub(in crate::transcode) fn create_mp3(file: &str, stream: OutputStream, facts: &Facts) -> Result<Muxer, Fault> {
     let tags: Vec<(&str, &str)> = facts.tags.iter().map(|(key, value)| (*key, value.as_str())).collect();
     // The Xing header makes length and seeking exact. Every player reads ID3v2.3.
-    let is_short = facts.duration_ms.is_none_or(|duration_ms| duration_ms < TAGGED_BELOW_MS);
-    let id3 = if tags.is_empty() && !is_short { "0" } else { "3" };
-    let options = [("write_xing", "1"), ("id3v2_version", id3), ("write_id3v1", "0")];
+    let options = [("write_xing", "1"), ("id3v2_version", "3"), ("write_id3v1", "0")];
     Muxer::create(file, "mp3", vec![stream], &tags, &options).map_err(av::writing("starting the output"))
 }

@@ -76,12 +76,19 @@ impl WebKit {
 
     /// The value of an expression, awaited where it is a promise.
     pub async fn ask(&self, expression: &str) -> Value {
+        self.attempt(expression).await.unwrap_or_else(|error| panic!("{error}: {expression}"))
+    }
+
+    /// The same, or the error that it ends with.
+    pub async fn attempt(&self, expression: &str) -> Result<Value, String> {
         let script = format!(
             "const said = arguments[arguments.length - 1]; (async () => ({expression}))().then(value => said({{ value }}), error => said({{ error: String(error) }}))"
         );
         let answer = self.post("execute/async", &json!({ "script": script, "args": [] })).await;
-        assert_eq!(answer["error"], Value::Null, "{expression}");
-        answer["value"].clone()
+        match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(answer["value"].clone()),
+        }
     }
 
     async fn post(&self, path: &str, body: &Value) -> Value {

@@ -70,15 +70,15 @@ fn assert_content(browser: &mut Chromium, page: &Page, width: u32) {
     assert_eq!(browser.complaints, [""; 0]);
 }
 
-/// A contact's media, and the pages of one of them and of all.
-struct Pages {
-    _desk: Desk,
-    media: String,
-    contact: String,
+/// A contact's media, and the addresses of the pages of one of them and of all.
+pub(super) struct Pages {
+    pub(super) desk: Desk,
+    pub(super) media: String,
+    pub(super) contact: String,
 }
 
 impl Pages {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         let mut desk = Desk::open(&[]).await;
         desk.bytes = std::fs::read(repo_file("fixtures/speech.mp3")).expect("a fixture");
         for n in 0..60 {
@@ -89,7 +89,7 @@ impl Pages {
         Self {
             media: address(links.media("acme", "voice-1", "crm", Timestamp::now()).page()),
             contact: address(&links.contact("acme", "c0ffee", "crm", Timestamp::now())),
-            _desk: desk,
+            desk,
         }
     }
 }
@@ -127,6 +127,22 @@ async fn the_player_plays_and_the_timeline_shows_a_contacts_media() {
     }
 }
 
+/// What the player says once it is used. WebKitGTK 2.50 hangs behind a seek now and then, with a player that is as simple as can be and
+/// another server too (once in 440 seeks): the page is opened again where it says that it has no data, three times in all.
+async fn used(browser: &WebKit, url: &str, width: u32) -> Value {
+    let mut last = String::new();
+    for _ in 0..3 {
+        browser.visit(url, width).await;
+        browser.click(".play").await;
+        match browser.attempt(USE_PLAYER).await {
+            Ok(said) => return said,
+            Err(error) => last = error,
+        }
+        assert!(last.contains("\"paused\":false") && last.contains("\"readyState\":2"), "{last}");
+    }
+    panic!("three times: {last}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn they_do_so_in_webkit_too() {
     let Some(browser) = WebKit::start().await else {
@@ -134,9 +150,7 @@ async fn they_do_so_in_webkit_too() {
     };
     let pages = Box::pin(Pages::open()).await;
     for width in [360, 1280] {
-        browser.visit(&pages.media, width).await;
-        browser.click(".play").await;
-        assert_player(&browser.ask(USE_PLAYER).await, width);
+        assert_player(&used(&browser, &pages.media, width).await, width);
         assert_eq!(browser.ask(OVERFLOW).await, 0, "wider than a window of {width}");
         browser.visit(&pages.contact, width).await;
         browser.click("h1").await;

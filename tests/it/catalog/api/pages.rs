@@ -8,7 +8,7 @@ use mediamill::links::Links;
 use serde_json::json;
 
 use super::Desk;
-use super::browser::OVERFLOW;
+use super::browser::{OVERFLOW, Pages};
 use super::links::path;
 use crate::catalog::{entry, outcome};
 use crate::support::chromium::{Chromium, Page};
@@ -71,15 +71,7 @@ async fn no_page_breaks_a_rule_of_accessibility_in_light_and_in_dark() {
         return no_service("Chromium is not installed (Debian: chromium)");
     };
     let Some(axe) = axe() else { return no_service("axe-core is not installed (scripts/venv.sh pages)") };
-    let mut desk = Desk::open(&[]).await;
-    desk.bytes = std::fs::read(repo_file("fixtures/speech.mp3")).expect("a fixture");
-    for n in 0..30 {
-        desk.put("acme", &format!("voice-{n}"), 100 + n).await;
-    }
-    let links = Links::new(&desk.config.links).expect("configured");
-    let address = |link: &str| format!("http://{}{}", desk.address, path(link));
-    let media = address(links.media("acme", "voice-1", "crm", Timestamp::now()).page());
-    let contact = address(&links.contact("acme", "c0ffee", "crm", Timestamp::now()));
+    let Pages { desk, media, contact } = Box::pin(Pages::open()).await;
     let logout = format!("http://{}/logout", desk.address);
     for scheme in ["light", "dark"] {
         for width in [360, 1280] {
