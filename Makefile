@@ -1,4 +1,4 @@
-.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke crm-kills deliver-isolation demo erase-proof faults fuzz journey journey-faults parity resurrections savings sbom soak store-copy store-live test test-debian-13 upgrade webhook-fairness webhook-faults
+.PHONY: audit bench catalog-scale check check-docker cluster compose-smoke crm-kills crm-live deliver-isolation demo erase-proof faults fuzz journey journey-faults parity resurrections savings sbom soak store-copy store-live test test-debian-13 upgrade webhook-fairness webhook-faults
 
 # Normalizes the fixtures into demo-out/. Two of them are broken on purpose: exit code 3 (some rejected) is as it should be.
 demo:
@@ -122,6 +122,15 @@ faults:
 crm-kills:
 	@scripts/install.sh test
 	@KILLS=$(or $(KILLS),200) scripts/crm-kills.sh
+
+# What docs/deliver promises of a destination, on an account at the vendor: one note and one file a media although `deliver` is killed,
+# a transcript once, and nothing after an erasure, read by a client that is not ours. CRM is hubspot, salesforce, zendesk, zoho or
+# chatwoot; MEDIAMILL_DELIVER__CRM__… variables have the credentials. The account should be made for it: a contact is made and deleted.
+crm-live:
+	@scripts/install.sh test
+	@scripts/venv.sh crm
+	@MEDIAMILL_DELIVER__CRM__KIND=$(or $(CRM),$(error CRM is hubspot, salesforce, zendesk, zoho or chatwoot)) REQUIRE_SERVICES=1 \
+	  cargo test --quiet --locked --test it crm::account::a_real_account_keeps_the_contract -- --exact --ignored --nocapture
 
 # Time from the broker to a webhook over SAMPLES events, idle and beside two dead destinations by turns. Fails where median or 95th
 # percentile is more than 1.2 times that of idle.

@@ -23,6 +23,8 @@ pub(crate) fn cpu_time_of(pid: u32) -> Duration {
 pub(crate) struct Cpu {
     /// By the process and its threads.
     pub(crate) own: Duration,
+    /// What of it was not spent in the kernel.
+    pub(crate) own_user: Duration,
     /// By children that it has waited for.
     pub(crate) children: Duration,
 }
@@ -39,12 +41,12 @@ pub(crate) fn cpu(pid: i32) -> Cpu {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
     // The name in parentheses may hold anything, spaces and parentheses too.
     let fields: Vec<&str> = stat[stat.rfind(')').expect("a name") + 1..].split_whitespace().collect();
-    let time = |first: usize| {
-        let ticks: u64 = fields[first..first + 2].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+    let time = |first: usize, end: usize| {
+        let ticks: u64 = fields[first..end].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
         Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
     };
     // proc_pid_stat(5): utime, stime, cutime and cstime are fields 14 to 17; the third is the first behind the name.
-    Cpu { own: time(11), children: time(13) }
+    Cpu { own: time(11, 13), own_user: time(11, 12), children: time(13, 15) }
 }
 
 /// The memory that would be free if the process ended, in bytes: its unique set size.

@@ -48,7 +48,10 @@ class Request:
         self.path = urllib.parse.unquote(path)
         # Of the still encoded path, so that a slash in a value stays in it.
         self.segments = [urllib.parse.unquote(part) for part in path.strip("/").split("/")]
-        self.query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        self.query = {}
+        for name, value in urllib.parse.parse_qsl(query, keep_blank_values=True):
+            # A list comes as one value with commas, or as several of the same name.
+            self.query[name] = f"{self.query[name]},{value}" if name in self.query else value
         self.headers = headers
         self.body = body
 

@@ -45,6 +45,11 @@ class Users:
         if request.method == "PUT" and not rest:
             self.desk.endpoint(f"user-{record['id']}", 5, 60)
             return Answer(200, {"user": self.shown(self.change(record, request.json()["user"]))})
+        if request.method == "DELETE" and not rest:
+            if any(item["requester_id"] == record["id"] for item in self.desk.tickets.live()):
+                return self.desk.invalid("base", "User has tickets that are not closed")
+            del self.records[str(record["id"])]
+            return Answer(200, {"user": {**self.shown(record), "active": False}})
         return self.desk.not_found(request)
 
     def search(self, request):

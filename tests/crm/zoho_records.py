@@ -191,7 +191,7 @@ class Records:
         return [record for record in self.all[module].values() if not record["_deleted"]]
 
     def list(self, request, found):
-        """`fields` is required; no records are 204 without a body."""
+        """`fields` is required, and no others are shown; no records are 204 without a body."""
         if not request.query.get("fields"):
             return fake_zoho.error(400, "REQUIRED_PARAM_MISSING", "One of the expected parameter is missing", {"param": "fields"})
         size, page = int(request.query.get("per_page", 200)), int(request.query.get("page", 1))
@@ -201,7 +201,9 @@ class Records:
         if not shown:
             return Answer(204)
         info = {"per_page": size, "count": len(shown), "page": page, "more_records": page * size < len(found)}
-        return Answer(200, {"data": [self.shown(record) for record in shown], "info": info})
+        wanted = {"id", *request.query["fields"].split(",")}
+        asked = [{key: value for key, value in self.shown(record).items() if key in wanted} for record in shown]
+        return Answer(200, {"data": asked, "info": info})
 
     def search(self, module, request):
         """One of phone, email, word, criteria; over an index, which is late."""
@@ -224,11 +226,15 @@ class Records:
         return Answer(200, {"data": [self.shown(record) for record in found], "info": info})
 
     def meta(self, request, path):
-        """/settings/modules and /settings/fields?module=."""
+        """/settings/modules, and of a module its related lists and its fields."""
         if path == ["modules"]:
             return Answer(200, {"modules": [{"api_name": name, "module_name": name, "api_supported": True, "generated_type": "default"}
                                             for name in self.fields]})
         module = request.query.get("module", "")
+        if path == ["related_lists"] and module in self.fields:
+            notes = {"api_name": "Notes", "name": "Notes", "module": {"api_name": "Notes", "id": "1"}, "href": f"{module}/{{ENTITYID}}/Notes",
+                     "id": "1", "display_label": "Notes", "type": "default"}
+            return Answer(200, {"related_lists": [notes]})
         if path != ["fields"] or module not in self.fields:
             return fake_zoho.error(400, "INVALID_MODULE", "the module name given seems to be invalid")
         if request.method == "POST":

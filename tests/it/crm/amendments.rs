@@ -10,7 +10,12 @@ use crate::support::processes::wait_until;
 
 /// An event about the first media that adds to its note.
 fn addition(word: &str, time: &str, data: Value) -> Value {
-    let mut all = json!({ "tenant": "acme", "media_id": "m0", "message": { "channel": "whatsapp" } });
+    addition_to("m0", word, time, data)
+}
+
+/// The same about another media.
+pub(super) fn addition_to(media_id: &str, word: &str, time: &str, data: Value) -> Value {
+    let mut all = json!({ "tenant": "acme", "media_id": media_id, "message": { "channel": "whatsapp" } });
     all.as_object_mut().expect("an object").extend(data.as_object().expect("an object").clone());
     json!({
         "specversion": "1.0", "id": Uuid::new_v4().to_string(), "source": "tests",

@@ -1,5 +1,6 @@
 //! Fakes of CRMs, what they have to imitate, and the vendors' own and other people's clients as their judges; deliveries to them.
 
+mod account;
 mod amendments;
 mod deliveries;
 mod fakes;

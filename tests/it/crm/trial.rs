@@ -16,7 +16,7 @@ use crate::support::say::say;
 use crate::support::worker::Worker;
 
 /// The bytes of every file here.
-const SOUND: &[u8] = b"ID3 not much of a sound";
+pub(super) const SOUND: &[u8] = b"ID3 not much of a sound";
 
 /// A CRM, a rig, and what was sent.
 pub(crate) struct Trial {
@@ -65,29 +65,14 @@ impl Trial {
 
     /// The same after a change.
     pub(crate) fn publish_with(&mut self, key: &str, change: impl FnOnce(&mut Value)) {
-        let media_id = format!("m{}", self.events.len());
-        let object = format!("acme/{media_id}/{:.32}/audio.mp3", sha256(SOUND));
-        let path = self.rig.dir.path().join("store").join(&object);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
-        std::fs::write(&path, SOUND).expect("a file");
-        let mut event = normalized("m");
-        event["data"]["media_id"] = json!(media_id);
-        event["id"] = json!(Uuid::new_v4().to_string());
-        event["data"]["context"] = self.context.clone();
-        if let Some(phone) = self.context.get("phone") {
-            event["data"]["message"]["phone"] = phone.clone();
-        }
-        event["data"]["assets"] = json!([{
-            "role": "playback", "key": object, "mime_type": "audio/mpeg", "size_bytes": SOUND.len(), "sha256": sha256(SOUND),
-        }]);
+        let mut event = stored(&self.rig, &format!("m{}", self.events.len()), &self.context);
         change(&mut event);
         self.rig.bus.publish(&sent(key, &event));
         self.events.push(event);
     }
 
     pub(crate) fn marker(&self, n: usize) -> String {
-        let id = self.events[n]["id"].as_str().expect("text").replace('-', "");
-        format!("mediamill {}", &id[..12])
+        marker(&self.events[n])
     }
 
     pub(crate) fn counts(&self, marker: &str) -> Counts {
@@ -219,11 +204,7 @@ impl Trial {
 
     /// The media is erased: nothing of it is left where people see it.
     pub(crate) fn erased(&mut self) {
-        let media_id = self.events[0]["data"]["media_id"].clone();
-        let mut event = self.events[0].clone();
-        event["id"] = json!(Uuid::new_v4().to_string());
-        event["type"] = json!("mediamill.media.erased.v1");
-        event["data"] = json!({ "tenant": "acme", "media_id": media_id });
+        let event = erasure(&self.events[0]);
         let marker = self.marker(0);
         let before = self.counts(&marker);
         assert_eq!(before.notes, 1);
@@ -240,4 +221,38 @@ impl Trial {
         std::thread::sleep(Duration::from_millis(300));
         assert_eq!(self.counts(&marker).notes, 0);
     }
+}
+
+/// The normalized event of a new media, whose file is in the store.
+pub(super) fn stored(rig: &Rig, media_id: &str, context: &Value) -> Value {
+    let object = format!("acme/{media_id}/{:.32}/audio.mp3", sha256(SOUND));
+    let path = rig.dir.path().join("store").join(&object);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+    std::fs::write(&path, SOUND).expect("a file");
+    let mut event = normalized("m");
+    event["data"]["media_id"] = json!(media_id);
+    event["id"] = json!(Uuid::new_v4().to_string());
+    event["data"]["context"] = context.clone();
+    if let Some(phone) = context.get("phone") {
+        event["data"]["message"]["phone"] = phone.clone();
+    }
+    event["data"]["assets"] = json!([{
+        "role": "playback", "key": object, "mime_type": "audio/mpeg", "size_bytes": SOUND.len(), "sha256": sha256(SOUND),
+    }]);
+    event
+}
+
+/// What the note of this event ends with.
+pub(super) fn marker(event: &Value) -> String {
+    let id = event["id"].as_str().expect("text").replace('-', "");
+    format!("mediamill {}", &id[..12])
+}
+
+/// The event by which the media of another one is erased.
+pub(super) fn erasure(of: &Value) -> Value {
+    let mut event = of.clone();
+    event["id"] = json!(Uuid::new_v4().to_string());
+    event["type"] = json!("mediamill.media.erased.v1");
+    event["data"] = json!({ "tenant": "acme", "media_id": of["data"]["media_id"] });
+    event
 }

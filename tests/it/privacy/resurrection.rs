@@ -21,6 +21,7 @@ const AT_ONCE: usize = 100;
 
 /// Redelivery, a dead letter to be replayed, a second webhook, another event, renormalize, another profile.
 fn bring_back(rig: &Rig, events: &[(usize, &Value)]) {
+    let mut asked = Vec::new();
     for (n, first) in events {
         let first = *first;
         let mut second = first.clone();
@@ -29,9 +30,10 @@ fn bring_back(rig: &Rig, events: &[(usize, &Value)]) {
         (forced["id"], forced["data"]["renormalize"]) = (json!(format!("forced-{n}")), json!(true));
         let mut profile = first.clone();
         (profile["id"], profile["data"]["profile"]) = (json!(format!("profile-{n}")), json!("archive"));
-        [first, &second, &forced, &profile].into_iter().for_each(|event| ask(rig, event));
-        rig.bus.put("dead", &letter(first));
+        asked.extend([first, &second, &forced, &profile].map(letter));
     }
+    rig.bus.publish_all(&asked);
+    rig.bus.put_all("dead", &events.iter().map(|(_, first)| letter(first)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn nothing_that_was_erased_comes_back_and_what_is_sent_later_does() {
     let other = sent("other", message("+5511999990001", "other"));
     ask(&rig, &other);
     for (n, chunk) in events.chunks(AT_ONCE).enumerate() {
-        chunk.iter().for_each(|event| ask(&rig, event));
+        rig.bus.publish_all(&chunk.iter().map(letter).collect::<Vec<_>>());
         rig.bus.ledger().wait_for_files(n * AT_ONCE + chunk.len() + 1, SOON);
     }
     // What waits for an operator when the erasure comes.

@@ -120,9 +120,16 @@ impl Bus {
 
     /// Puts a message straight into `<exchange>.<name>`.
     pub fn put(&self, name: &str, letter: &Letter) {
-        let letter = Letter { routing_key: self.queue(name), ..letter.clone() };
+        self.put_all(name, std::slice::from_ref(letter));
+    }
+
+    /// As [`Bus::put`], many at a time.
+    pub fn put_all(&self, name: &str, letters: &[Letter]) {
+        let queue = self.queue(name);
+        let letters: Vec<Letter> =
+            letters.iter().map(|letter| Letter { routing_key: queue.clone(), ..letter.clone() }).collect();
         block_on(patiently("filling a queue", || async {
-            let refused = send(&self.urls, "", &[&letter]).await?;
+            let refused = send(&self.urls, "", &letters.iter().collect::<Vec<_>>()).await?;
             if refused.is_empty() { Ok(()) } else { Err(std::io::Error::from(std::io::ErrorKind::NotFound).into()) }
         }));
     }
