@@ -18,6 +18,8 @@ const PER_TENANT: i64 = 1_000;
 /// As many as the role stores in one transaction.
 const BATCH: usize = 200;
 const ASKED: usize = 300;
+/// Such rows of searches take well under a second: one that something else on the machine got into does not count.
+const ROUNDS: usize = 3;
 /// By how much the slowest twentieth of the searches may grow from the first size to the last.
 const MOST_GROWTH: f64 = 2.0;
 /// Rows a second of ingest, of those of a bulk insert.
@@ -52,10 +54,20 @@ async fn store(index: &dyn Index, tenants: std::ops::Range<i64>) -> f64 {
     f64::from(rows) / begun.elapsed().as_secs_f64()
 }
 
-/// The time that 95 of 100 searches stay below.
+/// The time that 95 of 100 searches stay below, in the fastest of some rounds.
 async fn p95(index: &dyn Index, tenants: i64, filter: impl Fn(i64) -> Filter) -> Duration {
+    let mut fastest = Duration::MAX;
+    for round in 0..ROUNDS {
+        fastest = fastest.min(p95_of_round(round, index, tenants, &filter).await);
+    }
+    fastest
+}
+
+/// Each round asks about other tenants, where there are so many.
+async fn p95_of_round(round: usize, index: &dyn Index, tenants: i64, filter: &impl Fn(i64) -> Filter) -> Duration {
     let mut times = Vec::with_capacity(ASKED);
-    for n in 0..i64::try_from(ASKED).expect("small") {
+    let first = i64::try_from(round * ASKED).expect("small");
+    for n in first..first + i64::try_from(ASKED).expect("small") {
         let filter = Filter { now: at(10_000_000), ..filter((n * 7919) % tenants) };
         let begun = Instant::now();
         let rows = index.find(&filter, None, 50).await.expect("an answer");
