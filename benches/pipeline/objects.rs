@@ -10,8 +10,8 @@ use super::support::s3::S3;
 use super::usage::cpu;
 use super::{PATIENCE, Sender};
 
-const ROUNDS: usize = 7;
-const NOTES: u32 = 150;
+const ROUNDS: usize = 5;
+const NOTES: u32 = 100;
 
 /// Medians of the user time of a note, with three objects and with five. Both take turns.
 pub(super) fn medians(rabbit: &Rabbit, s3: &S3) -> (Duration, Duration) {
@@ -25,7 +25,7 @@ pub(super) fn medians(rabbit: &Rabbit, s3: &S3) -> (Duration, Duration) {
         for at in 0..2 {
             let before = cpu(workers[at].pid()).own_user;
             for n in 0..NOTES {
-                senders[at].send(&format!("r{round}n{n}"), &fixture("voice-note.ogg"));
+                senders[at].send(&format!("r{round}n{n}"), &fixture("voice-amr.amr"));
             }
             rigs[at].0.bus.ledger().wait_for_files((round + 1) * NOTES as usize, PATIENCE);
             let spent = cpu(workers[at].pid()).own_user - before;
