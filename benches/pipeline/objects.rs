@@ -1,6 +1,6 @@
 //! What the objects of a voice note cost the worker's own process: three (original, playback, manifest) beside five, where the profile
 //! asks for peaks and a drawing of the waveform as objects of their own. The children's work is the same but for the drawing, and does
-//! not count.
+//! not count, so that a short note is enough.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ class Plain(requests.adapters.HTTPAdapter):
 
 class Account:
     def __init__(self, keys):
-        session, host = requests.Session(), keys["url"].split("://")[1]
+        session, host = requests.Session(), keys["url"].split("://")[1].rstrip("/")
         if keys["url"].startswith("http://"):
             session.mount("https://", Plain(keys["url"]))
             host = "acme.my.salesforce.com"

@@ -1,5 +1,7 @@
 """Zendesk, read by zdesk."""
 
+import uuid
+
 import requests
 from zdesk import Zendesk, get_id_from_url
 
@@ -15,8 +17,8 @@ class Account:
 
     def make(self):
         # Nobody gets a mail: the comment is private, and the user is made without one.
-        user = self.desk.users_create_or_update({"user": {"name": "mediamill test", "external_id": "mediamill-test",
-                                                          "skip_verify_email": True}}, retval="content")["user"]
+        user = self.desk.users_create_or_update({"user": {"name": "mediamill test", "skip_verify_email": True,
+                                                          "external_id": f"mediamill-test-{uuid.uuid4().hex}"}}, retval="content")["user"]
         ticket = {"subject": "mediamill test", "requester_id": user["id"], "comment": {"body": "begin", "public": False}}
         self.user, self.ticket = user["id"], get_id_from_url(self.desk.ticket_create({"ticket": ticket}))
         return {"ticket": int(self.ticket)}

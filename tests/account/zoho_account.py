@@ -26,6 +26,15 @@ def parameters(*pairs):
     return found
 
 
+def initialize(keys, folder):
+    """The SDK, with the data centre of the account, or with the fake at `url` as its data centre."""
+    url = keys.get("url")
+    environment = DataCenter.Environment(url, url + "/oauth/v2/token", url) if url else CENTRES[keys["account"]].PRODUCTION()
+    token = OAuthToken(client_id=keys["client_id"], client_secret=keys["client_secret"], refresh_token=keys["refresh_token"])
+    Initializer.initialize(environment, token, FileStore(folder + "/tokens"), SDKConfig(pick_list_validation=False), folder,
+                           Logger.get_instance(Logger.Levels.NOTSET))
+
+
 def listed(answer):
     """The records of an answer; none where it says that there is nothing."""
     if answer is None or answer.get_status_code() in (204, 304):
@@ -39,11 +48,7 @@ def listed(answer):
 class Account:
     def __init__(self, keys):
         self.folder = tempfile.TemporaryDirectory()
-        url = keys.get("url")
-        environment = DataCenter.Environment(url, url + "/oauth/v2/token", url) if url else CENTRES[keys["account"]].PRODUCTION()
-        token = OAuthToken(client_id=keys["client_id"], client_secret=keys["client_secret"], refresh_token=keys["refresh_token"])
-        Initializer.initialize(environment, token, FileStore(self.folder.name + "/tokens"), SDKConfig(pick_list_validation=False),
-                               self.folder.name, Logger.get_instance(Logger.Levels.NOTSET))
+        initialize(keys, self.folder.name)
         self.contacts = RecordOperations("Contacts")
         self.seen = set()
 

@@ -24,6 +24,8 @@ def records(crm):
         judged(f"a property of {type(value).__name__} is 400, since all are text", got.status == 400)
     both = crm.call("POST", f"{V}/notes", {"properties": {"hs_timestamp": TIME, "hs_attachment_ids": "1;2"}})
     judged("ids in one text, with semicolons, are taken", both.status == 201)
+    shown = crm.call("GET", f"{V}/notes/{both.json()['id']}?properties=hs_timestamp&properties=hs_attachment_ids").json()["properties"]
+    judged("a list of properties comes also as several of the name", {"hs_timestamp", "hs_attachment_ids"} <= set(shown))
     judged("a note needs its time", crm.call("POST", f"{V}/notes", {"properties": {"hs_note_body": "x"}}).status == 400)
     unknown = crm.call("POST", f"{V}/contacts", {"properties": {"shoe_size": "7"}})
     judged("an unknown property is 400 and named", unknown.status == 400 and "shoe_size" in unknown.text())

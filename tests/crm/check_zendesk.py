@@ -53,6 +53,10 @@ def users(crm):
     crm.act("lag", seconds=0)
     statuses = [crm.call("PUT", f"{V}/users/{shared}", {"user": {"name": "D"}}).status for _ in range(6)]
     judged("a user is changed 5 times a minute", statuses == [200] * 5 + [429])
+    crm.act("ticket", requester_id=shared, comment={"body": "x", "public": False})
+    judged("a user with a ticket that is not closed is not deleted", crm.call("DELETE", f"{V}/users/{shared}").status == 422)
+    gone = crm.act("user", name="Eve")["id"]
+    judged("another one is", [crm.call(method, f"{V}/users/{gone}").status for method in ("DELETE", "GET")] == [200, 404])
     return quiet.json()["user"]["id"]
 
 

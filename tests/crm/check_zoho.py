@@ -60,6 +60,10 @@ def writes(crm):
 
 
 def reads(crm, contact):
+    asked = crm.call("GET", f"{V}/Contacts?fields=Last_Name").json()["data"]
+    judged("a list shows the fields that were asked for", all(set(record) <= {"id", "Last_Name"} for record in asked))
+    lists = crm.call("GET", f"{V}/settings/related_lists?module=Contacts").json()["related_lists"]
+    judged("notes are a related list", "Notes" in [item["api_name"] for item in lists])
     judged("a list needs fields", crm.call("GET", f"{V}/Contacts").json()["code"] == "REQUIRED_PARAM_MISSING")
     nothing = crm.call("GET", f"{V}/Contacts/search?phone=4155550100")
     judged("nothing found is 204 without a body", (nothing.status, nothing.body) == (204, b""))

@@ -9,26 +9,14 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.append(str(pathlib.Path(__file__).parents[1] / "crm"))
+sys.path += [str(pathlib.Path(__file__).parents[1] / name) for name in ("crm", "account")]
 
 import requests
 from client import Client, concluded, judged
+from salesforce_account import Plain
 from simple_salesforce import Salesforce, SalesforceLogin, exceptions, format_soql
 
 KEY = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
-
-
-class Plain(requests.adapters.HTTPAdapter):
-    """The client knows only https: this takes all of it to the fake."""
-
-    def __init__(self, url):
-        super().__init__()
-        self.url = url
-
-    def send(self, request, **more):
-        path = request.url.split("/", 3)[3]
-        request.url = f"{self.url}/{path}"
-        return super().send(request, **more)
 
 
 def login(crm, session):

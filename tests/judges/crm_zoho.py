@@ -8,38 +8,18 @@ import pathlib
 import sys
 import tempfile
 
-sys.path.append(str(pathlib.Path(__file__).parents[1] / "crm"))
+sys.path += [str(pathlib.Path(__file__).parents[1] / name) for name in ("crm", "account")]
 
 from client import Client, concluded, judged
-from zohocrmsdk.src.com.zoho.api.authenticator import OAuthToken
-from zohocrmsdk.src.com.zoho.api.authenticator.store import FileStore
-from zohocrmsdk.src.com.zoho.api.logger import Logger
-from zohocrmsdk.src.com.zoho.crm.api import Initializer, ParameterMap
+from zoho_account import initialize, parameters
 from zohocrmsdk.src.com.zoho.crm.api.attachments import AttachmentsOperations, GetAttachmentsParam, UploadUrlAttachmentsParam
 from zohocrmsdk.src.com.zoho.crm.api.attachments import FileBodyWrapper as AttachmentBody
-from zohocrmsdk.src.com.zoho.crm.api.dc.data_center import DataCenter
 from zohocrmsdk.src.com.zoho.crm.api.modules import MinifiedModule
 from zohocrmsdk.src.com.zoho.crm.api.notes import BodyWrapper as NotesBody
 from zohocrmsdk.src.com.zoho.crm.api.notes import Note, NotesOperations, ParentId
 from zohocrmsdk.src.com.zoho.crm.api.record import BodyWrapper, Field, Record, RecordOperations, SearchRecordsParam
-from zohocrmsdk.src.com.zoho.crm.api.sdk_config import SDKConfig
 from zohocrmsdk.src.com.zoho.crm.api.tags import NewTagRequestWrapper, Tag, TagsOperations
 from zohocrmsdk.src.com.zoho.crm.api.util import StreamWrapper
-
-
-def initialize(url, folder):
-    """The SDK, with the fake as its data centre."""
-    environment = DataCenter.Environment(url, url + "/oauth/v2/token", url)
-    token = OAuthToken(client_id="client", client_secret="secret", refresh_token="refresh-1")
-    Initializer.initialize(environment, token, FileStore(folder + "/tokens"), SDKConfig(pick_list_validation=False), folder,
-                           Logger.get_instance(Logger.Levels.NOTSET))
-
-
-def parameters(**values):
-    found = ParameterMap()
-    for param, value in values.values():
-        found.add(param, value)
-    return found
 
 
 def contact(name, phone):
@@ -65,9 +45,9 @@ def records():
     judged("an upsert is 201, then 200", [status_of(first), status_of(second)] == [(201, ["SUCCESS"]), (200, ["SUCCESS"])])
     id = first.get_object().get_data()[0].get_details()["id"]
     judged("it is the same record", second.get_object().get_data()[0].get_details()["id"] == id)
-    found = contacts.search_records(parameters(phone=(SearchRecordsParam.phone, "11999990001")))
+    found = contacts.search_records(parameters((SearchRecordsParam.phone, "11999990001")))
     judged("it is found by phone", [record.get_id() for record in found.get_object().get_data()] == [int(id)])
-    none = contacts.search_records(parameters(phone=(SearchRecordsParam.phone, "4155550100")))
+    none = contacts.search_records(parameters((SearchRecordsParam.phone, "4155550100")))
     judged("nothing found is 204", none.get_status_code() == 204)
     return id
 
@@ -91,9 +71,9 @@ def notes(id, crm, folder):
     sent = attachments.upload_attachments(int(note_id), "Notes", file)
     judged("a file is attached to it", status_of(sent) == (200, ["SUCCESS"]))
     link = attachments.upload_url_attachments(int(note_id), "Notes", parameters(
-        url=(UploadUrlAttachmentsParam.attachmenturl, "https://x.test/a"), title=(UploadUrlAttachmentsParam.title, "a")))
+        (UploadUrlAttachmentsParam.attachmenturl, "https://x.test/a"), (UploadUrlAttachmentsParam.title, "a")))
     judged("and a link", status_of(link) == (200, ["SUCCESS"]))
-    listed = attachments.get_attachments(int(note_id), "Notes", parameters(fields=(GetAttachmentsParam.fields, "id,File_Name,Size")))
+    listed = attachments.get_attachments(int(note_id), "Notes", parameters((GetAttachmentsParam.fields, "id,File_Name,Size")))
     judged("both are listed", [item.get_file_name() for item in listed.get_object().get_data()] == ["note.mp3", "a"])
     id = int(crm.state()["attachments"][0]["id"])
     judged("a file is deleted", status_of(attachments.delete_attachment(id, int(note_id), "Notes")) == (200, ["SUCCESS"]))
@@ -112,7 +92,7 @@ def main():
     crm = Client("zoho")
     crm.act("field", type="Contacts", name="Media_Key", unique=True)
     with tempfile.TemporaryDirectory() as folder:
-        initialize(crm.url, folder)
+        initialize({"url": crm.url, "client_id": "client", "client_secret": "secret", "refresh_token": "refresh-1"}, folder)
         id = records()
         notes(id, crm, folder)
         tags(id)
