@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use serde::Serialize;
 
 use super::headers::{ATTEMPTS, CODE, DELIVERIES, LANE, OURS, REASON, STAGE, SUSPICIONS};
 use super::{Delay, Delivery, Topology, WorkQueue};
@@ -44,7 +45,7 @@ pub struct Note {
 impl Message {
     /// An event for the topic exchange.
     #[must_use]
-    pub fn event(topology: &Topology, routing_key: &str, event: &Event) -> Self {
+    pub fn event<D: Serialize>(topology: &Topology, routing_key: &str, event: &Event<D>) -> Self {
         let mut headers = FieldTable::default();
         for (name, value) in event.trace.iter().flat_map(TraceContext::fields) {
             headers.insert(name.into(), text(value));

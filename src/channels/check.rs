@@ -5,12 +5,12 @@
 //! provider tells, the finding says so.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json_borrow::Value;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use super::fetch::Fetcher;
-use super::value::{number, text};
+use super::value::{field, json, number, text};
 use super::{AccountError, Provider};
 use crate::config;
 
@@ -93,7 +93,7 @@ impl Question {
     /// What an answer shows. `callback` is the URL of the account's webhooks, where it is known.
     #[must_use]
     pub fn read(&self, status: u16, body: &[u8], callback: Option<&str>, now: Timestamp) -> Finding {
-        let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+        let answer = json(body).unwrap_or_default();
         match (self.kind, status) {
             (Kind::MetaToken, 200) => meta_token(&answer, now),
             (Kind::MetaNumber, 200) => Finding::Works("the token may use this number".to_owned()),
@@ -116,18 +116,18 @@ impl Question {
     }
 }
 
-fn meta_token(answer: &Value, now: Timestamp) -> Finding {
-    let Some(data) = answer.get("data") else { return Finding::Unknown("the answer has no data".to_owned()) };
-    if data.get("is_valid") == Some(&Value::Bool(false)) {
+fn meta_token(answer: &Value<'_>, now: Timestamp) -> Finding {
+    let Some(data) = field(answer, "data") else { return Finding::Unknown("the answer has no data".to_owned()) };
+    if field(data, "is_valid").and_then(Value::as_bool) == Some(false) {
         return Finding::Fails(
             "Meta says that the token is not valid".to_owned(),
             "make a new token and write it to token",
         );
     }
-    let Some(scopes) = data.get("scopes").and_then(Value::as_array) else {
+    let Some(scopes) = field(data, "scopes").and_then(Value::as_array) else {
         return Finding::Unknown("the answer names no permissions".to_owned());
     };
-    if !scopes.iter().any(|scope| scope == MESSAGING) {
+    if !scopes.iter().any(|scope| scope.as_str() == Some(MESSAGING)) {
         return Finding::Fails(
             format!("the token lacks the permission {MESSAGING}"),
             "make a system user's token with this permission",
@@ -144,8 +144,8 @@ fn meta_token(answer: &Value, now: Timestamp) -> Finding {
     })
 }
 
-fn meta_error(kind: Kind, status: u16, answer: &Value) -> Finding {
-    let error = answer.get("error");
+fn meta_error(kind: Kind, status: u16, answer: &Value<'_>) -> Finding {
+    let error = field(answer, "error");
     let code = |name| error.and_then(|error| number(error, name));
     match (code("code"), code("error_subcode")) {
         (Some(190), _) => Finding::Fails(
@@ -169,7 +169,7 @@ fn meta_error(kind: Kind, status: u16, answer: &Value) -> Finding {
     }
 }
 
-fn dialog360(answer: &Value, callback: Option<&str>) -> Finding {
+fn dialog360(answer: &Value<'_>, callback: Option<&str>) -> Finding {
     let set = text(answer, "url");
     match (set, callback) {
         (Some(set), Some(callback)) if set == callback => {
@@ -189,7 +189,7 @@ fn dialog360(answer: &Value, callback: Option<&str>) -> Finding {
     }
 }
 
-fn twilio(answer: &Value) -> Finding {
+fn twilio(answer: &Value<'_>) -> Finding {
     match text(answer, "status") {
         Some("active") => Finding::Works("the credential works, and the account is active".to_owned()),
         Some(status @ ("suspended" | "closed")) => {

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::{Account, Carrier, Edit, Media, Undelivered, Update};
 use crate::error::Code;
 use crate::events::{
-    EDITED_TYPE, Edited, Event, Kind, Origin, RECEIVED_TYPE, REJECTED_TYPE, REVOKED_TYPE, Received, Rejected, Revoked,
-    Stage, URGENT_KEY, outcome_id, received_id, update_id,
+    EDITED_TYPE, Edited, Event, Kind, Origin, Payload, RECEIVED_TYPE, REJECTED_TYPE, REVOKED_TYPE, Received, Rejected,
+    Revoked, Stage, URGENT_KEY, outcome_id, received_id, update_id,
 };
 
 /// `source` of every event: the same for every gateway, so that what two of them publish of one message is one event.
@@ -24,34 +23,35 @@ pub struct Outgoing {
     /// On the topic exchange.
     pub routing_key: String,
     /// The event.
-    pub event: Event,
+    pub event: Event<Payload>,
 }
 
 impl Outgoing {
     /// Whether a queue has to take it: an event that asks for work, tells of a file that nobody will get, or of a message that
     /// is revoked. Where no queue is bound for it, the policy of the alternate exchange has the broker keep it.
     #[must_use]
-    pub fn must_arrive(&self) -> bool {
-        [RECEIVED_TYPE, REJECTED_TYPE, REVOKED_TYPE].contains(&self.event.kind.as_str())
+    pub const fn must_arrive(&self) -> bool {
+        match self.event.data {
+            Payload::Received(_) | Payload::Rejected(_) | Payload::Revoked(_) => true,
+            Payload::Edited(_) => false,
+        }
     }
 }
 
 /// The event of an update; nothing where it is ignored. A repetition of the update gives the same event, but for `time` where
 /// the provider gives none: it is `now` then.
-///
-/// # Errors
-/// Where the data does not turn into JSON, which would be a bug.
-pub fn outgoing(account: &Account, update: Update, now: Timestamp) -> serde_json::Result<Option<Outgoing>> {
-    Ok(Some(match update {
-        Update::Ignored(_) => return Ok(None),
-        Update::Media(media) => received(account, *media, now)?,
-        Update::Undelivered(undelivered) => rejected(account, *undelivered, now)?,
-        Update::Edited(edit) => edited(account, *edit, now)?,
-        Update::Revoked(edit) => revoked(account, *edit, now)?,
-    }))
+#[must_use]
+pub fn outgoing(account: &Account, update: Update, now: Timestamp) -> Option<Outgoing> {
+    Some(match update {
+        Update::Ignored(_) => return None,
+        Update::Media(media) => received(account, *media, now),
+        Update::Undelivered(undelivered) => rejected(account, *undelivered, now),
+        Update::Edited(edit) => edited(account, *edit, now),
+        Update::Revoked(edit) => revoked(account, *edit, now),
+    })
 }
 
-fn received(account: &Account, media: Media, now: Timestamp) -> serde_json::Result<Outgoing> {
+fn received(account: &Account, media: Media, now: Timestamp) -> Outgoing {
     let Media { carrier, reference, declared, kind, is_history } = media;
     let media_id = carrier.media_id(account.provider.as_str());
     let id = received_id(&account.tenant, &media_id);
@@ -68,10 +68,10 @@ fn received(account: &Account, media: Media, now: Timestamp) -> serde_json::Resu
         tags: Vec::new(),
         context: None,
     };
-    Ok(Outgoing {
+    Outgoing {
         routing_key: received_key(kind, is_history, is_urgent(account.lifetime, sent_at, now)),
-        event: event(account, &media_id, RECEIVED_TYPE, id, sent_at.unwrap_or(now), serde_json::to_value(data)?),
-    })
+        event: event(account, &media_id, RECEIVED_TYPE, id, sent_at.unwrap_or(now), Payload::Received(Box::new(data))),
+    }
 }
 
 /// Whether the last fifth of a file's life with its provider has begun, as with webhooks that come after days; or whether
@@ -90,7 +90,7 @@ fn received_key(kind: Option<Kind>, is_history: bool, is_urgent: bool) -> String
     }
 }
 
-fn rejected(account: &Account, undelivered: Undelivered, now: Timestamp) -> serde_json::Result<Outgoing> {
+fn rejected(account: &Account, undelivered: Undelivered, now: Timestamp) -> Outgoing {
     let Undelivered { carrier, why } = undelivered;
     let code = Code::SourceUndelivered.as_str();
     let media_id = carrier.media_id(account.provider.as_str());
@@ -113,13 +113,13 @@ fn rejected(account: &Account, undelivered: Undelivered, now: Timestamp) -> serd
         tags: Vec::new(),
         context: None,
     };
-    Ok(Outgoing {
+    Outgoing {
         routing_key: "media.rejected".to_owned(),
-        event: event(account, &media_id, REJECTED_TYPE, id, sent_at.unwrap_or(now), serde_json::to_value(data)?),
-    })
+        event: event(account, &media_id, REJECTED_TYPE, id, sent_at.unwrap_or(now), Payload::Rejected(Box::new(data))),
+    }
 }
 
-fn edited(account: &Account, edit: Edit, now: Timestamp) -> serde_json::Result<Outgoing> {
+fn edited(account: &Account, edit: Edit, now: Timestamp) -> Outgoing {
     let Edit { carrier, change_id } = edit;
     let (media_id, id) = change(account, &carrier, EDITED_TYPE, &change_id);
     let at = carrier.sent_at;
@@ -129,13 +129,13 @@ fn edited(account: &Account, edit: Edit, now: Timestamp) -> serde_json::Result<O
         message: carrier.message,
         edited_at: at.map(|at| at.to_string()),
     };
-    Ok(Outgoing {
+    Outgoing {
         routing_key: "message.edited".to_owned(),
-        event: event(account, &media_id, EDITED_TYPE, id, at.unwrap_or(now), serde_json::to_value(data)?),
-    })
+        event: event(account, &media_id, EDITED_TYPE, id, at.unwrap_or(now), Payload::Edited(Box::new(data))),
+    }
 }
 
-fn revoked(account: &Account, edit: Edit, now: Timestamp) -> serde_json::Result<Outgoing> {
+fn revoked(account: &Account, edit: Edit, now: Timestamp) -> Outgoing {
     let Edit { carrier, change_id } = edit;
     let (media_id, id) = change(account, &carrier, REVOKED_TYPE, &change_id);
     let at = carrier.sent_at;
@@ -145,10 +145,10 @@ fn revoked(account: &Account, edit: Edit, now: Timestamp) -> serde_json::Result<
         message: carrier.message,
         revoked_at: at.map(|at| at.to_string()),
     };
-    Ok(Outgoing {
+    Outgoing {
         routing_key: "message.revoked".to_owned(),
-        event: event(account, &media_id, REVOKED_TYPE, id, at.unwrap_or(now), serde_json::to_value(data)?),
-    })
+        event: event(account, &media_id, REVOKED_TYPE, id, at.unwrap_or(now), Payload::Revoked(Box::new(data))),
+    }
 }
 
 fn change(account: &Account, carrier: &Carrier, event_type: &str, change_id: &str) -> (String, String) {
@@ -157,7 +157,7 @@ fn change(account: &Account, carrier: &Carrier, event_type: &str, change_id: &st
     (media_id, id)
 }
 
-fn event(account: &Account, media_id: &str, kind: &str, id: String, time: Timestamp, data: Value) -> Event {
+fn event(account: &Account, media_id: &str, kind: &str, id: String, time: Timestamp, data: Payload) -> Event<Payload> {
     Event {
         id,
         source: SOURCE.to_owned(),

@@ -7,10 +7,10 @@
 //! Source: <https://www.twilio.com/docs/messaging/api/message-resource> and `…/media-resource`. Never run against Twilio.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json_borrow::Value;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::value::{list, number, text};
+use super::value::{field, list, number, text};
 use super::{Malformed, Provider};
 
 /// Messages of a page: the most that Twilio gives.
@@ -68,14 +68,14 @@ pub fn files(account_id: &str, sid: &str) -> String {
 pub fn page(account_id: &str, body: &[u8]) -> Result<Page, Malformed> {
     let answer = super::value::json(body)?;
     let messages =
-        answer.get("messages").and_then(Value::as_array).ok_or(Malformed::Shape("the list has no messages"))?;
+        field(&answer, "messages").and_then(Value::as_array).ok_or(Malformed::Shape("the list has no messages"))?;
     let ours = format!("/2010-04-01/Accounts/{account_id}/Messages.json?");
     let next = text(&answer, "next_page_uri").filter(|next| next.starts_with(&ours)).map(str::to_owned);
     let found = messages.iter().filter_map(|message| listed(account_id, message)).collect();
     Ok(Page { messages: found, listed: messages.len(), next })
 }
 
-fn listed(account_id: &str, message: &Value) -> Option<Listed> {
+fn listed(account_id: &str, message: &Value<'_>) -> Option<Listed> {
     let sid = text(message, "sid").filter(|sid| sid.bytes().all(|byte| byte.is_ascii_alphanumeric()))?;
     let is_inbound = text(message, "direction") == Some("inbound");
     if !is_inbound || number(message, "num_media").unwrap_or(0) == 0 {
@@ -94,7 +94,7 @@ fn listed(account_id: &str, message: &Value) -> Option<Listed> {
 /// [`Malformed`] where it is no list of files.
 pub fn form(message: &Listed, base: &str, body: &[u8]) -> Result<String, Malformed> {
     let answer = super::value::json(body)?;
-    if answer.get("media_list").is_none() {
+    if field(&answer, "media_list").is_none() {
         return Err(Malformed::Shape("the list has no media_list"));
     }
     let mut form = Serializer::new(String::new());

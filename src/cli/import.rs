@@ -16,7 +16,7 @@ use self::found::Found;
 use super::{CliError, EXIT_FAILED, Global, runtime};
 use crate::channels::Outgoing;
 use crate::config::{self, Config, Location};
-use crate::events::{Declared, Event, Message, Origin, RECEIVED_TYPE, Received, received_id};
+use crate::events::{Declared, Event, Message, Origin, Payload, RECEIVED_TYPE, Received, received_id};
 use crate::roles::gateway::{Batch, Outlet, outlet};
 use crate::store::{PutOptions, Store};
 use crate::telemetry;
@@ -135,7 +135,7 @@ impl<'a> Sender<'a> {
             subject: Some(format!("{tenant}/{media_id}")),
             time: Some(Timestamp::now().to_string()),
             trace: None,
-            data: serde_json::to_value(&received).map_err(io::Error::other)?,
+            data: Payload::Received(Box::new(received)),
         };
         self.publish(event).await?;
         progress.published += 1;
@@ -143,7 +143,7 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    async fn publish(&self, event: Event) -> Result<(), CliError> {
+    async fn publish(&self, event: Event<Payload>) -> Result<(), CliError> {
         let mut tried = 0;
         loop {
             let events = vec![Outgoing { routing_key: ROUTING_KEY.to_owned(), event: event.clone() }];

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::structured::Structured;
@@ -24,9 +25,9 @@ const MODES: &str =
 /// Headers whose value is text, or can be written as text.
 pub type Headers = BTreeMap<String, String>;
 
-/// A CloudEvent with JSON data.
+/// A CloudEvent with data of JSON: read as a tree, and written as anything that turns into JSON.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Event {
+pub struct Event<D = Value> {
     /// Together with `source`, unique for the event.
     pub id: String,
     /// Who says it.
@@ -40,7 +41,7 @@ pub struct Event {
     /// Its place in a trace, where the message has a valid one.
     pub trace: Option<TraceContext>,
     /// The payload.
-    pub data: Value,
+    pub data: D,
 }
 
 /// Why a message is not an event that asks for work.
@@ -151,6 +152,14 @@ impl Event {
         attribute_in(header).is_some() || [TRACEPARENT, TRACESTATE].contains(&header)
     }
 
+    /// When the event happened, where that can be read.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        self.time.as_deref()?.parse().ok()
+    }
+}
+
+impl<D: Serialize> Event<D> {
     /// The event in structured mode.
     #[must_use]
     pub fn to_structured(&self) -> Vec<u8> {
@@ -168,12 +177,6 @@ impl Event {
             data,
         };
         structured.to_json()
-    }
-
-    /// When the event happened, where that can be read.
-    #[must_use]
-    pub fn timestamp(&self) -> Option<Timestamp> {
-        self.time.as_deref()?.parse().ok()
     }
 }
 

@@ -1,11 +1,10 @@
 //! An event as structured mode writes it.
 
 use serde::Serialize;
-use serde_json::Value;
 
 /// The attributes, in this order.
 #[derive(Serialize)]
-pub(super) struct Structured<'a> {
+pub(super) struct Structured<'a, D> {
     pub(super) specversion: &'static str,
     pub(super) id: &'a str,
     pub(super) source: &'a str,
@@ -20,10 +19,10 @@ pub(super) struct Structured<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tracestate: Option<&'a str>,
     pub(super) datacontenttype: &'static str,
-    pub(super) data: &'a Value,
+    pub(super) data: &'a D,
 }
 
-impl Structured<'_> {
+impl<D: Serialize> Structured<'_, D> {
     /// Its JSON. Text and JSON values can always be written.
     pub(super) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_else(|_| unreachable!("an event that cannot be written as JSON"))

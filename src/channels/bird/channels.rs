@@ -4,11 +4,11 @@
 //! <https://docs.bird.com/api/notifications-api/retries>, and its pages on receiving WhatsApp messages.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json_borrow::Value;
 use sha2::{Digest, Sha256};
 
 use crate::channels::signature::{from_base64, is_recent};
-use crate::channels::value::{id, json, kind_of, list, owned, phone, text, time};
+use crate::channels::value::{NULL, field, id, json, kind_of, list, owned, phone, text, time};
 use crate::channels::{Account, Carrier, Channel, Denied, Ignored, Malformed, Media, Request, Scheme, Update};
 use crate::events::{Declared, Kind, Message};
 
@@ -51,7 +51,7 @@ impl Channel for Channels {
         let event = text(&webhook, "event").ok_or(Malformed::Shape("it has no event"))?;
         let ignored = |why| Ok(vec![Update::Ignored(why)]);
         let (platform, what) = event.split_once('.').unwrap_or((event, ""));
-        let Some(payload) = webhook.get("payload") else { return ignored(Ignored::UNKNOWN) };
+        let Some(payload) = field(&webhook, "payload") else { return ignored(Ignored::UNKNOWN) };
         match what {
             "inbound" if text(payload, "direction").is_none_or(|direction| direction == "incoming") => {}
             "inbound" | "outbound" => return ignored(Ignored::OUTBOUND),
@@ -62,10 +62,9 @@ impl Channel for Channels {
 }
 
 /// Files and pictures are arrays: one update each.
-fn read(account: &Account, platform: &str, payload: &Value) -> Vec<Update> {
+fn read(account: &Account, platform: &str, payload: &Value<'_>) -> Vec<Update> {
     let ignored = |why| vec![Update::Ignored(why)];
-    let null = Value::Null;
-    let body = payload.get("body").unwrap_or(&null);
+    let body = field(payload, "body").unwrap_or(&NULL);
     let kind = text(body, "type").unwrap_or_default();
     let list_name = match kind {
         "image" => "images",
@@ -74,13 +73,13 @@ fn read(account: &Account, platform: &str, payload: &Value) -> Vec<Update> {
         "list" | "carousel" | "action" | "template" => return ignored(Ignored::INTERACTIVE),
         _ => return ignored(Ignored::UNKNOWN),
     };
-    let part = body.get(kind).unwrap_or(&null);
+    let part = field(body, kind).unwrap_or(&NULL);
     let Some(message_id) = id(payload, "id") else { return ignored(Ignored::UNKNOWN) };
     let account_id = id(payload, "channelId").unwrap_or_default();
     if !account.takes(&account_id) {
         return ignored(Ignored::OTHER_ACCOUNT);
     }
-    let sent_at = time(payload.get("createdAt"));
+    let sent_at = time(field(payload, "createdAt"));
     let message = echoed(platform, payload, &message_id, sent_at);
     let files = list(part, list_name).iter().enumerate().filter_map(|(n, file)| {
         let reference = owned(file, "mediaUrl")?;
@@ -102,8 +101,8 @@ fn read(account: &Account, platform: &str, payload: &Value) -> Vec<Update> {
     if updates.is_empty() { ignored(Ignored::UNKNOWN) } else { updates }
 }
 
-fn echoed(platform: &str, payload: &Value, message_id: &str, sent_at: Option<Timestamp>) -> Message {
-    let contact = payload.get("sender").and_then(|sender| sender.get("contact")).unwrap_or(&Value::Null);
+fn echoed(platform: &str, payload: &Value<'_>, message_id: &str, sent_at: Option<Timestamp>) -> Message {
+    let contact = field(payload, "sender").and_then(|sender| field(sender, "contact")).unwrap_or(&NULL);
     let identifier = text(contact, "identifierValue");
     Message {
         channel: Some(platform.to_owned()),
@@ -112,7 +111,7 @@ fn echoed(platform: &str, payload: &Value, message_id: &str, sent_at: Option<Tim
         conversation_id: owned(payload, "conversationId"),
         phone: identifier.and_then(phone),
         user_id: owned(contact, "id"),
-        contact_name: contact.get("annotations").and_then(|notes| owned(notes, "name")),
+        contact_name: field(contact, "annotations").and_then(|notes| owned(notes, "name")),
         sent_at: sent_at.map(|at| at.to_string()),
         ..Message::default()
     }

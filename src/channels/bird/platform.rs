@@ -3,10 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json_borrow::Value;
 
 use crate::channels::signature::is_recent;
-use crate::channels::value::{id, json, owned, phone, text, time};
+use crate::channels::value::{NULL, field, id, json, owned, phone, text, time};
 use crate::channels::{
     Account, AccountError, Carrier, Channel, Denied, Ignored, Keys, Malformed, Media, Request, Scheme, Undelivered,
     Update,
@@ -67,25 +67,25 @@ impl Channel for Platform {
     fn parse(&self, request: &Request<'_>) -> Result<Vec<Update>, Malformed> {
         let webhook = json(request.body)?;
         let kind = text(&webhook, "type").ok_or(Malformed::Shape("it has no type"))?;
-        let Some(data) = webhook.get("data").filter(|_| kind == "whatsapp.received") else {
+        let Some(data) = field(&webhook, "data").filter(|_| kind == "whatsapp.received") else {
             let why = if kind.starts_with("whatsapp.") { Ignored::STATUS } else { Ignored::UNKNOWN };
             return Ok(vec![Update::Ignored(why)]);
         };
         if text(data, "direction").is_some_and(|direction| direction != "inbound") {
             return Ok(vec![Update::Ignored(Ignored::OUTBOUND)]);
         }
-        Ok(vec![read(&self.account, data, time(webhook.get("timestamp")))])
+        Ok(vec![read(&self.account, data, time(field(&webhook, "timestamp")))])
     }
 }
 
-fn read(account: &Account, data: &Value, sent_at: Option<Timestamp>) -> Update {
+fn read(account: &Account, data: &Value<'_>, sent_at: Option<Timestamp>) -> Update {
     let account_id = id(data, "workspace_id").unwrap_or_default();
     if !account.takes(&account_id) && !text(data, "to").is_some_and(|to| account.takes(to)) {
         return Update::Ignored(Ignored::OTHER_ACCOUNT);
     }
-    let file = FILES.iter().find_map(|&(name, kind)| Some((data.get(name).filter(|part| part.is_object())?, kind)));
+    let file = FILES.iter().find_map(|&(name, kind)| Some((field(data, name).filter(|part| part.is_object())?, kind)));
     let Some(message_id) = id(data, "whatsapp_id") else { return Update::Ignored(Ignored::UNKNOWN) };
-    let carrier = |part: &Value| Carrier {
+    let carrier = |part: &Value<'_>| Carrier {
         account_id: account_id.clone(),
         message_id: message_id.clone(),
         n: "0".to_owned(),
@@ -94,7 +94,7 @@ fn read(account: &Account, data: &Value, sent_at: Option<Timestamp>) -> Update {
             direction: Some("inbound".to_owned()),
             message_id: Some(message_id.clone()),
             caption: owned(part, "caption"),
-            voice: part.get("voice").and_then(Value::as_bool),
+            voice: field(part, "voice").and_then(Value::as_bool),
             phone: text(data, "from").and_then(phone),
             user_id: text(data, "from").filter(|from| phone(from).is_none()).map(str::to_owned),
             sent_at: sent_at.map(|at| at.to_string()),
@@ -116,13 +116,15 @@ fn read(account: &Account, data: &Value, sent_at: Option<Timestamp>) -> Update {
             };
             Update::Media(Box::new(Media { carrier, reference, declared, kind: Some(kind), is_history: false }))
         }
-        None => match data.get("unsupported").and_then(|part| text(part, "type")) {
+        None => match field(data, "unsupported").and_then(|part| text(part, "type")) {
             Some("media_placeholder" | "image" | "gif") => {
                 let why = "WhatsApp does not deliver files of this kind".to_owned();
-                Update::Undelivered(Box::new(Undelivered { carrier: carrier(&Value::Null), why }))
+                Update::Undelivered(Box::new(Undelivered { carrier: carrier(&NULL), why }))
             }
             Some(_) => Update::Ignored(Ignored::UNKNOWN),
-            None if data.get("text").is_some() || data.get("location").is_some() => Update::Ignored(Ignored::TEXT),
+            None if field(data, "text").is_some() || field(data, "location").is_some() => {
+                Update::Ignored(Ignored::TEXT)
+            }
             None => Update::Ignored(Ignored::UNKNOWN),
         },
     }

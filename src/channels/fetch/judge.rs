@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::channels::Provider;
-use crate::channels::value::number;
+use crate::channels::value::{at, field, json, number};
 
 /// How long an account is left alone that asks too much, where no answer says how long.
 const THROTTLED: Duration = Duration::from_secs(60);
@@ -104,8 +102,8 @@ fn meta(step: Step, reply: &Reply<'_>) -> Option<Judgement> {
         // The URL has expired: it is good for five minutes.
         return Some(Judgement::Again);
     }
-    let answer: Value = serde_json::from_slice(reply.body).ok()?;
-    let error = answer.get("error")?;
+    let answer = json(reply.body).ok()?;
+    let error = field(&answer, "error")?;
     let throttled = || Judgement::Throttled(reply.retry_after.unwrap_or(THROTTLED));
     Some(match number(error, "code")? {
         100 if number(error, "error_subcode") == Some(33) => Judgement::Gone,
@@ -132,8 +130,7 @@ fn dialog360(step: Step, reply: &Reply<'_>) -> Judgement {
 }
 
 fn has_code(body: &[u8]) -> bool {
-    let answer = serde_json::from_slice::<Value>(body);
-    answer.is_ok_and(|answer| answer.pointer("/error/code").is_some())
+    json(body).is_ok_and(|answer| at(&answer, "/error/code").is_some())
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json_borrow::Value;
 use url::Url;
 
 use super::{Quota, Refused};
-use crate::channels::value::{number, owned, sha256, text};
+use crate::channels::value::{field, json, number, owned, sha256, text};
 use crate::egress::Hosts;
 
 /// The host that 360dialog names and that only Meta's own tokens open.
@@ -36,8 +36,7 @@ pub struct Resolved {
 /// Reads the answer to a request for an id. With `rewritten`, the host of the URL is replaced by that of the API, path and query
 /// kept to the byte, as 360dialog asks for.
 pub(super) fn resolved(body: &[u8], hosts: &Hosts, rewritten: Option<&String>) -> Result<Resolved, Refused> {
-    let answer: Value =
-        serde_json::from_slice(body).map_err(|_| Refused::Answer("the provider's answer is no JSON"))?;
+    let answer = json(body).map_err(|_| Refused::Answer("the provider's answer is no JSON"))?;
     let url = text(&answer, "url").ok_or(Refused::Answer("the provider's answer has no URL"))?;
     let url = match rewritten {
         Some(base) => match url.split_once("://").and_then(|(_, rest)| rest.strip_prefix(LOOKASIDE)) {
@@ -62,14 +61,13 @@ pub(super) fn resolved(body: &[u8], hosts: &Hosts, rewritten: Option<&String>) -
 /// access comes back.
 #[must_use]
 pub fn quota(app: Option<&str>, business: Option<&str>) -> Option<Quota> {
-    let read = |text: Option<&str>| serde_json::from_str::<Value>(text?).ok();
-    let business = read(business);
+    let business = business.and_then(|text| json(text.as_bytes()).ok());
     let uses =
         business.iter().filter_map(Value::as_object).flat_map(|map| map.values()).filter_map(Value::as_array).flatten();
-    let app = read(app);
-    let all: Vec<&Value> = uses.chain(&app).collect();
-    let percent = |usage: &&Value| {
-        let used = |name| usage.get(name).and_then(Value::as_f64).unwrap_or(0.0);
+    let app = app.and_then(|text| json(text.as_bytes()).ok());
+    let all: Vec<&Value<'_>> = uses.chain(&app).collect();
+    let percent = |usage: &&Value<'_>| {
+        let used = |name| field(usage, name).and_then(Value::as_f64).unwrap_or(0.0);
         used("call_count").max(used("total_cputime")).max(used("total_time"))
     };
     let most = all.iter().map(percent).fold(0.0, f64::max);

@@ -1,10 +1,10 @@
 //! A provider that is not built in, described by data: a signature or a token in a header, and JSON pointers.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json_borrow::Value;
 
 use super::signature::{from_base64, from_hex};
-use super::value::{as_id, json, kind_of, phone, time};
+use super::value::{as_id, at, json, kind_of, phone, time};
 use super::{
     Account, AccountError, Carrier, Channel, Credential, Denied, GenericRules, Ignored, MAX_UPDATES, Malformed, Media,
     Request, Update,
@@ -76,7 +76,7 @@ impl Channel for Generic {
         let messages = if self.rules.messages.is_empty() {
             one
         } else {
-            match webhook.pointer(&self.rules.messages) {
+            match at(&webhook, &self.rules.messages) {
                 Some(Value::Array(messages)) => messages.as_slice(),
                 Some(message) => std::slice::from_ref(message),
                 None => &[],
@@ -93,10 +93,10 @@ impl Channel for Generic {
 }
 
 impl Generic {
-    fn read(&self, message: &Value, account_id: &str) -> Update {
+    fn read(&self, message: &Value<'_>, account_id: &str) -> Update {
         let rules = &self.rules;
-        let text = |pointer: &str| at(message, pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let is_outbound = at(message, &rules.from_me).and_then(Value::as_bool).unwrap_or(false);
+        let text = |pointer: &str| found(message, pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let is_outbound = found(message, &rules.from_me).and_then(Value::as_bool).unwrap_or(false);
         let Some(reference) = text(&rules.url) else { return Update::Ignored(Ignored::TEXT) };
         let Some(message_id) = id_at(message, &rules.id) else { return Update::Ignored(Ignored::UNKNOWN) };
         if is_outbound && !self.account.echoes {
@@ -107,7 +107,7 @@ impl Generic {
         }
         let contact = id_at(message, &rules.contact);
         let number = contact.as_deref().and_then(|contact| phone(contact.split('@').next().unwrap_or_default()));
-        let sent_at = time(at(message, &rules.time));
+        let sent_at = time(found(message, &rules.time));
         let channel = if rules.channel.is_empty() { "generic" } else { &rules.channel };
         let echoed = Message {
             channel: Some(channel.to_owned()),
@@ -132,10 +132,10 @@ impl Generic {
 }
 
 /// Where a pointer leads; nowhere where it is empty, which stands for a value that the provider does not send.
-fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
-    value.pointer(pointer).filter(|_| !pointer.is_empty())
+fn found<'v, 'a>(value: &'v Value<'a>, pointer: &str) -> Option<&'v Value<'a>> {
+    at(value, pointer).filter(|_| !pointer.is_empty())
 }
 
-fn id_at(value: &Value, pointer: &str) -> Option<String> {
-    at(value, pointer).and_then(as_id)
+fn id_at(value: &Value<'_>, pointer: &str) -> Option<String> {
+    found(value, pointer).and_then(as_id)
 }

@@ -3,11 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json_borrow::Value;
 use sha2::{Digest, Sha256};
 
 use crate::channels::signature::same;
-use crate::channels::value::text;
+use crate::channels::value::{field, json, text};
 use crate::channels::{Denied, Keys, Request, Scheme};
 
 /// The header that holds the token.
@@ -23,27 +23,30 @@ pub(super) fn verify(keys: &Keys, request: &Request<'_>, now: Timestamp) -> Resu
     let (head, claims) = signed.split_once('.').ok_or(Denied::Unreadable)?;
     let mac = URL_SAFE_NO_PAD.decode(mac).map_err(|_| Denied::Unreadable)?;
     // The algorithm is the token's to say, among HMACs: `none` and public keys are refused here.
-    let scheme = match text(&decoded(head)?, "alg") {
+    let scheme = match text(&object(&decoded(head)?)?, "alg") {
         Some("HS256") => Scheme::Sha256,
         Some("HS384") => Scheme::Sha384,
         Some("HS512") => Scheme::Sha512,
         _ => return Err(Denied::Unreadable),
     };
     keys.verify(scheme, &[signed.as_bytes()], &mac)?;
-    check(&decoded(claims)?, request, now)
+    check(&object(&decoded(claims)?)?, request, now)
 }
 
-fn decoded(part: &str) -> Result<Value, Denied> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| Denied::Unreadable)?;
-    serde_json::from_slice(&bytes).map_err(|_| Denied::Unreadable)
+fn decoded(part: &str) -> Result<Vec<u8>, Denied> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Denied::Unreadable)
 }
 
-fn check(claims: &Value, request: &Request<'_>, now: Timestamp) -> Result<(), Denied> {
+fn object(bytes: &[u8]) -> Result<Value<'_>, Denied> {
+    json(bytes).map_err(|_| Denied::Unreadable)
+}
+
+fn check(claims: &Value<'_>, request: &Request<'_>, now: Timestamp) -> Result<(), Denied> {
     if text(claims, "iss") != Some("MessageBird") {
         return Err(Denied::Wrong);
     }
     let now = now.as_second();
-    let time = |name: &str| claims.get(name).and_then(Value::as_i64).ok_or(Denied::Unreadable);
+    let time = |name: &str| field(claims, name).and_then(Value::as_i64).ok_or(Denied::Unreadable);
     if now < time("nbf")?.saturating_sub(LEEWAY_S) || now > time("exp")?.saturating_add(LEEWAY_S) {
         return Err(Denied::Stale);
     }
@@ -51,7 +54,7 @@ fn check(claims: &Value, request: &Request<'_>, now: Timestamp) -> Result<(), De
         return Err(Denied::Wrong);
     }
     // There exactly where there is a body: without it anybody could add one.
-    let body_fits = match (claims.get("payload_hash").is_some(), request.body.is_empty()) {
+    let body_fits = match (field(claims, "payload_hash").is_some(), request.body.is_empty()) {
         (false, true) => true,
         (true, false) => has_hash(claims, "payload_hash", request.body),
         (true, true) | (false, false) => false,
@@ -59,7 +62,7 @@ fn check(claims: &Value, request: &Request<'_>, now: Timestamp) -> Result<(), De
     if body_fits { Ok(()) } else { Err(Denied::Wrong) }
 }
 
-fn has_hash(claims: &Value, name: &str, of: &[u8]) -> bool {
+fn has_hash(claims: &Value<'_>, name: &str, of: &[u8]) -> bool {
     let actual = hex::encode(Sha256::digest(of));
     text(claims, name).is_some_and(|hash| same(hash.as_bytes(), actual.as_bytes()))
 }

@@ -5,11 +5,11 @@
 mod jwt;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json_borrow::Value;
 use sha2::{Digest, Sha256};
 
 use super::signature::{from_base64, is_recent};
-use super::value::{id, json, owned, phone, text, time};
+use super::value::{NULL, field, id, json, owned, phone, text, time};
 use super::{Account, Carrier, Channel, Denied, Ignored, Malformed, Media, Request, Scheme, Update};
 use crate::events::{Declared, Kind, Message};
 
@@ -73,7 +73,7 @@ impl Channel for Messagebird {
     fn parse(&self, request: &Request<'_>) -> Result<Vec<Update>, Malformed> {
         let webhook = json(request.body)?;
         let kind = text(&webhook, "type").ok_or(Malformed::Shape("it has no type"))?;
-        Ok(vec![match (kind, webhook.get("message")) {
+        Ok(vec![match (kind, field(&webhook, "message")) {
             ("message.created", Some(message)) if text(message, "direction") == Some("received") => {
                 read(&self.account, &webhook, message)
             }
@@ -84,7 +84,7 @@ impl Channel for Messagebird {
     }
 }
 
-fn read(account: &Account, webhook: &Value, message: &Value) -> Update {
+fn read(account: &Account, webhook: &Value<'_>, message: &Value<'_>) -> Update {
     let kind = text(message, "type").unwrap_or_default();
     let (media_kind, link) = match kind {
         "audio" => (Some(Kind::Audio), "url"),
@@ -96,17 +96,16 @@ fn read(account: &Account, webhook: &Value, message: &Value) -> Update {
         "interactive" | "button" | "whatsappOrder" => return Update::Ignored(Ignored::INTERACTIVE),
         _ => return Update::Ignored(Ignored::UNKNOWN),
     };
-    let part = message.get("content").and_then(|content| content.get(kind));
+    let part = field(message, "content").and_then(|content| field(content, kind));
     let (Some(part), Some(message_id)) = (part, id(message, "id")) else { return Update::Ignored(Ignored::UNKNOWN) };
     let Some(reference) = owned(part, link) else { return Update::Ignored(Ignored::UNKNOWN) };
     let account_id = id(message, "channelId").unwrap_or_default();
     if !account.takes(&account_id) {
         return Update::Ignored(Ignored::OTHER_ACCOUNT);
     }
-    let null = Value::Null;
-    let contact = webhook.get("contact").unwrap_or(&null);
+    let contact = field(webhook, "contact").unwrap_or(&NULL);
     let number = text(message, "from").and_then(phone).or_else(|| id(contact, "msisdn").as_deref().and_then(phone));
-    let sent_at = time(message.get("createdDatetime"));
+    let sent_at = time(field(message, "createdDatetime"));
     let echoed = Message {
         channel: Some(text(message, "platform").unwrap_or("messagebird").to_owned()),
         direction: Some("inbound".to_owned()),

@@ -1,8 +1,8 @@
 //! One message of the Cloud API.
 
-use serde_json::Value;
+use serde_json_borrow::Value;
 
-use crate::channels::value::{id, kind_of, list, number, owned, phone, sha256, text, time};
+use crate::channels::value::{field, id, kind_of, list, number, owned, phone, sha256, text, time};
 use crate::channels::{Carrier, Edit, Ignored, Media, Undelivered, Update};
 use crate::events::{Declared, Kind, Message};
 
@@ -22,7 +22,7 @@ pub(super) struct Context<'a> {
     /// `metadata.phone_number_id`.
     pub account_id: &'a str,
     /// `contacts[]` of the same change.
-    pub contacts: &'a [Value],
+    pub contacts: &'a [Value<'a>],
     /// Whether it is from us to the customer.
     pub is_outbound: bool,
     /// Whether it is of an old chat.
@@ -30,7 +30,7 @@ pub(super) struct Context<'a> {
 }
 
 /// What a message is.
-pub(super) fn read(message: &Value, context: &Context<'_>) -> Update {
+pub(super) fn read(message: &Value<'_>, context: &Context<'_>) -> Update {
     let kind = text(message, "type").unwrap_or_default();
     if kind == "edit" {
         return edit(message, context);
@@ -38,7 +38,7 @@ pub(super) fn read(message: &Value, context: &Context<'_>) -> Update {
     if kind == "revoke" {
         return revoke(message, context);
     }
-    let file = message.get(kind).filter(|part| is_file(kind, part));
+    let file = field(message, kind).filter(|part| is_file(kind, part));
     let failed = list(message, "errors").iter().find(|error| is_file_error(error));
     match (file, failed) {
         (Some(file), None) if id(file, "id").is_some() && text(file, "status") != Some("undownloaded") => {
@@ -57,25 +57,25 @@ pub(super) fn read(message: &Value, context: &Context<'_>) -> Update {
 }
 
 /// Whether a part is a file: by its name, and of a type that is not known yet by what every file has.
-fn is_file(kind: &str, part: &Value) -> bool {
+fn is_file(kind: &str, part: &Value<'_>) -> bool {
     let known = ["audio", "voice", "image", "video", "document", "sticker"].contains(&kind);
     part.is_object() && (known || (id(part, "id").is_some() && text(part, "mime_type").is_some()))
 }
 
-fn is_file_error(error: &Value) -> bool {
+fn is_file_error(error: &Value<'_>) -> bool {
     number(error, "code").is_some_and(|code| FILE_ERRORS.contains(&code))
 }
 
-fn is_unsupported_file(message: &Value) -> bool {
-    let kind = message.get("unsupported").and_then(|unsupported| text(unsupported, "type"));
+fn is_unsupported_file(message: &Value<'_>) -> bool {
+    let kind = field(message, "unsupported").and_then(|unsupported| text(unsupported, "type"));
     kind.is_some_and(|kind| UNSUPPORTED_FILES.contains(&kind))
 }
 
-fn media(message: &Value, kind: &str, file: &Value, context: &Context<'_>) -> Update {
+fn media(message: &Value<'_>, kind: &str, file: &Value<'_>, context: &Context<'_>) -> Update {
     let reference = id(file, "id").unwrap_or_default();
     let mut carrier = carrier(message, id(message, "id").unwrap_or_else(|| reference.clone()), context);
     carrier.message.caption = owned(file, "caption");
-    carrier.message.voice = match file.get("voice").and_then(Value::as_bool) {
+    carrier.message.voice = match field(file, "voice").and_then(Value::as_bool) {
         Some(voice) => Some(voice),
         None => (kind == "voice").then_some(true),
     };
@@ -101,7 +101,7 @@ fn media_kind(kind: &str, mime_type: Option<&str>) -> Kind {
     }
 }
 
-fn undelivered(message: &Value, context: &Context<'_>, error: Option<&Value>) -> Update {
+fn undelivered(message: &Value<'_>, context: &Context<'_>, error: Option<&Value<'_>>) -> Update {
     let Some(message_id) = id(message, "id") else { return Update::Ignored(Ignored::ERROR) };
     let why = match error.and_then(|error| number(error, "code")) {
         Some(131_052) => "WhatsApp could not download the file, or it is too large (error 131052)".to_owned(),
@@ -115,13 +115,13 @@ fn undelivered(message: &Value, context: &Context<'_>, error: Option<&Value>) ->
 }
 
 /// Only the text under a file is of interest: what was text before is text after it.
-fn edit(message: &Value, context: &Context<'_>) -> Update {
-    let Some(edit) = message.get("edit") else { return Update::Ignored(Ignored::UNKNOWN) };
-    let (Some(original), Some(inner)) = (id(edit, "original_message_id"), edit.get("message")) else {
+fn edit(message: &Value<'_>, context: &Context<'_>) -> Update {
+    let Some(edit) = field(message, "edit") else { return Update::Ignored(Ignored::UNKNOWN) };
+    let (Some(original), Some(inner)) = (id(edit, "original_message_id"), field(edit, "message")) else {
         return Update::Ignored(Ignored::UNKNOWN);
     };
     let kind = text(inner, "type").unwrap_or_default();
-    let Some(file) = inner.get(kind).filter(|part| is_file(kind, part)) else {
+    let Some(file) = field(inner, kind).filter(|part| is_file(kind, part)) else {
         return Update::Ignored(if TEXT.contains(&kind) { Ignored::TEXT } else { Ignored::UNKNOWN });
     };
     let mut carrier = carrier(message, original, context);
@@ -131,8 +131,8 @@ fn edit(message: &Value, context: &Context<'_>) -> Update {
     Update::Edited(Box::new(Edit { carrier, change_id }))
 }
 
-fn revoke(message: &Value, context: &Context<'_>) -> Update {
-    let original = message.get("revoke").and_then(|revoke| id(revoke, "original_message_id"));
+fn revoke(message: &Value<'_>, context: &Context<'_>) -> Update {
+    let original = field(message, "revoke").and_then(|revoke| id(revoke, "original_message_id"));
     let Some(original) = original else { return Update::Ignored(Ignored::UNKNOWN) };
     let mut carrier = carrier(message, original, context);
     carrier.message.sent_at = None;
@@ -142,10 +142,10 @@ fn revoke(message: &Value, context: &Context<'_>) -> Update {
 
 /// One file a message: its number is always 0. Meta's id of the file is not used, as an edit and a message without a file
 /// have to lead to the same media id.
-fn carrier(message: &Value, message_id: String, context: &Context<'_>) -> Carrier {
-    let sent_at = time(message.get("timestamp"));
+fn carrier(message: &Value<'_>, message_id: String, context: &Context<'_>) -> Carrier {
+    let sent_at = time(field(message, "timestamp"));
     let contact_id = if context.is_outbound { id(message, "to") } else { id(message, "from") };
-    let named = |contact: &&Value| {
+    let named = |contact: &&Value<'_>| {
         let same = |name, other: &Option<String>| other.is_some() && id(contact, name) == *other;
         same("wa_id", &contact_id) || same("user_id", &id(message, "from_user_id"))
     };
@@ -164,7 +164,7 @@ fn carrier(message: &Value, message_id: String, context: &Context<'_>) -> Carrie
         conversation_id: owned(message, "group_id"),
         phone: number.or_else(|| contact.and_then(|contact| id(contact, "wa_id")).as_deref().and_then(phone)),
         user_id,
-        contact_name: contact.and_then(|contact| contact.get("profile")).and_then(|profile| owned(profile, "name")),
+        contact_name: contact.and_then(|contact| field(contact, "profile")).and_then(|profile| owned(profile, "name")),
         sent_at: sent_at.map(|at| at.to_string()),
         ..Message::default()
     };

@@ -1,9 +1,9 @@
 //! The envelope of Meta's webhooks: entries, changes, and what each field carries.
 
-use serde_json::Value;
+use serde_json_borrow::Value;
 
 use super::message::{self, Context};
-use crate::channels::value::{id, json, list, text};
+use crate::channels::value::{NULL, field, id, json, list, text};
 use crate::channels::{Account, Ignored, MAX_UPDATES, Malformed, Update};
 
 /// Most updates of one webhook together with those that are ignored: a body of 4 MiB has no room for as many texts.
@@ -15,7 +15,7 @@ pub(in crate::channels) fn parse(account: &Account, body: &[u8]) -> Result<Vec<U
     if !webhook.is_object() {
         return Err(Malformed::Shape("it is no object"));
     }
-    if text(&webhook, "object").is_none() && webhook.get("messages").is_some() {
+    if text(&webhook, "object").is_none() && field(&webhook, "messages").is_some() {
         return Err(Malformed::Shape("it is of the old on-premises product, which has messages at the top"));
     }
     if text(&webhook, "object") != Some("whatsapp_business_account") {
@@ -36,14 +36,13 @@ pub(in crate::channels) fn parse(account: &Account, body: &[u8]) -> Result<Vec<U
     Ok(updates)
 }
 
-fn read_change(account: &Account, change: &Value, updates: &mut Vec<Update>) {
-    let null = Value::Null;
-    let value = change.get("value").unwrap_or(&null);
-    let account_id = value.get("metadata").and_then(|metadata| id(metadata, "phone_number_id")).unwrap_or_default();
+fn read_change(account: &Account, change: &Value<'_>, updates: &mut Vec<Update>) {
+    let value = field(change, "value").unwrap_or(&NULL);
+    let account_id = field(value, "metadata").and_then(|metadata| id(metadata, "phone_number_id")).unwrap_or_default();
     let contacts = list(value, "contacts");
     let context = |is_outbound, is_history| Context { account_id: &account_id, contacts, is_outbound, is_history };
     let taken = account.takes(&account_id);
-    let ignored = |messages: &[Value], why| vec![Update::Ignored(why); messages.len().max(1)];
+    let ignored = |messages: &[Value<'_>], why| vec![Update::Ignored(why); messages.len().max(1)];
     match text(change, "field") {
         Some("messages") => {
             for message in list(value, "messages") {

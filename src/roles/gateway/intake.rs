@@ -129,7 +129,7 @@ impl Gateway {
             tracing::warn!(account = name, error = %malformed, "a webhook that was verified cannot be read");
             Refusal::of(Answer::Malformed)
         })?;
-        let events = self.events(&entry.account, updates, now)?;
+        let events = self.events(&entry.account, updates, now);
         let webhook = entry.account.is_passed_on.then(|| head.webhook(bytes.into(), now));
         let is_listed = missed::is_listed(entry.account.provider);
         let listed = if is_listed { events.clone() } else { Vec::new() };
@@ -142,18 +142,15 @@ impl Gateway {
         Ok((Answer::Taken, entry.channel.success()))
     }
 
-    fn events(&self, account: &Account, updates: Vec<Update>, now: Timestamp) -> Result<Vec<Outgoing>, Refusal> {
+    fn events(&self, account: &Account, updates: Vec<Update>, now: Timestamp) -> Vec<Outgoing> {
         let mut batch = Vec::new();
         for update in updates {
             if let Update::Ignored(why) = &update {
                 self.0.metrics.ignored(&account.name, *why);
             }
-            batch.extend(outgoing(account, update, now).map_err(|error| {
-                tracing::error!(account = account.name, %error, "an event does not turn into JSON");
-                Refusal::of(Answer::Broken)
-            })?);
+            batch.extend(outgoing(account, update, now));
         }
-        Ok(batch)
+        batch
     }
 
     async fn publish(&self, batch: Batch) -> Result<(), Refusal> {

@@ -9,7 +9,7 @@ use crate::runtime::metrics::{self, Counter, Described, Histogram, metrics};
 
 metrics! { Table, TABLE:
     webhooks: Counter, "mediamill_webhooks_total", ["account", "answer"],
-        "Webhooks that were answered: taken, handshake, or why not (unsigned, wrong, stale, unreadable, unconfigured, unknown, malformed, too-large, too-slow, encoded, busy, not-published, broken)";
+        "Webhooks that were answered: taken, handshake, or why not (unsigned, wrong, stale, unreadable, unconfigured, unknown, malformed, too-large, too-slow, encoded, busy, not-published)";
     seconds: Histogram, "mediamill_webhook_duration_seconds", ["account"],
         "From a webhook's head to its answer";
     events: Counter, "mediamill_webhook_events_total", ["account", "type"],
@@ -51,8 +51,6 @@ pub(super) enum Answer {
     Busy,
     /// The broker did not confirm.
     NotPublished,
-    /// A bug.
-    Broken,
 }
 
 impl Answer {
@@ -68,7 +66,6 @@ impl Answer {
             Self::TooSlow => 408,
             Self::Encoded => 415,
             Self::Busy | Self::NotPublished => 503,
-            Self::Broken => 500,
         }
     }
 
@@ -84,7 +81,6 @@ impl Answer {
             Self::Encoded => "encoded",
             Self::Busy => "busy",
             Self::NotPublished => "not-published",
-            Self::Broken => "broken",
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Taken {
 impl Taken {
     /// A webhook's events are confirmed.
     pub(super) fn took(&self, events: &[Outgoing]) {
-        let ids = events.iter().filter_map(|outgoing| outgoing.event.data.pointer("/message/message_id")?.as_str());
+        let ids = events.iter().filter_map(|outgoing| outgoing.event.data.message()?.message_id.as_deref());
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for id in ids.map(str::to_owned) {
             if known[0].len() < MAX_KNOWN {

@@ -3,19 +3,17 @@
 use std::time::{Duration, Instant};
 
 use mediamill::broker::Publisher;
-use mediamill::channels::{Outgoing, Provider};
+use mediamill::channels::{Outgoing, Provider, outgoing};
 use mediamill::config::{self, Config};
-use mediamill::events::Event;
 use mediamill::roles::gateway::{self, Batch, Entry, Gateway, Outlet, serve};
 use mediamill::roles::worker;
-use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Rig, Shelf, options, post, signed, status};
-use crate::channels::account;
 use crate::channels::samples::{AUDIO, meta};
+use crate::channels::{account, at, parsed};
 use crate::support::bus::Bus;
 use crate::support::rabbit::{Rabbit, calm};
 
@@ -26,19 +24,24 @@ fn configured(rabbit: &Rabbit, keys: &[(&str, &str)]) -> Config {
     config::load(None, [], &set).expect("a configuration")
 }
 
-fn event(kind: &str, routing_key: &str, n: usize) -> Outgoing {
-    Outgoing {
-        routing_key: routing_key.to_owned(),
-        event: Event {
-            id: Uuid::now_v7().to_string(),
-            source: "tests".to_owned(),
-            kind: kind.to_owned(),
-            subject: None,
-            time: None,
-            trace: None,
-            data: json!({ "tenant": "acme", "media_id": n.to_string() }),
-        },
-    }
+/// The event of a message, with an id of its own.
+fn event(message: &str, n: usize) -> Outgoing {
+    let account = account(Provider::WhatsappCloud, "sesame");
+    let update = parsed(&account, &meta(&message.replace("wamid.", &format!("wamid.{n}.")))).remove(0);
+    outgoing(&account, update, at(1_790_000_500)).expect("an event")
+}
+
+fn rejected() -> Outgoing {
+    event(r#"{"type":"unsupported","id":"wamid.1","unsupported":{"type":"image"}}"#, 1)
+}
+
+fn revoked() -> Outgoing {
+    event(r#"{"type":"revoke","id":"wamid.2","revoke":{"original_message_id":"wamid.1"}}"#, 2)
+}
+
+fn edited() -> Outgoing {
+    let edit = r#"{"original_message_id":"wamid.1","message":{"type":"image","image":{"id":"7","caption":"new"}}}"#;
+    event(&format!(r#"{{"type":"edit","id":"wamid.3","edit":{edit}}}"#), 3)
 }
 
 fn batch(events: Vec<Outgoing>) -> Batch {
@@ -55,9 +58,6 @@ async fn rejections_and_revocations_must_arrive_and_edits_need_not() {
     let Some(rabbit) = calm() else { return };
     let config = configured(rabbit, &[]);
     let outlet = gateway::outlet(&config).expect("an outlet");
-    let rejected = || event("mediamill.media.rejected.v1", "media.rejected", 1);
-    let revoked = || event("mediamill.message.revoked.v1", "message.revoked", 2);
-    let edited = || event("mediamill.message.edited.v1", "message.edited", 3);
     assert_eq!(outlet.publish(batch(vec![edited()])).await, Ok(1), "nobody is bound, and it need not arrive");
     for outgoing in [rejected(), revoked()] {
         assert!(outlet.publish(batch(vec![edited(), outgoing])).await.is_err(), "nobody is bound");
@@ -84,7 +84,7 @@ async fn no_more_messages_are_on_their_way_than_the_key_says_and_all_arrive() {
         .await
         .expect("lanes");
     let outlet = gateway::outlet(&config).expect("an outlet");
-    let events = |_| (0..20).map(|n| event("mediamill.media.received.v1", "media.received.audio", n)).collect();
+    let events = |_| (0..20).map(|n| event(AUDIO, n)).collect();
     let webhooks =
         futures_util::future::join_all((0..10).map(events).map(|events| outlet.publish(batch(events)))).await;
     assert!(webhooks.iter().all(|published| *published == Ok(0)), "{webhooks:?}");
