@@ -5,8 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-all}
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+log=$(mktemp) faults=$(mktemp)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -f "$log" "$faults"' EXIT
 took=() status=0
 
 # The lints run in the compiler that builds the tests: dependencies are compiled once, not a second time for `cargo clippy`.
@@ -29,6 +29,17 @@ tests() { # name command…: goes on where tests fail
   echo "== $name: $*"
   "$@" 2>&1 | tee -a "$log" || status=$?
   took+=("$name $((SECONDS - from)) s")
+}
+
+# The tests of faults take turns at a broker that they stop and start, and mostly wait: they run beside the others.
+integration() {
+  local from=$SECONDS job
+  cargo test --locked --no-fail-fast --test it -- faults:: >"$faults" 2>&1 &
+  job=$!
+  tests 'integration tests' cargo test --locked --no-fail-fast --test it -- "${static[@]/#/--skip=}" --skip=faults::
+  wait "$job" || status=$?
+  took+=("tests of faults, begun at the same time $((SECONDS - from)) s")
+  tee -a "$log" <"$faults"
 }
 
 features() {
@@ -54,7 +65,7 @@ tests 'unit tests' cargo test --locked --no-fail-fast --lib --bins
 tests 'architecture and documents' cargo test --locked --no-fail-fast --test it -- "${static[@]}"
 echo "check in all $SECONDS s"
 if [ "$what" = all ]; then
-  tests 'integration tests' cargo test --locked --no-fail-fast --test it -- "${static[@]/#/--skip=}"
+  integration
   tests 'examples in the documentation' cargo test --locked --no-fail-fast --doc
 fi
 summary
