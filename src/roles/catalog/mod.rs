@@ -13,6 +13,7 @@ mod office;
 mod overrides;
 mod player;
 mod rebuild;
+mod refreshed;
 mod role;
 mod waiting;
 mod wiping;

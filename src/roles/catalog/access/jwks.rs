@@ -1,40 +1,26 @@
-//! The key set (RFC 7517) of whoever issues tokens. It is read when it is first needed, again when it is old, and at once for a
-//! key that is not in it, since issuers replace their keys.
+//! The key set (RFC 7517) of whoever issues tokens. It is read again for a key that is not in it, since issuers replace their
+//! keys.
 
 use std::time::Duration;
 
 use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::denied::TokenDenied;
 use crate::config;
 use crate::egress::{self, Egress, Redirects, Request, Rules};
+use crate::roles::catalog::refreshed::Refreshed;
 
 /// Largest key set.
 const MAX_BYTES: u64 = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two requests for the set, whatever tokens ask for.
-const PAUSE: Duration = Duration::from_secs(10);
 
 /// A key set at a URL.
 #[derive(Debug)]
 pub(super) struct Jwks {
     url: String,
     client: Egress,
-    refresh: Duration,
-    /// One request at a time: others wait for it.
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    keys: Vec<Jwk>,
-    /// When the set was read.
-    read_at: Option<Instant>,
-    /// When it was last asked for.
-    asked_at: Option<Instant>,
+    keys: Refreshed<Vec<Jwk>>,
 }
 
 impl Jwks {
@@ -49,40 +35,33 @@ impl Jwks {
         (!config.jwks_url.is_empty()).then(|| Self {
             url: config.jwks_url.clone(),
             client: Egress::new(options),
-            refresh: Duration::from_secs(config.jwks_refresh_s),
-            known: Mutex::default(),
+            keys: Refreshed::new("the key set of tokens", Duration::from_secs(config.jwks_refresh_s)),
         })
     }
 
     /// The key that a token with this header is signed with.
     pub(super) async fn key(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<DecodingKey, TokenDenied> {
-        let mut known = self.known.lock().await;
-        let is_old = known.read_at.is_none_or(|at| at.elapsed() >= self.refresh);
-        let is_missing = find(&known.keys, kid, algorithm).is_none();
-        let may_ask = known.asked_at.is_none_or(|at| at.elapsed() >= PAUSE);
-        if (is_old || is_missing) && may_ask {
-            known.asked_at = Some(Instant::now());
-            match self.read().await {
-                Some(keys) => (known.keys, known.read_at) = (keys, Some(Instant::now())),
-                None => {
-                    tracing::warn!("the key set of tokens cannot be read: the keys that were read before stay in use")
-                }
+        let lacks = |keys: &Vec<Jwk>| find(keys, kid, algorithm).is_none();
+        let keys = self.keys.get(lacks, self.read()).await.map_err(|error| {
+            if let Some(error) = error {
+                tracing::warn!(error, "the key set of tokens cannot be read: no token is accepted");
             }
-        }
-        if known.read_at.is_none() {
-            return Err(TokenDenied::NoKeys);
-        }
-        let jwk = find(&known.keys, kid, algorithm).ok_or(TokenDenied::Invalid)?;
+            TokenDenied::NoKeys
+        })?;
+        let jwk = find(&keys, kid, algorithm).ok_or(TokenDenied::Invalid)?;
         DecodingKey::from_jwk(jwk).map_err(|_| TokenDenied::Invalid)
     }
 
-    async fn read(&self) -> Option<Vec<Jwk>> {
-        let answer = self.client.call(&Request::get(&self.url).timeout(TIMEOUT), MAX_BYTES).await.ok()?;
+    /// Reads it, or says why that cannot be, without what the issuer has sent.
+    async fn read(&self) -> Result<Vec<Jwk>, String> {
+        let request = Request::get(&self.url).timeout(TIMEOUT);
+        let answer = self.client.call(&request, MAX_BYTES).await.map_err(|error| error.to_string())?;
         if answer.status != 200 {
-            return None;
+            return Err(format!("it is answered with status {}", answer.status));
         }
         // Keys of kinds that nobody here knows are left out, and the others stay.
-        serde_json::from_slice::<JwkSet>(&answer.body).ok().map(|set| set.keys)
+        let set: JwkSet = serde_json::from_slice(&answer.body).map_err(|_| "it is no set of keys".to_owned())?;
+        Ok(set.keys)
     }
 }
 

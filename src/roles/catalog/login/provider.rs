@@ -15,17 +15,14 @@ use openidconnect::{
     StandardErrorResponse, StandardTokenResponse,
 };
 use openidconnect::{ClaimsVerificationError, DiscoveryError};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::claims::OtherClaims;
 use super::failure::LoginFailure;
 use super::http::{Http, TIMEOUT};
 use crate::config;
 use crate::egress::{self, EgressError, Redirects, Rules};
+use crate::roles::catalog::refreshed::Refreshed;
 
-/// Between two requests for what the provider says of itself, however many people log in.
-const PAUSE: Duration = Duration::from_secs(10);
 /// How ID tokens may be signed: with a private key, never with the client's password.
 const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
@@ -69,19 +66,8 @@ pub(super) struct Provider {
     config: config::Login,
     callback: String,
     http: Http,
-    refresh: Duration,
-    /// One request at a time: others wait for it.
-    known: Mutex<Known>,
-}
-
-/// What the provider says of itself, its keys among it.
-#[derive(Debug, Default)]
-struct Known {
-    metadata: Option<Arc<CoreProviderMetadata>>,
-    /// When it was read.
-    read_at: Option<Instant>,
-    /// When it was last asked for.
-    asked_at: Option<Instant>,
+    /// What the provider says of itself, its keys among it.
+    metadata: Refreshed<CoreProviderMetadata>,
 }
 
 /// Where somebody is sent, and what is to be remembered until they come back.
@@ -109,8 +95,8 @@ impl Provider {
             .with_plain(!config.hosts.is_empty() && config.issuer.starts_with("http://"));
         let options =
             egress::Options { rules, connect_timeout: TIMEOUT, read_timeout: TIMEOUT, user_agent: String::new() };
-        let (http, refresh) = (Http::new(options), Duration::from_secs(refresh_s));
-        Self { config: config.clone(), callback, http, refresh, known: Mutex::default() }
+        let metadata = Refreshed::new("what a provider says of itself", Duration::from_secs(refresh_s));
+        Self { config: config.clone(), callback, http: Http::new(options), metadata }
     }
 
     /// Where somebody is to be sent, with a state, a nonce and a PKCE challenge that nobody has had.
@@ -183,24 +169,9 @@ impl Provider {
 
     /// What the provider says of itself: as it was read a while ago, unless a key is missing in it.
     async fn metadata(&self, is_missing: bool) -> Result<Arc<CoreProviderMetadata>, LoginFailure> {
-        let mut known = self.known.lock().await;
-        let is_old = known.read_at.is_none_or(|at| at.elapsed() >= self.refresh);
-        let may_ask = known.asked_at.is_none_or(|at| at.elapsed() >= PAUSE);
-        if (is_old || is_missing) && may_ask {
-            known.asked_at = Some(Instant::now());
-            match self.discover().await {
-                Ok(metadata) => (known.metadata, known.read_at) = (Some(Arc::new(metadata)), Some(Instant::now())),
-                Err(reason) if known.metadata.is_none() => return Err(LoginFailure::Unavailable(reason)),
-                Err(reason) => {
-                    tracing::warn!(
-                        reason,
-                        "what a provider says of itself cannot be read: what was read before stays in use"
-                    );
-                }
-            }
-        }
-        let none = || LoginFailure::Unavailable("it did not answer a moment ago".to_owned());
-        known.metadata.clone().ok_or_else(none)
+        self.metadata.get(|_| is_missing, self.discover()).await.map_err(|reason| {
+            LoginFailure::Unavailable(reason.unwrap_or_else(|| "it did not answer a moment ago".to_owned()))
+        })
     }
 
     /// Reads it, or says why that cannot be, without what the provider has sent.
