@@ -99,7 +99,7 @@ def film_command(line, profile, out):
         return None
     settings = profile["video"]
     command += ["-preset", settings["preset"], "-profile:v", "high", "-crf", str(settings["crf"])]
-    command += ["-g", str(int(rate * settings["keyframe_interval_s"])), "-threads", str(os.cpu_count())]
+    command += ["-g", str(max(10, int(rate * settings["keyframe_interval_s"]))), "-threads", str(os.cpu_count())]
     if audio:
         command += ["-map", f"0:{audio['index']}"]
         channels = min(audio["channels"], 2)
@@ -116,6 +116,11 @@ def sound_command(line, profile, out):
     command = [which("ffmpeg"), "-nostdin", "-v", "error", "-y", "-i", line["input"], "-map", "0:a:0", "-c:a", "libmp3lame"]
     command += ["-ar", stream["sample_rate"], "-ac", str(stream["channels"]), "-b:a", str(bits)]
     return command + ["-compression_level", str(settings["compression_level"]), out["theirs"]]
+
+
+def made(command, work):
+    line = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return line, os.path.join(work, "again", asset(line, "playback")["key"])
 
 
 def main():
@@ -146,8 +151,7 @@ def main():
                     break
                 # One job at a time, with all cores, as the program has them: threads make x264 decide otherwise.
                 again = [args.mediamill, "normalize", line["input"], "--out", os.path.join(work, "again"), "--jobs", "1", "--format", "json"]
-                line = json.loads(subprocess.run(again, capture_output=True, text=True, check=True).stdout)
-                ours = os.path.join(work, "again", asset(line, "playback")["key"])
+                line, ours = made(again, work)
                 theirs = os.path.join(work, "theirs.mp4" if kind == "video" else "theirs.mp3")
                 command = (film_command(line, profile, theirs) if kind == "video"
                            else sound_command(line, profile, {"ours": ours, "theirs": theirs}))
@@ -158,6 +162,8 @@ def main():
                     costs[0].append(cpu_of(again) - start_cost)
                     costs[1].append(cpu_of(command))
                 cost = [min(c) for c in costs]
+                # With a limited bit rate, what x264's threads see of each other is a matter of time: the last file counts.
+                line, ours = made(again, work)
                 select = "v:0" if kind == "video" else "a:0"
                 size = [payload(path, select) for path in (ours, theirs)]
                 alike = ssim(ours, theirs) if kind == "video" else None

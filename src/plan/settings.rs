@@ -113,11 +113,18 @@ pub(in crate::plan) fn sound_settings(stream: &StreamFacts, sound: Sound, profil
 
 /// MP3 has no more than [`sound_expansion`] bits for one bit of the source: what a low bit rate has taken away cannot be restored.
 fn relative_to(stream: &StreamFacts, settings: AudioSettings) -> AudioSettings {
-    let Some(source) = stream.bit_rate else { return settings };
+    let Some(source) = limiting_bit_rate(stream) else { return settings };
     let least = least_bit_rate(settings.sample_rate_hz) * settings.channels;
     let most = source.saturating_mul(sound_expansion(&stream.codec));
     let most = u32::try_from(most).unwrap_or(u32::MAX).max(least).min(settings.bit_rate);
     AudioSettings { bit_rate: mp3_bit_rate_at_most(most, settings.sample_rate_hz), ..settings }
+}
+
+/// The bit rate of a stream that has lost detail to it. A lossless codec has a low one where there is little to see or hear, and
+/// all of that is still there: the text of a GIF is to be legible.
+fn limiting_bit_rate(stream: &StreamFacts) -> Option<u64> {
+    const LOSSLESS: [&str; 7] = ["alac", "ffv1", "flac", "gif", "mlp", "png", "truehd"];
+    stream.bit_rate.filter(|_| !LOSSLESS.contains(&stream.codec.as_str()) && !stream.codec.starts_with("pcm_"))
 }
 
 /// How many bits MP3 may use for one bit of the source.
@@ -175,6 +182,8 @@ fn expansion(codec: &str) -> f64 {
 
 /// The source is assumed to have at least this bit rate per pixel and frame: with less, H.264 shows blocks of its own.
 const LEAST_BITS_PER_PIXEL: f64 = 0.02;
+/// And at least this many frames a second: of fewer, each has more that is new.
+const LEAST_FRAME_RATE: f64 = 10.0;
 
 /// Higher bit rates are not capped, in bit/s. Two seconds of it would not fit into the decoder buffer of H.264 level
 /// 4.0 (31.25 Mbit in High profile, ITU-T H.264 table A-1), and x264 would declare a higher level.
@@ -182,8 +191,9 @@ const HIGHEST_CAP: u64 = 12_500_000;
 
 /// The profile's quality, with a bit rate that is limited by that of the source.
 fn rate_control(stream: &StreamFacts, picture: &Picture, (width, height): (u32, u32), crf: f64) -> RateControl {
-    let Some(source) = stream.bit_rate else { return RateControl::Crf(crf) };
-    let pixels = f64::from(width) * f64::from(height) * picture.frame_rate.unwrap_or(25.0).clamp(1.0, 60.0);
+    let Some(source) = limiting_bit_rate(stream) else { return RateControl::Crf(crf) };
+    let frame_rate = picture.frame_rate.unwrap_or(25.0).clamp(LEAST_FRAME_RATE, 60.0);
+    let pixels = f64::from(width) * f64::from(height) * frame_rate;
     #[expect(clippy::cast_precision_loss, reason = "bit rates are far below 2^52")]
     let most = (source as f64 * expansion(&stream.codec)).max(pixels * LEAST_BITS_PER_PIXEL);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
@@ -243,6 +253,14 @@ mod tests {
         assert_eq!(rate("hevc", Some(1_000_000)), RateControl::CappedCrf(crf, 2_000_000));
         // 720p30 with less than 0.02 bits per pixel is assumed to have that much.
         assert_eq!(rate("vp8", Some(10_000)), RateControl::CappedCrf(crf, 552_960));
+        // So is one frame in three seconds, of at least ten frames a second.
+        let slides = Picture { frame_rate: Some(0.333), ..picture() };
+        let source = StreamFacts { codec: "h264".to_owned(), bit_rate: Some(10_000), ..video(0) };
+        let settings = video_settings(&source, &slides, &profile().video);
+        assert_eq!(settings.rate, RateControl::CappedCrf(crf, 184_320));
+        for codec in ["gif", "png", "ffv1"] {
+            assert_eq!(rate(codec, Some(10_000)), RateControl::Crf(crf), "{codec}");
+        }
     }
 
     #[test]
@@ -255,6 +273,7 @@ mod tests {
         assert_eq!(rate("opus", Some(24_000), 48_000, 1), 40_000);
         assert_eq!(rate("opus", None, 48_000, 1), 40_000);
         assert_eq!(rate("pcm_s16le", Some(128_000), 8_000, 1), 40_000);
+        assert_eq!(rate("flac", Some(12_000), 48_000, 1), 40_000);
         assert_eq!(rate("opus", Some(16_000), 48_000, 1), 32_000);
         assert_eq!(rate("gsm_ms", Some(13_000), 8_000, 1), 24_000);
         assert_eq!(rate("amr_nb", Some(4_750), 8_000, 1), 24_000);

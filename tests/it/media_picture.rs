@@ -5,7 +5,7 @@ use std::path::Path;
 use mediamill::events::{Action, Kind, Role};
 
 use crate::support::media::{
-    QUARTERS, Shown, decodes, fixture, is_color, make, make_with, quarters, stream, synthesise,
+    QUARTERS, Shown, decodes, ffmpeg, fixture, is_color, make, make_with, quarters, stream, synthesise,
 };
 use crate::support::pictures::gif;
 
@@ -337,4 +337,31 @@ fn a_picture_that_the_decoder_does_not_know_is_kept_and_not_called_damaged() {
     bytes[tag + 8..tag + 10].copy_from_slice(&8_u16.to_le_bytes());
     std::fs::write(&tiff, bytes).expect("the picture again");
     assert_eq!(kept_for(&tiff), ("no-decoder".to_owned(), false));
+}
+
+/// The worst SSIM of a picture of `film`, of those of `source`, by number.
+fn worst_ssim(source: &Path, film: &Path) -> f64 {
+    let pairs = "[0:v]format=yuv420p,settb=1/25,setpts=N[a];[1:v]settb=1/25,setpts=N[b];[a][b]ssim=stats_file=-";
+    let source = source.to_str().expect("a path in UTF-8");
+    let said = ffmpeg(&format!("-i {source} -i {{}} -lavfi {pairs} -f null /dev/null"), film).stdout;
+    let said = String::from_utf8(said).expect("text");
+    let each = said.lines().filter_map(|line| line.split_once("All:")?.1.split(' ').next()?.parse().ok());
+    each.reduce(f64::min).expect("pictures")
+}
+
+#[test]
+fn thin_lines_of_a_slide_show_stay_legible_at_the_low_bit_rate_that_it_has() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let lines = "if(lt(mod(X+Y+N*13,200),1)*lt(X,30*N),16,235)";
+    let source = format!("-f lavfi -i color=white:s=320x240:r=1/3:d=30,geq=lum='{lines}':cb=128:cr=128");
+    for (name, codec) in [("slides.gif", ""), ("slides.mkv", "-c:v ffv1"), ("slides.mp4", "-c:v mpeg4 -q:v 2")] {
+        let film = synthesise(&dir, name, &format!("{source} {codec}"));
+        let made = make(&film);
+        assert_eq!(made.report.action, Action::Encoded, "{name}");
+        let alike = worst_ssim(&film, &made.playback());
+        assert!(alike > 0.98, "{name}: {alike}");
+        let size = |path: &Path| std::fs::metadata(path).expect("a file").len();
+        let (before, after) = (size(&film), size(&made.playback()));
+        assert!(after < 3 * before, "{name}: {before} bytes, {after} as MP4");
+    }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::cases;
 use crate::normalize::{asset, fixture_run, normalize};
 use crate::support::chromium::Chromium;
 use crate::support::cmd::Dir;
@@ -136,15 +137,28 @@ fn every_fixture_plays_in_a_browser() {
     }
 }
 
-#[test]
-fn every_output_of_the_corpus_plays_in_a_browser() {
-    let Some(folder) = std::env::var_os("MEDIAMILL_CORPUS") else {
-        return skipped("MEDIAMILL_CORPUS does not name the folder of real files");
-    };
+/// Plays what becomes of the files of a folder.
+fn plays(folder: &Path) {
     let dir = Dir::new();
-    let run = normalize(&dir, &[Path::new(&folder)], &[]);
+    let run = normalize(&dir, &[folder], &[]);
     assert!(matches!(run.code, Some(0 | 3)), "exit code {:?}: {}", run.code, run.stderr);
     if let Some(wrong) = play(&dir.path().join("out"), &run.json_lines()) {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+#[test]
+fn every_output_of_the_corpus_plays_in_a_browser() {
+    match std::env::var_os("MEDIAMILL_CORPUS") {
+        Some(folder) => plays(Path::new(&folder)),
+        None => skipped("MEDIAMILL_CORPUS does not name the folder of real files"),
+    }
+}
+
+#[test]
+fn every_output_of_a_case_plays_in_a_browser() {
+    match cases::folder() {
+        Some(folder) => plays(&folder),
+        None => skipped(cases::NO_FOLDER),
     }
 }

@@ -91,9 +91,12 @@ fn x264_options(settings: &VideoSettings) -> ff::Dictionary<'static> {
     options
 }
 
+/// In frames. So few frames are decoded at once wherever a player begins, and of a slide show each would be a keyframe else.
+const LEAST_KEYFRAME_INTERVAL: f64 = 10.0;
+
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a frame rate times seconds")]
 fn keyframe_interval(frame_rate: f64, seconds: f64) -> u32 {
-    (frame_rate * seconds).floor().clamp(1.0, 600.0) as u32
+    (frame_rate * seconds).floor().clamp(LEAST_KEYFRAME_INTERVAL, 600.0) as u32
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a frame rate below 1000")]

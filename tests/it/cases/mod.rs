@@ -15,7 +15,10 @@ use got::Got;
 /// What a case has to come out as: what was found, as an error where that is wrong.
 type Check = fn(&Got) -> Result<String, String>;
 
-fn folder() -> Option<PathBuf> {
+/// Why a test of cases is skipped.
+pub(crate) const NO_FOLDER: &str = "no folder of cases: MEDIAMILL_CASES is not set and ../shared/cases is not there";
+
+pub(crate) fn folder() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("MEDIAMILL_CASES").map(PathBuf::from) {
         assert!(named.is_dir(), "MEDIAMILL_CASES names {}, which is no folder", named.display());
         return Some(named);
@@ -48,7 +51,7 @@ fn check_of(name: &str) -> Option<Check> {
 #[test]
 fn every_case_comes_out_as_expected() {
     let Some(folder) = folder() else {
-        return skipped("no folder of cases: MEDIAMILL_CASES is not set and ../shared/cases is not there");
+        return skipped(NO_FOLDER);
     };
     let cases = cases(&folder);
     assert!(!cases.is_empty(), "no case in {}", folder.display());
