@@ -28,6 +28,13 @@ pub fn server() -> Option<&'static Postgres> {
     SERVER.as_ref()
 }
 
+/// Of the machine. PostgreSQL should have a quarter of it (its documentation of `shared_buffers`), and takes what it needs of that.
+fn memory_mib() -> u64 {
+    let facts = std::fs::read_to_string("/proc/meminfo").expect("proc");
+    let total = facts.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok());
+    total.map_or(512, |kib: u64| kib / 1024)
+}
+
 impl Postgres {
     fn start() -> Option<Self> {
         let versions =
@@ -56,6 +63,7 @@ impl Postgres {
         command.arg(format!("unix_socket_directories={}", server.dir.display()));
         // What is tested here is no power cut.
         command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
+        command.args(["-c", &format!("shared_buffers={}MB", memory_mib() / 4)]);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a descriptor")).stderr(log);
         drop(keeper::spawn(&mut command));
         server.wait_until_it_answers();
