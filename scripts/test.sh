@@ -33,12 +33,13 @@ tests() { # name command…: goes on where tests fail
 
 # The tests of faults take turns at a broker that they stop and start, and mostly wait: they run beside the others.
 integration() {
-  local from=$SECONDS job
+  local from job
   cargo test --locked --no-fail-fast --test it -- faults:: >"$faults" 2>&1 &
   job=$!
   tests 'integration tests' cargo test --locked --no-fail-fast --test it -- "${static[@]/#/--skip=}" --skip=faults::
+  from=$SECONDS
   wait "$job" || status=$?
-  took+=("tests of faults, begun at the same time $((SECONDS - from)) s")
+  took+=("tests of faults, after those $((SECONDS - from)) s")
   tee -a "$log" <"$faults"
 }
 

@@ -354,12 +354,18 @@ fn thin_lines_of_a_slide_show_stay_legible_at_the_low_bit_rate_that_it_has() {
     let dir = tempfile::tempdir().expect("a directory");
     let lines = "if(lt(mod(X+Y+N*13,200),1)*lt(X,30*N),16,235)";
     let source = format!("-f lavfi -i color=white:s=320x240:r=1/3:d=30,geq=lum='{lines}':cb=128:cr=128");
-    for (name, codec) in [("slides.gif", ""), ("slides.mkv", "-c:v ffv1"), ("slides.mp4", "-c:v mpeg4 -q:v 2")] {
+    let cases = [
+        // The drawing in a GIF's palette is not quite that in the film.
+        ("slides.gif", "", 0.98),
+        ("slides.mkv", "-c:v ffv1", 0.995),
+        ("slides.webm", "-c:v libvpx-vp9 -crf 20 -b:v 0 -g 100", 0.995),
+    ];
+    for (name, codec, least) in cases {
         let film = synthesise(&dir, name, &format!("{source} {codec}"));
         let made = make(&film);
         assert_eq!(made.report.action, Action::Encoded, "{name}");
         let alike = worst_ssim(&film, &made.playback());
-        assert!(alike > 0.98, "{name}: {alike}");
+        assert!(alike > least, "{name}: {alike}");
         let size = |path: &Path| std::fs::metadata(path).expect("a file").len();
         let (before, after) = (size(&film), size(&made.playback()));
         assert!(after < 3 * before, "{name}: {before} bytes, {after} as MP4");

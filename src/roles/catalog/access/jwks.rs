@@ -35,7 +35,7 @@ impl Jwks {
         (!config.jwks_url.is_empty()).then(|| Self {
             url: config.jwks_url.clone(),
             client: Egress::new(options),
-            keys: Refreshed::new("the key set of tokens", Duration::from_secs(config.jwks_refresh_s)),
+            keys: Refreshed::new("the key set at catalog.jwks_url", Duration::from_secs(config.jwks_refresh_s)),
         })
     }
 
@@ -44,7 +44,7 @@ impl Jwks {
         let lacks = |keys: &Vec<Jwk>| find(keys, kid, algorithm).is_none();
         let keys = self.keys.get(lacks, self.read()).await.map_err(|error| {
             if let Some(error) = error {
-                tracing::warn!(error, "the key set of tokens cannot be read: no token is accepted");
+                tracing::warn!(error, "the key set at catalog.jwks_url cannot be read: no token is accepted, and it is asked for again with a later request");
             }
             TokenDenied::NoKeys
         })?;
